@@ -1,0 +1,119 @@
+"""Boxes: overlap measures, and the coordinate frames that models write in.
+
+Everything is (x1, y1, x2, y2), batched numpy, plain (no +1) areas. A frame is stated, never
+guessed: Qwen2-VL writes integers in 0..1000 (arXiv 2409.12191, section 2.1), Qwen2.5-VL writes
+pixels of the image as the processor resized it (arXiv 2502.13923, section 2.1).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgg.options import Frame
+
+Boxes = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSpec:
+    """A frame and what decides its size: the pixel budget of the image processor."""
+
+    frame: Frame
+    min_pixels: int = 56 * 56
+    max_pixels: int = 1280 * 28 * 28
+    factor: int = 28
+    """Patch size × merge size of the vision tower, in pixels."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_pixels <= self.max_pixels:
+            raise ValueError(
+                f"min_pixels={self.min_pixels} must be positive and at most "
+                f"max_pixels={self.max_pixels}"
+            )
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) of the frame for an image of that size: the largest x and y."""
+        if self.frame is Frame.norm1000:
+            return 1000, 1000
+        if self.frame is Frame.original_px:
+            return width, height
+        return resized_size(width, height, self.min_pixels, self.max_pixels, self.factor)
+
+    def encode(self, boxes_px: NDArray[Any], width: int, height: int) -> NDArray[np.int64]:
+        """Original pixels -> whole numbers of the frame, shape (n, 4), clipped to the frame."""
+        frame_w, frame_h = self.size(width, height)
+        scale = np.array([frame_w / width, frame_h / height] * 2)
+        limit = np.array([frame_w, frame_h] * 2)
+        scaled = np.asarray(boxes_px, dtype=np.float64).reshape(-1, 4) * scale
+        return np.clip(np.floor(scaled + 0.5), 0, limit).astype(np.int64)
+
+    def decode(self, boxes: NDArray[Any], width: int, height: int) -> Boxes:
+        """Numbers of the frame -> original pixels, shape (n, 4); not clipped."""
+        frame_w, frame_h = self.size(width, height)
+        scale = np.array([width / frame_w, height / frame_h] * 2)
+        return np.asarray(boxes, dtype=np.float64).reshape(-1, 4) * scale
+
+
+def resized_size(
+    width: int, height: int, min_pixels: int, max_pixels: int, factor: int = 28
+) -> tuple[int, int]:
+    """(width, height) after Qwen's resize: multiples of `factor`, area within the budget.
+
+    Both sides are rounded to the factor; if the area then leaves the budget, both shrink (floor) or
+    grow (ceil) by the same ratio. Equal to the processors' own rule up to their refusal of aspect
+    ratios above 200, which `data.check` reports.
+    """
+    w = round(width / factor) * factor
+    h = round(height / factor) * factor
+    if w * h > max_pixels:
+        ratio = math.sqrt(width * height / max_pixels)
+        w = max(factor, math.floor(width / ratio / factor) * factor)
+        h = max(factor, math.floor(height / ratio / factor) * factor)
+    elif w * h < min_pixels:
+        ratio = math.sqrt(min_pixels / (width * height))
+        w = math.ceil(width * ratio / factor) * factor
+        h = math.ceil(height * ratio / factor) * factor
+    return w, h
+
+
+def area(boxes: NDArray[Any]) -> Boxes:
+    """Areas, shape (n,); an inverted box has area 0."""
+    wh = np.clip(boxes[:, 2:] - boxes[:, :2], 0.0, None)
+    return np.asarray(wh[:, 0] * wh[:, 1], dtype=np.float64)
+
+
+def iou(a: NDArray[Any], b: NDArray[Any]) -> Boxes:
+    """Intersection over union of every pair, shape (len(a), len(b)); 0 where both are empty."""
+    inter, union = _overlap(a, b)
+    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+
+
+def giou(a: NDArray[Any], b: NDArray[Any]) -> Boxes:
+    """Generalised IoU (arXiv 1902.09630) of every pair, in -1..1, shape (len(a), len(b))."""
+    inter, union = _overlap(a, b)
+    hull_lt = np.minimum(a[:, None, :2], b[None, :, :2])
+    hull_rb = np.maximum(a[:, None, 2:], b[None, :, 2:])
+    wh = np.clip(hull_rb - hull_lt, 0.0, None)
+    hull = wh[..., 0] * wh[..., 1]
+    overlap = np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    gap = np.divide(hull - union, hull, out=np.zeros_like(hull), where=hull > 0)
+    return overlap - gap
+
+
+def l1(a: NDArray[Any], b: NDArray[Any]) -> Boxes:
+    """Sum of the four absolute differences of every pair, shape (len(a), len(b))."""
+    return np.abs(a[:, None, :] - b[None, :, :]).sum(axis=-1).astype(np.float64)
+
+
+def _overlap(a: NDArray[Any], b: NDArray[Any]) -> tuple[Boxes, Boxes]:
+    """Intersection and union areas of every pair, each of shape (len(a), len(b))."""
+    lt = np.maximum(a[:, None, :2], b[None, :, :2])
+    rb = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    wh = np.clip(rb - lt, 0.0, None)
+    inter = (wh[..., 0] * wh[..., 1]).astype(np.float64)
+    return inter, area(a)[:, None] + area(b)[None, :] - inter

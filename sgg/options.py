@@ -1,0 +1,126 @@
+"""Choices that the config and the deep modules both speak: enums and small option sets.
+
+Imports nothing but the standard library, so that `sgg --help` stays as quick as bare Hydra.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Frame(Enum):
+    """What the numbers in a box mean."""
+
+    original_px = "original_px"
+    """Pixels of the image as it is stored."""
+    resized_px = "resized_px"
+    """Pixels of the image as Qwen2.5-VL sees it: both sides multiples of the patch factor."""
+    norm1000 = "norm1000"
+    """0..1000 on both axes, as Qwen2-VL writes."""
+
+
+class Family(Enum):
+    """Model families, by transformers' `config.model_type`."""
+
+    qwen2_vl = "qwen2_vl"
+    qwen2_5_vl = "qwen2_5_vl"
+
+    @property
+    def frame(self) -> Frame:
+        """The frame the family was trained to write (arXiv 2409.12191, 2502.13923)."""
+        return Frame.norm1000 if self is Family.qwen2_vl else Frame.resized_px
+
+
+class Template(Enum):
+    """Where the user's sentence comes from."""
+
+    open = "open"
+    """Any class name may be used."""
+    closed = "closed"
+    """The vocabulary's class names and predicates are listed and binding."""
+    brief = "brief"
+    """Four words, for tiny models that learn the task by SFT alone."""
+    prompt_open = "prompt_open"
+    """The data set's own column of that name, as published checkpoints were trained with."""
+    prompt_close = "prompt_close"
+    """The data set's own column of that name."""
+
+    @property
+    def is_column(self) -> bool:
+        """Whether the text is read from the data instead of written by `sgg.prompt`."""
+        return self in (Template.prompt_open, Template.prompt_close)
+
+
+class VocabularyName(Enum):
+    """Class lists that a prompt can be closed over; `none` where any name may occur."""
+
+    none = "none"
+    vg150 = "vg150"
+    psg = "psg"
+    shapes = "shapes"
+
+
+class SimilarityKind(Enum):
+    """How alike two names are."""
+
+    exact = "exact"
+    """1 if their canonical forms are equal, else 0."""
+    table = "table"
+    """A fixed table of embedding similarities over the known vocabularies, clamped at 0."""
+
+
+class Source(Enum):
+    """Which reader a data set needs."""
+
+    rows = "rows"
+    """Published row format: image, objects and relationships as JSON strings (VG150, PSG)."""
+    vg = "vg"
+    """Raw Visual Genome in the VG-SGG layout (h5 and dicts), or its gold as one JSON file."""
+    psg = "psg"
+    """OpenPSG's psg.json."""
+    gqa = "gqa"
+    """GQA scene graphs."""
+    vrd = "vrd"
+    """VRD relations."""
+    jsonl = "jsonl"
+    """Our own graph format, one JSON object a line, beside a folder of pictures."""
+    shapes = "shapes"
+    """Synthetic scenes, drawn when needed."""
+
+
+class Pictures(Enum):
+    """Where the pictures of annotated examples come from."""
+
+    files = "files"
+    """The source's own images."""
+    painted = "painted"
+    """Painted from the gold, each box a pattern that its class decides: for gold without images."""
+
+
+class Duplicates(Enum):
+    """What happens to a relation that an image states twice."""
+
+    drop = "drop"
+    keep = "keep"
+
+
+class ImageCheck(Enum):
+    """How far pictures are looked at when data is prepared."""
+
+    decode = "decode"
+    """Every picture is decoded once: finds truncated files before a job does."""
+    header = "header"
+    """Only opened: finds missing files and wrong sizes."""
+
+
+@dataclass
+class MatchWeights:
+    """Weights of the node matching cost: R1-SGG's DETR-like mix."""
+
+    name: float = 1.0
+    """Of 1 - similarity of the names."""
+    giou: float = 2.0
+    """Of 1 - GIoU."""
+    l1: float = 5.0
+    """Of the L1 distance of boxes in [0, 1]."""
