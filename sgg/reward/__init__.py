@@ -1,0 +1,1 @@
+"""Rewards: pure terms, their mix, and the door to TRL."""

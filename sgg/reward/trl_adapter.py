@@ -1,0 +1,72 @@
+"""TRL's reward interface: the only place with `**kwargs`.
+
+TRL calls one function per term, so that each is logged under its own name; the batch is scored once,
+by whichever function comes first, and the others read it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from sgg.codec import FAILURES, GraphSpec
+from sgg.reward.score import Mix, Reward, score
+
+RewardFunction = Callable[..., list[float]]
+
+
+class BatchScorer:
+    """Scores a batch of completions and remembers it until the next one comes."""
+
+    def __init__(self, mix: Mix, spec: GraphSpec) -> None:
+        self.mix = mix
+        self.spec = spec
+        self._completions: Any = None
+        self._rewards: list[Reward] = []
+
+    def rewards(self, completions: list[Any], columns: dict[str, Any]) -> list[Reward]:
+        """One reward per completion; `columns` holds TRL's per-row gold, width and height."""
+        if completions is not self._completions:
+            rows = zip(
+                completions, columns["gold"], columns["width"], columns["height"], strict=True
+            )
+            self._rewards = [
+                score(_text(completion), gold, width, height, self.spec, self.mix)
+                for completion, gold, width, height in rows
+            ]
+            self._completions = completions
+            self._log(columns.get("log_metric"))
+        return self._rewards
+
+    def _log(self, log_metric: Callable[[str, float], None] | None) -> None:
+        if log_metric is None:
+            return
+        count = len(self._rewards)
+        kinds = Counter(r.parsed.failure for r in self._rewards)
+        for kind in FAILURES:
+            log_metric(f"answers/{kind.value}", kinds[kind] / count)
+        log_metric("answers/failed", 1 - kinds[None] / count)
+        log_metric("answers/objects", sum(len(r.parsed.graph.nodes) for r in self._rewards) / count)
+        log_metric(
+            "answers/relations", sum(len(r.parsed.graph.edges) for r in self._rewards) / count
+        )
+
+
+def reward_functions(mix: Mix, spec: GraphSpec) -> tuple[list[RewardFunction], list[float]]:
+    """One function per term, in TRL's form, and their weights in the same order."""
+    scorer = BatchScorer(mix, spec)
+    return [_function(scorer, name) for name in mix.weights], list(mix.weights.values())
+
+
+def _function(scorer: BatchScorer, name: str) -> RewardFunction:
+    def term(prompts: list[Any], completions: list[Any], **columns: Any) -> list[float]:
+        return [r.breakdown[name] for r in scorer.rewards(completions, columns)]
+
+    term.__name__ = name
+    return term
+
+
+def _text(completion: Any) -> str:
+    """TRL hands conversational completions as a list with one assistant message."""
+    return completion if isinstance(completion, str) else str(completion[0]["content"])
