@@ -1,0 +1,34 @@
+"""Composing configs from code: what `sgg key=value …` does, for tools, pipelines and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import open_dict
+
+from sgg.cli import prepare_argv
+from sgg.config import CONF_DIR, Config, register, typed
+
+
+def compose_config(overrides: list[str]) -> tuple[Config, dict[str, str | None]]:
+    """The typed config of these overrides, and the option chosen in each group."""
+    register()
+    with _hydra():
+        cfg = compose("config", prepare_argv(overrides), return_hydra_config=True)
+    choices = dict(cfg.hydra.runtime.choices)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return typed(cfg), choices
+
+
+@contextmanager
+def _hydra() -> Iterator[None]:
+    """Hydra's global state: the running app's, or one of our own for the moment."""
+    if GlobalHydra.instance().is_initialized():
+        yield
+        return
+    with initialize_config_dir(str(CONF_DIR.resolve()), version_base="1.3"):
+        yield

@@ -1,0 +1,440 @@
+"""The schema of `conf/`: types, units and meanings; values live in the YAML files.
+
+Comes in: what Hydra composed. Goes out: one typed `Config`, checked by `check.validate`, frozen to
+RUN_DIR/config.yaml. Imports no torch and no numpy: `sgg --help` passes through here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from sgg.options import (
+    Duplicates,
+    Family,
+    ImageCheck,
+    MatchWeights,
+    Pictures,
+    SimilarityKind,
+    Source,
+    Template,
+    VocabularyName,
+)
+
+CONF_DIR = next(
+    path
+    for path in (Path(__file__).parent / "conf", Path(__file__).parent.parent / "conf")
+    if (path / "config.yaml").is_file()
+)
+"""The config tree: inside the package when installed from a wheel, beside it in a checkout."""
+
+FROZEN_NAME = "config.yaml"
+"""Name of the frozen config in a run folder."""
+
+
+class StageName(Enum):
+    """What a run does."""
+
+    sft = "sft"
+    grpo = "grpo"
+    eval = "eval"
+
+
+class Dtype(Enum):
+    """Precision of the weights as loaded."""
+
+    auto = "auto"
+    """fp32 when `hardware.precision` is fp32, else bf16."""
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+class Precision(Enum):
+    """Precision of the computation."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+class Attention(Enum):
+    """transformers' `attn_implementation`."""
+
+    sdpa = "sdpa"
+    eager = "eager"
+    flash_attention_2 = "flash_attention_2"
+
+
+class Init(Enum):
+    """Where the weights come from."""
+
+    pretrained = "pretrained"
+    random = "random"
+    """The checkpoint's architecture with fresh weights from `seed`."""
+
+
+class OptimizerKind(Enum):
+    """Who builds the optimiser."""
+
+    trl = "trl"
+    """TRL, by `stage.args.optim` (AdamW)."""
+    muon_adamw = "muon_adamw"
+    """Muon on matrices, AdamW on the rest: for tiny models on one process."""
+
+
+class Engine(Enum):
+    """What generates text."""
+
+    hf = "hf"
+    """transformers' generate."""
+
+
+class TrackerKind(Enum):
+    """Where curves go besides the run folder."""
+
+    none = "none"
+    wandb = "wandb"
+    tensorboard = "tensorboard"
+
+
+@dataclass
+class LoraConfig:
+    """Low-rank adapters through peft."""
+
+    enable: bool = False
+    r: int = 16
+    alpha: int = 32
+    dropout: float = 0.05
+    targets: list[str] = field(
+        default_factory=lambda: [
+            "q_proj",
+            "k_proj",
+            "v_proj",
+            "o_proj",
+            "gate_proj",
+            "up_proj",
+            "down_proj",
+        ]
+    )
+    """Module names of the language model that get an adapter."""
+
+
+@dataclass
+class ModelConfig:
+    """Which model, how it sees, and which parts learn."""
+
+    path: str = MISSING
+    """Hub id, folder, run folder, or the name of a tiny base that the package ships."""
+    family: Family = MISSING
+    """Expected architecture; the checkpoint's own config must agree."""
+    revision: str | None = None
+    """Hub revision."""
+    init: Init = Init.pretrained
+    min_pixels: int = 3136
+    """Smallest area an image is resized to, pixels."""
+    max_pixels: int = 802816
+    """Largest area an image is resized to, pixels; a stage may lower it."""
+    dtype: Dtype = Dtype.auto
+    attention: Attention = Attention.sdpa
+    freeze_vision: bool = False
+    """Keep the vision tower as it is."""
+    freeze_merger: bool = False
+    """Keep the projection from vision to text as it is."""
+    freeze_language: bool = False
+    """Keep the language model as it is."""
+    lora: LoraConfig = field(default_factory=LoraConfig)
+
+
+@dataclass
+class SplitConfig:
+    """One part of a data set."""
+
+    path: str | None = None
+    """Hub id, folder or file; null where `data.root` says all."""
+    name: str | None = None
+    """Split name as the source knows it."""
+    offset: int = 0
+    """Examples to pass over."""
+    limit: int | None = None
+    """Examples to take after the offset; null for all."""
+    seed: int = 0
+    """Stream of a synthetic source."""
+
+
+@dataclass
+class ShapesConfig:
+    """The synthetic scenes; see `sgg.data.shapes`."""
+
+    side: int = 112
+    """Width and height, pixels."""
+    min_objects: int = 1
+    max_objects: int = 4
+    min_side: int = 20
+    """Smallest side of a shape, pixels."""
+    max_side: int = 44
+    """Largest side of a shape, pixels."""
+    nested: float = 0.35
+    """Chance of one shape inside another."""
+
+
+@dataclass
+class DataConfig:
+    """Where examples come from and how they are cleaned."""
+
+    source: Source = MISSING
+    root: str | None = None
+    """Folder of a raw data set; splits may name files below it."""
+    images: str | None = None
+    """Folder of the pictures, where it is not the root."""
+    pictures: Pictures = Pictures.files
+    train: SplitConfig = field(default_factory=SplitConfig)
+    eval: SplitConfig = field(default_factory=SplitConfig)
+    vocabulary: VocabularyName = VocabularyName.none
+    """Class lists for closed prompts and for the unknown-class check."""
+    clip_boxes: bool = True
+    """Clip boxes to the image; if false, boxes past the edge are dropped."""
+    duplicates: Duplicates = Duplicates.drop
+    """Relations that an image states twice."""
+    drop_unknown: bool = False
+    """Drop objects and predicates outside the vocabulary; they are counted either way."""
+    min_relations: int = 0
+    """Images with fewer relations after cleaning are dropped (counted)."""
+    check_images: ImageCheck = ImageCheck.decode
+    workers: int = 0
+    """Processes for preparing; 0 for one per core."""
+    shapes: ShapesConfig = field(default_factory=ShapesConfig)
+
+
+@dataclass
+class PromptConfig:
+    """What the model is asked. SFT, GRPO and evaluation share it."""
+
+    template: Template = Template.open
+    reasoning: bool = False
+    """Ask for <think> and <answer> tags, and write SFT targets into answer tags."""
+    system: str | None = None
+    """System message; null for the one that fits `reasoning`, empty for none."""
+
+
+@dataclass
+class OptimizerConfig:
+    """The optimiser, where it is not TRL's own."""
+
+    kind: OptimizerKind = OptimizerKind.trl
+    muon_lr: float = 0.01
+    """Peak learning rate of the matrices; the rest learns at `stage.args.learning_rate`."""
+
+
+@dataclass
+class StageConfig:
+    """What every stage has."""
+
+    name: StageName = MISSING
+    max_pixels: int | None = None
+    """Upper limit on `model.max_pixels` in this stage, pixels."""
+
+
+@dataclass
+class TrainStageConfig(StageConfig):
+    """What the training stages share."""
+
+    micro_batch: int | None = None
+    """Samples in one forward pass of one process; null for the largest that the profile allows."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    keep_checkpoints: int = 2
+    """Newest whole checkpoints kept."""
+    args: dict[str, Any] = field(default_factory=dict)
+    """Fields of TRL's own config class, by their own names."""
+
+
+@dataclass
+class SftConfig(TrainStageConfig):
+    """Supervised fine-tuning on rendered gold."""
+
+    name: StageName = StageName.sft
+    global_batch: int = 128
+    """Samples per optimiser step."""
+    shuffle_objects: bool = False
+    """Another order of objects in each target, by image and epoch."""
+
+
+@dataclass
+class GrpoConfig(TrainStageConfig):
+    """Group-relative policy optimisation with graph rewards."""
+
+    name: StageName = StageName.grpo
+    prompts_per_step: int = 32
+    """Different prompts per optimiser step; each is answered `args.num_generations` times."""
+
+
+@dataclass
+class EvalConfig(StageConfig):
+    """Generate answers to the eval split and score them."""
+
+    name: StageName = StageName.eval
+    shuffle_images: bool = False
+    """Control: give every prompt another example's picture; a model that looks falls to chance."""
+
+
+@dataclass
+class TermConfig:
+    """One term of the reward."""
+
+    weight: float = 1.0
+    options: dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments of the term's function."""
+
+
+@dataclass
+class RewardConfig:
+    """The reward mix: named terms, each logged beside the total."""
+
+    terms: dict[str, TermConfig] = field(default_factory=dict)
+    similarity: SimilarityKind = SimilarityKind.exact
+    match: MatchWeights = field(default_factory=MatchWeights)
+
+
+@dataclass
+class GenerateConfig:
+    """How answers are generated in evaluation and prediction."""
+
+    engine: Engine = Engine.hf
+    batch_size: int = 8
+    """Images answered at once by one process."""
+    completions: int = 1
+    """Answers per image."""
+    max_new_tokens: int = 1024
+    temperature: float = 0.0
+    """0 for greedy."""
+    top_p: float = 1.0
+    top_k: int = 0
+    """0 for no limit."""
+
+
+@dataclass
+class HardwareConfig:
+    """Facts about the machines. Nothing here is a matter of science."""
+
+    nodes: int = 1
+    processes_per_node: int = 1
+    """Ranks on a node: its GPUs, or CPU processes where there are none."""
+    gpu: bool = False
+    gpu_memory_gb: int | None = None
+    precision: Precision = Precision.fp32
+    gradient_checkpointing: bool = False
+    micro_batch_sft: int = 1
+    """Largest SFT micro batch that fits."""
+    micro_batch_grpo: int = 1
+    """Largest GRPO micro batch that fits."""
+    threads: int = 0
+    """CPU threads per process; 0 for torch's default."""
+    loader_workers: int = 0
+    """Processes that load data for one rank."""
+    tf32: bool = False
+
+
+@dataclass
+class TrackerConfig:
+    """Experiment tracking."""
+
+    kind: TrackerKind = TrackerKind.none
+    project: str = "sgg"
+    entity: str | None = None
+    group: str | None = None
+    """What links SFT, GRPO and eval of one experiment; null for the model and data choices."""
+    samples: int = 8
+    """Drawn answers in the table that evaluation logs."""
+
+
+@dataclass
+class PathsConfig:
+    """Where things are written."""
+
+    root: str = "runs"
+    """Folder of run folders."""
+    run_dir: str | None = None
+    """This run's folder; null for a new one below the root, named after the choices and the time."""
+    cache: str = MISSING
+    """Prepared data sets."""
+
+
+@dataclass
+class PipelineStep:
+    """One run of a pipeline."""
+
+    overrides: list[str] = field(default_factory=list)
+    """On top of the command line's."""
+    init_from: str | None = None
+    """Step whose final model this one starts from; null for the config's own model."""
+
+
+@dataclass
+class PipelineConfig:
+    """Runs in order, each from the former's output."""
+
+    steps: dict[str, PipelineStep] = field(default_factory=dict)
+    table: list[str] = field(default_factory=list)
+    """Steps whose metrics make the final table."""
+
+
+@dataclass
+class Config:
+    """Everything about a run."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    prompt: PromptConfig = field(default_factory=PromptConfig)
+    stage: StageConfig = MISSING
+    reward: RewardConfig = field(default_factory=RewardConfig)
+    generate: GenerateConfig = field(default_factory=GenerateConfig)
+    hardware: HardwareConfig = field(default_factory=HardwareConfig)
+    deepspeed: dict[str, Any] | None = None
+    """DeepSpeed's own config; null for plain data parallelism."""
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    paths: PathsConfig = field(default_factory=PathsConfig)
+    pipeline: PipelineConfig | None = None
+    seed: int = 0
+    resume: str | None = None
+    """Run folder to go on from; its frozen config is used, so nothing else may be set."""
+    choices: dict[str, str] = field(default_factory=dict)
+    """Which option of each group made this config; filled in when it is frozen."""
+
+
+def register() -> None:
+    """Tell Hydra the schema. Idempotent."""
+    from hydra.core.config_store import ConfigStore
+
+    store = ConfigStore.instance()
+    store.store(name="schema", node=Config)
+    for schema in (SftConfig, GrpoConfig, EvalConfig):
+        store.store(group="stage", name=f"{schema().name.name}_schema", node=schema)
+    store.store(group="pipeline", name="pipeline_schema", node=PipelineConfig)
+
+
+_STAGES = {StageName.sft: SftConfig, StageName.grpo: GrpoConfig, StageName.eval: EvalConfig}
+
+
+def typed(cfg: DictConfig) -> Config:
+    """The composed config as typed objects, interpolations resolved."""
+    config = OmegaConf.to_object(cfg)
+    assert isinstance(config, Config)
+    return config
+
+
+def freeze(config: Config, path: Path) -> None:
+    """Write the resolved config, atomically: what a run reads is whole or not there."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)), encoding="utf-8")
+    partial.replace(path)
+
+
+def thaw(path: Path) -> Config:
+    """Read a frozen config back, checked against the schema."""
+    values = OmegaConf.load(path)
+    assert isinstance(values, DictConfig)
+    schema = OmegaConf.structured(Config)
+    schema.stage = OmegaConf.structured(_STAGES[StageName[values.stage.name]])
+    return typed(OmegaConf.merge(schema, values))  # type: ignore[arg-type]

@@ -1,0 +1,96 @@
+"""Hydra's and OmegaConf's composition errors, said in words: key, value, what is allowed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+
+from sgg.config import CONF_DIR, Config
+from sgg.errors import nearest
+
+
+def explain_config(error: BaseException) -> str | None:
+    """The message for a user, or None for an error of these libraries that is no user's doing."""
+    if isinstance(error, MissingConfigException):
+        return _missing_option(error)
+    if isinstance(error, OverrideParseException):
+        return (
+            f"{error.override}: not an override. Write key=value, and quote values that hold "
+            f"spaces or commas: 'key=\"a, b\"'. ({str(error).splitlines()[0]})"
+        )
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    if isinstance(cause, OmegaConfBaseException):
+        return _bad_key_or_value(cause, str(error))
+    if isinstance(error, ConfigCompositionException):
+        return _bad_group(str(error))
+    return None
+
+
+def options_of(group: str) -> list[str]:
+    """The options of a config group, schemas left out."""
+    return sorted(path.stem for path in (CONF_DIR / group).glob("*.yaml"))
+
+
+def groups() -> list[str]:
+    """All config groups."""
+    return sorted(path.name for path in CONF_DIR.iterdir() if path.is_dir())
+
+
+def _missing_option(error: MissingConfigException) -> str:
+    group, _, option = (error.missing_cfg_file or "").rpartition("/")
+    allowed = options_of(group) if group else []
+    if not allowed:
+        return str(error).splitlines()[0]
+    return f"{group}={option}: no such option.{nearest(option, allowed)} Allowed: {', '.join(allowed)}."
+
+
+def _bad_group(message: str) -> str:
+    found = re.search(r"Could not override '([^'@]*)", message)
+    if found is None:
+        return message.splitlines()[0]
+    name = found[1]
+    allowed = [*groups(), *(f.name for f in fields(Config))]
+    return (
+        f"{name}: no such group or key.{nearest(name, allowed)} "
+        f"Groups: {', '.join(groups())}. `sgg --help` shows their options."
+    )
+
+
+def _bad_key_or_value(cause: OmegaConfBaseException, message: str) -> str:
+    key = cause.full_key or ""
+    said = str(cause.msg or cause).splitlines()[0]
+    owner = cause.object_type
+    if re.search(r"Key '.*' (is )?not in|Key .* not found", said) and key:
+        allowed = [f.name for f in fields(owner)] if is_dataclass(owner) else []
+        parent, _, last = key.rpartition(".")
+        under = f" under {parent}" if parent else ""
+        listed = f" Allowed{under}: {', '.join(sorted(allowed))}." if allowed else ""
+        return f"{key}: no such key.{nearest(last, allowed)}{listed}"
+    if "Missing mandatory value" in said:
+        return f"{key} must be given: {key}=VALUE. {_doc_of(key)}".rstrip()
+    found = re.search(r"override (\S+)", message)
+    shown = found[1] if found else key
+    return f"{shown}: {said}."
+
+
+def _doc_of(key: str) -> str:
+    """The way out for mandatory keys."""
+    return {
+        "data.root": "It is the folder that holds the data set's own files (docs/data.md).",
+    }.get(key, "")
+
+
+def all_keys(kind: Any = Config, prefix: str = "") -> list[str]:
+    """Every dotted key of a schema class, depth first."""
+    found: list[str] = []
+    for item in fields(kind):
+        name = f"{prefix}{item.name}"
+        found.append(name)
+        default = item.default_factory() if callable(item.default_factory) else None
+        if is_dataclass(default):
+            found += all_keys(type(default), f"{name}.")
+    return found

@@ -1,0 +1,65 @@
+"""Batch arithmetic: how a global batch is cut over processes, micro batches and accumulation.
+
+The one place where these numbers are derived; `validate` calls it before a job is queued and
+`train.args` when it runs. Pure integers in, one frozen value out, or an error that says which of
+the numbers to change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sgg.errors import SggError
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlan:
+    """global = processes × micro × accumulation, in samples (GRPO: completions) per step."""
+
+    processes: int
+    micro_batch: int
+    accumulation: int
+
+    @property
+    def global_batch(self) -> int:
+        """Samples per optimiser step over all processes."""
+        return self.processes * self.micro_batch * self.accumulation
+
+
+def plan_batch(
+    key: str, global_batch: int, processes: int, micro_batch: int | None, largest_micro: int
+) -> BatchPlan:
+    """Cut `global_batch` samples.
+
+    Args:
+        key: the config key of the global batch, for messages.
+        micro_batch: as configured; None takes the largest divisor up to `largest_micro`.
+        largest_micro: what fits the hardware.
+
+    Raises:
+        SggError: the numbers do not divide.
+
+    >>> plan_batch("stage.global_batch", 128, 4, None, 12)
+    BatchPlan(processes=4, micro_batch=8, accumulation=4)
+
+    """
+    if global_batch < 1 or processes < 1:
+        raise SggError(f"{key}={global_batch} over {processes} processes: both must be at least 1")
+    if global_batch % processes:
+        raise SggError(
+            f"{key} gives {global_batch} samples a step, which {processes} processes cannot share "
+            f"evenly. Take a multiple of {processes}, or other hardware.nodes and "
+            "hardware.processes_per_node."
+        )
+    share = global_batch // processes
+    if micro_batch is None:
+        limit = max(1, min(largest_micro, share))
+        micro_batch = next(m for m in range(limit, 0, -1) if share % m == 0)
+    if micro_batch < 1 or share % micro_batch:
+        divisors = [m for m in range(1, share + 1) if share % m == 0]
+        raise SggError(
+            f"stage.micro_batch={micro_batch} does not divide the {share} samples that each of "
+            f"{processes} processes has in a step ({key} gives {global_batch}). "
+            f"Allowed: {', '.join(map(str, divisors))}."
+        )
+    return BatchPlan(processes, micro_batch, share // micro_batch)

@@ -1,0 +1,53 @@
+"""The field names and types of TRL's config classes, read from its source without importing it.
+
+Importing TRL takes seconds and torch; a typo in `stage.args` must be told before a job is queued,
+on a login node. So the classes' annotations are read from the installed files' syntax trees.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from functools import lru_cache
+from pathlib import Path
+
+_CLASSES = {
+    "sft": ("trl", "trainer/sft_config.py", "SFTConfig"),
+    "grpo": ("trl", "trainer/grpo_config.py", "GRPOConfig"),
+}
+_BASES = (
+    ("transformers", "training_args.py", "TrainingArguments"),
+    ("trl", "trainer/base_config.py", "_BaseConfig"),
+)
+
+
+@lru_cache(maxsize=4)
+def trl_fields(stage: str) -> dict[str, str]:
+    """Field name -> annotation as written, for `sft` (SFTConfig) or `grpo` (GRPOConfig).
+
+    Raises:
+        ModuleNotFoundError: TRL or transformers is not installed.
+
+    """
+    found: dict[str, str] = {}
+    for package, file, name in (*_BASES, _CLASSES[stage]):
+        found |= _annotations(_folder(package) / file, name)
+    return found
+
+
+def _folder(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"{package} is not installed; run `make setup`")
+    return Path(spec.origin).parent
+
+
+def _annotations(path: Path, class_name: str) -> dict[str, str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    body = next(n.body for n in tree.body if isinstance(n, ast.ClassDef) and n.name == class_name)
+    return {
+        item.target.id: ast.unparse(item.annotation)
+        for item in body
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
+        if not ast.unparse(item.annotation).startswith(("ClassVar", "InitVar"))
+    }

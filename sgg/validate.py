@@ -1,0 +1,333 @@
+"""Whether a composed config can run, told before anything is loaded, queued or written.
+
+Comes in: a typed `Config`. Goes out: nothing, or one `SggError` with every problem found, each
+naming key, value and what is allowed. Looks at numbers and combinations only; files and hubs are
+looked at by who reads them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from sgg.config import (
+    Config,
+    EvalConfig,
+    GrpoConfig,
+    OptimizerKind,
+    SftConfig,
+    TrackerKind,
+    TrainStageConfig,
+)
+from sgg.errors import SggError, nearest
+from sgg.options import Pictures, Source, Template, VocabularyName
+from sgg.plan import BatchPlan, plan_batch
+from sgg.trl_fields import trl_fields
+
+OWNED_ARGS = {
+    "output_dir": "paths.run_dir",
+    "seed": "seed",
+    "data_seed": "seed",
+    "report_to": "tracker",
+    "run_name": "paths.run_dir",
+    "per_device_train_batch_size": "stage.micro_batch",
+    "gradient_accumulation_steps": "stage.global_batch or stage.prompts_per_step",
+    "generation_batch_size": "stage.prompts_per_step",
+    "steps_per_generation": "stage.prompts_per_step",
+    "bf16": "hardware.precision",
+    "fp16": "hardware.precision",
+    "tf32": "hardware.tf32",
+    "use_cpu": "hardware.gpu",
+    "deepspeed": "deepspeed",
+    "gradient_checkpointing": "hardware.gradient_checkpointing",
+    "dataloader_num_workers": "hardware.loader_workers",
+    "reward_weights": "reward.terms.NAME.weight",
+    "remove_unused_columns": "nothing: sgg builds the columns itself",
+    "resume_from_checkpoint": "resume",
+    "save_total_limit": "stage.keep_checkpoints",
+    "hub_token": "the environment variable HF_TOKEN (secrets have no place in a config)",
+    "disable_tqdm": "nothing: sgg draws its own progress bar",
+    "trust_remote_code": "nothing: remote code is never run",
+    "model_init_kwargs": "model",
+    "completion_only_loss": "nothing: the loss is on the answer alone",
+    "assistant_only_loss": "nothing: the loss is on the answer alone",
+}
+"""Fields of TRL that follow from other keys, and the key to set instead."""
+
+_Check = Callable[[float], bool]
+_RANGES: dict[str, tuple[_Check, str]] = {
+    "learning_rate": (lambda v: v > 0, "above 0"),
+    "num_train_epochs": (lambda v: v > 0, "above 0"),
+    "max_steps": (lambda v: v == -1 or v > 0, "above 0, or -1 for whole epochs"),
+    "warmup_steps": (lambda v: v >= 0, "0 or more (below 1: a share of all steps)"),
+    "max_grad_norm": (lambda v: v >= 0, "0 or more"),
+    "weight_decay": (lambda v: v >= 0, "0 or more"),
+    "num_generations": (lambda v: v >= 2, "2 or more: advantages compare answers of one group"),
+    "num_iterations": (lambda v: v >= 1, "1 or more"),
+    "max_completion_length": (lambda v: v >= 1, "1 or more"),
+    "temperature": (lambda v: v > 0, "above 0"),
+    "top_p": (lambda v: 0 < v <= 1, "above 0 and at most 1"),
+    "top_k": (lambda v: v >= 0, "0 (no limit) or more"),
+    "beta": (lambda v: v >= 0, "0 or more"),
+    "epsilon": (lambda v: v > 0, "above 0"),
+    "save_steps": (lambda v: v > 0, "above 0"),
+    "logging_steps": (lambda v: v > 0, "above 0"),
+}
+
+
+def validate(config: Config) -> None:
+    """Raise one SggError that lists every problem of the config."""
+    problems = list(_problems(config))
+    if problems:
+        raise SggError("\n".join(problems))
+
+
+def batch_plan(config: Config) -> BatchPlan:
+    """The batch arithmetic of a training stage."""
+    stage, hardware = config.stage, config.hardware
+    processes = hardware.nodes * hardware.processes_per_node
+    if isinstance(stage, GrpoConfig):
+        group = int(stage.args.get("num_generations", 8))
+        completions = stage.prompts_per_step * group
+        return plan_batch(
+            f"stage.prompts_per_step={stage.prompts_per_step} × stage.args.num_generations={group}",
+            completions,
+            processes,
+            stage.micro_batch,
+            hardware.micro_batch_grpo,
+        )
+    assert isinstance(stage, SftConfig)
+    return plan_batch(
+        f"stage.global_batch={stage.global_batch}",
+        stage.global_batch,
+        processes,
+        stage.micro_batch,
+        hardware.micro_batch_sft,
+    )
+
+
+def _problems(config: Config) -> Iterator[str]:
+    yield from _positive(config)
+    yield from _model(config)
+    yield from _data(config)
+    yield from _prompt(config)
+    yield from _hardware(config)
+    if isinstance(config.stage, TrainStageConfig):
+        yield from _train(config, config.stage)
+    if isinstance(config.stage, GrpoConfig):
+        yield from _grpo(config)
+    yield from _generate(config)
+    if config.tracker.kind is not TrackerKind.none:
+        yield from _installed(config.tracker.kind.name, f"tracker={config.tracker.kind.name}")
+
+
+def _positive(config: Config) -> Iterator[str]:
+    """Whole numbers that must be at least 1."""
+    stage = config.stage
+    numbers: dict[str, int | None] = {
+        "model.min_pixels": config.model.min_pixels,
+        "model.max_pixels": config.model.max_pixels,
+        "model.lora.r": config.model.lora.r,
+        "data.train.limit": config.data.train.limit,
+        "data.eval.limit": config.data.eval.limit,
+        "generate.batch_size": config.generate.batch_size,
+        "generate.completions": config.generate.completions,
+        "generate.max_new_tokens": config.generate.max_new_tokens,
+        "hardware.nodes": config.hardware.nodes,
+        "hardware.processes_per_node": config.hardware.processes_per_node,
+        "hardware.micro_batch_sft": config.hardware.micro_batch_sft,
+        "hardware.micro_batch_grpo": config.hardware.micro_batch_grpo,
+        "stage.max_pixels": stage.max_pixels,
+    }
+    if isinstance(stage, TrainStageConfig):
+        numbers["stage.keep_checkpoints"] = stage.keep_checkpoints
+    if isinstance(stage, SftConfig):
+        numbers["stage.global_batch"] = stage.global_batch
+    if isinstance(stage, GrpoConfig):
+        numbers["stage.prompts_per_step"] = stage.prompts_per_step
+    for key, value in numbers.items():
+        if value is not None and value < 1:
+            yield f"{key}={value}: must be 1 or more."
+    for key, value in {
+        "data.train.offset": config.data.train.offset,
+        "data.eval.offset": config.data.eval.offset,
+        "data.workers": config.data.workers,
+        "data.min_relations": config.data.min_relations,
+    }.items():
+        if value < 0:
+            yield f"{key}={value}: must be 0 or more."
+
+
+def _model(config: Config) -> Iterator[str]:
+    model = config.model
+    largest = min(model.max_pixels, config.stage.max_pixels or model.max_pixels)
+    if model.min_pixels > largest:
+        yield (
+            f"model.min_pixels={model.min_pixels} is above the largest size of this stage, "
+            f"{largest} pixels (the smaller of model.max_pixels and stage.max_pixels)."
+        )
+    if not 0 <= model.lora.dropout < 1:
+        yield f"model.lora.dropout={model.lora.dropout}: must be 0 or more and below 1."
+    all_frozen = model.freeze_vision and model.freeze_merger and model.freeze_language
+    if all_frozen and not model.lora.enable and isinstance(config.stage, TrainStageConfig):
+        yield (
+            "model.freeze_vision, freeze_merger and freeze_language are all true and model.lora.enable "
+            "is false: nothing would learn. Leave one part free."
+        )
+
+
+def _data(config: Config) -> Iterator[str]:
+    data = config.data
+    if data.source is Source.shapes:
+        shapes = data.shapes
+        if not 1 <= shapes.min_objects <= shapes.max_objects <= 6:
+            yield (
+                f"data.shapes.min_objects={shapes.min_objects}, max_objects={shapes.max_objects}: "
+                "must be 1 ≤ min ≤ max ≤ 6."
+            )
+        if not 8 <= shapes.min_side < shapes.max_side - 7 <= shapes.side // 2:
+            yield (
+                f"data.shapes.min_side={shapes.min_side}, max_side={shapes.max_side}: must be at "
+                f"least 8, 8 apart, and at most half of data.shapes.side={shapes.side}."
+            )
+        for part, split in (("train", data.train), ("eval", data.eval)):
+            if split.limit is None:
+                yield f"data.{part}.limit is null, but data=shapes is endless: say how many scenes."
+        if not 0 <= shapes.nested <= 1:
+            yield f"data.shapes.nested={shapes.nested}: must be between 0 and 1."
+    if data.source is Source.shapes and data.pictures is Pictures.painted:
+        yield "data.pictures=painted is for annotated data; data=shapes draws its own pictures."
+    if data.drop_unknown and data.vocabulary is VocabularyName.none:
+        yield "data.drop_unknown=true needs a data.vocabulary to know names by."
+
+
+def _prompt(config: Config) -> Iterator[str]:
+    prompt = config.prompt
+    if prompt.template is Template.closed and config.data.vocabulary is VocabularyName.none:
+        yield (
+            "prompt.template=closed lists class names, but data.vocabulary=none. "
+            "Set data.vocabulary, or take prompt=open."
+        )
+    if prompt.template.is_column and config.data.source is not Source.rows:
+        yield (
+            f"prompt.template={prompt.template.name} is a column of the published data sets; "
+            f"data.source={config.data.source.name} has none. Take prompt=open or prompt=closed."
+        )
+
+
+def _hardware(config: Config) -> Iterator[str]:
+    hardware = config.hardware
+    if config.deepspeed is not None:
+        yield from _installed("deepspeed", "deepspeed", extra="deepspeed")
+    if hardware.nodes > 1:
+        yield (
+            f"hardware.nodes={hardware.nodes}: this launcher starts processes on one node. "
+            "Take hardware.nodes=1."
+        )
+
+
+def _installed(module: str, key: str, extra: str | None = None) -> Iterator[str]:
+    if importlib.util.find_spec(module) is None:
+        name = f"sgg[{extra}]" if extra else module
+        yield f"{key} is configured, but {module} is not installed: pip install '{name}'."
+
+
+def _train(config: Config, stage: TrainStageConfig) -> Iterator[str]:
+    yield from _args(stage)
+    several = config.hardware.nodes * config.hardware.processes_per_node > 1
+    muon = stage.optimizer.kind is OptimizerKind.muon_adamw
+    if muon and (several or config.deepspeed is not None or config.model.lora.enable):
+        yield (
+            "stage.optimizer.kind=muon_adamw trains whole tiny models on one process. "
+            "Take stage.optimizer.kind=trl with several processes, DeepSpeed or LoRA."
+        )
+    if muon and stage.optimizer.muon_lr <= 0:
+        yield f"stage.optimizer.muon_lr={stage.optimizer.muon_lr}: must be above 0."
+    try:
+        batch_plan(config)
+    except (SggError, ValueError) as error:
+        yield str(error)
+
+
+def _args(stage: TrainStageConfig) -> Iterator[str]:
+    """Every key of `stage.args` against TRL's own fields, types and sensible ranges."""
+    known = trl_fields(stage.name.name)
+    for name, value in stage.args.items():
+        key = f"stage.args.{name}"
+        if name not in known:
+            yield f"{key}: TRL's {stage.name.name.upper()} config has no such field.{nearest(name, known)}"
+        elif name in OWNED_ARGS:
+            yield f"{key}: follows from other keys; set {OWNED_ARGS[name]} instead."
+        elif not _fits(value, known[name]):
+            yield f"{key}={value!r}: must be {known[name]}."
+        elif name in _RANGES and isinstance(value, (int, float)) and not _RANGES[name][0](value):
+            yield f"{key}={value}: must be {_RANGES[name][1]}."
+
+
+def _fits(value: Any, annotation: str) -> bool:
+    """Whether a plain value can be what the annotation says; unknown types are TRL's to judge."""
+    words = set(re.findall(r"\w+", annotation))
+    if value is None:
+        return "None" in words
+    if not words <= {"int", "float", "bool", "str", "None"}:
+        return True
+    if isinstance(value, bool):
+        return "bool" in words
+    if isinstance(value, int):
+        return bool(words & {"int", "float"})
+    if isinstance(value, float):
+        return "float" in words
+    return isinstance(value, str) and "str" in words
+
+
+def _grpo(config: Config) -> Iterator[str]:
+    from sgg.reward.score import TERMS
+
+    weights = {name: term.weight for name, term in config.reward.terms.items()}
+    if not any(weights.values()):
+        allowed = ", ".join(name for name in _reward_presets())
+        yield f"stage=grpo needs at least one reward term with a weight; got none. Take reward={allowed}."
+    for name in weights:
+        if name not in TERMS:
+            yield (
+                f"reward.terms.{name}: no such term.{nearest(name, TERMS)} "
+                f"Allowed: {', '.join(TERMS)}."
+            )
+    stage = config.stage
+    assert isinstance(stage, GrpoConfig)
+    iterations = stage.args.get("num_iterations", 1)
+    save_steps = stage.args.get("save_steps", 500)
+    if isinstance(save_steps, int) and isinstance(iterations, int) and save_steps % iterations:
+        yield (
+            f"stage.args.save_steps={save_steps} must be a multiple of "
+            f"stage.args.num_iterations={iterations}: answers are reused over that many steps, and "
+            "a checkpoint between them cannot be resumed exactly."
+        )
+
+
+def _reward_presets() -> list[str]:
+    from sgg.config_errors import options_of
+
+    return [name for name in options_of("reward") if name != "none"]
+
+
+def _generate(config: Config) -> Iterator[str]:
+    generate = config.generate
+    if generate.temperature < 0:
+        yield f"generate.temperature={generate.temperature}: must be 0 (greedy) or more."
+    if not 0 < generate.top_p <= 1:
+        yield f"generate.top_p={generate.top_p}: must be above 0 and at most 1."
+    if generate.top_k < 0:
+        yield f"generate.top_k={generate.top_k}: must be 0 (no limit) or more."
+    if generate.completions > 1 and generate.temperature == 0:
+        yield (
+            f"generate.completions={generate.completions} with generate.temperature=0 would give the "
+            "same answer each time. Set a temperature, or one completion."
+        )
+    if isinstance(config.stage, EvalConfig) and config.model.lora.enable:
+        yield (
+            "model.lora.enable=true makes a fresh adapter, which stage=eval would only add noise with. "
+            "Evaluate the trained run by model.path=RUN_DIR."
+        )
