@@ -1,0 +1,168 @@
+"""Cleaning: a stranger's row becomes an `Example`'s graph, and everything amiss is counted by kind.
+
+Nothing is corrected in silence: every change and every loss has a kind, a count and the ids of the
+first images that show it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from math import isfinite
+
+from sgg.data.example import RawExample
+from sgg.graph import Box, Edge, Node, SceneGraph
+from sgg.options import Duplicates
+from sgg.vocab import VOCABULARIES, Vocabulary, canonical
+
+MAX_ASPECT = 200
+"""Widest ratio of sides that Qwen's image processors accept."""
+SHOWN_PER_KIND = 5
+
+KINDS = {
+    "unreadable_row": "the row could not be read; image dropped",
+    "no_image": "picture missing; image dropped",
+    "broken_image": "picture cannot be decoded; image dropped",
+    "wrong_size": "picture has another size than annotated; image dropped",
+    "bad_size": "width or height is not positive, or one is over 200 times the other; image dropped",
+    "duplicate_image": "image id seen before; image dropped",
+    "bad_box": "not four finite numbers; object dropped",
+    "degenerate_box": "no area inside the image; object dropped",
+    "box_past_edge": "reaches over the edge of the image; clipped, or object dropped",
+    "duplicate_id": "object id seen before in the image; object dropped",
+    "unknown_class": "class outside the vocabulary; kept, or object dropped",
+    "unknown_predicate": "predicate outside the vocabulary; kept, or relation dropped",
+    "dangling_relation": "an end is missing or was dropped; relation dropped",
+    "duplicate_relation": "the image states it more than once; kept, or dropped but for one",
+    "few_relations": "fewer relations than data.min_relations; image dropped",
+}
+"""What can be amiss, and what is done about it."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What to do where there is a choice; the fields are those of `DataConfig`."""
+
+    vocabulary: Vocabulary | None = None
+    clip_boxes: bool = True
+    duplicates: Duplicates = Duplicates.drop
+    drop_unknown: bool = False
+    min_relations: int = 0
+
+
+@dataclass
+class Report:
+    """What was read, what was amiss and what is left."""
+
+    read: Counter[str] = field(default_factory=Counter)
+    """images, objects and relations as annotated."""
+    kept: Counter[str] = field(default_factory=Counter)
+    """images, objects and relations after cleaning."""
+    amiss: Counter[str] = field(default_factory=Counter)
+    """Items by kind."""
+    shown: dict[str, list[str]] = field(default_factory=dict)
+    """First image ids by kind."""
+    zero_shot: set[tuple[str, str, str]] = field(default_factory=set)
+    """Triplets of the source's zero-shot list that occur."""
+
+    def note(self, kind: str, image_id: str, count: int = 1) -> None:
+        """Count `count` items of a kind in an image."""
+        assert kind in KINDS, kind
+        self.amiss[kind] += count
+        shown = self.shown.setdefault(kind, [])
+        if len(shown) < SHOWN_PER_KIND and image_id not in shown:
+            shown.append(image_id)
+
+    def add(self, other: Report) -> None:
+        """Take in another report, of later rows."""
+        self.read += other.read
+        self.kept += other.kept
+        self.amiss += other.amiss
+        self.zero_shot |= other.zero_shot
+        for kind, ids in other.shown.items():
+            mine = self.shown.setdefault(kind, [])
+            mine += [i for i in ids if i not in mine][: SHOWN_PER_KIND - len(mine)]
+
+
+def clean(raw: RawExample, policy: Policy, report: Report) -> SceneGraph | None:
+    """The graph of a row, or None if the image is dropped; `report` takes every finding.
+
+    Order of events: boxes are checked as annotated, then clipped; relations of dropped objects are
+    dangling. Duplicates are counted as annotated.
+    """
+    report.read.update(images=1, objects=len(raw.objects), relations=len(raw.relations))
+    if raw.broken:
+        report.note("unreadable_row", raw.image_id)
+        return None
+    small, large = sorted((raw.width, raw.height))
+    if small <= 0 or large > MAX_ASPECT * small:
+        report.note("bad_size", raw.image_id)
+        return None
+    nodes, index = _objects(raw, policy, report)
+    edges = _relations(raw, index, policy, report)
+    if len(edges) < policy.min_relations:
+        report.note("few_relations", raw.image_id)
+        return None
+    report.kept.update(images=1, objects=len(nodes), relations=len(edges))
+    return SceneGraph(tuple(nodes), tuple(edges))
+
+
+def _objects(raw: RawExample, policy: Policy, report: Report) -> tuple[list[Node], dict[str, int]]:
+    nodes: list[Node] = []
+    index: dict[str, int] = {}
+    vocabulary = VOCABULARIES.get(raw.columns.get("vocabulary", ""), policy.vocabulary)
+    for item in raw.objects:
+        box = _box(item.box_xyxy_px, raw, policy, report)
+        if item.id in index:
+            report.note("duplicate_id", raw.image_id)
+        elif box is not None:
+            if vocabulary is not None and not vocabulary.knows_object(item.name):
+                report.note("unknown_class", raw.image_id)
+                if policy.drop_unknown:
+                    continue
+            index[item.id] = len(nodes)
+            nodes.append(Node(item.name, box))
+    return nodes, index
+
+
+def _box(box: tuple[float, ...], raw: RawExample, policy: Policy, report: Report) -> Box | None:
+    if len(box) != 4 or not all(isfinite(v) for v in box):
+        report.note("bad_box", raw.image_id)
+        return None
+    x1, y1, x2, y2 = box
+    if x2 <= x1 or y2 <= y1 or x2 <= 0 or y2 <= 0 or x1 >= raw.width or y1 >= raw.height:
+        report.note("degenerate_box", raw.image_id)
+        return None
+    if x1 < 0 or y1 < 0 or x2 > raw.width + _EDGE_SLACK or y2 > raw.height + _EDGE_SLACK:
+        report.note("box_past_edge", raw.image_id)
+        if not policy.clip_boxes:
+            return None
+    return max(x1, 0.0), max(y1, 0.0), min(x2, raw.width), min(y2, raw.height)
+
+
+_EDGE_SLACK = 1e-6
+"""Sources that rescale boxes (VG-SGG's h5) land a hair outside; that is rounding, not a finding."""
+
+
+def _relations(
+    raw: RawExample, index: dict[str, int], policy: Policy, report: Report
+) -> list[Edge]:
+    edges: list[Edge] = []
+    seen: set[tuple[str, str, str]] = set()
+    vocabulary = VOCABULARIES.get(raw.columns.get("vocabulary", ""), policy.vocabulary)
+    for item in raw.relations:
+        key = (item.subject, canonical(item.predicate), item.object)
+        repeated = key in seen
+        seen.add(key)
+        if repeated:
+            report.note("duplicate_relation", raw.image_id)
+        if item.subject not in index or item.object not in index:
+            report.note("dangling_relation", raw.image_id)
+            continue
+        if vocabulary is not None and not vocabulary.knows_predicate(item.predicate):
+            report.note("unknown_predicate", raw.image_id)
+            if policy.drop_unknown:
+                continue
+        if not (repeated and policy.duplicates is Duplicates.drop):
+            edges.append(Edge(index[item.subject], item.predicate, index[item.object]))
+    return edges

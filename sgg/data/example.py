@@ -1,0 +1,70 @@
+"""What every data source yields, before and after checking.
+
+A source reads strangers' files into `RawExample`: names and boxes in original pixels, relations by
+written id, nothing corrected. `check.clean` turns that into an `Example` and says what it met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sgg.graph import SceneGraph
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, slots=True)
+class RawObject:
+    """An object as annotated."""
+
+    id: str
+    name: str
+    box_xyxy_px: tuple[float, ...]
+    """Four numbers if the annotation is whole; checked later."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawRelation:
+    """A relation as annotated, ends by written id."""
+
+    subject: str
+    predicate: str
+    object: str
+
+
+@dataclass(frozen=True, slots=True)
+class RawExample:
+    """One row of a source, unchecked."""
+
+    image_id: str
+    image_ref: str
+    """Where `images.ImageStore` finds the picture; empty if the row has none."""
+    width: int
+    height: int
+    objects: tuple[RawObject, ...]
+    relations: tuple[RawRelation, ...]
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Further text columns of the row, such as prompt_open."""
+    broken: str = ""
+    """Why the row could not be read at all, in words; empty if it could."""
+
+    @staticmethod
+    def unreadable(image_id: str, error: Exception) -> RawExample:
+        """What a reader returns for a row that has not the source's form."""
+        return RawExample(image_id, "", 0, 0, (), (), broken=f"{type(error).__name__}: {error}")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One image and its gold graph, checked: what training and evaluation see."""
+
+    image_id: str
+    image: Image
+    width: int
+    height: int
+    graph: SceneGraph
+    """Boxes in original pixels."""
+    columns: Mapping[str, str] = field(default_factory=dict)

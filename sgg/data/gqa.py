@@ -1,0 +1,52 @@
+"""GQA scene graphs: boxes x, y, w, h; objects and relations under string ids; attributes unused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sgg.data.example import RawExample, RawObject, RawRelation
+from sgg.data.reader import file_identity, file_ref, load_json
+from sgg.errors import SggError
+from sgg.graph import Triplet
+
+
+class GqaReader:
+    """One scene-graph file."""
+
+    zero_shot: frozenset[Triplet] = frozenset()
+
+    def __init__(self, file: Path, images: Path | None, key: str) -> None:
+        self._file = file
+        self._images = images
+        content = load_json(file, key)
+        if not isinstance(content, dict):
+            raise SggError(f"{key}: {file} is no GQA scene-graph file (a JSON object by image id).")
+        self._rows = list(content.items())
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def identity(self) -> str:
+        """Digest of the file."""
+        return file_identity([self._file])
+
+    def read(self, index: int) -> RawExample:
+        """One image; see `Reader.read`."""
+        image_id, row = self._rows[index]
+        try:
+            objects, relations = [], []
+            for object_id, item in row["objects"].items():
+                x, y, w, h = (float(item[k]) for k in "xywh")
+                objects.append(RawObject(object_id, item["name"], (x, y, x + w, y + h)))
+                for r in item["relations"]:
+                    relations.append(RawRelation(object_id, r["name"], r["object"]))
+            return RawExample(
+                image_id=image_id,
+                image_ref=file_ref(self._images, f"{image_id}.jpg"),
+                width=int(row["width"]),
+                height=int(row["height"]),
+                objects=tuple(objects),
+                relations=tuple(relations),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            return RawExample.unreadable(image_id, error)

@@ -1,0 +1,78 @@
+"""VRD relations as SGG-Seq2Seq lays them out: boxes [y1, y2, x1, x2], classes 0-based.
+
+An object is a (class, box) pair: the file repeats it in each relation, so equal pairs are one object.
+Image sizes come from the COCO-like detections file of the same split.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sgg.data.example import RawExample, RawObject, RawRelation
+from sgg.data.reader import file_identity, file_ref, find_file, load_json
+from sgg.graph import Triplet
+
+
+class VrdReader:
+    """One split: new_annotations_SPLIT.json and detections_SPLIT.json."""
+
+    zero_shot: frozenset[Triplet] = frozenset()
+
+    def __init__(self, root: Path, images: Path | None, split: str) -> None:
+        key = "data.root"
+        self._images = images
+        self._files = [
+            find_file(root, [f"new_annotations_{split}.json*"], key),
+            find_file(root, [f"detections_{split}.json*"], key),
+            find_file(root, ["objects.json"], key),
+            find_file(root, ["predicates.json"], key),
+        ]
+        relations, detections, self._classes, self._predicates = (
+            load_json(f, key) for f in self._files
+        )
+        self._sizes = {i["file_name"]: (i["width"], i["height"]) for i in detections["images"]}
+        self._rows: list[tuple[str, list[dict[str, Any]]]] = list(relations.items())
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def identity(self) -> str:
+        """Digest of the four files."""
+        return file_identity(self._files)
+
+    def read(self, index: int) -> RawExample:
+        """One image; see `Reader.read`."""
+        name, rows = self._rows[index]
+        objects: dict[tuple[int, tuple[float, ...]], RawObject] = {}
+        try:
+            width, height = self._sizes[name]
+            relations = tuple(
+                RawRelation(
+                    self._object(row["subject"], objects),
+                    self._predicates[row["predicate"]],
+                    self._object(row["object"], objects),
+                )
+                for row in rows
+            )
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            return RawExample.unreadable(name, error)
+        return RawExample(
+            image_id=Path(name).stem,
+            image_ref=file_ref(self._images, name),
+            width=width,
+            height=height,
+            objects=tuple(objects.values()),
+            relations=relations,
+        )
+
+    def _object(
+        self, item: dict[str, Any], objects: dict[tuple[int, tuple[float, ...]], RawObject]
+    ) -> str:
+        """The id of an object, entered at its first mention."""
+        y1, y2, x1, x2 = (float(v) for v in item["bbox"])
+        key = (item["category"], (x1, y1, x2, y2))
+        if key not in objects:
+            name = self._classes[item["category"]]
+            objects[key] = RawObject(f"{name}.{len(objects) + 1}", name, key[1])
+        return objects[key].id
