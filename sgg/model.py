@@ -1,0 +1,161 @@
+"""Qwen-VL models and processors: loading, the pixel budget, frozen parts, LoRA, tiny variants.
+
+The family is read from the checkpoint's config, never from its name. Remote code is never run and
+weights are read from safetensors only. The processor is image-only and resizes with PIL everywhere,
+so pixels are the same on every machine, with or without torchvision.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer, Qwen2VLProcessor
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from sgg.config import Dtype, Init, LoraConfig, ModelConfig, Precision
+from sgg.errors import SggError
+from sgg.weights import locate
+
+_UPSTREAM_PROCESSOR = {"qwen2_vl": "Qwen2VLProcessor", "qwen2_5_vl": "Qwen2_5_VLProcessor"}
+
+
+class ImageOnlyProcessor(Qwen2VLProcessor):  # type: ignore[misc]
+    """Qwen2-VL's and Qwen2.5-VL's processor without the video part, which needs torchvision.
+
+    Token for token the same as upstream for images. What it saves names the upstream class, so
+    that checkpoints load in `AutoProcessor` and vLLM.
+    """
+
+    def __init__(
+        self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None
+    ) -> None:
+        self.video_processor = None
+        self.family = "qwen2_vl"
+        super(Qwen2VLProcessor, self).__init__(
+            image_processor, tokenizer, chat_template=chat_template
+        )
+        self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
+        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
+        self.video_token_id = tokenizer.convert_tokens_to_ids(self.video_token)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The config file's content, under the upstream class's name."""
+        saved = super().to_dict()
+        saved["processor_class"] = _UPSTREAM_PROCESSOR[self.family]
+        image = saved["image_processor"]
+        image["image_processor_type"] = "Qwen2VLImageProcessor"
+        video = {k: image[k] for k in ("size", "patch_size", "temporal_patch_size", "merge_size")}
+        saved["video_processor"] = {"video_processor_type": "Qwen2VLVideoProcessor", **video}
+        return saved
+
+
+def build_processor(tokenizer: Any, family: str, min_pixels: int, max_pixels: int) -> Any:
+    """An image-only processor around a tokenizer, images resized into the pixel budget."""
+    image_processor = Qwen2VLImageProcessorPil(
+        size={"shortest_edge": min_pixels, "longest_edge": max_pixels}
+    )
+    processor = ImageOnlyProcessor(
+        image_processor, tokenizer, chat_template=tokenizer.chat_template
+    )
+    processor.family = family
+    return processor
+
+
+def load_processor(folder: Path, min_pixels: int, max_pixels: int) -> Any:
+    """The image-only processor of a checkpoint folder, within the pixel budget."""
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    tokenizer.padding_side = "left"
+    return build_processor(tokenizer, family_of(folder), min_pixels, max_pixels)
+
+
+def family_of(folder: Path) -> str:
+    """The `model_type` in the checkpoint's config; an adapter's is its base's."""
+    config = AutoConfig.from_pretrained(_base_folder(folder), trust_remote_code=False)
+    return str(config.model_type)
+
+
+def load_model(model: ModelConfig, folder: Path, dtype: torch.dtype, seed: int) -> Any:
+    """The model of a checkpoint folder as the config wants it: dtype, attention, frozen parts, LoRA.
+
+    Raises:
+        SggError: the checkpoint is of another family than `model.family`.
+
+    """
+    found = family_of(folder)
+    if found != model.family.name:
+        raise SggError(
+            f"model.family={model.family.name}, but {folder} is a {found}: the boxes would be read in "
+            f"the wrong frame. Set model.family={found} (model={found}_… sets it)."
+        )
+    loaded = _load(model, folder, dtype, seed)
+    for part, frozen in _parts(loaded, model):
+        part.requires_grad_(not frozen)
+    if model.lora.enable:
+        loaded = add_lora(loaded, model.lora, seed)
+    return loaded
+
+
+def _load(model: ModelConfig, folder: Path, dtype: torch.dtype, seed: int) -> Any:
+    options = {"dtype": dtype, "attn_implementation": model.attention.name}
+    base = _base_folder(folder)
+    if model.init is Init.random:
+        config = AutoConfig.from_pretrained(base, trust_remote_code=False)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return AutoModelForImageTextToText.from_config(config, **options)
+    loaded = AutoModelForImageTextToText.from_pretrained(
+        base, use_safetensors=True, trust_remote_code=False, **options
+    )
+    if base == folder:
+        return loaded
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(loaded, str(folder)).merge_and_unload()
+
+
+def _base_folder(folder: Path) -> Path:
+    """The folder of the full weights: the base's for an adapter, else the folder itself."""
+    adapter = folder / "adapter_config.json"
+    if not adapter.is_file():
+        return folder
+    return locate(json.loads(adapter.read_text())["base_model_name_or_path"])
+
+
+def _parts(loaded: Any, model: ModelConfig) -> list[tuple[torch.nn.Module, bool]]:
+    """The tower, then its merger (a part of it), then the language model, each with its switch."""
+    visual = loaded.model.visual
+    language = [loaded.model.language_model, loaded.lm_head]
+    return [
+        (visual, model.freeze_vision),
+        (visual.merger, model.freeze_merger),
+        *((part, model.freeze_language) for part in language),
+    ]
+
+
+def add_lora(loaded: Any, lora: LoraConfig, seed: int) -> Any:
+    """The model with fresh low-rank adapters on its language part; all else is frozen by peft."""
+    from peft import LoraConfig as PeftLoraConfig
+    from peft import get_peft_model
+
+    targets = "|".join(lora.targets)
+    torch.manual_seed(seed)
+    return get_peft_model(
+        loaded,
+        PeftLoraConfig(
+            r=lora.r,
+            lora_alpha=lora.alpha,
+            lora_dropout=lora.dropout,
+            target_modules=rf".*language_model\..*\.({targets})",
+            task_type="CAUSAL_LM",
+        ),
+    )
+
+
+def torch_dtype(dtype: Dtype, precision: Precision) -> torch.dtype:
+    """The dtype of the weights: as configured, or as the hardware computes."""
+    if dtype is Dtype.auto:
+        dtype = Dtype.float32 if precision is Precision.fp32 else Dtype.bfloat16
+    return torch.float32 if dtype is Dtype.float32 else torch.bfloat16

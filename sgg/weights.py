@@ -1,0 +1,109 @@
+"""Where a model's files are: a tiny base of the package, a folder, a run, or the hub.
+
+Goes out: one local folder, so that every rank loads the same files and no rank asks the hub. Only
+configs, tokenizers and safetensors are ever fetched: no pickles, no code. Looks, does not load.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+from sgg.checkpoint import newest_whole, problem_with
+from sgg.errors import SggError
+
+PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.jinja"]
+MODEL_FOLDER = "model"
+"""Where a training run keeps its final model."""
+
+
+def locate(path: str, revision: str | None = None, fetch: bool = True) -> Path:
+    """The local folder of `model.path`.
+
+    A name without a slash that the package ships is a tiny base; a run folder stands for its final
+    model, or for its newest whole checkpoint; anything else with one slash is a hub id.
+
+    Raises:
+        SggError: the weights are not to be had; the message says what to do.
+
+    """
+    shipped = Path(str(files("sgg"))) / "assets" / path
+    if "/" not in path and (shipped / "config.json").is_file():
+        return shipped
+    local = Path(path).expanduser()
+    if local.is_dir():
+        return _in_folder(local, path)
+    if path.count("/") != 1 or path.startswith((".", "~", "/")):
+        raise SggError(
+            f"model.path={path}: no such folder. Give a folder with config.json and safetensors, a run "
+            "folder, or a hub id such as Qwen/Qwen2.5-VL-7B-Instruct."
+        )
+    return _from_hub(path, revision, fetch)
+
+
+def _in_folder(local: Path, path: str) -> Path:
+    if (local / MODEL_FOLDER / "config.json").is_file() or (
+        local / MODEL_FOLDER / "adapter_config.json"
+    ).is_file():
+        local = local / MODEL_FOLDER
+    elif (newest := newest_whole(local)) is not None:
+        local = newest
+    if not any((local / name).is_file() for name in ("config.json", "adapter_config.json")):
+        raise SggError(
+            f"model.path={path}: no model there (no config.json, no {MODEL_FOLDER}/, no whole "
+            "checkpoint). A run that was stopped before its first checkpoint has none."
+        )
+    problem = problem_with(local) or _safetensors_problem(local)
+    if problem is not None:
+        raise SggError(
+            f"model.path={path}: the checkpoint is damaged: {problem}. Copy it again, or take an "
+            "earlier one (model.path=RUN_DIR/checkpoint-N)."
+        )
+    return local
+
+
+def _safetensors_problem(folder: Path) -> str | None:
+    """What is wrong with the weight files: missing, or shorter than their header says."""
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        return "no .safetensors file (pickled weights are not read)"
+    for file in weights:
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            size = file.stat().st_size
+            if not 0 < length <= min(size - 8, 100 << 20):
+                return f"{file.name} has no valid header"
+            try:
+                header = json.loads(stream.read(length))
+                end = max(t["data_offsets"][1] for k, t in header.items() if k != "__metadata__")
+            except (ValueError, KeyError, TypeError):
+                return f"{file.name} has no valid header"
+        if size != 8 + length + end:
+            return f"{file.name} has {size} bytes instead of {8 + length + end}"
+    return None
+
+
+def _from_hub(path: str, revision: str | None, fetch: bool) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(
+            snapshot_download(
+                path, revision=revision, allow_patterns=PATTERNS, local_files_only=not fetch
+            )
+        )
+    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise SggError(
+            f"model.path={path}: the weights are neither here nor to be had from the hub ({reason}). "
+            f"On a machine with internet run `hf download {path}`, or give a folder: model.path=DIR."
+        ) from error
+    problem = _safetensors_problem(folder)
+    if problem is not None:
+        raise SggError(
+            f"model.path={path}: the download in {folder} is not whole: {problem}. "
+            f"Run `hf download {path}` again."
+        )
+    return folder
