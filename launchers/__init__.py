@@ -1,0 +1,1 @@
+"""How processes start: on this machine now, on a cluster later."""

@@ -1,0 +1,5 @@
+"""`python -m sgg` is `sgg`."""
+
+from sgg.main import main
+
+main()

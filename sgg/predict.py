@@ -1,0 +1,65 @@
+"""One picture in, its scene graph out: as JSON in original pixels, and drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sgg.codec import parse
+from sgg.config import Config
+from sgg.data.images import DECODE_ERRORS, open_upright
+from sgg.draw import draw_graph
+from sgg.errors import SggError
+from sgg.generate import HfEngine, Sampling
+from sgg.graph import to_dict
+from sgg.model import load_model, load_processor, torch_dtype
+from sgg.run import write_json
+from sgg.spec import graph_spec, pixel_budget, prompter
+from sgg.train.distributed import Ranks
+from sgg.weights import locate
+
+
+def predict_file(config: Config, image: Path, out: Path) -> list[Path]:
+    """Write OUT/NAME.graph.json and OUT/NAME.graph.png; returns their paths.
+
+    Raises:
+        SggError: the picture or the weights are missing or broken.
+
+    """
+    try:
+        picture = open_upright(image).convert("RGB")
+    except FileNotFoundError as error:
+        raise SggError(f"{image}: no such picture.") from error
+    except DECODE_ERRORS as error:
+        raise SggError(f"{image}: not a picture that can be decoded ({error}).") from error
+    completion = _answer(config, picture)
+    width, height = picture.size
+    parsed = parse(completion.text, graph_spec(config), width, height)
+    content = {
+        "image": image.name,
+        "width": width,
+        "height": height,
+        **to_dict(parsed.graph),
+        "problems": [[p.kind.value, p.item] for p in parsed.problems],
+        "text": completion.text,
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    json_path, png_path = (out / f"{image.stem}.graph.{kind}" for kind in ("json", "png"))
+    write_json(json_path, content)
+    draw_graph(picture, parsed.graph).save(png_path)
+    return [json_path, png_path]
+
+
+def _answer(config: Config, picture: Any) -> Any:
+    folder = locate(config.model.path, config.model.revision)
+    ranks = Ranks.start(config.hardware)
+    dtype = torch_dtype(config.model.dtype, config.hardware.precision)
+    model = load_model(config.model, folder, dtype, config.seed).to(ranks.device)
+    generate = config.generate
+    sampling = Sampling(
+        generate.max_new_tokens, generate.temperature, generate.top_p, generate.top_k
+    )
+    engine = HfEngine(model, load_processor(folder, *pixel_budget(config)), sampling)
+    width, height = picture.size
+    chat = prompter(config).messages(width, height, {})
+    return engine.answer([chat], [picture], config.seed)[0][0]

@@ -1,0 +1,68 @@
+"""Curves as inline SVG: one small chart a number, raw points and their running mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 360, 190, 52, 24, 10
+_ORDER = ("loss", "reward", "rewards/", "answers/failed", "answers/", "completions/", "entropy")
+_LEFT_OUT = ("total_flos", "train_", "epoch", "num_tokens", "clip_ratio", "profiling")
+
+
+def charts(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A chart for every logged number that varies, the telling ones first."""
+    names = {name for row in rows for name in row if name != "step"}
+    kept = [n for n in names if not n.startswith(_LEFT_OUT)]
+    drawn = []
+    for name in sorted(kept, key=lambda n: (_rank(n), n)):
+        points = [(float(r["step"]), float(r[name])) for r in rows if name in r]
+        if len(points) > 1 and len({y for _, y in points}) > 1:
+            drawn.append(chart(name, points))
+    return drawn
+
+
+def chart(name: str, points: Sequence[tuple[float, float]]) -> str:
+    """One chart; `points` are (step, value) in order."""
+    xs, ys = [p[0] for p in points], [p[1] for p in points]
+    low_x, high_x = min(xs), max(max(xs), min(xs) + 1)
+    low_y, high_y = min(ys), max(ys)
+    span_y = (high_y - low_y) or 1.0
+
+    def place(x: float, y: float) -> str:
+        px = LEFT + (x - low_x) / (high_x - low_x) * (WIDTH - LEFT - 8)
+        py = TOP + (1 - (y - low_y) / span_y) * (HEIGHT - TOP - BOTTOM)
+        return f"{px:.1f},{py:.1f}"
+
+    raw = " ".join(place(x, y) for x, y in points)
+    smooth = " ".join(place(x, y) for x, y in zip(xs, running_mean(ys), strict=True))
+    floor = HEIGHT - BOTTOM
+    return (
+        f"<figure class='card'><figcaption>{escape(name)}</figcaption>"
+        f"<svg width='{WIDTH}' height='{HEIGHT}' role='img' aria-label='{escape(name, quote=True)}'>"
+        f"<path d='M{LEFT},{TOP}V{floor}H{WIDTH - 8}' fill='none' stroke='#9aa5b1'/>"
+        f"<text x='2' y='{TOP + 8}' font-size='11'>{high_y:.3g}</text>"
+        f"<text x='2' y='{floor}' font-size='11'>{low_y:.3g}</text>"
+        f"<text x='{LEFT}' y='{HEIGHT - 6}' font-size='11'>{low_x:.0f}</text>"
+        f"<text x='{WIDTH - 8}' y='{HEIGHT - 6}' font-size='11' text-anchor='end'>{high_x:.0f}</text>"
+        f"<polyline points='{raw}' fill='none' stroke='#b9d3f0' stroke-width='1'/>"
+        f"<polyline points='{smooth}' fill='none' stroke='#1f6feb' stroke-width='2'/>"
+        "</svg></figure>"
+    )
+
+
+def running_mean(values: Sequence[float]) -> list[float]:
+    """Mean over a window of a twentieth of the points, as far as there are any before."""
+    window = max(1, len(values) // 20)
+    means, total = [], 0.0
+    for index, value in enumerate(values):
+        total += value
+        if index >= window:
+            total -= values[index - window]
+        means.append(total / min(index + 1, window))
+    return means
+
+
+def _rank(name: str) -> int:
+    return next((i for i, prefix in enumerate(_ORDER) if name.startswith(prefix)), len(_ORDER))

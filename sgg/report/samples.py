@@ -1,0 +1,69 @@
+"""Some answers of an evaluation beside their gold, drawn: for the report and for trackers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from sgg.boxes import iou
+from sgg.codec import Parsed, parse
+from sgg.config import Config
+from sgg.data.build import example, image_store, prepare
+from sgg.draw import draw_graph
+from sgg.graph import SceneGraph
+from sgg.match import triplet_hits
+from sgg.run import read_json_lines
+from sgg.spec import graph_spec
+
+IOU_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One answered image."""
+
+    image_id: str
+    gold_picture: Image.Image
+    answer_picture: Image.Image
+    gold_relations: list[tuple[bool, str]]
+    """(found, text) of each gold relation."""
+    answer_relations: list[tuple[bool, str]]
+    """(right, text) of each predicted relation."""
+    text: str
+    parsed: Parsed
+
+
+def draw_samples(config: Config, completions: Path, count: int) -> list[Sample]:
+    """The first `count` answers of the file, drawn; failures show as bare pictures."""
+    prepared = prepare(config.data, "eval", Path(config.paths.cache), quiet=True)
+    store, spec = image_store(config.data, "eval"), graph_spec(config)
+    texts = {r["image_id"]: r["text"] for r in read_json_lines(completions) if r["index"] == 0}
+    samples = []
+    for index in range(min(count, len(prepared))):
+        item = example(prepared.rows[index], store)
+        text = texts.get(item.image_id, "")
+        parsed = parse(text, spec, item.width, item.height)
+        pred = parsed.graph
+        overlap = iou(pred.boxes_xyxy, item.graph.boxes_xyxy)
+        hits = triplet_hits(pred, item.graph, overlap, IOU_THRESHOLD)
+        samples.append(
+            Sample(
+                image_id=item.image_id,
+                gold_picture=draw_graph(item.image, item.graph),
+                answer_picture=draw_graph(item.image, pred),
+                gold_relations=_said(item.graph, np.any(hits, axis=0).tolist()),
+                answer_relations=_said(pred, np.any(hits, axis=1).tolist()),
+                text=text,
+                parsed=parsed,
+            )
+        )
+    return samples
+
+
+def _said(graph: SceneGraph, right: list[bool]) -> list[tuple[bool, str]]:
+    return [
+        (flag, " ".join(graph.triplet(edge))) for flag, edge in zip(right, graph.edges, strict=True)
+    ]

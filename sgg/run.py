@@ -1,0 +1,218 @@
+"""The run folder: what a run was told, what it ran on, and where it writes.
+
+    RUN_DIR/config.yaml       frozen config; ranks and `resume` read this file alone
+    RUN_DIR/provenance.json   code, versions, hardware, command, each start
+    RUN_DIR/run.log           everything logged, of every start
+    RUN_DIR/metrics.jsonl     curves: one JSON object per logged step
+    RUN_DIR/checkpoint-N/     sealed checkpoints;  RUN_DIR/model/ the final model
+    RUN_DIR/completions.jsonl, metrics.json, report.html
+
+Secrets are never written: the environment is not recorded, and keys have no place in the config.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from sgg.config import CONF_DIR, FROZEN_NAME, Config, freeze, thaw
+from sgg.errors import SggError
+
+PACKAGES = (
+    "sgg",
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "accelerate",
+    "datasets",
+    "deepspeed",
+    "vllm",
+    "numpy",
+    "scipy",
+    "pillow",
+    "hydra-core",
+    "omegaconf",
+)
+
+
+def open_run(config: Config) -> Path:
+    """The run's folder with the frozen config in it: a new one, or the same run's from before.
+
+    Raises:
+        SggError: the folder holds a run with another config.
+
+    """
+    run_dir = Path(config.paths.run_dir) if config.paths.run_dir else _new_folder(config)
+    config.paths.run_dir = str(run_dir)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    frozen = run_dir / FROZEN_NAME
+    if frozen.is_file():
+        differing = _differences(asdict(thaw(frozen)), asdict(config))
+        if differing:
+            listed = "\n".join(f"  {d}" for d in differing[:8])
+            raise SggError(
+                f"{run_dir} holds a run with another config:\n{listed}\n"
+                f"Go on with that one by resume={run_dir}, or take another paths.run_dir."
+            )
+    else:
+        freeze(config, frozen)
+    return run_dir
+
+
+def resumable(path: str, overrides: list[str]) -> Path:
+    """The frozen config of a run folder.
+
+    Raises:
+        SggError: the folder is no run folder, or more than `resume` was set.
+
+    """
+    others = [o for o in overrides if not o.lstrip("+").startswith("resume=")]
+    if others:
+        raise SggError(
+            f"resume={path} runs the frozen config of that run; {' '.join(others)} would be ignored. "
+            "Leave it out, or start a new run."
+        )
+    frozen = Path(path).expanduser() / FROZEN_NAME
+    if not frozen.is_file():
+        raise SggError(f"resume={path}: no run folder ({FROZEN_NAME} is missing there).")
+    return frozen
+
+
+def start_logging(run_dir: Path, rank: int = 0) -> None:
+    """Log to RUN_DIR/run.log (rank 0) or run.rankN.log, and warnings to the terminal."""
+    root = logging.getLogger()
+    name = "run.log" if rank == 0 else f"run.rank{rank}.log"
+    file = logging.FileHandler(run_dir / name, encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    screen = logging.StreamHandler()
+    screen.setFormatter(logging.Formatter("%(message)s"))
+    screen.setLevel(logging.INFO if rank == 0 else logging.ERROR)
+    screen.addFilter(logging.Filter("sgg"))
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+        handler.close()
+    root.handlers = [file, screen]
+    root.setLevel(logging.INFO)
+    for noisy in ("httpx", "filelock", "urllib3", "matplotlib"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def record_start(run_dir: Path, config: Config) -> None:
+    """Append this start to provenance.json."""
+    path = run_dir / "provenance.json"
+    record = json.loads(path.read_text()) if path.is_file() else {"starts": []}
+    record["starts"].append(
+        {
+            "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "command": shlex.join(sys.argv),
+            "choices": config.choices,
+            "git": git_state(),
+            "versions": {p: v for p in PACKAGES if (v := _version(p)) is not None},
+            "python": platform.python_version(),
+            "hardware": _hardware(),
+            "host": platform.node(),
+        }
+    )
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(record, indent=1))
+    partial.replace(path)
+
+
+def append_json(path: Path, row: dict[str, Any]) -> None:
+    """One JSON line, flushed: what a killed run has logged stays."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a JSON lines file; a last line cut short by a kill is left out."""
+    if not path.is_file():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
+        rows.append(json.loads(line))
+    return rows
+
+
+def write_json(path: Path, content: Any) -> None:
+    """A JSON file, whole or not there."""
+    partial = path.with_suffix(path.suffix + ".partial")
+    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def git_state() -> dict[str, Any] | None:
+    """Revision and dirtiness of the checkout the code runs from; None outside one."""
+    folder = CONF_DIR.parent
+    revision = _git(folder, "rev-parse", "HEAD")
+    if revision is None:
+        return None
+    changed = _git(folder, "status", "--porcelain") or ""
+    return {"revision": revision, "dirty": bool(changed), "changed": changed.splitlines()[:20]}
+
+
+def _git(folder: Path, *args: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *args],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _hardware() -> dict[str, Any]:
+    facts: dict[str, Any] = {"cpus": os.cpu_count(), "machine": platform.machine()}
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        count = torch.cuda.device_count()
+        facts["gpus"] = [torch.cuda.get_device_name(i) for i in range(count)]
+    return facts
+
+
+def _new_folder(config: Config) -> Path:
+    choices = config.choices
+    parts = [config.stage.name.name, choices.get("model", "model"), choices.get("data", "data")]
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    base = Path(config.paths.root) / f"{'-'.join(parts)}-{stamp}"
+    folder, count = base, 1
+    while folder.exists():
+        folder, count = base.with_name(f"{base.name}-{count}"), count + 1
+    return folder
+
+
+_NOT_COMPARED = ("resume", "choices")
+
+
+def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
+    """`key: old -> new` for every leaf that differs."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        found = []
+        for key in sorted({*old, *new}):
+            if not prefix and key in _NOT_COMPARED:
+                continue
+            found += _differences(old.get(key), new.get(key), f"{prefix}{key}.")
+        return found
+    return [] if old == new else [f"{prefix[:-1]}: {old} -> {new}"]

@@ -1,0 +1,1 @@
+"""Training: TRL's trainers and what stands around them."""

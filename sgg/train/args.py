@@ -1,0 +1,61 @@
+"""Config -> TRL's own config object: what follows from other keys, then the user's `stage.args`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sgg.config import Config, GrpoConfig, Precision, SftConfig, TrainStageConfig
+from sgg.errors import SggError
+from sgg.spec import reward_mix
+from sgg.validate import batch_plan
+
+
+def trl_args(config: Config, run_dir: Path) -> Any:
+    """`trl.SFTConfig` or `trl.GRPOConfig` for this run.
+
+    Raises:
+        SggError: TRL refuses the combination; its own words are kept.
+
+    """
+    import trl
+
+    stage = config.stage
+    assert isinstance(stage, TrainStageConfig)
+    derived = _common(config, run_dir)
+    if isinstance(stage, SftConfig):
+        kind: Any = trl.SFTConfig
+        derived |= {"completion_only_loss": True}
+    else:
+        assert isinstance(stage, GrpoConfig)
+        kind = trl.GRPOConfig
+        derived |= {"reward_weights": list(reward_mix(config.reward).weights.values())}
+    try:
+        return kind(**{**derived, **stage.args})
+    except (ValueError, TypeError, ImportError) as error:
+        raise SggError(f"stage.args: TRL refuses them: {error}") from error
+
+
+def _common(config: Config, run_dir: Path) -> dict[str, Any]:
+    plan, hardware = batch_plan(config), config.hardware
+    derived: dict[str, Any] = {
+        "output_dir": str(run_dir),
+        "report_to": "none",
+        "seed": config.seed,
+        "per_device_train_batch_size": plan.micro_batch,
+        "gradient_accumulation_steps": plan.accumulation,
+        "bf16": hardware.precision is Precision.bf16,
+        "gradient_checkpointing": hardware.gradient_checkpointing,
+        "dataloader_num_workers": hardware.loader_workers,
+        "remove_unused_columns": False,
+        "disable_tqdm": True,
+        "save_total_limit": None,  # old checkpoints go when a newer one is sealed, not before
+        "logging_nan_inf_filter": False,  # a NaN is to be seen
+        "use_cpu": not hardware.gpu,
+        "deepspeed": config.deepspeed,
+    }
+    if hardware.gpu:
+        derived["tf32"] = hardware.tf32
+    elif plan.processes > 1:
+        derived["ddp_backend"] = "gloo"
+    return derived

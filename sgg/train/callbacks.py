@@ -1,0 +1,137 @@
+"""What happens beside the steps: curves, the progress bar, epochs told to the rows, clean stops."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+from transformers import TrainerCallback
+
+from sgg.run import append_json, read_json_lines
+from sgg.tracker import Tracker
+from sgg.train.distributed import Ranks
+from sgg.train.rows import Epoch
+
+CURVES = "metrics.jsonl"
+_SHOWN = ("loss", "reward", "answers/failed", "grad_norm")
+
+
+class Curves(TrainerCallback):  # type: ignore[misc]
+    """Logged numbers go to RUN_DIR/metrics.jsonl and to the tracker; main process only."""
+
+    def __init__(self, run_dir: Path, tracker: Tracker) -> None:
+        self._path = run_dir / CURVES
+        self._tracker = tracker
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Forget what was logged after the checkpoint that this start goes on from."""
+        if not state.is_world_process_zero:
+            return
+        rows = [r for r in read_json_lines(self._path) if r["step"] <= state.global_step]
+        partial = self._path.with_suffix(".partial")
+        partial.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
+        partial.replace(self._path)
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        """Append one row."""
+        if not state.is_world_process_zero or not logs:
+            return
+        row = {k: v for k, v in logs.items() if isinstance(v, (int, float)) and math.isfinite(v)}
+        append_json(self._path, {"step": state.global_step, **row})
+        self._tracker.log(row, state.global_step)
+
+
+class Progress(TrainerCallback):  # type: ignore[misc]
+    """One bar over all steps, with the numbers that tell how it goes."""
+
+    def __init__(self, description: str) -> None:
+        self._description = description
+        self._bar: Any = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Open the bar at the step that this start goes on from."""
+        if state.is_world_process_zero:
+            self._bar = tqdm(
+                total=state.max_steps,
+                initial=state.global_step,
+                desc=self._description,
+                unit="step",
+                mininterval=1.0,
+            )
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """One step further."""
+        if self._bar is not None:
+            self._bar.update(state.global_step - self._bar.n)
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        """Show the latest numbers."""
+        if self._bar is not None and logs:
+            shown = {k: f"{logs[k]:.3g}" for k in _SHOWN if isinstance(logs.get(k), float)}
+            self._bar.set_postfix(shown, refresh=False)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Close the bar."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+class TellEpoch(TrainerCallback):  # type: ignore[misc]
+    """Tells the rows which epoch they are made for."""
+
+    def __init__(self, epoch: Epoch) -> None:
+        self._epoch = epoch
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Runs before the epoch's loader is started, also in a resumed epoch."""
+        self._epoch.set(int(state.epoch or 0))
+
+
+class StopOnSignal(TrainerCallback):  # type: ignore[misc]
+    """SIGINT, SIGTERM and SIGUSR2 end the run at the next step boundary, with a checkpoint.
+
+    A second signal of the same kind acts as usual. `period` is the number of steps that reuse one batch
+    of answers (GRPO's num_iterations): a checkpoint between them could not be resumed exactly.
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+
+    def __init__(self, ranks: Ranks, period: int = 1) -> None:
+        self._ranks = ranks
+        self._period = period
+        self.received: int | None = None
+        self.stopped_at: int | None = None
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Handlers are in place inside the block."""
+        before = {s: signal.signal(s, self._note) for s in self.SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _note(self, number: int, frame: Any) -> None:
+        self.received = number
+        signal.signal(number, signal.SIG_DFL)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        """All ranks agree, save and stop together: one that stopped alone would leave the rest hanging."""
+        if not self._ranks.any(self.received is not None) or state.global_step % self._period:
+            return control
+        if state.global_step < state.max_steps:
+            self.stopped_at = state.global_step
+            control.should_save = True
+            control.should_training_stop = True
+        return control

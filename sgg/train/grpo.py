@@ -1,0 +1,60 @@
+"""Reinforcement learning: TRL's GRPOTrainer with pictures and graph rewards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from trl import GRPOTrainer
+from trl.trainer.utils import RepeatSampler
+
+from sgg.config import Config
+from sgg.data.build import image_store
+from sgg.reward.trl_adapter import reward_functions
+from sgg.spec import graph_spec, prompter, reward_mix
+from sgg.train.args import trl_args
+from sgg.train.loop import Parts, SealedCheckpoints, muon_optimizers, train
+from sgg.train.rows import GrpoRows, as_trl_dataset
+
+
+class EpochSampler(RepeatSampler):  # type: ignore[misc]
+    """TRL's sampler with an order that the epoch decides.
+
+    TRL's own draws each epoch's order from a generator that a resumed run starts afresh, so a resumed
+    second epoch would repeat the first one's order.
+    """
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by accelerate when an epoch begins."""
+        if self.shuffle:
+            self.generator = torch.Generator()
+            self.generator.manual_seed((self.seed or 0) * 1_000_003 + epoch)
+
+
+class Trainer(SealedCheckpoints, GRPOTrainer):  # type: ignore[misc]
+    """TRL's trainer with whole checkpoints and exact resumption."""
+
+    def _get_train_sampler(self, dataset: Any = None) -> Any:
+        sampler = super()._get_train_sampler(dataset)
+        sampler.__class__ = EpochSampler
+        return sampler
+
+
+def run(config: Config, run_dir: Path) -> None:
+    """The GRPO stage; see `loop.train`."""
+    train(config, run_dir, _trainer)
+
+
+def _trainer(parts: Parts) -> Any:
+    config = parts.config
+    functions, _ = reward_functions(reward_mix(config.reward), graph_spec(config))
+    rows = GrpoRows(image_store(config.data, "train"), prompter(config))
+    return Trainer(
+        model=parts.model,
+        reward_funcs=functions,
+        args=trl_args(config, parts.run_dir),
+        train_dataset=as_trl_dataset(parts.prepared, rows),
+        processing_class=parts.processor,
+        optimizers=muon_optimizers(parts),
+    )

@@ -1,0 +1,141 @@
+"""What SFT and GRPO share: load, resume, stop cleanly, keep the final model.
+
+The trainers themselves are TRL's; this module owns what stands around `trainer.train()`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sgg.checkpoint import drop_halves, is_sealed, keep_newest, newest_whole, seal
+from sgg.config import Config, OptimizerKind, TrainStageConfig
+from sgg.data.build import Prepared, prepare
+from sgg.errors import SggError
+from sgg.model import load_model, load_processor, torch_dtype
+from sgg.spec import pixel_budget
+from sgg.tracker import open_tracker
+from sgg.train.callbacks import Curves, Progress, StopOnSignal
+from sgg.train.distributed import Ranks
+from sgg.train.optim import MuonAdamW
+from sgg.weights import MODEL_FOLDER, locate
+
+log = logging.getLogger("sgg")
+
+
+class Stopped(SggError):
+    """A signal ended the run at a step boundary; it can be gone on with."""
+
+    def __init__(self, run_dir: Path, step: int, number: int) -> None:
+        super().__init__(f"Stopped at step {step}. Go on with: sgg resume={run_dir}")
+        self.exit_code = 128 + number
+
+
+class SealedCheckpoints:
+    """Mixin for TRL's trainers: a checkpoint counts only when whole, old ones go only then."""
+
+    keep_checkpoints = 2
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)  # type: ignore[misc]
+        self.accelerator.wait_for_everyone()  # type: ignore[attr-defined]
+        if self.is_world_process_zero():  # type: ignore[attr-defined]
+            run_dir = Path(self.args.output_dir)  # type: ignore[attr-defined]
+            step = self.state.global_step  # type: ignore[attr-defined]
+            seal(run_dir / f"checkpoint-{step}")
+            keep_newest(run_dir, self.keep_checkpoints)
+        self.accelerator.wait_for_everyone()  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a stage builds its trainer from."""
+
+    config: Config
+    run_dir: Path
+    ranks: Ranks
+    prepared: Prepared
+    model: Any
+    processor: Any
+
+
+MakeTrainer = Callable[[Parts], Any]
+
+
+def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
+    """Train to the end, from the newest whole checkpoint if there is one.
+
+    Raises:
+        Stopped: a signal came; a checkpoint of the last step is there.
+        SggError: weights, data or hardware are missing.
+
+    """
+    stage = config.stage
+    assert isinstance(stage, TrainStageConfig)
+    if is_sealed(run_dir / MODEL_FOLDER):
+        log.info("%s is finished; nothing to do", run_dir)
+        return
+    ranks = Ranks.start(config.hardware)
+    with ranks.first_goes_ahead():
+        folder = locate(config.model.path, config.model.revision)
+        prepared = prepare(config.data, "train", Path(config.paths.cache), quiet=not ranks.is_main)
+        if ranks.is_main:
+            for line in drop_halves(run_dir):
+                log.warning("%s", line)
+    dtype = torch_dtype(config.model.dtype, config.hardware.precision)
+    model = load_model(config.model, folder, dtype, config.seed)
+    processor = load_processor(folder, *pixel_budget(config))
+    trainer = make_trainer(Parts(config, run_dir, ranks, prepared, model, processor))
+    trainer.keep_checkpoints = stage.keep_checkpoints
+    tracker = open_tracker(config, run_dir, ranks.is_main)
+    stop = StopOnSignal(ranks, period=int(stage.args.get("num_iterations", 1)))
+    _replace_callbacks(trainer, [Curves(run_dir, tracker), Progress(stage.name.name), stop])
+    checkpoint = newest_whole(run_dir)
+    if checkpoint is not None:
+        log.info("going on from %s", checkpoint.name)
+    try:
+        with stop.listening():
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if stop.stopped_at is not None:
+            raise Stopped(run_dir, stop.stopped_at, stop.received or 15)
+        _keep_model(trainer, run_dir)
+    finally:
+        tracker.finish()
+
+
+def muon_optimizers(parts: Parts) -> tuple[Any, None]:
+    """What TRL's `optimizers` argument takes: Muon for tiny models, None to let TRL build its own."""
+    stage = parts.config.stage
+    assert isinstance(stage, TrainStageConfig)
+    if stage.optimizer.kind is OptimizerKind.trl:
+        return None, None
+    adamw_lr = float(stage.args["learning_rate"])
+    return MuonAdamW(parts.model.named_parameters(), stage.optimizer.muon_lr, adamw_lr), None
+
+
+def _replace_callbacks(trainer: Any, ours: list[Any]) -> None:
+    from transformers import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)
+    for callback in ours:
+        trainer.add_callback(callback)
+
+
+def _keep_model(trainer: Any, run_dir: Path) -> None:
+    """The final weights as a plain folder that `from_pretrained`, vLLM and `model.path` take."""
+    trainer.accelerator.wait_for_everyone()
+    folder = run_dir / MODEL_FOLDER
+    trainer.save_model(str(folder))
+    trainer.accelerator.wait_for_everyone()
+    if trainer.is_world_process_zero():
+        steps = trainer.state.global_step
+        (folder / "trained.json").write_text(json.dumps({"steps": steps, "run": run_dir.name}))
+        for name in ("training_args.bin", "README.md"):  # pickled args, TRL's advertising card
+            (folder / name).unlink(missing_ok=True)
+        seal(folder)
+    os.sync()

@@ -1,0 +1,100 @@
+"""Prepared rows -> what TRL's trainers eat: chat messages, the picture, and target or gold.
+
+Rows are made when they are asked for, so nothing is copied or rendered ahead. A row's content depends
+on the row, the seed and the epoch alone, never on a random state: a resumed run sees the same.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sgg.codec import render
+from sgg.data.build import Prepared, example
+from sgg.data.images import ImageStore
+from sgg.graph import SceneGraph
+from sgg.prompt import Prompter
+
+
+class Epoch:
+    """The current epoch, shared with loader processes that were forked before it began."""
+
+    def __init__(self) -> None:
+        self._value = multiprocessing.Value("l", 0)
+
+    def set(self, epoch: int) -> None:
+        """Called when an epoch begins, before its first row is asked for."""
+        self._value.value = epoch
+
+    def get(self) -> int:
+        """The epoch that rows are being made for."""
+        return int(self._value.value)
+
+
+@dataclass
+class SftRows:
+    """prompt, completion, image."""
+
+    store: ImageStore
+    prompter: Prompter
+    shuffle_objects: bool = False
+    seed: int = 0
+    epoch: Epoch = field(default_factory=Epoch)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """One TRL row in prompt-completion form."""
+        item = example(row, self.store)
+        graph = item.graph
+        if self.shuffle_objects:
+            graph = shuffled(graph, self.seed, self.epoch.get(), item.image_id)
+        target = render(graph, self.prompter.spec, item.width, item.height)
+        return {
+            "prompt": self.prompter.messages(item.width, item.height, item.columns),
+            "completion": [{"role": "assistant", "content": [{"type": "text", "text": target}]}],
+            "image": item.image,
+        }
+
+
+@dataclass
+class GrpoRows:
+    """prompt, image, and the gold that rewards compare with."""
+
+    store: ImageStore
+    prompter: Prompter
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """One TRL row with reward columns."""
+        item = example(row, self.store)
+        return {
+            "prompt": self.prompter.messages(item.width, item.height, item.columns),
+            "image": item.image,
+            "gold": item.graph,
+            "width": item.width,
+            "height": item.height,
+            "image_id": item.image_id,
+        }
+
+
+def as_trl_dataset(prepared: Prepared, make_row: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+    """The prepared table as a `datasets.Dataset` that makes its rows on access."""
+
+    def transform(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        names = list(batch)
+        rows = [
+            make_row(dict(zip(names, values, strict=True)))
+            for values in zip(*batch.values(), strict=True)
+        ]
+        return {name: [row[name] for row in rows] for name in rows[0]}
+
+    return prepared.rows.with_transform(transform)
+
+
+def shuffled(graph: SceneGraph, seed: int, epoch: int, image_id: str) -> SceneGraph:
+    """The graph with its objects in an order that (seed, epoch, image) decides."""
+    words = np.frombuffer(image_id.encode().ljust(4 * (len(image_id) // 4 + 1), b"\0"), np.uint8)
+    rng = np.random.default_rng([seed, epoch, *words.tolist()])
+    return graph.reorder(rng.permutation(len(graph.nodes)).tolist())

@@ -1,0 +1,41 @@
+"""Supervised fine-tuning: TRL's SFTTrainer on rendered gold, the loss on the answer alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from trl import SFTTrainer
+
+from sgg.config import Config, SftConfig
+from sgg.data.build import image_store
+from sgg.spec import prompter
+from sgg.train.args import trl_args
+from sgg.train.callbacks import TellEpoch
+from sgg.train.loop import Parts, SealedCheckpoints, muon_optimizers, train
+from sgg.train.rows import SftRows, as_trl_dataset
+
+
+class Trainer(SealedCheckpoints, SFTTrainer):  # type: ignore[misc]
+    """TRL's trainer with whole checkpoints."""
+
+
+def run(config: Config, run_dir: Path) -> None:
+    """The SFT stage; see `loop.train`."""
+    train(config, run_dir, _trainer)
+
+
+def _trainer(parts: Parts) -> Any:
+    config, stage = parts.config, parts.config.stage
+    assert isinstance(stage, SftConfig)
+    rows = SftRows(
+        image_store(config.data, "train"), prompter(config), stage.shuffle_objects, config.seed
+    )
+    return Trainer(
+        model=parts.model,
+        args=trl_args(config, parts.run_dir),
+        train_dataset=as_trl_dataset(parts.prepared, rows),
+        processing_class=parts.processor,
+        callbacks=[TellEpoch(rows.epoch)],
+        optimizers=muon_optimizers(parts),
+    )
