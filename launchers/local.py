@@ -6,40 +6,48 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sgg.config import thaw
+from sgg.config import HardwareConfig
 from sgg.errors import SggError
 
 
-def launch(frozen: Path) -> Path:
-    """Run to the end and return the run folder.
+def launch(frozen: Path, hardware: HardwareConfig, run_frozen: Callable[[Path], None]) -> None:
+    """Run a frozen config to its end; `run_frozen` is what one rank does.
 
     Raises:
-        SggError: a rank failed; the message names its log.
+        SggError: the profile wants more GPUs than are here, or a rank failed.
 
     """
-    config = thaw(frozen)
-    processes = config.hardware.processes_per_node
-    if processes == 1:
-        from sgg.main import run_frozen
-
+    if hardware.processes_per_node == 1:
         run_frozen(frozen)
-    else:
-        from sgg.weights import locate
-
-        locate(
-            config.model.path, config.model.revision
-        )  # before ranks start: one message, not many
-        _torchrun(frozen, processes)
-    from sgg.report.build import write_report
-
-    write_report(frozen.parent)
-    return frozen.parent
+        return
+    _enough_gpus(hardware)
+    code = _torchrun(frozen, hardware.processes_per_node)
+    if code:
+        raise SggError(
+            f"A process of the run failed (exit code {code}). The first error stands in "
+            f"{frozen.parent}/run*.log; go on with: sgg resume={frozen.parent}"
+        )
 
 
-def _torchrun(frozen: Path, processes: int) -> None:
+def _enough_gpus(hardware: HardwareConfig) -> None:
+    if not hardware.gpu:
+        return
+    import torch
+
+    visible = torch.cuda.device_count()
+    if visible < hardware.processes_per_node:
+        raise SggError(
+            f"hardware.processes_per_node={hardware.processes_per_node} with hardware.gpu=true, but "
+            f"{visible} GPUs are visible. Take hardware=cpu, fewer processes, or a machine with GPUs."
+        )
+
+
+def _torchrun(frozen: Path, processes: int) -> int:
+    """Exit code of torchrun; the first SIGINT or SIGTERM is passed on to the ranks."""
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
         *("--nproc-per-node", str(processes), "-m", "launchers.rank", str(frozen)),
@@ -52,12 +60,7 @@ def _torchrun(frozen: Path, processes: int) -> None:
 
     before = {s: signal.signal(s, forward) for s in (signal.SIGTERM, signal.SIGINT)}
     try:
-        code = child.wait()
+        return child.wait()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if code:
-        raise SggError(
-            f"A process of the run failed (exit code {code}). The first error stands in "
-            f"{frozen.parent}/run*.log; go on with resume={frozen.parent}."
-        )

@@ -45,12 +45,18 @@ class FrameSpec:
         return resized_size(width, height, self.min_pixels, self.max_pixels, self.factor)
 
     def encode(self, boxes_px: NDArray[Any], width: int, height: int) -> NDArray[np.int64]:
-        """Original pixels -> whole numbers of the frame, shape (n, 4), clipped to the frame."""
+        """Original pixels -> whole numbers of the frame, shape (n, 4), clipped to the frame.
+
+        A box that rounding would flatten is rounded outward: a target without area teaches a fault.
+        """
         frame_w, frame_h = self.size(width, height)
         scale = np.array([frame_w / width, frame_h / height] * 2)
         limit = np.array([frame_w, frame_h] * 2)
         scaled = np.asarray(boxes_px, dtype=np.float64).reshape(-1, 4) * scale
-        return np.clip(np.floor(scaled + 0.5), 0, limit).astype(np.int64)
+        rounded = np.floor(scaled + 0.5)
+        outward = np.concatenate([np.floor(scaled[:, :2]), np.ceil(scaled[:, 2:])], axis=1)
+        flat = np.tile(rounded[:, :2] == rounded[:, 2:], 2)
+        return np.clip(np.where(flat, outward, rounded), 0, limit).astype(np.int64)
 
     def decode(self, boxes: NDArray[Any], width: int, height: int) -> Boxes:
         """Numbers of the frame -> original pixels, shape (n, 4); not clipped."""

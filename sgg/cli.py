@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import sys
-import traceback
 from collections.abc import Callable
-
-from sgg.errors import SggError, explain
 
 VERBS = {
     "prepare": "sgg.tools:prepare",
@@ -18,8 +14,34 @@ VERBS = {
 }
 """Tools by their first word: `module:function`, imported when called."""
 
+HELP = """sgg: scene graph generation with vision-language models
+
+  sgg key=value …            run the stage that the config names (stage=sft|grpo|eval)
+  sgg pipeline=demo          run several stages in order; the demo is what `make demo` runs
+  sgg -m key=a,b …           sweep over values
+  sgg resume=RUN_DIR         go on with a run from its newest whole checkpoint
+  sgg … --cfg job            print the composed config and stop
+
+  sgg prepare data=…         read, check, count and cache a data set
+  sgg predict MODEL IMAGE    one picture in, drawn picture and JSON out
+  sgg report RUN_DIR         write one HTML file about a run or a pipeline
+
+Groups and their options (group=option):
+{groups}
+
+Keys are set as group.key=value, TRL's own fields as stage.args.FIELD=value. Examples:
+  sgg stage=sft model=qwen2_5_vl_7b data=vg150 hardware=a100
+  sgg stage=grpo model=qwen2_5_vl_7b model.path=runs/SFT_RUN data=vg150 reward=hard_recall
+  sgg stage=eval model.path=runs/GRPO_RUN data=vg150
+
+`sgg VERB --help` explains a tool, `sgg --hydra-help` Hydra's own flags, README.md the rest.
+Tab completion: eval "$(sgg --shell-completion install=bash)"
+"""
+
 TRACEBACK = "SGG_TRACEBACK"
 """Set to 1 to see tracebacks of user errors, too."""
+
+_TRACEBACK_ASKED = "1" in (os.environ.get(TRACEBACK), os.environ.get("HYDRA_FULL_ERROR"))
 
 OPEN_DICTS = re.compile(r"^(stage\.args|reward\.terms|deepspeed)\.[^=]+=")
 """Keys below these are checked by `validate`, not by Hydra's struct, so they take new entries."""
@@ -30,13 +52,20 @@ def prepare_argv(argv: list[str]) -> list[str]:
     return [f"++{word}" if OPEN_DICTS.match(word) else word for word in argv]
 
 
+def help_screen() -> str:
+    """What `sgg --help` prints. Reads folder names only: Hydra's own help takes seconds here."""
+    from sgg.places import groups, options_of
+
+    lines = [f"  {group:<11} {', '.join(options_of(group))}" for group in groups()]
+    return HELP.format(groups="\n".join(lines))
+
+
 def guarded(function: Callable[[], object]) -> int:
     """Run, and turn what went wrong into one message and an exit code.
 
     A user's mistake is one screen of words. A bug keeps its traceback, in the run's log if there is
     one.
     """
-    asked = os.environ.get(TRACEBACK) == "1" or os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting
     try:
         function()
@@ -45,12 +74,17 @@ def guarded(function: Callable[[], object]) -> int:
         print("\nInterrupted.", file=sys.stderr)
         return 130
     except Exception as error:
+        import logging
+        import traceback
+
+        from sgg.errors import SggError, explain
+
         message = explain(error)
-        if message is None or asked:
-            logging.getLogger("sgg.bug").error("unexpected error", exc_info=True)
+        if logging.getLogger().handlers:  # a run has begun: its log keeps the traceback
+            logging.getLogger("run").error("%s", message or "unexpected error", exc_info=True)
+        if message is None or _TRACEBACK_ASKED:
             traceback.print_exc()
         if message is not None:
-            logging.getLogger("sgg.stop").debug("%s", message)
             print(f"sgg: {message}", file=sys.stderr)
             return getattr(error, "exit_code", 2 if isinstance(error, SggError) else 1)
         return 1

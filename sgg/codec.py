@@ -9,7 +9,6 @@ says what was wrong by kind and by item. It refuses to guess: a box is never inv
 from __future__ import annotations
 
 import json
-import math
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -19,6 +18,7 @@ import numpy as np
 
 from sgg.boxes import FrameSpec
 from sgg.graph import Edge, Node, SceneGraph, name_of_id, to_dict
+from sgg.lenient_json import read_json
 from sgg.vocab import Vocabulary
 
 MAX_CHARS = 1 << 20
@@ -26,7 +26,6 @@ MAX_CHARS = 1 << 20
 MAX_NAME = 128
 """Characters of a name or id; a longer one is no name."""
 MAX_COORDINATE = 1e7
-MAX_DEPTH = 32
 MAX_CANDIDATES = 4
 """Places in the text at which a graph is looked for."""
 
@@ -46,7 +45,7 @@ class ErrorKind(Enum):
     missing_list = "missing_list"
     """`objects` or `relationships` is absent or no list."""
     bad_object = "bad_object"
-    """Not a mapping with a text id."""
+    """Not a mapping with a text id that names a class."""
     bad_box = "bad_box"
     """Not four finite numbers."""
     degenerate_box = "degenerate_box"
@@ -126,9 +125,9 @@ def parse(text: str, spec: GraphSpec, width: int, height: int) -> Parsed:
         return Parsed(SceneGraph(), (Problem(ErrorKind.no_json),), tags_as_asked)
     problems = [Problem(kind) for kind in syntax]
     for key in ("objects", "relationships"):
-        if not syntax and not isinstance(document.get(key), list):
+        if not FAILURES.intersection(syntax) and not isinstance(document.get(key), list):
             problems.append(Problem(ErrorKind.missing_list, key))
-    if len(text) > MAX_CHARS and not closed:
+    if len(text) > MAX_CHARS and not closed and ErrorKind.truncated not in syntax:
         problems.append(Problem(ErrorKind.truncated))
     nodes, index = _read_objects(document.get("objects"), spec, problems)
     if not nodes:
@@ -144,6 +143,8 @@ def _answer_part(text: str) -> tuple[str, bool, bool]:
     """The part that holds the answer; whether thought and answer are both tagged; whether it ended."""
     thought, closed, rest = text.rpartition("</think>")
     has_think = bool(closed) and "<think>" in thought
+    if "{" not in rest:  # a thought that closes after the answer hides nothing
+        has_think, rest = False, text
     _, opened, inside = rest.partition("<answer>")
     if not opened:
         return rest, False, False
@@ -168,85 +169,13 @@ def _find_graph(body: str) -> tuple[dict[str, Any] | None, list[ErrorKind]]:
         try:
             document, end = _DECODER.raw_decode(body, found.start())
         except (ValueError, RecursionError):
-            document, end, syntax = _lenient(body, found.start())
+            document, end, met = read_json(body, found.start())
+            # the lenient reader takes `.5` and wrong escapes: no item is lost, but it is no JSON
+            syntax = [ErrorKind[kind.name] for kind in met] or [ErrorKind.malformed]
         if isinstance(document, dict) and ("objects" in document or "relationships" in document):
             return document, syntax
         position = max(end, found.start() + 1)
     return None, []
-
-
-_TOKEN = re.compile(
-    r'\s*(?:(?P<mark>[{}\[\],:])|(?P<text>"(?:[^"\\]|\\.)*")'
-    r"|(?P<number>-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<word>true|false|null|NaN))",
-    re.DOTALL,
-)
-_CUT = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*\\?|[-\w.+]{0,16})', re.DOTALL)
-"""What may stand at the end of a text that was cut: nothing, an open string, half a word."""
-_WORDS = {"true": True, "false": False, "null": None, "NaN": math.nan}
-_TOP_LEVELS = 2
-"""The document and its two lists are kept although unclosed; anything deeper is one item."""
-
-
-def _lenient(text: str, start: int) -> tuple[Any, int, list[ErrorKind]]:
-    """Read JSON that may end early or carry trailing commas: (document, end, problems).
-
-    One pass with an explicit stack: no recursion, no look-back. Containers below the two top levels
-    join their parent only when closed, so an item cut in two is dropped whole.
-    """
-    stack: list[tuple[Any, str | None]] = []  # (container, the key under which it will be kept)
-    key: str | None = None
-    after_comma = trailing_comma = False
-    position = start
-    while True:
-        token = _TOKEN.match(text, position)
-        if token is None:
-            cut = _CUT.fullmatch(text, position)
-            kind = ErrorKind.truncated if cut else ErrorKind.malformed
-            return (stack[0][0] if stack else None), len(text), [kind]
-        position = token.end()
-        mark = token["mark"]
-        if mark in ("{", "["):
-            container: Any = {} if mark == "{" else []
-            if len(stack) >= MAX_DEPTH:
-                return None, position, [ErrorKind.malformed]
-            if stack and len(stack) < _TOP_LEVELS:
-                _put(stack[-1][0], key, container)
-            stack.append((container, key))
-            key = None
-        elif mark in ("}", "]"):
-            container, own_key = stack.pop()
-            if (mark == "}") != isinstance(container, dict):
-                return (stack[0][0] if stack else container), position, [ErrorKind.malformed]
-            trailing_comma |= after_comma
-            if not stack:
-                return container, position, [ErrorKind.trailing_comma] if trailing_comma else []
-            if len(stack) >= _TOP_LEVELS:
-                _put(stack[-1][0], own_key, container)
-        elif mark is None:
-            value = _scalar(token)
-            if isinstance(stack[-1][0], dict) and key is None:
-                key = str(value)
-                after_comma = False
-                continue
-            _put(stack[-1][0], key, value)
-            key = None
-        after_comma = mark == ","
-
-
-def _scalar(token: re.Match[str]) -> Any:
-    if token["text"] is not None:
-        try:
-            return json.loads(token["text"], strict=False)
-        except ValueError:  # a broken escape such as \x: keep the characters
-            return token["text"][1:-1]
-    return float(token["number"]) if token["number"] is not None else _WORDS[token["word"]]
-
-
-def _put(container: Any, key: str | None, value: Any) -> None:
-    if isinstance(container, list):
-        container.append(value)
-    elif key is not None:
-        container[key] = value
 
 
 def _read_objects(
@@ -257,7 +186,7 @@ def _read_objects(
     index: dict[str, int] = {}
     for place, item in enumerate(items if isinstance(items, list) else []):
         written_id = _name(item.get("id")) if isinstance(item, dict) else None
-        if written_id is None:
+        if written_id is None or not name_of_id(written_id):
             problems.append(Problem(ErrorKind.bad_object, f"objects[{place}]"))
             continue
         box = _box(item.get("bbox"))
@@ -308,7 +237,7 @@ def _box(value: Any) -> tuple[float, float, float, float] | None:
     if not isinstance(value, list) or len(value) != 4:
         return None
     try:
-        if any(isinstance(v, bool) for v in value):
+        if any(isinstance(v, bool) or "_" in str(v) for v in value):  # float() reads "1_0" as 10
             return None
         numbers = np.array([float(v) for v in value])
     except (TypeError, ValueError, OverflowError):

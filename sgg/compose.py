@@ -10,7 +10,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import open_dict
 
 from sgg.cli import prepare_argv
-from sgg.config import CONF_DIR, Config, register, typed
+from sgg.config import Config, register, typed
+from sgg.places import CONF_DIR
 
 
 def compose_config(overrides: list[str]) -> tuple[Config, dict[str, str | None]]:

@@ -13,24 +13,19 @@ from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from sgg.errors import SggError
 from sgg.options import (
     Duplicates,
     Family,
     ImageCheck,
     MatchWeights,
+    Part,
     Pictures,
     SimilarityKind,
     Source,
     Template,
     VocabularyName,
 )
-
-CONF_DIR = next(
-    path
-    for path in (Path(__file__).parent / "conf", Path(__file__).parent.parent / "conf")
-    if (path / "config.yaml").is_file()
-)
-"""The config tree: inside the package when installed from a wheel, beside it in a checkout."""
 
 FROZEN_NAME = "config.yaml"
 """Name of the frozen config in a run folder."""
@@ -275,6 +270,8 @@ class EvalConfig(StageConfig):
     """Generate answers to the eval split and score them."""
 
     name: StageName = StageName.eval
+    part: Part = Part.eval
+    """Split that is answered; `train` tells memory from generalisation."""
     shuffle_images: bool = False
     """Control: give every prompt another example's picture; a model that looks falls to chance."""
 
@@ -292,7 +289,8 @@ class TermConfig:
 class RewardConfig:
     """The reward mix: named terms, each logged beside the total."""
 
-    terms: dict[str, TermConfig] = field(default_factory=dict)
+    terms: dict[str, Any] = field(default_factory=dict)
+    """`TermConfig` by term name. Any, because a new term cannot be set key by key in a typed dict."""
     similarity: SimilarityKind = SimilarityKind.exact
     match: MatchWeights = field(default_factory=MatchWeights)
 
@@ -411,7 +409,6 @@ def register() -> None:
     store.store(name="schema", node=Config)
     for schema in (SftConfig, GrpoConfig, EvalConfig):
         store.store(group="stage", name=f"{schema().name.name}_schema", node=schema)
-    store.store(group="pipeline", name="pipeline_schema", node=PipelineConfig)
 
 
 _STAGES = {StageName.sft: SftConfig, StageName.grpo: GrpoConfig, StageName.eval: EvalConfig}
@@ -421,7 +418,21 @@ def typed(cfg: DictConfig) -> Config:
     """The composed config as typed objects, interpolations resolved."""
     config = OmegaConf.to_object(cfg)
     assert isinstance(config, Config)
+    config.reward.terms = {k: _term(k, v) for k, v in config.reward.terms.items()}
     return config
+
+
+def _term(name: str, values: Any) -> TermConfig:
+    key = f"reward.terms.{name}"
+    if not isinstance(values, dict):
+        raise SggError(f"{key}={values}: write {key}.weight={values}.")
+    unknown = set(values) - {"weight", "options"}
+    if unknown:
+        raise SggError(f"{key}.{min(unknown)}: no such key. Allowed under {key}: options, weight.")
+    weight = values.get("weight", 1.0)
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+        raise SggError(f"{key}.weight={weight}: must be a number.")
+    return TermConfig(float(weight), dict(values.get("options") or {}))
 
 
 def freeze(config: Config, path: Path) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields, is_dataclass
-from typing import Any
 
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from sgg.config import CONF_DIR, Config
+from sgg.config import Config
 from sgg.errors import nearest
+from sgg.places import groups, options_of
 
 
 def explain_config(error: BaseException) -> str | None:
@@ -28,16 +28,6 @@ def explain_config(error: BaseException) -> str | None:
     if isinstance(error, ConfigCompositionException):
         return _bad_group(str(error))
     return None
-
-
-def options_of(group: str) -> list[str]:
-    """The options of a config group, schemas left out."""
-    return sorted(path.stem for path in (CONF_DIR / group).glob("*.yaml"))
-
-
-def groups() -> list[str]:
-    """All config groups."""
-    return sorted(path.name for path in CONF_DIR.iterdir() if path.is_dir())
 
 
 def _missing_option(error: MissingConfigException) -> str:
@@ -82,15 +72,3 @@ def _doc_of(key: str) -> str:
     return {
         "data.root": "It is the folder that holds the data set's own files (docs/data.md).",
     }.get(key, "")
-
-
-def all_keys(kind: Any = Config, prefix: str = "") -> list[str]:
-    """Every dotted key of a schema class, depth first."""
-    found: list[str] = []
-    for item in fields(kind):
-        name = f"{prefix}{item.name}"
-        found.append(name)
-        default = item.default_factory() if callable(item.default_factory) else None
-        if is_dataclass(default):
-            found += all_keys(type(default), f"{name}.")
-    return found

@@ -6,7 +6,6 @@ OmegaConf and the operating system into such a message, and leaves bugs alone.
 
 from __future__ import annotations
 
-import difflib
 import errno
 import re
 from collections.abc import Iterable
@@ -18,6 +17,8 @@ class SggError(ValueError):
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """` Did you mean 'x'?` for the closest allowed word, or nothing."""
+    import difflib
+
     close = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.6)
     return f" Did you mean '{close[0]}'?" if close else ""
 

@@ -40,10 +40,11 @@ def run(config: Config, run_dir: Path) -> None:
     from sgg.weights import locate
 
     assert isinstance(config.stage, EvalConfig)
+    part = config.stage.part.name
     ranks = Ranks.start(config.hardware)
     with ranks.first_goes_ahead():
         folder = locate(config.model.path, config.model.revision)
-        prepared = prepare(config.data, "eval", Path(config.paths.cache), quiet=not ranks.is_main)
+        prepared = prepare(config.data, part, Path(config.paths.cache), quiet=not ranks.is_main)
     generate = config.generate
     sampling = Sampling(
         generate.max_new_tokens,
@@ -60,7 +61,7 @@ def run(config: Config, run_dir: Path) -> None:
         generate_split(
             HfEngine(model, processor, sampling),
             prepared,
-            image_store(config.data, "eval"),
+            image_store(config.data, part),
             prompter(config),
             sampling,
             run_dir,

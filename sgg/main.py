@@ -6,71 +6,95 @@ imported before the config stands.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import hydra
-from omegaconf import DictConfig
+from sgg.cli import VERBS, guarded, help_screen, prepare_argv
 
-from sgg.cli import VERBS, guarded, prepare_argv
-from sgg.config import CONF_DIR, Config, StageName, register, thaw, typed
+if TYPE_CHECKING:
+    from sgg.config import Config
 
-STAGES = {
-    StageName.sft: "sgg.train.sft",
-    StageName.grpo: "sgg.train.grpo",
-    StageName.eval: "sgg.evaluate",
-}
+STAGES = {"sft": "sgg.train.sft", "grpo": "sgg.train.grpo", "eval": "sgg.evaluate"}
 """Module with `run(config, run_dir)` for every stage."""
 
 
 def main() -> None:
     """The console script `sgg`."""
-    register()
-    if len(sys.argv) > 1 and sys.argv[1] in VERBS:
-        module, _, function = VERBS[sys.argv[1]].partition(":")
+    words = sys.argv[1:]
+    if words and words[0] in VERBS:
+        module, _, function = VERBS[words[0]].partition(":")
         tool: Callable[[list[str]], None] = getattr(import_module(module), function)
-        sys.exit(guarded(lambda: tool(sys.argv[2:])))
-    sys.argv[1:] = prepare_argv(sys.argv[1:])
+        sys.exit(guarded(lambda: tool(words[1:])))
+    if "--help" in words or "-h" in words:
+        print(help_screen())
+        return
+    sys.argv[1:] = prepare_argv(words)
+    sys.exit(_hydra_app())
+
+
+def _hydra_app() -> int:
+    """Compose and run every point that the command line asks for; the worst exit code."""
+    gc.disable()  # composing makes many small objects and drops none: a third of its time otherwise
+    import hydra
+
+    from sgg.config import register
+    from sgg.places import CONF_DIR
+
+    register()
     codes: list[int] = []
 
-    def task(cfg: DictConfig) -> None:
+    def task(cfg: Any) -> None:
         """One point of a sweep: its failure is told and kept, and the other points still run."""
+        gc.enable()
         codes.append(guarded(lambda: _start_composed(cfg)))
 
     app = hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")(task)
-    sys.exit(max([guarded(app), *codes]))
+    return max([guarded(app), *codes])
 
 
-def _start_composed(cfg: DictConfig) -> None:
+def _start_composed(cfg: Any) -> None:
     from hydra.core.hydra_config import HydraConfig
+
+    from sgg.config import typed
 
     hydra_config = HydraConfig.get()
     start(typed(cfg), dict(hydra_config.runtime.choices), list(hydra_config.overrides.task))
 
 
-def start(config: Config, choices: dict[str, str | None], overrides: list[str]) -> Path | None:
-    """Check, freeze and run; returns the run folder (None for a pipeline)."""
+def start(config: Config, choices: dict[str, str | None], overrides: list[str]) -> Path:
+    """Check, freeze and run to the end; returns the folder of the run or pipeline."""
     from launchers.local import launch
-    from sgg import pipeline
+    from sgg.config import FROZEN_NAME, thaw
+    from sgg.report.build import write_report
     from sgg.run import open_run, resumable
     from sgg.validate import validate
+    from sgg.weights import locate
 
     if config.resume is not None:
-        return launch(resumable(config.resume, overrides))
-    groups = {k: v for k, v in choices.items() if v and not k.startswith("hydra/")}
-    config.choices = groups
-    validate(config)
-    if config.pipeline is not None:
-        pipeline.run(config, overrides)
-        return None
-    return launch(open_run(config) / "config.yaml")
+        frozen = resumable(config.resume, overrides)
+        config = thaw(frozen)
+    else:
+        config.choices = {k: v for k, v in choices.items() if v and not k.startswith("hydra/")}
+        validate(config)
+        if config.pipeline is not None:
+            from sgg.pipeline import run
+
+            return run(config, overrides, start)
+        locate(config.model.path, config.model.revision)  # missing weights leave no folder behind
+        frozen = open_run(config) / FROZEN_NAME
+    launch(frozen, config.hardware, run_frozen)
+    write_report(frozen.parent)
+    return frozen.parent
 
 
 def run_frozen(path: Path) -> None:
     """Run the stage of a frozen config in this process, which may be one rank of several."""
+    from sgg.config import thaw
     from sgg.run import record_start, start_logging
 
     config, run_dir = thaw(path), path.parent
@@ -79,4 +103,4 @@ def run_frozen(path: Path) -> None:
     start_logging(run_dir, rank)
     if rank == 0:
         record_start(run_dir, config)
-    import_module(STAGES[config.stage.name]).run(config, run_dir)
+    import_module(STAGES[config.stage.name.name]).run(config, run_dir)

@@ -63,7 +63,8 @@ def assign(
     pred_of_gold = [-1] * len(gold.nodes)
     for row, column in zip(*linear_sum_assignment(cost), strict=True):
         pred_of_gold[int(column)] = int(row)
-    iou = boxes.iou(pred_boxes, gold_boxes)
+    # in pixels, as the metrics do: scaling could round an overlap of exactly .5 below the threshold
+    iou = boxes.iou(pred.boxes_xyxy, gold.boxes_xyxy)
     return Match(names, iou, l1, tuple(pred_of_gold), kind)
 
 

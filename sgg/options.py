@@ -105,6 +105,13 @@ class Duplicates(Enum):
     keep = "keep"
 
 
+class Part(Enum):
+    """Which split of the data."""
+
+    train = "train"
+    eval = "eval"
+
+
 class ImageCheck(Enum):
     """How far pictures are looked at when data is prepared."""
 

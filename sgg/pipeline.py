@@ -8,6 +8,7 @@ so the same command with the same paths.run_dir goes on where it was stopped.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -22,10 +23,12 @@ from sgg.run import write_json
 log = logging.getLogger("sgg")
 
 
-def run(config: Config, overrides: list[str]) -> Path:
-    """Run all steps, print and write the table; returns the pipeline's folder."""
-    from sgg.main import start
+Start = Callable[[Config, dict[str, str | None], list[str]], Path]
+"""What runs one composed config to its end: `main.start`."""
 
+
+def run(config: Config, overrides: list[str], start: Start) -> Path:
+    """Run all steps, print and write the table; returns the pipeline's folder."""
     pipeline = config.pipeline
     assert pipeline is not None
     folder = Path(config.paths.run_dir) if config.paths.run_dir else _new_folder(config)

@@ -25,8 +25,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from sgg.config import CONF_DIR, FROZEN_NAME, Config, freeze, thaw
+from sgg.config import FROZEN_NAME, Config, freeze, thaw
 from sgg.errors import SggError
+from sgg.places import CONF_DIR
 
 PACKAGES = (
     "sgg",

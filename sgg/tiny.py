@@ -58,6 +58,7 @@ STRUCTURE = (
     ']},{"id":"',
     ']}],"relationships":[{"subject":"',
     ']}],"relationships":[]}',
+    "]}]}",
     '","predicate":"',
     '","object":"',
     '"},{"subject":"',
@@ -65,7 +66,7 @@ STRUCTURE = (
 )
 """What `codec.render` writes between names and numbers: one token each."""
 
-CAPTION_PROMPT = "Describe the picture."
+GROUNDING_PROMPT = "Find the objects."
 """What the shipped base models were pre-trained to answer; see `tiny_base`."""
 
 LARGEST_NUMBER = 1000
@@ -123,7 +124,7 @@ def _pieces() -> Iterator[str]:
     yield from STRUCTURE
     yield from (str(n) for n in range(10, LARGEST_NUMBER + 1))
     yield from ("system", "user", "assistant", "think", "answer", "You")
-    texts = ["You are a helpful assistant.", BRIEF, CAPTION_PROMPT]
+    texts = ["You are a helpful assistant.", BRIEF, GROUNDING_PROMPT]
     for vocabulary in VOCABULARIES.values():
         texts += [*vocabulary.objects, *vocabulary.predicates]
     for text in texts:

@@ -1,26 +1,25 @@
 """Makes the tiny base models that the package ships: `python -m sgg.tiny_base --family …`.
 
-As the real models come pre-trained, so do the tiny ones: on descriptions of synthetic scenes in plain
-words, each object with its box and now and then how two of them lie to each other. No JSON and no
-graph prompt is ever shown, so the form, and which relations are asked for, are left to SFT. Scenes
-come from a seed that no data config uses.
+As Qwen2-VL and Qwen2.5-VL come pre-trained for grounding, so do the tiny ones: on finding the objects
+of synthetic scenes, as a JSON list of names and boxes. They never see a relation, nor the prompts that
+ask for a graph; those are left to SFT. Scenes come from a seed that no data config uses.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from sgg import tiny
 from sgg.boxes import FrameSpec
 from sgg.data import shapes
-from sgg.graph import SceneGraph
+from sgg.graph import SceneGraph, to_dict
 from sgg.model import build_processor
 from sgg.options import Family
 from sgg.prompt import messages
@@ -30,33 +29,21 @@ PRETRAINING_SEED = 900_000
 SIDE = 112
 
 
-def caption(graph: SceneGraph, frame: FrameSpec, rng: np.random.Generator) -> str:
-    """Names and boxes in the family's frame, then the relations of some random pairs.
-
-    `red circle 1 at 5 5 40 40, blue square 2 at …. blue square 2 right of red circle 1.`
-    """
-    boxes = frame.encode(graph.boxes_xyxy, SIDE, SIDE).tolist()
-    names = [f"{node.name} {i + 1}" for i, node in enumerate(graph.nodes)]
-    parts = [f"{name} at {' '.join(map(str, b))}" for name, b in zip(names, boxes, strict=True)]
-    pairs = [(a, b) for a in range(len(names)) for b in range(len(names)) if a != b]
-    chosen = rng.permutation(len(pairs))[: rng.integers(0, 4)]
-    said = [
-        f"{names[a]} {shapes.predicate(graph.nodes[a].box, graph.nodes[b].box)} {names[b]}"
-        for a, b in (pairs[i] for i in chosen)
-    ]
-    return ". ".join(", ".join(group) for group in (parts, said) if group) + "."
+def detections(graph: SceneGraph, frame: FrameSpec) -> str:
+    """`{"objects":[{"id":"red circle.1","bbox":[5,5,40,40]},…]}`, boxes in the family's frame."""
+    written = to_dict(graph.with_boxes(frame.encode(graph.boxes_xyxy, SIDE, SIDE)))
+    return json.dumps({"objects": written["objects"]}, separators=(",", ":"))
 
 
 def batch(processor: Any, frame: FrameSpec, indices: range) -> dict[str, torch.Tensor]:
-    """Model inputs for the scenes with these indices; the loss is on the caption alone."""
+    """Model inputs for the scenes with these indices; the loss is on the answer alone."""
     plan = shapes.ScenePlan(side=SIDE)
     graphs = [shapes.scene(plan, PRETRAINING_SEED, i) for i in indices]
     images = [[shapes.draw(plan, g)] for g in graphs]
     chat = processor.apply_chat_template(
-        messages(tiny.CAPTION_PROMPT, ""), tokenize=False, add_generation_prompt=True
+        messages(tiny.GROUNDING_PROMPT, ""), tokenize=False, add_generation_prompt=True
     )
-    rng = np.random.default_rng([PRETRAINING_SEED, indices.start])
-    texts = [f"{chat}{caption(g, frame, rng)}<|im_end|>" for g in graphs]
+    texts = [f"{chat}{detections(g, frame)}<|im_end|>" for g in graphs]
     inputs = processor(
         text=texts, images=images, padding=True, padding_side="right", return_tensors="pt"
     )

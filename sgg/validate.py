@@ -8,9 +8,8 @@ looked at by who reads them.
 from __future__ import annotations
 
 import importlib.util
-import re
-from collections.abc import Callable, Iterator
-from typing import Any
+import inspect
+from collections.abc import Iterator
 
 from sgg.config import (
     Config,
@@ -18,63 +17,15 @@ from sgg.config import (
     GrpoConfig,
     OptimizerKind,
     SftConfig,
+    TermConfig,
     TrackerKind,
     TrainStageConfig,
 )
 from sgg.errors import SggError, nearest
 from sgg.options import Pictures, Source, Template, VocabularyName
+from sgg.places import options_of
 from sgg.plan import BatchPlan, plan_batch
-from sgg.trl_fields import trl_fields
-
-OWNED_ARGS = {
-    "output_dir": "paths.run_dir",
-    "seed": "seed",
-    "data_seed": "seed",
-    "report_to": "tracker",
-    "run_name": "paths.run_dir",
-    "per_device_train_batch_size": "stage.micro_batch",
-    "gradient_accumulation_steps": "stage.global_batch or stage.prompts_per_step",
-    "generation_batch_size": "stage.prompts_per_step",
-    "steps_per_generation": "stage.prompts_per_step",
-    "bf16": "hardware.precision",
-    "fp16": "hardware.precision",
-    "tf32": "hardware.tf32",
-    "use_cpu": "hardware.gpu",
-    "deepspeed": "deepspeed",
-    "gradient_checkpointing": "hardware.gradient_checkpointing",
-    "dataloader_num_workers": "hardware.loader_workers",
-    "reward_weights": "reward.terms.NAME.weight",
-    "remove_unused_columns": "nothing: sgg builds the columns itself",
-    "resume_from_checkpoint": "resume",
-    "save_total_limit": "stage.keep_checkpoints",
-    "hub_token": "the environment variable HF_TOKEN (secrets have no place in a config)",
-    "disable_tqdm": "nothing: sgg draws its own progress bar",
-    "trust_remote_code": "nothing: remote code is never run",
-    "model_init_kwargs": "model",
-    "completion_only_loss": "nothing: the loss is on the answer alone",
-    "assistant_only_loss": "nothing: the loss is on the answer alone",
-}
-"""Fields of TRL that follow from other keys, and the key to set instead."""
-
-_Check = Callable[[float], bool]
-_RANGES: dict[str, tuple[_Check, str]] = {
-    "learning_rate": (lambda v: v > 0, "above 0"),
-    "num_train_epochs": (lambda v: v > 0, "above 0"),
-    "max_steps": (lambda v: v == -1 or v > 0, "above 0, or -1 for whole epochs"),
-    "warmup_steps": (lambda v: v >= 0, "0 or more (below 1: a share of all steps)"),
-    "max_grad_norm": (lambda v: v >= 0, "0 or more"),
-    "weight_decay": (lambda v: v >= 0, "0 or more"),
-    "num_generations": (lambda v: v >= 2, "2 or more: advantages compare answers of one group"),
-    "num_iterations": (lambda v: v >= 1, "1 or more"),
-    "max_completion_length": (lambda v: v >= 1, "1 or more"),
-    "temperature": (lambda v: v > 0, "above 0"),
-    "top_p": (lambda v: 0 < v <= 1, "above 0 and at most 1"),
-    "top_k": (lambda v: v >= 0, "0 (no limit) or more"),
-    "beta": (lambda v: v >= 0, "0 or more"),
-    "epsilon": (lambda v: v > 0, "above 0"),
-    "save_steps": (lambda v: v > 0, "above 0"),
-    "logging_steps": (lambda v: v > 0, "above 0"),
-}
+from sgg.trl_fields import problems_with
 
 
 def validate(config: Config) -> None:
@@ -235,7 +186,7 @@ def _installed(module: str, key: str, extra: str | None = None) -> Iterator[str]
 
 
 def _train(config: Config, stage: TrainStageConfig) -> Iterator[str]:
-    yield from _args(stage)
+    yield from problems_with(stage.name.name, stage.args)
     several = config.hardware.nodes * config.hardware.processes_per_node > 1
     muon = stage.optimizer.kind is OptimizerKind.muon_adamw
     if muon and (several or config.deepspeed is not None or config.model.lora.enable):
@@ -251,50 +202,13 @@ def _train(config: Config, stage: TrainStageConfig) -> Iterator[str]:
         yield str(error)
 
 
-def _args(stage: TrainStageConfig) -> Iterator[str]:
-    """Every key of `stage.args` against TRL's own fields, types and sensible ranges."""
-    known = trl_fields(stage.name.name)
-    for name, value in stage.args.items():
-        key = f"stage.args.{name}"
-        if name not in known:
-            yield f"{key}: TRL's {stage.name.name.upper()} config has no such field.{nearest(name, known)}"
-        elif name in OWNED_ARGS:
-            yield f"{key}: follows from other keys; set {OWNED_ARGS[name]} instead."
-        elif not _fits(value, known[name]):
-            yield f"{key}={value!r}: must be {known[name]}."
-        elif name in _RANGES and isinstance(value, (int, float)) and not _RANGES[name][0](value):
-            yield f"{key}={value}: must be {_RANGES[name][1]}."
-
-
-def _fits(value: Any, annotation: str) -> bool:
-    """Whether a plain value can be what the annotation says; unknown types are TRL's to judge."""
-    words = set(re.findall(r"\w+", annotation))
-    if value is None:
-        return "None" in words
-    if not words <= {"int", "float", "bool", "str", "None"}:
-        return True
-    if isinstance(value, bool):
-        return "bool" in words
-    if isinstance(value, int):
-        return bool(words & {"int", "float"})
-    if isinstance(value, float):
-        return "float" in words
-    return isinstance(value, str) and "str" in words
-
-
 def _grpo(config: Config) -> Iterator[str]:
-    from sgg.reward.score import TERMS
-
     weights = {name: term.weight for name, term in config.reward.terms.items()}
     if not any(weights.values()):
-        allowed = ", ".join(name for name in _reward_presets())
+        allowed = ", ".join(name for name in options_of("reward") if name != "none")
         yield f"stage=grpo needs at least one reward term with a weight; got none. Take reward={allowed}."
-    for name in weights:
-        if name not in TERMS:
-            yield (
-                f"reward.terms.{name}: no such term.{nearest(name, TERMS)} "
-                f"Allowed: {', '.join(TERMS)}."
-            )
+    for name, term in config.reward.terms.items():
+        yield from _term(name, term)
     stage = config.stage
     assert isinstance(stage, GrpoConfig)
     iterations = stage.args.get("num_iterations", 1)
@@ -307,10 +221,21 @@ def _grpo(config: Config) -> Iterator[str]:
         )
 
 
-def _reward_presets() -> list[str]:
-    from sgg.config_errors import options_of
+def _term(name: str, term: TermConfig) -> Iterator[str]:
+    from sgg.reward.score import TERMS
 
-    return [name for name in options_of("reward") if name != "none"]
+    if name not in TERMS:
+        allowed = ", ".join(TERMS)
+        yield f"reward.terms.{name}: no such term.{nearest(name, TERMS)} Allowed: {allowed}."
+        return
+    known = [p.name for p in inspect.signature(TERMS[name]).parameters.values()][1:]
+    for option in term.options:
+        if option not in known:
+            listed = ", ".join(known) or "none"
+            yield (
+                f"reward.terms.{name}.options.{option}: the term has no such option."
+                f"{nearest(option, known)} Allowed: {listed}."
+            )
 
 
 def _generate(config: Config) -> Iterator[str]:

@@ -17,6 +17,8 @@ from sgg.vocab import VOCABULARIES, Vocabulary, canonical
 
 MAX_ASPECT = 200
 """Widest ratio of sides that Qwen's image processors accept."""
+MAX_PIXELS = 400_000_000
+"""Largest area: PIL refuses to decode pictures of twice its `MAX_IMAGE_PIXELS` (`data.images`)."""
 SHOWN_PER_KIND = 5
 
 KINDS = {
@@ -24,7 +26,8 @@ KINDS = {
     "no_image": "picture missing; image dropped",
     "broken_image": "picture cannot be decoded; image dropped",
     "wrong_size": "picture has another size than annotated; image dropped",
-    "bad_size": "width or height is not positive, or one is over 200 times the other; image dropped",
+    "bad_size": "no positive width and height, one over 200 times the other, or over 400 megapixels; "
+    "image dropped",
     "duplicate_image": "image id seen before; image dropped",
     "bad_box": "not four finite numbers; object dropped",
     "degenerate_box": "no area inside the image; object dropped",
@@ -61,17 +64,38 @@ class Report:
     amiss: Counter[str] = field(default_factory=Counter)
     """Items by kind."""
     shown: dict[str, list[str]] = field(default_factory=dict)
-    """First image ids by kind."""
+    """First image ids by kind, with the reason where the kind does not say it."""
+    pictures: dict[str, int | None] = field(default_factory=dict)
+    """Bytes of the picture files that images were dropped for, by reference; None if missing."""
     zero_shot: set[tuple[str, str, str]] = field(default_factory=set)
     """Triplets of the source's zero-shot list that occur."""
 
-    def note(self, kind: str, image_id: str, count: int = 1) -> None:
-        """Count `count` items of a kind in an image."""
+    def note(self, kind: str, image_id: str, why: str = "") -> None:
+        """Count one item of a kind in an image."""
         assert kind in KINDS, kind
-        self.amiss[kind] += count
+        self.amiss[kind] += 1
         shown = self.shown.setdefault(kind, [])
-        if len(shown) < SHOWN_PER_KIND and image_id not in shown:
-            shown.append(image_id)
+        words = " ".join(why.split())[:_REASON_LENGTH]
+        entry = f"{image_id} ({words})" if words else image_id
+        if len(shown) < SHOWN_PER_KIND and entry not in shown:
+            shown.append(entry)
+
+    def drop_picture(self, kind: str, raw: RawExample, size_bytes: int | None) -> None:
+        """An image is dropped for its picture, before `clean` sees it."""
+        self.count_read(raw)
+        self.note(kind, raw.image_id)
+        if raw.image_ref.startswith("file:"):
+            self.pictures[raw.image_ref] = size_bytes
+
+    def count_read(self, raw: RawExample) -> None:
+        """An image as annotated."""
+        self.read.update(images=1, objects=len(raw.objects), relations=len(raw.relations))
+
+    def take_back(self, graph: SceneGraph) -> None:
+        """An image that `clean` kept is dropped after all."""
+        self.kept["images"] -= 1
+        self.kept["objects"] -= len(graph.nodes)
+        self.kept["relations"] -= len(graph.edges)
 
     def add(self, other: Report) -> None:
         """Take in another report, of later rows."""
@@ -79,9 +103,13 @@ class Report:
         self.kept += other.kept
         self.amiss += other.amiss
         self.zero_shot |= other.zero_shot
+        self.pictures |= other.pictures
         for kind, ids in other.shown.items():
             mine = self.shown.setdefault(kind, [])
             mine += [i for i in ids if i not in mine][: SHOWN_PER_KIND - len(mine)]
+
+
+_REASON_LENGTH = 120
 
 
 def clean(raw: RawExample, policy: Policy, report: Report) -> SceneGraph | None:
@@ -90,12 +118,12 @@ def clean(raw: RawExample, policy: Policy, report: Report) -> SceneGraph | None:
     Order of events: boxes are checked as annotated, then clipped; relations of dropped objects are
     dangling. Duplicates are counted as annotated.
     """
-    report.read.update(images=1, objects=len(raw.objects), relations=len(raw.relations))
+    report.count_read(raw)
     if raw.broken:
-        report.note("unreadable_row", raw.image_id)
+        report.note("unreadable_row", raw.image_id, raw.broken)
         return None
     small, large = sorted((raw.width, raw.height))
-    if small <= 0 or large > MAX_ASPECT * small:
+    if small <= 0 or large > MAX_ASPECT * small or small * large > MAX_PIXELS:
         report.note("bad_size", raw.image_id)
         return None
     nodes, index = _objects(raw, policy, report)
@@ -110,18 +138,22 @@ def clean(raw: RawExample, policy: Policy, report: Report) -> SceneGraph | None:
 def _objects(raw: RawExample, policy: Policy, report: Report) -> tuple[list[Node], dict[str, int]]:
     nodes: list[Node] = []
     index: dict[str, int] = {}
+    seen: set[str] = set()
     vocabulary = VOCABULARIES.get(raw.columns.get("vocabulary", ""), policy.vocabulary)
     for item in raw.objects:
-        box = _box(item.box_xyxy_px, raw, policy, report)
-        if item.id in index:
+        if item.id in seen:
             report.note("duplicate_id", raw.image_id)
-        elif box is not None:
-            if vocabulary is not None and not vocabulary.knows_object(item.name):
-                report.note("unknown_class", raw.image_id)
-                if policy.drop_unknown:
-                    continue
-            index[item.id] = len(nodes)
-            nodes.append(Node(item.name, box))
+            continue
+        seen.add(item.id)
+        box = _box(item.box_xyxy_px, raw, policy, report)
+        if box is None:
+            continue
+        if vocabulary is not None and not vocabulary.knows_object(item.name):
+            report.note("unknown_class", raw.image_id)
+            if policy.drop_unknown:
+                continue
+        index[item.id] = len(nodes)
+        nodes.append(Node(item.name, box))
     return nodes, index
 
 
@@ -133,7 +165,8 @@ def _box(box: tuple[float, ...], raw: RawExample, policy: Policy, report: Report
     if x2 <= x1 or y2 <= y1 or x2 <= 0 or y2 <= 0 or x1 >= raw.width or y1 >= raw.height:
         report.note("degenerate_box", raw.image_id)
         return None
-    if x1 < 0 or y1 < 0 or x2 > raw.width + _EDGE_SLACK or y2 > raw.height + _EDGE_SLACK:
+    over = max(-x1, -y1, x2 - raw.width, y2 - raw.height)
+    if over > _EDGE_SLACK:
         report.note("box_past_edge", raw.image_id)
         if not policy.clip_boxes:
             return None

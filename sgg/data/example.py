@@ -48,6 +48,8 @@ class RawExample:
     relations: tuple[RawRelation, ...]
     columns: Mapping[str, str] = field(default_factory=dict)
     """Further text columns of the row, such as prompt_open."""
+    picture_problem: str = ""
+    """Kind of what is wrong with the picture (`check.KINDS`), if the size had to be asked from it."""
     broken: str = ""
     """Why the row could not be read at all, in words; empty if it could."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from sgg.data.example import RawExample, RawObject, RawRelation
-from sgg.data.reader import file_identity, file_ref, load_json
+from sgg.data.reader import ROW_ERRORS, existing_file, file_identity, file_ref, load_json
 from sgg.errors import SggError
 from sgg.graph import Triplet
 
@@ -16,12 +18,18 @@ class GqaReader:
     zero_shot: frozenset[Triplet] = frozenset()
 
     def __init__(self, file: Path, images: Path | None, key: str) -> None:
-        self._file = file
+        self._file = existing_file(file, key)
         self._images = images
-        content = load_json(file, key)
+        self._key = key
+
+    @cached_property
+    def _rows(self) -> list[tuple[str, Any]]:
+        content = load_json(self._file, self._key)
         if not isinstance(content, dict):
-            raise SggError(f"{key}: {file} is no GQA scene-graph file (a JSON object by image id).")
-        self._rows = list(content.items())
+            raise SggError(
+                f"{self._key}: {self._file} is no GQA scene-graph file (a JSON object by image id)."
+            )
+        return list(content.items())
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -39,7 +47,7 @@ class GqaReader:
                 x, y, w, h = (float(item[k]) for k in "xywh")
                 objects.append(RawObject(object_id, item["name"], (x, y, x + w, y + h)))
                 for r in item["relations"]:
-                    relations.append(RawRelation(object_id, r["name"], r["object"]))
+                    relations.append(RawRelation(object_id, r["name"], str(r["object"])))
             return RawExample(
                 image_id=image_id,
                 image_ref=file_ref(self._images, f"{image_id}.jpg"),
@@ -48,5 +56,5 @@ class GqaReader:
                 objects=tuple(objects),
                 relations=tuple(relations),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except ROW_ERRORS as error:
             return RawExample.unreadable(image_id, error)

@@ -1,22 +1,24 @@
 """Your own data: one graph a line beside a folder of pictures.
 
 A line: {"image": FILE, "width": W, "height": H, "objects": [{"id", "bbox"}], "relationships":
-[{"subject", "predicate", "object"}]}, boxes xyxy in pixels. Optional: "image_id" (else the file
-name's stem), "vocabulary" (vg150, psg or shapes, for the unknown-class check). `width` and `height`
-may be left out; then the picture is asked.
+[{"subject", "predicate", "object"}]}, boxes xyxy in pixels. The id names the class (`person.1`),
+unless the object has a "name". Optional: "image_id" (else the file's path without its suffix),
+"vocabulary" (vg150, psg or shapes, for the unknown-class check). `width` and `height` may be left
+out; then the picture is asked. UTF-8, with or without byte order mark, any line ends.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps
-
 from sgg.data.example import RawExample, RawObject, RawRelation
-from sgg.data.reader import existing_file, file_identity, file_ref
+from sgg.data.images import look
+from sgg.data.reader import ROW_ERRORS, existing_file, file_identity, file_ref
 from sgg.errors import SggError
 from sgg.graph import Triplet, name_of_id
 
@@ -29,10 +31,25 @@ class JsonlReader:
     def __init__(self, file: Path, images: Path, key: str) -> None:
         self._file = existing_file(file, key)
         self._images = images
-        text = file.read_text(encoding="utf-8", errors="replace")
-        self._lines = [line for line in text.splitlines() if line.strip()]
-        if not self._lines:
-            raise SggError(f"{key}: {file} has no lines.")
+        self._key = key
+
+    @cached_property
+    def _lines(self) -> list[tuple[int, bytes]]:
+        """(number in the file, line) of all lines that are not blank."""
+        content = self._file.read_bytes()
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise SggError(f"{self._key}: {self._file} is UTF-16; write it as UTF-8.")
+        content = content.removeprefix(codecs.BOM_UTF8)
+        # bytes: splitlines of text would also split at U+2028, which JSON strings may hold
+        lines = [(n, line) for n, line in enumerate(content.splitlines(), 1) if line.strip()]
+        if not lines:
+            raise SggError(f"{self._key}: {self._file} has no lines.")
+        if lines[0][1].lstrip().startswith(b"["):
+            raise SggError(
+                f"{self._key}: {self._file} is one JSON array; needed is one object a line. "
+                f"`jq -c '.[]' {self._file.name} > lines.jsonl` writes them."
+            )
+        return lines
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -43,26 +60,28 @@ class JsonlReader:
 
     def read(self, index: int) -> RawExample:
         """One line; see `Reader.read`."""
+        number, line = self._lines[index]
         try:
-            row = json.loads(self._lines[index])
+            row = json.loads(line.decode("utf-8"))
+            if b"\\ud" in line.lower():  # half a surrogate pair: no table can hold it
+                json.dumps(row, ensure_ascii=False).encode("utf-8")
             name = str(row["image"])
-            width, height = row.get("width"), row.get("height")
+            width, height, problem = row.get("width"), row.get("height"), ""
             if width is None or height is None:
-                with Image.open(self._images / name) as image:
-                    width, height = ImageOps.exif_transpose(image).size
+                (width, height), problem = look(self._images / name, decode=False)
             objects, relations = parse_items(row["objects"], row["relationships"])
             return RawExample(
-                image_id=str(row.get("image_id", Path(name).stem)),
+                image_id=str(row.get("image_id", Path(name).with_suffix(""))),
                 image_ref=file_ref(self._images, name),
                 width=int(width),
                 height=int(height),
                 objects=objects,
                 relations=relations,
                 columns={k: str(row[k]) for k in ("vocabulary",) if k in row},
+                picture_problem=problem,
             )
-        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-            where = f"{self._file.name}:{index + 1}"
-            return RawExample.unreadable(where, error)
+        except ROW_ERRORS as error:
+            return RawExample.unreadable(f"{self._file.name}:{number}", error)
 
 
 def parse_items(
@@ -71,7 +90,7 @@ def parse_items(
     """The two lists of the published JSON form as raw items; boxes are judged later.
 
     Raises:
-        KeyError, TypeError, AttributeError: the lists do not have the form at all.
+        KeyError, TypeError, AttributeError, ValueError: the lists do not have the form at all.
 
     """
     return (
@@ -85,7 +104,11 @@ def parse_items(
 
 def _raw_object(item: Mapping[str, Any]) -> RawObject:
     try:
-        box = tuple(float(v) for v in item["bbox"])
-    except (TypeError, ValueError):
+        box = tuple(float(v) for v in item.get("bbox", ()))
+    except (TypeError, ValueError, OverflowError):
         box = ()
-    return RawObject(str(item["id"]), name_of_id(str(item["id"])), box)
+    written_id = str(item["id"])
+    name = str(item.get("name") or name_of_id(written_id))
+    if name.isdigit() and name == written_id:
+        raise ValueError(f'object id {written_id} names no class: add "name", or write NAME.{name}')
+    return RawObject(written_id, name, box)

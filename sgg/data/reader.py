@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +16,11 @@ from sgg.graph import Triplet
 
 
 class Reader(Protocol):
-    """One split of a source: a sequence of rows that is cheap to open and safe to fork."""
+    """One split of a source: a sequence of rows, safe to fork once its length was asked.
+
+    Opening one only looks for the files; they are read with the first row, so that a prepared table
+    is found without parsing its source.
+    """
 
     zero_shot: frozenset[Triplet]
     """Canonical triplets unseen in training, as the source lists them; empty if it does not."""
@@ -31,23 +36,37 @@ class Reader(Protocol):
         ...
 
 
-_WHOLE_FILE_BYTES = 64 << 20
-_SAMPLE_BYTES = 1 << 20
+ROW_ERRORS = (
+    ArithmeticError,  # int(inf), float(10**400)
+    AttributeError,
+    LookupError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What a stranger's row can raise when it has not the source's form."""
+
+_WHOLE_TABLE_BYTES = 64 << 20
+_BLOCK_BYTES = 1 << 20
 
 
-def file_identity(paths: Iterable[Path]) -> str:
-    """Digest of names, sizes and contents (of head and tail for files above 64 MB)."""
+def file_identity(paths: Iterable[Path], tables: bool = False) -> str:
+    """Digest of names, sizes and contents.
+
+    Tables carry pictures and may take hundreds of GB: of those above 64 MB only head and tail are
+    read. Parquet's index of all its pages stands at the tail.
+    """
     digest = hashlib.sha256()
     for path in paths:
         size = path.stat().st_size
         digest.update(f"{path.name}:{size};".encode())
         with path.open("rb") as file:
-            if size <= _WHOLE_FILE_BYTES:
-                digest.update(file.read())
-            else:
-                digest.update(file.read(_SAMPLE_BYTES))
-                file.seek(-_SAMPLE_BYTES, 2)
-                digest.update(file.read())
+            if tables and size > _WHOLE_TABLE_BYTES:
+                digest.update(file.read(_BLOCK_BYTES))
+                file.seek(-_BLOCK_BYTES, 2)
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
     return digest.hexdigest()
 
 
@@ -61,9 +80,9 @@ def load_json(path: Path, key: str) -> Any:
     existing_file(path, key)
     opener = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rt", encoding="utf-8") as file:
+        with opener(path, "rt", encoding="utf-8-sig") as file:
             return json.load(file)
-    except (ValueError, EOFError, gzip.BadGzipFile) as error:
+    except (ValueError, EOFError, RecursionError, zlib.error, gzip.BadGzipFile) as error:
         raise SggError(f"{key}: {path} is no valid JSON file ({error}).") from error
 
 
@@ -103,7 +122,20 @@ def find_file(folder: Path, patterns: Iterable[str], key: str) -> Path:
 
 def file_ref(folder: Path | None, name: str) -> str:
     """The reference of a picture file for `ImageStore`; empty without a folder."""
-    return f"file:{(folder / name).resolve()}" if folder is not None else ""
+    return f"file:{folder / name}" if folder is not None else ""
+
+
+def unreadable(row: Any, index: int, error: Exception) -> RawExample:
+    """What a reader returns for a row that has not the source's form."""
+    image_id = row["image_id"] if isinstance(row, dict) and "image_id" in row else f"#{index}"
+    return RawExample.unreadable(str(image_id), error)
+
+
+def at(names: Sequence[str], index: int) -> str:
+    """The name of a class id; a negative id is an error, not Python's count from the end."""
+    if index < 0:
+        raise IndexError(f"class id {index}")
+    return names[index]
 
 
 def id_at(ids: list[str], index: int) -> str:

@@ -1,18 +1,21 @@
 """The published row format: image_id, image, prompt_open, prompt_close, objects, relationships.
 
-The last two are JSON strings, boxes xyxy in pixels. Read from a hub id, a folder written by
-`save_to_disk`, or parquet / Arrow files. The picture stays in the source and is fetched by row.
+The last two are JSON strings (or lists), boxes xyxy in pixels. Read from a hub id, a folder written
+by `save_to_disk`, or parquet / Arrow files. The picture stays in the source and is fetched by row;
+its column may hold `datasets` images, bytes, or structs of bytes and path.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from sgg.data.example import RawExample
+from sgg.data.images import look, row_picture
 from sgg.data.jsonl import parse_items
-from sgg.data.reader import file_identity
+from sgg.data.reader import ROW_ERRORS, file_identity
 from sgg.errors import SggError
 from sgg.graph import Triplet
 
@@ -25,7 +28,8 @@ class RowsReader:
 
     zero_shot: frozenset[Triplet] = frozenset()
 
-    def __init__(self, path: str, split: str | None, key: str) -> None:
+    def __init__(self, path: str, split: str | None, key: str, decode: bool = True) -> None:
+        self._decode = decode
         self._table, self._identity = open_table(path, split, key)
         missing = [c for c in REQUIRED if c not in self._table.column_names]
         if missing:
@@ -46,48 +50,114 @@ class RowsReader:
         row = self._table[index]
         image_id = str(row["image_id"])
         try:
-            width, height = row["image"].size
-            objects, relations = parse_items(
-                json.loads(row["objects"]), json.loads(row["relationships"])
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+            objects, relations = parse_items(_list(row["objects"]), _list(row["relationships"]))
+            (width, height), problem = look(row_picture(row["image"]), self._decode)
+        except ROW_ERRORS as error:
             return RawExample.unreadable(image_id, error)
         columns = {c: row[c] for c in PROMPTS if row.get(c)}
-        return RawExample(image_id, f"row:{index}", width, height, objects, relations, columns)
+        ref = f"row:{index}"
+        return RawExample(image_id, ref, width, height, objects, relations, columns, problem)
+
+
+def _list(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
 
 
 def open_table(path: str, split: str | None, key: str) -> tuple[Any, str]:
-    """(table, identity) of a hub id, folder or file; `split` defaults to `train`.
+    """(table, identity) of a hub id, folder or file, pictures undecoded; `split` defaults to `train`.
 
     Raises:
         SggError: nothing readable is there; the message names the config key.
 
     """
-    import datasets
-
     local = Path(path).expanduser()
     split = split or "train"
     if not local.exists():
-        return _from_hub(path, split, key)
+        table, identity = _from_hub(path, split, key)
+    else:
+        table, identity = _from_disk(local, split, key)
+    return _undecoded(table, path, key), identity
+
+
+def _from_disk(local: Path, split: str, key: str) -> tuple[Any, str]:
+    import datasets
+
+    if (local / "dataset_dict.json").is_file():
+        local = _split_folder(local, split, key)
+    try:
+        if (local / "state.json").is_file():
+            identity = file_identity(sorted(local.glob("*.arrow")), tables=True)
+            return datasets.load_from_disk(str(local)), identity
+        if local.suffix == ".arrow":
+            return datasets.Dataset.from_file(str(local)), file_identity([local], tables=True)
+        files = _parquet_files(local, split, key)
+        table = datasets.load_dataset("parquet", data_files=[str(f) for f in files])["train"]
+        return table, file_identity(files, tables=True)
+    except SggError:
+        raise
+    except Exception as error:  # pyarrow and datasets raise many types for a broken file
+        raise SggError(f"{key}={local}: no readable data set ({error}).") from error
+
+
+def _split_folder(local: Path, split: str, key: str) -> Path:
+    splits = json.loads((local / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
+    if split not in splits:
+        raise _no_split(local, split, splits, key)
+    return local / split
+
+
+def _parquet_files(local: Path, split: str, key: str) -> list[Path]:
+    """The files of a split: `train-00000-of-00020.parquet`, `train.parquet` or `train/0000.parquet`.
+
+    Files that no split's name marks all belong to whichever split is asked for.
+    """
     files = [local] if local.is_file() else sorted(local.rglob("*.parquet"))
-    if (local / "state.json").is_file() or (local / "dataset_dict.json").is_file():
-        folder = local if (local / "state.json").is_file() else local / split
-        return datasets.load_from_disk(str(folder)), file_identity(sorted(folder.glob("*.arrow")))
-    if local.suffix == ".arrow":
-        return datasets.Dataset.from_file(str(local)), file_identity(files)
-    of_split = [f for f in files if f.name.startswith(f"{split}-")] or files
-    if not of_split or of_split[0].suffix != ".parquet":
+    if not files or files[0].suffix != ".parquet":
         raise SggError(
-            f"{key}={path}: no data set there. Give a hub id, a parquet or Arrow file, or a folder "
+            f"{key}={local}: no data set there. Give a hub id, a parquet or Arrow file, or a folder "
             "with parquet files or written by datasets' save_to_disk."
         )
+    if local.is_file():
+        return files
+    split_of = {f: _split_of(f, local) for f in files}
+    named = {s for s in split_of.values() if s}
+    if not named:
+        return files
+    if split not in named:
+        raise _no_split(local, split, sorted(named), key)
+    return [f for f, s in split_of.items() if s == split]
+
+
+_SHARD = re.compile(r"(?P<split>[\w.]+?)-\d{5}-of-\d{5}(-\w+)?")
+_SPLITS = ("train", "validation", "val", "dev", "test")
+
+
+def _split_of(file: Path, folder: Path) -> str:
+    """The split that a file's name or its folder's names; empty if neither does."""
+    shard = _SHARD.fullmatch(file.stem)
+    if shard:
+        return shard["split"]
+    inner = file.relative_to(folder).parent.name
+    return next((word for word in (file.stem, inner) if word in _SPLITS), "")
+
+
+def _no_split(folder: Path, split: str, found: list[str], key: str) -> SggError:
+    name = key.replace(".path", ".name")
+    return SggError(
+        f"{key}={folder}: no split '{split}'; it has {', '.join(found)}. Choose one by {name}."
+    )
+
+
+def _undecoded(table: Any, path: str, key: str) -> Any:
+    import datasets
+
+    if "image" not in table.column_names:
+        return table
     try:
-        table = datasets.load_dataset("parquet", data_files=[str(f) for f in of_split])["train"]
-    except Exception as error:  # pyarrow and datasets raise many types for a broken file
-        raise SggError(f"{key}={path}: no readable parquet ({error}).") from error
-    if "image" in table.column_names and not isinstance(table.features["image"], datasets.Image):
-        table = table.cast_column("image", datasets.Image())
-    return table, file_identity(of_split)
+        return table.cast_column("image", datasets.Image(decode=False))
+    except Exception as error:  # pyarrow raises many types
+        kind = table.features["image"]
+        raise SggError(f"{key}={path}: column image holds no pictures, but {kind}.") from error
 
 
 def _from_hub(path: str, split: str, key: str) -> tuple[Any, str]:

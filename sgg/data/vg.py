@@ -3,18 +3,31 @@
 Two layouts, told apart by the files in the folder: VG-SGG (VG-SGG-with-attri.h5, dicts, image_data.json;
 Xu et al., arXiv 1701.02426) and the gold as one JSON file (`vg150*.json[.gz]`, SGG-Seq2Seq). Splits
 follow the field: h5 split 0 is train + val (val = its first 5,000 images with boxes and relations),
-split 2 is test. A list of zero-shot triplets beside them is read if there (JSON; pickles are refused).
+split 2 is test. A gold file is one split: the one in its name (`vg150_test.json`), else any; it may be
+named by the split's path. A list of zero-shot triplets beside them is read if there (JSON; pickles
+are refused). Pictures lie in one folder, or in VG_100K and VG_100K_2 below it, as VG packs them.
 """
 
 from __future__ import annotations
 
+import re
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sgg.data.example import RawExample, RawObject, RawRelation
-from sgg.data.reader import file_identity, file_ref, find_file, id_at, load_json
+from sgg.data.reader import (
+    ROW_ERRORS,
+    existing_file,
+    file_identity,
+    file_ref,
+    find_file,
+    id_at,
+    load_json,
+    unreadable,
+)
 from sgg.errors import SggError
 from sgg.graph import Triplet
 from sgg.vocab import canonical
@@ -26,17 +39,40 @@ _DICTS = ["VG-SGG-dicts*.json"]
 _ZERO_SHOT = ["zeroshot_triplets*.json"]
 
 
-def open_vg(root: Path, images: Path | None, split: str | None) -> VgGoldReader | VgH5Reader:
-    """The reader that fits the files in the folder.
+def open_vg(
+    root: Path, images: Path | None, split: str | None, path: str | None, key: str
+) -> VgGoldReader | VgH5Reader:
+    """The reader that fits the files in the folder; `path` names a gold file.
 
     Raises:
         SggError: neither layout is there, or the split is unknown.
 
     """
+    split = split or "train"
+    if split not in _SPLITS:
+        raise SggError(f"data split name {split}: VG has {', '.join(_SPLITS)}.")
+    if path is not None:
+        return VgGoldReader(root, existing_file(root / path, key), images)
     gold = sorted([*root.glob("vg150*.json"), *root.glob("vg150*.json.gz")])
     if any(root.glob("*.h5")) or not gold:
-        return VgH5Reader(root, images, split or "train")
-    return VgGoldReader(root, gold[0], images)
+        return VgH5Reader(root, images, split)
+    return VgGoldReader(root, _gold_of_split(gold, split, key), images)
+
+
+_SPLITS = ("train", "val", "test")
+
+
+def _gold_of_split(files: list[Path], split: str, key: str) -> Path:
+    """A file of another split is never taken: that would train on test images, or test on them."""
+    named = {f: set(re.split(r"[\W_]+", f.name.lower())) & set(_SPLITS) for f in files}
+    for wanted in ({split}, set()):
+        for file, splits in named.items():
+            if splits == wanted:
+                return file
+    raise SggError(
+        f"{key}: data.root has {', '.join(f.name for f in files)}, nothing for split {split}. "
+        f"Choose another split by {key.replace('.path', '.name')}, or name the file by {key}."
+    )
 
 
 class _Names:
@@ -44,20 +80,50 @@ class _Names:
 
     def __init__(self, root: Path) -> None:
         self.file = find_file(root, _DICTS, "data.root")
-        dicts = load_json(self.file, "data.root")
-        self.objects: dict[int, str] = {int(i): n for i, n in dicts["idx_to_label"].items()}
-        self.predicates: dict[int, str] = {int(i): n for i, n in dicts["idx_to_predicate"].items()}
         listed = [p for pattern in _ZERO_SHOT for p in sorted(root.glob(pattern))]
-        rows = load_json(listed[0], "data.root") if listed else []
         self.files = [self.file, *listed[:1]]
-        self.zero_shot: frozenset[Triplet] = frozenset(
-            (
-                canonical(self.objects[s]),
-                canonical(self.predicates[p]),
-                canonical(self.objects[o]),
+        dicts = load_json(self.file, "data.root")
+        rows = load_json(listed[0], "data.root") if listed else []
+        try:
+            self.objects: dict[int, str] = {int(i): n for i, n in dicts["idx_to_label"].items()}
+            self.predicates: dict[int, str] = {
+                int(i): n for i, n in dicts["idx_to_predicate"].items()
+            }
+        except ROW_ERRORS as error:
+            raise SggError(
+                f"data.root: {self.file} has not the form of VG-SGG-dicts (idx_to_label and "
+                f"idx_to_predicate, names by id; {type(error).__name__}: {error})."
+            ) from error
+        try:
+            self.zero_shot: frozenset[Triplet] = frozenset(
+                (
+                    canonical(self.objects[s]),
+                    canonical(self.predicates[p]),
+                    canonical(self.objects[o]),
+                )
+                for s, o, p in rows
             )
-            for s, o, p in rows
-        )
+        except ROW_ERRORS as error:
+            raise SggError(
+                f"data.root: {listed[0]} is no list of [subject, object, predicate] ids of "
+                f"{self.file.name} ({type(error).__name__}: {error})."
+            ) from error
+
+
+class _Pictures:
+    """Where the picture of an image id is."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._packed = sorted(folder.glob("VG_100K*")) if folder is not None else []
+
+    def ref(self, image_id: str) -> str:
+        """The reference of a picture; of the first place that has it where there are several."""
+        name = f"{image_id}.jpg"
+        for folder in self._packed:
+            if (folder / name).is_file():
+                return file_ref(folder, name)
+        return file_ref(self._folder, name)
 
 
 class VgGoldReader:
@@ -67,8 +133,14 @@ class VgGoldReader:
         self._names = _Names(root)
         self.zero_shot = self._names.zero_shot
         self._file = file
-        self._images = images
-        self._rows: list[dict[str, Any]] = load_json(file, "data.root")
+        self._pictures = _Pictures(images)
+
+    @cached_property
+    def _rows(self) -> list[Any]:
+        rows = load_json(self._file, "data.root")
+        if not isinstance(rows, list):
+            raise SggError(f"data.root: {self._file} is no gold file (a JSON array of images).")
+        return rows
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -85,61 +157,84 @@ class VgGoldReader:
             names = [self._names.objects[c + 1] for c, _ in row["objects"]]
             boxes = [tuple(map(float, box)) for _, box in row["objects"]]
             pairs = [(s, o, p + 1) for s, o, p in row["relations"]]
+            size = int(width), int(height)
+            image_id = str(row["image_id"])
             return _example(
-                row["image_id"], self._images, (width, height), names, boxes, pairs, self._names
+                image_id, self._pictures.ref(image_id), size, names, boxes, pairs, self._names
             )
-        except (KeyError, TypeError, ValueError) as error:
-            image_id = str(row.get("image_id", index))
-            return RawExample.unreadable(image_id, error)
+        except ROW_ERRORS as error:
+            return unreadable(row, index, error)
 
 
 class VgH5Reader:
     """One split of the VG-SGG layout."""
 
     def __init__(self, root: Path, images: Path | None, split: str) -> None:
-        import h5py
-
         self._names = _Names(root)
         self.zero_shot = self._names.zero_shot
-        self._images = images
-        h5_path = find_file(root, ["VG-SGG*.h5", "*.h5"], "data.root")
-        data_path = find_file(root, ["image_data*.json", "image_data*.json.gz"], "data.root")
-        self._files = [h5_path, data_path, *self._names.files]
-        with h5py.File(h5_path, "r") as file:
-            self._h5 = {k: file[k][:] for k in _H5_KEYS}
-        image_data = [i for i in load_json(data_path, "data.root") if i["image_id"] not in _BROKEN]
-        if len(image_data) != len(self._h5["split"]):
-            raise SggError(
-                f"data.root: {data_path.name} lists {len(image_data)} images, {h5_path.name} "
-                f"{len(self._h5['split'])}; they do not belong together."
-            )
-        self._image_data = image_data
-        self._rows = self._rows_of(split)
+        self._pictures = _Pictures(images)
+        self._split = split
+        self._h5_path = find_file(root, ["VG-SGG*.h5", "*.h5"], "data.root")
+        self._data_path = find_file(root, ["image_data*.json", "image_data*.json.gz"], "data.root")
 
-    def _rows_of(self, split: str) -> list[int]:
+    @cached_property
+    def _h5(self) -> dict[str, Any]:
+        import h5py
+
+        try:
+            with h5py.File(self._h5_path, "r") as file:
+                return {k: file[k][:] for k in _H5_KEYS}
+        except (OSError, KeyError, TypeError) as error:
+            raise SggError(
+                f"data.root: {self._h5_path} has not the VG-SGG layout ({error})."
+            ) from error
+
+    @cached_property
+    def _image_data(self) -> list[dict[str, Any]]:
+        listed = load_json(self._data_path, "data.root")
+        try:
+            image_data = [i for i in listed if int(i["image_id"]) not in _BROKEN]
+        except ROW_ERRORS as error:
+            raise SggError(
+                f"data.root: {self._data_path} is no list of images with image_id ({error!r})."
+            ) from error
+        count = len(self._h5["split"])
+        if len(image_data) != count:
+            raise SggError(
+                f"data.root: {self._data_path.name} lists {len(image_data)} images, "
+                f"{self._h5_path.name} {count}; they do not belong together."
+            )
+        return image_data
+
+    @cached_property
+    def _rows(self) -> list[int]:
+        assert self._image_data, "image_data and h5 are compared before anything else"
         h5 = self._h5
         usable = (h5["img_to_first_box"] >= 0) & (h5["img_to_first_rel"] >= 0)
-        if split == "test":
+        if self._split == "test":
             return np.flatnonzero((h5["split"] == 2) & usable).tolist()
         trainval: list[int] = np.flatnonzero((h5["split"] == 0) & usable).tolist()
-        if split == "val":
-            return trainval[:VAL_IMAGES]
-        if split == "train":
-            return trainval[VAL_IMAGES:]
-        raise SggError(f"data split name {split}: VG-SGG has train, val and test.")
+        return trainval[:VAL_IMAGES] if self._split == "val" else trainval[VAL_IMAGES:]
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def identity(self) -> str:
         """Digest of the four files."""
-        return file_identity(self._files)
+        return file_identity([self._h5_path, self._data_path, *self._names.files])
 
     def read(self, index: int) -> RawExample:
         """One image; see `Reader.read`."""
-        h5, row = self._h5, self._rows[index]
+        row = self._rows[index]
         info = self._image_data[row]
-        width, height = info["width"], info["height"]
+        try:
+            return self._example(row, info)
+        except ROW_ERRORS as error:
+            return unreadable(info, index, error)
+
+    def _example(self, row: int, info: dict[str, Any]) -> RawExample:
+        h5, image_id = self._h5, str(info["image_id"])
+        width, height = int(info["width"]), int(info["height"])
         first, last = h5["img_to_first_box"][row], h5["img_to_last_box"][row]
         centres = h5["boxes_1024"][first : last + 1].astype(np.float64)
         corners = np.concatenate(
@@ -153,8 +248,9 @@ class VgH5Reader:
             (int(s), int(o), int(p))
             for (s, o), p in zip(ends, h5["predicates"][rel, 0], strict=True)
         ]
+        size = width, height
         return _example(
-            str(info["image_id"]), self._images, (width, height), names, boxes, pairs, self._names
+            image_id, self._pictures.ref(image_id), size, names, boxes, pairs, self._names
         )
 
 
@@ -175,7 +271,7 @@ _BROKEN = {1592, 1722, 4616, 4617}
 
 def _example(
     image_id: str,
-    images: Path | None,
+    image_ref: str,
     size: tuple[int, int],
     names: list[str],
     boxes: list[tuple[float, ...]],
@@ -184,10 +280,9 @@ def _example(
 ) -> RawExample:
     """A raw example from parallel lists; `pairs` holds (subject, object, 1-based predicate)."""
     ids = [f"{name}.{i + 1}" for i, name in enumerate(names)]
-
     return RawExample(
         image_id=image_id,
-        image_ref=file_ref(images, f"{image_id}.jpg"),
+        image_ref=image_ref,
         width=size[0],
         height=size[1],
         objects=tuple(map(RawObject, ids, names, boxes)),

@@ -6,11 +6,13 @@ Image sizes come from the COCO-like detections file of the same split.
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from sgg.data.example import RawExample, RawObject, RawRelation
-from sgg.data.reader import file_identity, file_ref, find_file, load_json
+from sgg.data.reader import ROW_ERRORS, at, file_identity, file_ref, find_file, load_json
+from sgg.errors import SggError
 from sgg.graph import Triplet
 
 
@@ -28,11 +30,25 @@ class VrdReader:
             find_file(root, ["objects.json"], key),
             find_file(root, ["predicates.json"], key),
         ]
-        relations, detections, self._classes, self._predicates = (
-            load_json(f, key) for f in self._files
-        )
-        self._sizes = {i["file_name"]: (i["width"], i["height"]) for i in detections["images"]}
-        self._rows: list[tuple[str, list[dict[str, Any]]]] = list(relations.items())
+
+    @cached_property
+    def _content(self) -> tuple[Any, ...]:
+        """Relations by file name, detections, classes and predicates."""
+        content = tuple(load_json(f, "data.root") for f in self._files)
+        forms = (dict, dict, list, list)
+        for file, value, form in zip(self._files, content, forms, strict=True):
+            if not isinstance(value, form):
+                kind = "object" if form is dict else "array"
+                raise SggError(f"data.root: {file} has not VRD's form (a JSON {kind}).")
+        return content
+
+    @cached_property
+    def _rows(self) -> list[tuple[str, Any]]:
+        return list(self._content[0].items())
+
+    @cached_property
+    def _infos(self) -> dict[str, dict[str, Any]]:
+        return {i["file_name"]: i for i in self._content[1].get("images", ()) if "file_name" in i}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -46,16 +62,16 @@ class VrdReader:
         name, rows = self._rows[index]
         objects: dict[tuple[int, tuple[float, ...]], RawObject] = {}
         try:
-            width, height = self._sizes[name]
+            width, height = (int(self._infos[name][k]) for k in ("width", "height"))
             relations = tuple(
                 RawRelation(
                     self._object(row["subject"], objects),
-                    self._predicates[row["predicate"]],
+                    at(self._content[3], row["predicate"]),
                     self._object(row["object"], objects),
                 )
                 for row in rows
             )
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except ROW_ERRORS as error:
             return RawExample.unreadable(name, error)
         return RawExample(
             image_id=Path(name).stem,
@@ -73,6 +89,6 @@ class VrdReader:
         y1, y2, x1, x2 = (float(v) for v in item["bbox"])
         key = (item["category"], (x1, y1, x2, y2))
         if key not in objects:
-            name = self._classes[item["category"]]
+            name = at(self._content[2], item["category"])
             objects[key] = RawObject(f"{name}.{len(objects) + 1}", name, key[1])
         return objects[key].id

@@ -10,7 +10,7 @@ from PIL import Image
 
 from sgg.boxes import iou
 from sgg.codec import Parsed, parse
-from sgg.config import Config
+from sgg.config import Config, EvalConfig
 from sgg.data.build import example, image_store, prepare
 from sgg.draw import draw_graph
 from sgg.graph import SceneGraph
@@ -38,8 +38,10 @@ class Sample:
 
 def draw_samples(config: Config, completions: Path, count: int) -> list[Sample]:
     """The first `count` answers of the file, drawn; failures show as bare pictures."""
-    prepared = prepare(config.data, "eval", Path(config.paths.cache), quiet=True)
-    store, spec = image_store(config.data, "eval"), graph_spec(config)
+    assert isinstance(config.stage, EvalConfig)
+    part = config.stage.part.name
+    prepared = prepare(config.data, part, Path(config.paths.cache), quiet=True)
+    store, spec = image_store(config.data, part), graph_spec(config)
     texts = {r["image_id"]: r["text"] for r in read_json_lines(completions) if r["index"] == 0}
     samples = []
     for index in range(min(count, len(prepared))):

@@ -9,8 +9,9 @@ import torch
 from trl import GRPOTrainer
 from trl.trainer.utils import RepeatSampler
 
-from sgg.config import Config
+from sgg.config import Config, GrpoConfig
 from sgg.data.build import image_store
+from sgg.errors import SggError
 from sgg.reward.trl_adapter import reward_functions
 from sgg.spec import graph_spec, prompter, reward_mix
 from sgg.train.args import trl_args
@@ -48,6 +49,12 @@ def run(config: Config, run_dir: Path) -> None:
 
 def _trainer(parts: Parts) -> Any:
     config = parts.config
+    assert isinstance(config.stage, GrpoConfig)
+    if len(parts.prepared) < config.stage.prompts_per_step:
+        raise SggError(
+            f"stage.prompts_per_step={config.stage.prompts_per_step}, but data.train has "
+            f"{len(parts.prepared)} usable images. Take fewer prompts per step, or more data."
+        )
     functions, _ = reward_functions(reward_mix(config.reward), graph_spec(config))
     rows = GrpoRows(image_store(config.data, "train"), prompter(config))
     return Trainer(

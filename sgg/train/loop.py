@@ -9,12 +9,14 @@ import json
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from accelerate.utils import is_peft_model
+
 from sgg.checkpoint import drop_halves, is_sealed, keep_newest, newest_whole, seal
-from sgg.config import Config, OptimizerKind, TrainStageConfig
+from sgg.config import Config, Init, OptimizerKind, TrainStageConfig
 from sgg.data.build import Prepared, prepare
 from sgg.errors import SggError
 from sgg.model import load_model, load_processor, torch_dtype
@@ -37,9 +39,18 @@ class Stopped(SggError):
 
 
 class SealedCheckpoints:
-    """Mixin for TRL's trainers: a checkpoint counts only when whole, old ones go only then."""
+    """Mixin for TRL's trainers: a checkpoint counts only when whole, old ones go only then.
+
+    Weights of a resumed run are loaded by `train` through `from_pretrained`. The way of transformers 5.17
+    (transformers#43701) looks for Qwen-VL's weights under other names than they are saved by, finds
+    none, and goes on with the initial ones in silence.
+    """
 
     keep_checkpoints = 2
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        if is_peft_model(self.model):  # type: ignore[attr-defined]  # adapters are found by their names
+            super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)  # type: ignore[misc]
@@ -87,15 +98,20 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
         if ranks.is_main:
             for line in drop_halves(run_dir):
                 log.warning("%s", line)
+    checkpoint = newest_whole(run_dir)
     dtype = torch_dtype(config.model.dtype, config.hardware.precision)
-    model = load_model(config.model, folder, dtype, config.seed)
+    if checkpoint is None or config.model.lora.enable:
+        model = load_model(config.model, folder, dtype, config.seed)
+    else:
+        trained = replace(config.model, init=Init.pretrained)
+        model = load_model(trained, checkpoint, dtype, config.seed)
+        model.config._name_or_path = str(folder)  # where GRPO's reference model comes from
     processor = load_processor(folder, *pixel_budget(config))
     trainer = make_trainer(Parts(config, run_dir, ranks, prepared, model, processor))
     trainer.keep_checkpoints = stage.keep_checkpoints
     tracker = open_tracker(config, run_dir, ranks.is_main)
     stop = StopOnSignal(ranks, period=int(stage.args.get("num_iterations", 1)))
     _replace_callbacks(trainer, [Curves(run_dir, tracker), Progress(stage.name.name), stop])
-    checkpoint = newest_whole(run_dir)
     if checkpoint is not None:
         log.info("going on from %s", checkpoint.name)
     try:
@@ -127,10 +143,22 @@ def _replace_callbacks(trainer: Any, ours: list[Any]) -> None:
 
 
 def _keep_model(trainer: Any, run_dir: Path) -> None:
-    """The final weights as a plain folder that `from_pretrained`, vLLM and `model.path` take."""
+    """The final weights as a plain folder that `from_pretrained`, vLLM and `model.path` take.
+
+    LoRA is merged in, unless the weights are sharded (ZeRO-3): then the adapter is kept as it is, and
+    `load_model` puts it onto its base.
+    """
     trainer.accelerator.wait_for_everyone()
     folder = run_dir / MODEL_FOLDER
-    trainer.save_model(str(folder))
+    plugin = trainer.args.deepspeed_plugin
+    sharded = plugin is not None and plugin.zero_stage == 3
+    if is_peft_model(trainer.model) and not sharded:
+        if trainer.is_world_process_zero():
+            merged = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
+            merged.save_pretrained(folder)
+            trainer.processing_class.save_pretrained(folder)
+    else:
+        trainer.save_model(str(folder))
     trainer.accelerator.wait_for_everyone()
     if trainer.is_world_process_zero():
         steps = trainer.state.global_step

@@ -31,7 +31,7 @@ def _trainer(parts: Parts) -> Any:
     rows = SftRows(
         image_store(config.data, "train"), prompter(config), stage.shuffle_objects, config.seed
     )
-    return Trainer(
+    trainer = Trainer(
         model=parts.model,
         args=trl_args(config, parts.run_dir),
         train_dataset=as_trl_dataset(parts.prepared, rows),
@@ -39,3 +39,7 @@ def _trainer(parts: Parts) -> Any:
         callbacks=[TellEpoch(rows.epoch)],
         optimizers=muon_optimizers(parts),
     )
+    # Qwen-VL's classes tell the Trainer not to count tokens over the optimiser step; TRL's loss can use the
+    # count, and without it the mean over micro batches and ranks would weigh short answers more.
+    trainer.model_accepts_loss_kwargs = True
+    return trainer

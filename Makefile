@@ -1,0 +1,45 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+
+help: ## Show this help.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Create .venv and install everything, with the pinned versions.
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,deepspeed]'
+	touch $(STAMP)
+
+demo: setup ## Train, reward, evaluate and report a tiny model on this computer (about 10 minutes).
+	$(BIN)/sgg pipeline=demo $(ARGS)
+
+test: setup ## Run the tests that need a few minutes.
+	$(BIN)/python -m pytest -m "not slow" --cov=sgg --cov-report=
+	$(BIN)/python -m coverage report
+
+test-all: setup lint type ## Lint, types and every test, the slow ones included.
+	$(BIN)/python -m pytest --cov=sgg --cov-report=
+	$(BIN)/python -m coverage report
+
+lint: setup ## Check style and format.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: setup ## Check types.
+	$(BIN)/mypy
+
+conf: setup ## Compose and validate every config.
+	$(BIN)/python -m pytest tests/conf
+
+bench: setup ## Side-by-side measurements, each printing a ratio.
+	for script in bench/*.py; do $(BIN)/python $$script; done
+
+clean: ## Remove the environment, caches and build products; runs stay.
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+
+.PHONY: help setup demo test test-all lint type conf bench clean

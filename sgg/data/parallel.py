@@ -1,0 +1,132 @@
+"""The rows of a reader, cleaned, in as many processes as asked for.
+
+Comes in: a `Job` and the indices of the rows. Goes out: chunks of table rows with their reports, in
+order; how many processes there were does not show.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Any
+
+from sgg.data.check import Policy, Report, clean
+from sgg.data.example import RawExample
+from sgg.data.images import file_size, look_at_file
+from sgg.data.reader import Reader
+from sgg.errors import SggError
+from sgg.graph import SceneGraph, Triplet, to_dict
+from sgg.options import ImageCheck
+from sgg.vocab import canonical
+
+CHUNK = 256
+"""Rows that a process cleans at a time."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to clean, and how."""
+
+    reader: Reader
+    policy: Policy
+    check: ImageCheck | None
+    """How far picture files are looked at; None where pictures are drawn or painted."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive rows after cleaning."""
+
+    rows: list[dict[str, Any]]
+    """Rows of the table, columns as in `build.Prepared.rows`."""
+    report: Report
+    count: int
+    """Rows before cleaning."""
+
+
+_job: Job | None = None
+"""What the processes of `clean_all` work on: inherited by fork, for readers are large."""
+
+
+def clean_all(job: Job, indices: range, workers: int) -> Iterator[Chunk]:
+    """Consecutive chunks, in order, from `workers` processes; 0 for one per core of this process.
+
+    Raises:
+        SggError: a process was killed.
+
+    """
+    global _job
+    chunks = [indices[i : i + CHUNK] for i in range(0, len(indices), CHUNK)]
+    workers = min(workers or _cores(), len(chunks))
+    _job = job
+    try:
+        if workers <= 1:
+            yield from map(_clean_chunk, chunks)
+            return
+        context = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            yield from pool.map(_clean_chunk, chunks)
+    except BrokenProcessPool as error:
+        raise SggError(
+            f"One of {workers} processes that prepare data was killed, most likely for want of "
+            f"memory. Set data.workers to less than {workers}."
+        ) from error
+    finally:
+        _job = None
+
+
+def _cores() -> int:
+    """Cores that this process may use: under Slurm fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _clean_chunk(indices: range) -> Chunk:
+    assert _job is not None
+    report, rows = Report(), []
+    for index in indices:
+        raw = _job.reader.read(index)
+        kind = _picture_problem(raw, _job.check)
+        if kind:
+            report.drop_picture(kind, raw, file_size(raw.image_ref))
+            continue
+        graph = clean(raw, _job.policy, report)
+        if graph is None:
+            continue
+        report.zero_shot |= _zero_shot(graph, _job.reader.zero_shot)
+        rows.append(
+            {
+                "image_id": raw.image_id,
+                "image_ref": raw.image_ref,
+                "width": raw.width,
+                "height": raw.height,
+                "graph": json.dumps(to_dict(graph)),
+                "columns": json.dumps(dict(raw.columns)),
+            }
+        )
+    return Chunk(rows, report, len(indices))
+
+
+def _picture_problem(raw: RawExample, check: ImageCheck | None) -> str:
+    """The kind of what is wrong with a row's picture, or an empty string."""
+    if raw.picture_problem or raw.broken or check is None:
+        return raw.picture_problem
+    if raw.image_ref.startswith("row:"):  # looked at when the row was read
+        return ""
+    size, problem = look_at_file(raw.image_ref, check is ImageCheck.decode)
+    return problem or ("" if size == (raw.width, raw.height) else "wrong_size")
+
+
+def _zero_shot(graph: SceneGraph, listed: frozenset[Triplet]) -> set[Triplet]:
+    """The listed triplets that a graph states."""
+    if not listed:
+        return set()
+    names = [canonical(n.name) for n in graph.nodes]
+    stated = {(names[e.subject], canonical(e.predicate), names[e.object]) for e in graph.edges}
+    return stated & listed

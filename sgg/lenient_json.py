@@ -1,0 +1,110 @@
+"""JSON as models really write it: cut short, with trailing commas, with wrong escapes.
+
+Comes in: text and where an object begins. Goes out: what could be read, where reading ended, and what
+was wrong with the syntax. Never raises, never goes back: time is linear in the text.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from enum import Enum
+from typing import Any
+
+MAX_DEPTH = 32
+
+
+class Syntax(Enum):
+    """What can be wrong with the form."""
+
+    truncated = "truncated"
+    malformed = "malformed"
+    trailing_comma = "trailing_comma"
+
+
+_TOKEN = re.compile(
+    r'\s*(?:(?P<mark>[{}\[\],:])|(?P<text>"(?:[^"\\]|\\.)*")'
+    r"|(?P<number>-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<word>true|false|null|NaN))",
+    re.DOTALL,
+)
+_CUT = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*\\?|[-\w.+]{0,16})', re.DOTALL)
+"""What may stand at the end of a text that was cut: nothing, an open string, half a word."""
+_WORDS = {"true": True, "false": False, "null": None, "NaN": math.nan}
+TOP_LEVELS = 2
+"""The document and its two lists are kept although unclosed; anything deeper is one item."""
+
+
+def read_json(text: str, start: int) -> tuple[Any, int, list[Syntax]]:
+    """Read JSON that may end early or carry trailing commas: (document, end, problems).
+
+    One pass with an explicit stack: no recursion, no look-back. Containers below the two top levels
+    join their parent only when closed, so an item cut in two is dropped whole.
+    """
+    stack: list[tuple[Any, str | None]] = []  # (container, the key under which it will be kept)
+    key: str | None = None
+    last = ":"  # what the token before was: `:` and `,` themselves, else "open", "key" or "value"
+    trailing_comma = False
+    position = start
+    while True:
+        token = _TOKEN.match(text, position)
+        in_object = bool(stack) and isinstance(stack[-1][0], dict)
+        if token is None or not _fits(token, last, in_object) or len(stack) > MAX_DEPTH:
+            cut = token is None and _CUT.fullmatch(text, position)
+            kind = Syntax.truncated if cut else Syntax.malformed
+            return (stack[0][0] if stack else None), position, [kind]
+        position = token.end()
+        mark = token["mark"]
+        if mark in ("{", "["):
+            container: Any = {} if mark == "{" else []
+            if stack and len(stack) < TOP_LEVELS:
+                _put(stack[-1][0], key, container)
+            stack.append((container, key))
+            last = "open"
+        elif mark in ("}", "]"):
+            container, own_key = stack.pop()
+            trailing_comma |= last == ","
+            if not stack:
+                return container, position, [Syntax.trailing_comma] if trailing_comma else []
+            if len(stack) >= TOP_LEVELS:
+                _put(stack[-1][0], own_key, container)
+            last = "value"
+        elif mark is not None:
+            last = mark
+        elif in_object and last != ":":
+            key = str(_scalar(token))
+            last = "key"
+        else:
+            _put(stack[-1][0], key, _scalar(token))
+            last = "value"
+
+
+def _fits(token: re.Match[str], last: str, in_object: bool) -> bool:
+    """Whether JSON's grammar, trailing commas aside, allows the token after `last`."""
+    mark = token["mark"]
+    if mark == ":":
+        return last == "key"
+    if mark == ",":
+        return last == "value"
+    if mark in ("}", "]"):
+        return last in ("open", "value", ",") and (mark == "}") == in_object
+    if in_object and last != ":":
+        return last in ("open", ",") and token["text"] is not None
+    return last in ("open", ",", ":")
+
+
+def _scalar(token: re.Match[str]) -> Any:
+    if token["text"] is not None:
+        try:
+            return json.loads(token["text"], strict=False)
+        except ValueError:  # a broken escape such as \x: keep the characters
+            return token["text"][1:-1]
+    return float(token["number"]) if token["number"] is not None else _WORDS[token["word"]]
+
+
+def _put(container: Any, key: str | None, value: Any) -> None:
+    if isinstance(container, list):
+        container.append(value)
+    else:
+        assert key is not None, "the grammar puts a key before every value of an object"
+        container[key] = value

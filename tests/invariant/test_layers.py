@@ -1,0 +1,105 @@
+"""The house's layers: a module imports from its own layer and those left of it, never to the right."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+LAYERS = [
+    ["sgg", "sgg.options", "sgg.errors", "sgg.places"],
+    ["sgg.graph", "sgg.boxes", "sgg.vocab"],
+    ["sgg.codec", "sgg.lenient_json", "sgg.prompt", "sgg.similarity", "sgg.match", "sgg.draw"],
+    ["sgg.reward", "sgg.metric"],
+    ["sgg.config", "sgg.trl_fields", "sgg.plan", "sgg.validate", "sgg.spec", "sgg.cli"],
+    ["sgg.compose", "sgg.config_errors"],
+    ["sgg.data"],
+    ["sgg.checkpoint", "sgg.run", "sgg.tracker"],
+    ["sgg.weights", "sgg.model", "sgg.tiny", "sgg.tiny_base", "sgg.similarity_table"],
+    ["sgg.generate", "sgg.train", "sgg.evaluate", "sgg.report", "sgg.predict"],
+    ["launchers", "launchers.local"],
+    ["sgg.pipeline", "sgg.tools"],
+    ["sgg.main", "sgg.__main__"],
+    ["launchers.rank"],
+]
+"""From left to right; a package stands for its modules. docs/house.md draws the same picture."""
+
+LIGHT = 7
+"""Layers before this index import without torch, transformers, trl and vllm."""
+
+EXCEPTIONS = {
+    ("sgg.errors", "sgg.config_errors"): "asked for only when Hydra has raised",
+    ("sgg.tiny_base", "sgg.train.optim"): "a script: trains the shipped base",
+}
+
+
+def layer(module):
+    """Index of the longest listed prefix."""
+    parts = module.split(".")
+    for length in range(len(parts), 0, -1):
+        name = ".".join(parts[:length])
+        for index, names in enumerate(LAYERS):
+            if name in names and (length == len(parts) or name not in ("sgg", "launchers")):
+                return index
+    raise AssertionError(f"{module} stands in no layer; add it to LAYERS and docs/house.md")
+
+
+def modules():
+    for folder in ("sgg", "launchers"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            yield name.removesuffix(".__init__"), path
+
+
+def imports(path):
+    """Modules of this project that a file imports, at its top or inside functions."""
+    names = {name for name, _ in modules()}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.split(".")[0] in ("sgg", "launchers"))
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            for alias in node.names if module.split(".")[0] in ("sgg", "launchers") else ():
+                full = f"{module}.{alias.name}"
+                yield full if full in names else module
+
+
+def test_imports_go_from_right_to_left_only():
+    wrong = [
+        f"{name} -> {imported}"
+        for name, path in modules()
+        for imported in imports(path)
+        if layer(imported) > layer(name) and (name, imported) not in EXCEPTIONS
+    ]
+    assert not wrong
+
+
+def test_no_exception_is_idle():
+    """An exception that nothing needs any more has to go."""
+    used = {(name, imported) for name, path in modules() for imported in imports(path)}
+    assert {pair for pair in EXCEPTIONS if layer(pair[1]) > layer(pair[0])} <= used
+
+
+HEAVY = ("torch", "transformers", "trl", "vllm", "deepspeed", "wandb")
+LIGHT_MODULES = sorted(name for name, _ in modules() if layer(name) < LIGHT)
+
+
+@pytest.mark.parametrize("module", LIGHT_MODULES)
+def test_light_layers_import_without_heavy_libraries(module):
+    code = f"import sys, {module}; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_way_to_help_is_free_of_numpy_and_hydra():
+    code = (
+        "import sys; sys.argv = ['sgg', '--help']\n"
+        "from sgg.main import main; main()\n"
+        "print([m for m in ('numpy', 'hydra', 'torch') if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert "sgg resume=RUN_DIR" in done.stdout

@@ -1,0 +1,248 @@
+"""The readers on real annotations; found through SGG_REALDATA, none of them is in the repository."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from sgg.boxes import iou
+from sgg.config import DataConfig, SplitConfig
+from sgg.data.build import example, image_store, prepare
+from sgg.data.paint import paint
+from sgg.options import ImageCheck, Pictures, Source, VocabularyName
+
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("SGG_REALDATA"),
+    reason="SGG_REALDATA is not set: the folder of real annotations (docs/data.md) is not here",
+)
+
+DICTS = "VG-SGG-dicts-with-attri.json"
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    folder = Path(os.environ["SGG_REALDATA"])
+    assert folder.is_dir(), f"SGG_REALDATA={folder} is no folder"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def load(cache, source, root, split=None, **values):
+    """(config, prepared): gold alone, painted, unless told otherwise."""
+    values = {"pictures": Pictures.painted, **values}
+    data = DataConfig(
+        source=Source[source], root=str(root), eval=SplitConfig(**(split or {})), **values
+    )
+    return data, prepare(data, "eval", cache, quiet=True)
+
+
+def graph_of(result, image_id):
+    return result.gold(result.rows["image_id"][:].index(image_id))["graph"]
+
+
+def triplets(graph):
+    return [graph.triplet(edge) for edge in graph.edges]
+
+
+# ------------------------------------------------------------------------------------------ VG150
+
+
+@pytest.fixture(scope="session")
+def vg150(real, cache):
+    split, vocabulary = {"name": "test"}, VocabularyName.vg150
+    return load(cache, "vg", real / "vg150_test", split, vocabulary=vocabulary)
+
+
+def test_all_of_vg150_test(vg150):
+    data, result = vg150
+    assert result.report["read"] == {"images": 26446, "objects": 192746, "relations": 183642}
+    assert result.report["amiss"] == {
+        "duplicate_relation": 31416,
+        "box_past_edge": 119,
+        "degenerate_box": 3,
+        "dangling_relation": 2,  # of the degenerate boxes
+    }
+    assert result.report["kept"] == {
+        "images": 26446,
+        "objects": 192746 - 3,
+        "relations": 183642 - 31416 - 2,
+    }
+    assert result.report["zero_shot_triplets"] == 5971
+    store = image_store(data, "eval")
+    for index in (0, 13_000, 26_445):
+        item = example(result.rows[index], store)
+        assert item.image.size == (item.width, item.height)
+        assert len(item.image.getcolors(1 << 16)) > 1
+
+
+def test_a_graph_of_vg150_by_hand(vg150):
+    # [[86, [0,0,137,194]], [73, [0,0,125,104]], [73, [0,98,111,195]]], [[0,1,12], [0,2,12]]; in the
+    # dicts, which count from 1, 87 is pant, 74 leg and 13 covering
+    graph = graph_of(vg150[1], "2315353")
+    assert [n.box for n in graph.nodes] == [(0, 0, 137, 194), (0, 0, 125, 104), (0, 98, 111, 195)]
+    assert triplets(graph) == [("pant", "covering", "leg"), ("pant", "covering", "leg")]
+    assert [(e.subject, e.object) for e in graph.edges] == [(0, 1), (0, 2)]
+
+
+def test_vg_sgg_layout_gives_the_graphs_of_the_gold(real, cache, vg150, tmp_path):
+    """75 images in the h5 layout, every third of another split; pictures are files."""
+    _, gold = vg150
+    rows = [gold.gold(i) for i in range(75)]
+    write_vg_sgg(tmp_path, real / "vg150_test" / DICTS, rows)
+    options = {"pictures": Pictures.files, "check_images": ImageCheck.decode, "workers": 1}
+    data, result = load(
+        cache,
+        "vg",
+        tmp_path,
+        {"name": "test"},
+        vocabulary=VocabularyName.vg150,
+        images=str(tmp_path / "pictures"),
+        **options,
+    )
+    expected = [row for i, row in enumerate(rows) if i % 3]
+    assert result.report["amiss"] == {}
+    assert result.rows["image_id"] == [row["image_id"] for row in expected]
+    store = image_store(data, "eval")
+    for index, row in enumerate(expected):
+        item = example(result.rows[index], store)
+        assert (item.width, item.height) == (row["width"], row["height"]) == item.image.size
+        assert [n.name for n in item.graph.nodes] == [n.name for n in row["graph"].nodes]
+        assert item.graph.edges == row["graph"].edges
+        np.testing.assert_allclose(item.graph.boxes_xyxy, row["graph"].boxes_xyxy, atol=1e-6)
+
+
+def write_vg_sgg(root, dicts_file, rows):
+    """VG-SGG as Xu et al. lay it out: flat arrays over all images, boxes by centre and size."""
+    dicts = json.loads(dicts_file.read_text())
+    label_of = {name: int(i) for i, name in dicts["idx_to_label"].items()}
+    predicate_of = {name: int(i) for i, name in dicts["idx_to_predicate"].items()}
+    (root / DICTS).write_text(dicts_file.read_text())
+    (root / "pictures").mkdir()
+    image_data, h5 = [], {k: [] for k in ("split", "boxes_1024", "labels", "predicates")}
+    h5["relationships"], counts = [], []
+    for index, row in enumerate(rows):
+        graph, width, height = row["graph"], row["width"], row["height"]
+        image_data.append({"image_id": int(row["image_id"]), "width": width, "height": height})
+        x1, y1, x2, y2 = (graph.boxes_xyxy * (1024 / max(width, height))).T
+        first = len(h5["labels"])
+        h5["split"].append(2 if index % 3 else 0)
+        h5["boxes_1024"] += np.stack([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1], 1).tolist()
+        h5["labels"] += [[label_of[n.name]] for n in graph.nodes]
+        h5["relationships"] += [[e.subject + first, e.object + first] for e in graph.edges]
+        h5["predicates"] += [[predicate_of[e.predicate]] for e in graph.edges]
+        counts.append((len(graph.nodes), len(graph.edges)))
+        picture = root / "pictures" / f"{row['image_id']}.jpg"
+        # many a folder has PNG data under such names
+        paint(graph, width, height).save(picture, "JPEG" if index % 2 else "PNG")
+    for column, what in enumerate(("box", "rel")):
+        ends = np.cumsum([c[column] for c in counts])
+        h5[f"img_to_first_{what}"] = ends - [c[column] for c in counts]
+        h5[f"img_to_last_{what}"] = ends - 1
+    (root / "image_data.json").write_text(json.dumps(image_data))
+    with h5py.File(root / "VG-SGG-with-attri.h5", "w") as file:
+        for key, values in h5.items():
+            file[key] = np.array(values)
+
+
+# ------------------------------------------------------------------------------------------ others
+
+
+def test_psg(real, cache):
+    _, result = load(cache, "psg", real / "psg", vocabulary=VocabularyName.psg)
+    graph = graph_of(result, "107902")
+    assert [(n.name, n.box) for n in graph.nodes] == [
+        ("person", (49, 162, 207, 617)),
+        ("person", (259, 158, 397, 631)),
+        ("umbrella", (157, 75, 469, 279)),
+        ("tree-merged", (0, 0, 480, 131)),
+        ("fence-merged", (0, 112, 480, 323)),
+        ("sky-other-merged", (215, 0, 480, 54)),
+        ("grass-merged", (0, 285, 480, 640)),
+    ]
+    text = json.loads((real / "psg" / "psg_one_record_as_text.json").read_text())
+    assert [" ".join(t) for t in triplets(graph)] == text
+    assert len(text) == 6
+    assert result.report["amiss"] == {}
+
+
+def test_gqa(real, cache):
+    _, result = load(cache, "gqa", real / "gqa", {"path": "train_sceneGraphs_sample.json"})
+    assert result.report["read"] == {"images": 14, "objects": 239, "relations": 755}
+    assert result.report["kept"] == result.report["read"]
+    assert result.report["amiss"] == {"box_past_edge": 2}
+    nodes = graph_of(result, "2331146").nodes
+    # "2708845": zebra, x 10, y 88, w 234, h 189; "2751039": pole, x 299, y 395, w 15, h 58
+    assert [(n.name, n.box) for n in nodes[:2]] == [
+        ("zebra", (10, 88, 244, 277)),
+        ("pole", (299, 395, 314, 453)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("image_id", "triplet", "box"),
+    [
+        ("2374375", ("guy", "holding", "guy"), (117, 84, 196, 410)),
+        ("2318337", ("bear", "on", "bear"), (179, 262, 199, 296)),
+    ],
+)
+def test_relations_of_an_object_to_itself_survive(real, cache, image_id, triplet, box):
+    _, result = load(cache, "gqa", real / "gqa", {"path": "train_sceneGraphs_sample.json"})
+    graph = graph_of(result, image_id)
+    loops = [e for e in graph.edges if e.subject == e.object]
+    assert [graph.triplet(e) for e in loops] == [triplet]
+    assert graph.nodes[loops[0].subject].box == box
+
+
+def test_vrd(real, cache):
+    _, result = load(cache, "vrd", real / "vrd", {"name": "val"})
+    assert result.report["read"] == {"images": 1000, "objects": 6735, "relations": 7638}
+    assert result.report["amiss"] == {"duplicate_relation": 160}
+    assert result.report["kept"] == {"images": 1000, "objects": 6735, "relations": 7478}
+    gold = result.gold(0)
+    assert (gold["image_id"], gold["width"], gold["height"]) == ("000000000190", 1024, 768)
+    # y1, y2, x1, x2: clock [271, 355, 788, 873], post [357, 481, 819, 854], bush [537, 718, 5, 913]
+    assert [(n.name, n.box) for n in gold["graph"].nodes] == [
+        ("clock", (788, 271, 873, 355)),
+        ("post", (819, 357, 854, 481)),
+        ("bush", (5, 537, 913, 718)),
+    ]
+    assert triplets(gold["graph"]) == [
+        ("clock", "on", "post"),
+        ("post", "has", "clock"),
+        ("bush", "in the front of", "clock"),
+    ]
+
+
+def test_photographs(real, cache):
+    data, result = load(
+        cache, "jsonl", real / "photos", {"path": "annotations.jsonl"}, pictures=Pictures.files
+    )
+    assert result.report["amiss"] == {}
+    assert result.report["kept"] == {"images": 3, "objects": 26, "relations": 22}
+    store = image_store(data, "eval")
+    items = {row["image_id"]: example(row, store) for row in result.rows}
+    sizes = {i: (item.width, item.height) for i, item in items.items()}
+    assert sizes == {
+        "000000391895": (640, 360),
+        "000000184613": (500, 336),
+        "000000522418": (640, 480),
+    }
+    for item in items.values():
+        assert item.image.size == (item.width, item.height)
+        assert np.asarray(item.image).std() > 20  # a photograph, not a grey field
+    names = Counter(item.columns["vocabulary"] for item in items.values())
+    assert names == {"vg150": 2, "psg": 1}
+    rider = items["000000391895"].graph
+    assert triplets(rider)[0] == ("man", "riding", "motorcycle")
+    assert rider.nodes[0].box == (339, 22, 495, 325)
+    assert iou(rider.boxes_xyxy[:1], rider.boxes_xyxy[3:4])[0, 0] > 0  # he sits on it

@@ -1,0 +1,126 @@
+"""A run that was stopped, however, and gone on with ends at the same weights, bit for bit (CPU)."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sgg.checkpoint import SEAL
+
+STAGES = {
+    "sft": [
+        "stage=sft",
+        "stage.global_batch=4",
+        "stage.shuffle_objects=true",
+        "stage.args.num_train_epochs=2",
+        "data.train.limit=24",  # 6 steps an epoch: checkpoints 5 and 10 lie in different epochs
+    ],
+    "grpo": [
+        "stage=grpo",
+        "stage.prompts_per_step=2",
+        "stage.micro_batch=8",
+        "stage.args.num_generations=4",
+        "stage.args.num_train_epochs=2",
+        "stage.args.max_steps=-1",
+        "stage.args.max_completion_length=24",
+        "reward.terms.node_box.weight=1",
+        "data.train.limit=12",
+    ],
+}
+COMMON = ["stage.args.save_steps=5", "stage.args.logging_steps=1", "hardware.threads=1"]
+TOTAL_STEPS = 12
+
+
+def command(words):
+    return [sys.executable, "-m", "sgg", *words]
+
+
+def environment(folder):
+    return {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+
+
+def run(words, folder):
+    done = subprocess.run(
+        command(words), cwd=folder, env=environment(folder), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def steps(run_dir):
+    path = run_dir / "metrics.jsonl"
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return [json.loads(line)["step"] for line in lines if line.endswith("}")]
+
+
+def stop_at(words, folder, run_dir, step, number):
+    """Start a run and send it a signal once it has logged `step`; its exit code and last words."""
+    child = subprocess.Popen(
+        command(words), cwd=folder, env=environment(folder), stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 240
+    while max(steps(run_dir), default=0) < step:
+        assert child.poll() is None, child.stderr.read()[-3000:]
+        assert time.monotonic() < deadline, "the run does not get to the step"
+        time.sleep(0.02)
+    child.send_signal(number)
+    stderr = child.communicate(timeout=120)[1]
+    return child.returncode, stderr
+
+
+def weights(run_dir):
+    return (run_dir / "model" / "model.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module", params=list(STAGES))
+def undisturbed(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    words = [*STAGES[request.param], *COMMON]
+    run([*words, f"paths.run_dir={folder / 'whole'}"], folder)
+    assert max(steps(folder / "whole")) == TOTAL_STEPS
+    return folder, words
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_stopped_and_resumed_ends_at_the_same_weights(undisturbed, number):
+    """Killed in the second epoch, resumed from a checkpoint of either epoch, also with half ones about."""
+    folder, words = undisturbed
+    run_dir = folder / f"stopped-{number.name}"
+    code, stderr = stop_at([*words, f"paths.run_dir={run_dir}"], folder, run_dir, 8, number)
+    if number == signal.SIGKILL:
+        assert code == -signal.SIGKILL
+        half = run_dir / "checkpoint-9"  # as a kill in the middle of saving leaves it
+        shutil.copytree(run_dir / "checkpoint-5", half)
+        (half / SEAL).unlink()
+        (half / "model.safetensors").write_bytes(b"half")
+    else:
+        assert code == 128 + number, stderr[-3000:]
+        assert f"sgg resume={run_dir}" in stderr
+        assert "Traceback" not in stderr
+    run([f"resume={run_dir}"], folder)
+    assert weights(run_dir) == weights(folder / "whole")
+    logged = [s for s in steps(run_dir) if s <= TOTAL_STEPS]
+    assert sorted(set(logged)) == list(range(1, TOTAL_STEPS + 1))
+    assert not (run_dir / "checkpoint-9" / "model.safetensors").exists() or number != signal.SIGKILL
+
+
+def test_a_finished_run_is_left_alone(undisturbed):
+    folder, words = undisturbed
+    before = (folder / "whole" / "model" / "model.safetensors").stat().st_mtime_ns
+    run([*words, f"paths.run_dir={folder / 'whole'}"], folder)
+    assert (folder / "whole" / "model" / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_old_checkpoints_go_and_keys_stay_out(undisturbed):
+    """keep_checkpoints=2; no pickled arguments with the model; nothing of the environment in the run."""
+    folder, _ = undisturbed
+    whole = folder / "whole"
+    assert sorted(p.name for p in whole.glob("checkpoint-*")) == ["checkpoint-10", "checkpoint-12"]
+    assert not list((whole / "model").glob("*.bin"))
+    assert (whole / "model" / SEAL).is_file()
+    assert Path(whole / "report.html").is_file()

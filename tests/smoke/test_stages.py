@@ -1,0 +1,222 @@
+"""The three stages, the report and prediction, on real trainers with the tiny models."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+MODELS = ["tiny_qwen2_5_vl", "tiny_qwen2_vl"]
+
+
+def sgg(*words, cwd, code=0, **environment):
+    done = subprocess.run(
+        [sys.executable, "-m", "sgg", *words],
+        cwd=cwd,
+        env={**os.environ, "XDG_CACHE_HOME": str(cwd / "cache"), **environment},
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert done.returncode == code, done.stderr[-4000:]
+    return done
+
+
+def curve(run_dir, name):
+    rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    return [row[name] for row in rows if name in row]
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def pipeline(request, tmp_path_factory):
+    """SFT -> GRPO -> eval in one command, with few steps."""
+    folder = tmp_path_factory.mktemp(request.param)
+    done = sgg(
+        "pipeline=sft_grpo_eval",
+        f"model={request.param}",
+        "reward.terms.node_box.weight=1",
+        "data.train.limit=64",
+        "data.eval.limit=12",
+        "generate.max_new_tokens=40",
+        f"paths.run_dir={folder / 'all'}",
+        *("tracker=tensorboard", "seed=3"),
+        cwd=folder,
+    )
+    return folder / "all", done, request.param
+
+
+@pytest.mark.slow
+def test_pipeline_hands_models_on_and_reports(pipeline):
+    folder, done, _ = pipeline
+    grpo = (folder / "grpo" / "config.yaml").read_text()
+    assert f"path: {folder / 'sft'}" in grpo
+    assert (folder / "sft" / "model" / "model.safetensors").is_file()
+    metrics = json.loads((folder / "eval" / "metrics.json").read_text())
+    assert metrics["images"] == metrics["answers"] == 12
+    assert metrics["made_from"]["seed"] == 3
+    assert "triplet recall" in done.stdout
+    assert str(folder / "report.html") in done.stdout
+
+
+@pytest.mark.slow
+def test_sft_lowers_the_loss(pipeline):
+    losses = curve(pipeline[0] / "sft", "loss")
+    assert losses[-1] < losses[0] / 2
+
+
+@pytest.mark.slow
+def test_grpo_logs_every_term_beside_the_total(pipeline):
+    """Total = Σ weight × term: format 1, edge_hard 5, node_box 1."""
+    run_dir = pipeline[0] / "grpo"
+    terms = {n: curve(run_dir, f"rewards/{n}/mean") for n in ("format", "edge_hard", "node_box")}
+    totals = curve(run_dir, "reward")
+    assert len(totals) > 1
+    for i, total in enumerate(totals):
+        parts = terms["format"][i] + 5 * terms["edge_hard"][i] + terms["node_box"][i]
+        assert total == pytest.approx(parts, abs=1e-4)
+    assert all(0 <= v <= 1 for v in curve(run_dir, "answers/failed"))
+
+
+@pytest.mark.slow
+def test_report_is_one_file_that_loads_nothing(pipeline):
+    html = (pipeline[0] / "report.html").read_text()
+    assert "<svg" in html
+    assert "data:image/jpeg;base64," in html
+    assert "http://" not in html
+    assert "https://" not in html
+    assert "<script" not in html
+
+
+@pytest.mark.slow
+def test_provenance_and_trackers(pipeline):
+    folder, _, model = pipeline
+    for name in ("sft", "grpo", "eval"):
+        start = json.loads((folder / name / "provenance.json").read_text())["starts"][-1]
+        assert start["choices"]["model"] == model
+        assert start["versions"]["trl"]
+        assert "pipeline=sft_grpo_eval" in start["command"]
+    assert list((folder / "sft" / "tensorboard").glob("events*"))
+
+
+@pytest.mark.slow
+def test_predict_from_a_run_folder(pipeline, tmp_path):
+    folder, _, _ = pipeline
+    Image.new("RGB", (300, 200), "white").save(tmp_path / "photo.jpg")
+    done = sgg("predict", str(folder / "grpo"), "photo.jpg", "--out", "out", cwd=tmp_path)
+    written = [line for line in done.stdout.splitlines() if line.startswith("out/")]
+    assert written == ["out/photo.graph.json", "out/photo.graph.png"]
+    graph = json.loads((tmp_path / "out" / "photo.graph.json").read_text())
+    assert (graph["width"], graph["height"]) == (300, 200)
+    assert {"objects", "relationships", "problems", "text"} <= set(graph)
+    assert Image.open(tmp_path / "out" / "photo.graph.png").size[0] >= 300
+
+
+@pytest.mark.slow
+def test_evaluation_goes_on_where_it_was_killed(pipeline, tmp_path):
+    """Answers that are there are not made again; the file ends the same, also after a torn last line."""
+    folder, _, model = pipeline
+    words = [
+        *("stage=eval", f"model={model}", f"model.path={folder / 'grpo'}", "data.eval.limit=12"),
+        *("generate=sampled", "generate.batch_size=4", "generate.max_new_tokens=40"),
+    ]
+    sgg(*words, f"paths.run_dir={tmp_path / 'whole'}", cwd=tmp_path)
+    whole = (tmp_path / "whole" / "completions.jsonl").read_text()
+    sgg(*words, f"paths.run_dir={tmp_path / 'cut'}", cwd=tmp_path)
+    part = tmp_path / "cut" / "completions.parts" / "rank0.jsonl"
+    lines = part.read_text().splitlines(keepends=True)
+    part.write_text("".join(lines[:6]) + lines[6][:20])
+    (tmp_path / "cut" / "completions.jsonl").unlink()
+    (tmp_path / "cut" / "metrics.json").unlink()
+    sgg(f"resume={tmp_path / 'cut'}", cwd=tmp_path)
+    assert (tmp_path / "cut" / "completions.jsonl").read_text() == whole
+    assert part.read_text().splitlines(keepends=True)[:6] == lines[:6]
+    ours, theirs = (
+        json.loads((tmp_path / d / "metrics.json").read_text()) for d in ("cut", "whole")
+    )
+    assert ours["metrics"] == theirs["metrics"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["sft", "grpo"])
+def test_lora_trains_adapters_and_leaves_a_whole_model(stage, tmp_path):
+    """The final folder holds merged weights that load by model.path; vision weights are untouched."""
+    words = [
+        *(f"stage={stage}", "debug=steps", "model.lora.enable=true", "model.lora.r=2"),
+        *("stage.optimizer.kind=trl", "stage.args.learning_rate=1e-2"),
+        *(
+            ["stage.prompts_per_step=2", "stage.args.max_completion_length=16"]
+            if stage == "grpo"
+            else []
+        ),
+        *(["reward.terms.node_box.weight=1"] if stage == "grpo" else []),
+    ]
+    sgg(*words, f"paths.run_dir={tmp_path / 'lora'}", cwd=tmp_path)
+    sgg("stage=eval", "debug=fast", f"model.path={tmp_path / 'lora'}", cwd=tmp_path)
+
+
+@pytest.mark.slow
+def test_frozen_parts_do_not_move(tmp_path):
+    from safetensors.numpy import load_file
+
+    from sgg.weights import locate
+
+    sgg(
+        "debug=steps", "model.freeze_vision=true", f"paths.run_dir={tmp_path / 'run'}", cwd=tmp_path
+    )
+    before = load_file(locate("tiny_qwen2_5_vl") / "model.safetensors")
+    after = load_file(tmp_path / "run" / "model" / "model.safetensors")
+    moved = {k for k in before if abs(before[k].astype("f4") - after[k].astype("f4")).max() > 1e-6}
+    assert moved
+    assert not {k for k in moved if k.startswith("visual.") and "merger" not in k}
+
+
+@pytest.mark.slow
+def test_two_processes_and_accumulation_train_as_one(tmp_path):
+    """Global batch 8 as 1 × 8, as 8 accumulated single samples, and as 2 processes × 4: same losses."""
+    common = [
+        *("stage.global_batch=8", "stage.args.max_steps=3", "data.train.limit=32"),
+        *("stage.optimizer.kind=trl", "stage.args.warmup_steps=0", "hardware.threads=1"),
+    ]
+    ways = {
+        "one": [],
+        "accumulated": ["stage.micro_batch=1"],
+        "two": ["hardware.processes_per_node=2"],
+    }
+    losses = {}
+    for name, words in ways.items():
+        sgg(*common, *words, f"paths.run_dir={tmp_path / name}", cwd=tmp_path)
+        losses[name] = curve(tmp_path / name, "loss")
+    assert len(losses["one"]) == 3
+    assert losses["accumulated"] == pytest.approx(losses["one"], rel=1e-5)
+    assert losses["two"] == pytest.approx(losses["one"], rel=1e-5)
+
+
+@pytest.mark.slow
+def test_wandb_offline_without_a_key(tmp_path):
+    """No key: offline, said in words, one identity over a resumed run, no key in any file."""
+    words = ["debug=steps", "tracker=wandb", f"paths.run_dir={tmp_path / 'run'}"]
+    clean = {"WANDB_API_KEY": "", "HOME": str(tmp_path)}
+    done = sgg(*words, cwd=tmp_path, **clean)
+    assert "wandb sync" in done.stderr
+    first = json.loads((tmp_path / "run" / "tracker.json").read_text())["id"]
+    offline = list((tmp_path / "run" / "wandb").glob("offline-run-*"))
+    assert [p.name.endswith(first) for p in offline] == [True]
+
+
+@pytest.mark.slow
+def test_a_tracker_that_fails_stops_nothing_and_leaks_nothing(tmp_path):
+    """A server that cannot be reached and a key in the environment: trained, and no trace of the key."""
+    key = "f" * 40
+    words = ["debug=steps", "tracker=wandb", f"paths.run_dir={tmp_path / 'run'}"]
+    environment = {
+        "WANDB_API_KEY": key,
+        "WANDB_BASE_URL": "http://127.0.0.1:9",
+        "WANDB_INIT_TIMEOUT": "5",
+        "HOME": str(tmp_path),
+    }
+    sgg(*words, cwd=tmp_path, **environment)
+    assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
+    for path in (tmp_path / "run").rglob("*"):
+        assert not path.is_file() or key.encode() not in path.read_bytes(), path

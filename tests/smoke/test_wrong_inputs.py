@@ -1,0 +1,245 @@
+"""What people get wrong: each costs one screen of words that names the fix, and no traceback."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+SCREEN = 24
+
+
+def sgg(*words, cwd, **environment):
+    done = subprocess.run(
+        [sys.executable, "-m", "sgg", *words],
+        cwd=cwd,
+        env={**os.environ, "XDG_CACHE_HOME": str(cwd / "cache"), **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    return done.returncode, done.stderr
+
+
+def told(words, cwd, *phrases, said_by=sgg):
+    code, stderr = said_by(*words, cwd=cwd)
+    assert code not in (0, None), stderr
+    message = stderr[stderr.rfind("sgg: ") :] if "sgg: " in stderr else stderr
+    assert "Traceback" not in stderr, stderr
+    assert len(message.splitlines()) <= SCREEN
+    for phrase in phrases:
+        assert phrase in message, f"{phrase!r} not in:\n{message}"
+
+
+@pytest.mark.parametrize(
+    ("words", "phrases"),
+    [
+        (["modle=tiny_qwen2_vl"], ["modle: no such key", "Did you mean 'model'?"]),
+        (["model=qwen2_vl_7"], ["model=qwen2_vl_7: no such option", "'qwen2_vl_7b'"]),
+        (["model.pth=x"], ["model.pth: no such key", "Did you mean 'path'?"]),
+        (["stage=gpro"], ["stage=gpro: no such option", "Did you mean 'grpo'?"]),
+        (["+experiment=nothing"], ["experiment=nothing", "r1_sgg_7b_grpo"]),
+        (["seed=one"], ["seed=one", "could not be converted to Integer"]),
+        (["prompt.template=opne"], ["prompt.template=opne", "open, closed, brief"]),
+        (["stage.args.learning_rat=1e-5"], ["no such field", "Did you mean 'learning_rate'?"]),
+        (["stage.args.learning_rate=fast"], ["stage.args.learning_rate='fast'", "must be float"]),
+        (["stage.args.learning_rate=-1e-5"], ["stage.args.learning_rate=-1e-05", "above 0"]),
+        (["stage.args.output_dir=x"], ["stage.args.output_dir", "set paths.run_dir instead"]),
+        (["stage.micro_batch=5"], ["stage.micro_batch=5", "Allowed: 1, 2, 4, 8, 16"]),
+        (["stage=grpo", "stage.args.num_generations=1"], ["num_generations=1", "2 or more"]),
+        (
+            ["stage=grpo", "stage.micro_batch=24"],
+            ["stage.micro_batch=24", "does not divide the 128"],
+        ),
+        (
+            ["stage=grpo", "reward=none"],
+            ["stage=grpo needs at least one reward term", "hard_recall"],
+        ),
+        (
+            ["stage=grpo", "reward.terms.edge_hrd.weight=1"],
+            ["reward.terms.edge_hrd: no such term", "Did you mean 'edge_hard'?"],
+        ),
+        (["data=jsonl"], ["data.root must be given"]),
+        (["data=jsonl", "data.root=nowhere"], ["data.root=nowhere: no such folder"]),
+        (
+            ["data=vg150", "data.train.path=./nowhere"],
+            ["data.train.path=./nowhere", "no such folder"],
+        ),
+        (["data.shapes.max_objects=9"], ["data.shapes", "min ≤ max ≤ 6"]),
+        (["prompt=dataset_open"], ["prompt.template=prompt_open", "Take prompt=open"]),
+        (["prompt=closed", "data=jsonl", "data.root=x"], ["prompt.template=closed", "prompt=open"]),
+        (["hardware.nodes=2"], ["hardware.nodes=2", "one node"]),
+        (["hardware.gpu=true"], ["hardware.gpu=true", "0 GPUs are visible"]),
+        (["generate.completions=4"], ["generate.completions=4", "Set a temperature"]),
+        (["model.path=nowhere/at/all"], ["model.path=nowhere/at/all: no such folder"]),
+        (["model.family=qwen2_vl"], ["model.family=qwen2_vl", "is a qwen2_5_vl"]),
+        (["resume=nowhere"], ["resume=nowhere", "no run folder"]),
+        (["model.path=a=b"], ["model.path=a=b", "not an override"]),
+    ],
+)
+def test_config_mistakes(words, phrases, tmp_path):
+    told(words, tmp_path, *phrases)
+
+
+def test_missing_weights_are_all_that_a_real_run_lacks_here(tmp_path):
+    """The paper's GRPO run gets as far as its weights: config, hardware and data are in order."""
+    words = [
+        "stage=grpo",
+        "model=qwen2_5_vl_7b",
+        "data=vg150",
+        "reward=hard_recall",
+        "hardware=a100",
+    ]
+    code, stderr = sgg(*words, cwd=tmp_path, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "hf"))
+    assert code == 2
+    assert "model.path=Qwen/Qwen2.5-VL-7B-Instruct: the weights are neither here nor" in stderr
+    assert "hf download Qwen/Qwen2.5-VL-7B-Instruct" in stderr
+    assert "Traceback" not in stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_folder_without_the_right_columns(tmp_path):
+    import datasets
+
+    datasets.Dataset.from_dict({"picture": ["a"], "graph": ["b"]}).to_parquet(
+        tmp_path / "x.parquet"
+    )
+    words = ["data=vg150", f"data.train.path={tmp_path}"]
+    told(
+        words,
+        tmp_path,
+        "data.train.path",
+        "image_id, image, objects, relationships",
+        "picture, graph",
+    )
+
+
+def user_folder(folder):
+    folder.mkdir()
+    rows = []
+    for name in ("one.png", "two.png"):
+        Image.new("RGB", (60, 40), "red").save(folder / name)
+        objects = [
+            {"id": "cup.1", "bbox": [1, 2, 30, 35]},
+            {"id": "table.2", "bbox": [0, 20, 60, 40]},
+        ]
+        relation = {"subject": "cup.1", "predicate": "on", "object": "table.2"}
+        rows.append(
+            {
+                "image": name,
+                "width": 60,
+                "height": 40,
+                "objects": objects,
+                "relationships": [relation],
+            }
+        )
+    (folder / "annotations.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return folder
+
+
+def test_broken_pictures_are_found_before_training(tmp_path):
+    folder = user_folder(tmp_path / "data")
+    for name in ("one.png", "two.png"):
+        (folder / name).write_bytes(b"\x89PNG broken")
+    told(
+        ["data=jsonl", f"data.root={folder}"],
+        tmp_path,
+        "none of 2 images is usable",
+        "broken_image: 2 (picture cannot be decoded; image dropped), first one, two",
+    )
+
+
+def test_picture_that_broke_after_preparing(tmp_path):
+    folder = user_folder(tmp_path / "data")
+    words = ["data=jsonl", f"data.root={folder}", "debug=steps"]
+    assert sgg("prepare", *words[:2], "debug=fast", cwd=tmp_path)[0] == 0
+    for name in ("one.png", "two.png"):
+        (folder / name).write_bytes(b"\x89PNG broken")
+    told(words, tmp_path, "cannot be decoded", "data.check_images=decode")
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory):
+    """A tiny SFT run of two steps."""
+    folder = tmp_path_factory.mktemp("run")
+    code, stderr = sgg("debug=steps", f"paths.run_dir={folder / 'run'}", cwd=folder)
+    assert code == 0, stderr
+    return folder / "run"
+
+
+def test_damaged_checkpoint(finished_run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(finished_run, copy)
+    weights = copy / "model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    told(["stage=eval", f"model.path={copy}"], tmp_path, f"model.path={copy}", "is damaged")
+
+
+def test_weights_that_are_no_safetensors(finished_run, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(finished_run / "model", folder)
+    (folder / "whole.json").unlink()
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    told(["stage=eval", f"model.path={folder}"], tmp_path, "pickled weights are not read")
+
+
+def test_run_folder_of_another_config(finished_run, tmp_path):
+    words = ["debug=steps", f"paths.run_dir={finished_run}", "seed=7"]
+    told(
+        words, tmp_path, "holds a run with another config", "seed: 0 -> 7", f"resume={finished_run}"
+    )
+
+
+def test_resume_with_other_overrides(finished_run, tmp_path):
+    words = [f"resume={finished_run}", "seed=7"]
+    told(words, tmp_path, "seed=7 would be ignored", "start a new run")
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """Mounts a small tmpfs; only root may, so elsewhere these tests are skipped."""
+    places = []
+
+    def mount(options):
+        place = tmp_path / f"disk{len(places)}"
+        place.mkdir()
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True
+        )
+        if done.returncode:
+            pytest.skip("mounting a small disk needs root")
+        places.append(place)
+        return place
+
+    yield mount
+    for place in places:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_read_only_run_folder(mounted, tmp_path):
+    place = mounted("size=1m,ro")
+    told(["debug=steps", f"paths.root={place}"], tmp_path, "read-only", "paths.root=DIR")
+
+
+def test_full_disk_while_writing_the_checkpoint(mounted, tmp_path):
+    place = mounted("size=1m")
+    told(["debug=steps", f"paths.root={place}"], tmp_path, "disk is full", "resume=RUN_DIR")
+
+
+def test_predict_without_a_picture(finished_run, tmp_path):
+    told(["predict", str(finished_run), "nothing.jpg"], tmp_path, "nothing.jpg: no such picture")
+    (tmp_path / "text.jpg").write_text("no picture")
+    told(["predict", str(finished_run), "text.jpg"], tmp_path, "not a picture that can be decoded")
+
+
+def test_report_without_a_run(tmp_path):
+    told(["report", str(tmp_path)], tmp_path, "no run there")
+
+
+def test_traceback_on_demand(tmp_path):
+    _, stderr = sgg("stage.micro_batch=5", cwd=tmp_path, SGG_TRACEBACK="1")
+    assert "Traceback" in stderr
+    assert "stage.micro_batch=5" in stderr

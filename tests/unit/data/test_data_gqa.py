@@ -1,0 +1,95 @@
+"""GQA scene graphs: boxes x, y, w, h; relations under the objects."""
+
+from __future__ import annotations
+
+import pytest
+from data_files import config, picture, prepared, triplets, write_json
+
+from sgg.errors import SggError
+from sgg.options import Pictures
+
+
+def item(name, xywh, *relations):
+    return {
+        "name": name,
+        **dict(zip("xywh", xywh, strict=True)),
+        "attributes": ["black"],
+        "relations": [{"name": r, "object": o} for r, o in relations],
+    }
+
+
+SCENE = {
+    "width": 100,
+    "height": 80,
+    "objects": {
+        "71": item("zebra", (10, 20, 30, 40), ("on", "72"), ("near", "71")),
+        "72": item("grass", (0, 50, 100, 30), ("under", 71), ("left of", "99")),
+    },
+}
+
+
+def gqa(root, content, images=None, **values):
+    write_json(root / "train.json", content)
+    if images is None:
+        values = {"pictures": Pictures.painted} | values
+    return config("gqa", root, {"path": "train.json"}, images=images, **values)
+
+
+def test_boxes_relations_and_ids(tmp_path):
+    result = prepared(gqa(tmp_path, {"2331146": SCENE}), tmp_path)
+    gold = result.gold(0)
+    assert (gold["image_id"], gold["width"], gold["height"]) == ("2331146", 100, 80)
+    assert [(n.name, n.box) for n in gold["graph"].nodes] == [
+        ("zebra", (10, 20, 40, 60)),
+        ("grass", (0, 50, 100, 80)),
+    ]
+    assert triplets(gold["graph"]) == [
+        ("zebra", "on", "grass"),
+        ("zebra", "near", "zebra"),
+        ("grass", "under", "zebra"),
+    ]
+    assert result.report["amiss"] == {"dangling_relation": 1}
+
+
+def test_pictures(tmp_path):
+    picture(tmp_path / "images" / "1.jpg")
+    data = gqa(tmp_path, {"1": SCENE, "2": SCENE}, images=str(tmp_path / "images"))
+    result = prepared(data, tmp_path)
+    assert result.rows["image_ref"] == [f"file:{tmp_path}/images/1.jpg"]
+    assert result.report["amiss"] == {"no_image": 1, "dangling_relation": 1}
+
+
+@pytest.mark.parametrize(
+    ("scene", "reason"),
+    [
+        (None, "TypeError"),
+        (SCENE | {"objects": []}, "AttributeError"),
+        (SCENE | {"width": "x"}, "ValueError"),
+        ({"objects": {}}, "KeyError: 'width'"),
+        (SCENE | {"objects": {"1": {"name": "zebra"}}}, "KeyError: 'x'"),
+        (SCENE | {"objects": {"1": item("zebra", (1, 2, None, 4))}}, "TypeError"),
+    ],
+)
+def test_scenes_of_another_form(tmp_path, scene, reason):
+    result = prepared(gqa(tmp_path, {"1": SCENE, "bad": scene}), tmp_path)
+    assert result.rows["image_id"] == ["1"]
+    assert result.report["shown"]["unreadable_row"][0].startswith(f"bad ({reason}")
+
+
+def test_files_of_another_form(tmp_path):
+    with pytest.raises(
+        SggError, match=r"^data\.eval\.path: .*train\.json is no GQA scene-graph file"
+    ):
+        prepared(gqa(tmp_path, [SCENE]), tmp_path)
+
+
+def test_the_file_is_needed(tmp_path):
+    data = gqa(tmp_path, {})
+    data.eval.path = None
+    with pytest.raises(SggError, match=r"data\.eval\.path must be given: the annotation file"):
+        prepared(data, tmp_path)
+    data.eval.path = "val.json"
+    with pytest.raises(
+        SggError, match=r"data\.eval\.path: no file .*val\.json.*has: .*train\.json"
+    ):
+        prepared(data, tmp_path)

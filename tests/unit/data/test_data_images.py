@@ -1,0 +1,200 @@
+"""Pictures by reference: upright RGB of the annotated size, or an error in words."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from zlib import crc32
+
+import numpy as np
+import pytest
+from data_files import picture, rotated, truncated
+from PIL import Image
+
+from sgg.data.images import ImageStore, file_size, look, open_upright, row_picture
+from sgg.data.paint import paint
+from sgg.data.shapes import ScenePlan, draw, scene
+from sgg.errors import SggError
+from sgg.graph import Node, SceneGraph
+
+EMPTY = SceneGraph()
+
+
+def load(path, width=100, height=80):
+    return ImageStore().load(f"file:{path}", EMPTY, width, height)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.bmp", "a.gif"])
+def test_files_of_common_formats(tmp_path, name):
+    image = load(picture(tmp_path / name))
+    assert image.mode == "RGB"
+    assert image.size == (100, 80)
+    assert np.abs(np.asarray(image)[40, 50].astype(int) - (255, 0, 0)).max() <= 3
+
+
+def quadrants() -> Image.Image:
+    """Four colours, 40 × 20, so that every turn shows."""
+    image = Image.new("RGB", (40, 20))
+    for i, colour in enumerate(("red", "lime", "blue", "white")):
+        image.paste(colour, (20 * (i % 2), 10 * (i // 2), 20 * (i % 2) + 20, 10 * (i // 2) + 10))
+    return image
+
+
+TURNS = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""What a camera did to the upright picture, by the EXIF orientation it notes."""
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+@pytest.mark.parametrize("orientation", TURNS)
+def test_exif_turns_pictures_upright(tmp_path, orientation, suffix):
+    upright, exif = quadrants(), Image.Exif()
+    exif[0x0112] = orientation
+    turn = TURNS[orientation]
+    stored = upright if turn is None else upright.transpose(turn)
+    path = tmp_path / f"a{suffix}"
+    stored.save(path, exif=exif, **({"quality": 100} if suffix == ".jpg" else {"lossless": True}))
+    image = open_upright(path)
+    difference = np.asarray(image).astype(int) - np.asarray(upright)
+    assert np.abs(difference)[4:6, 8:12].max() < 12  # inside the first quadrant
+    assert np.abs(difference).mean() < 6
+    assert look(path, decode=True) == look(path, decode=False) == ((40, 20), "")
+
+
+def test_transparent_pixels_are_white_and_wide_grey_is_scaled(tmp_path):
+    image = Image.new("RGBA", (3, 1), (255, 0, 0, 255))
+    image.putpixel((0, 0), (0, 0, 0, 0))
+    image.putpixel((1, 0), (0, 0, 0, 128))
+    image.save(tmp_path / "a.png")
+    assert [load(tmp_path / "a.png", 3, 1).getpixel((x, 0)) for x in range(3)] == [
+        (255, 255, 255),
+        (127, 127, 127),
+        (255, 0, 0),
+    ]
+    Image.fromarray(np.array([[0, 257, 25700, 65535]], dtype=np.uint16)).save(tmp_path / "b.png")
+    assert np.asarray(load(tmp_path / "b.png", 4, 1))[0, :, 1].tolist() == [0, 1, 100, 255]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "CMYK"])
+def test_other_modes_come_out_as_rgb(tmp_path, mode):
+    path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
+    Image.new("RGB", (8, 6), "white").convert(mode).save(path)
+    image = load(path, 8, 6)
+    assert image.mode == "RGB"
+    assert image.getpixel((3, 3)) == (255, 255, 255)
+
+
+def broken_files(folder):
+    (folder / "text.jpg").write_text("no picture")
+    (folder / "empty.png").touch()
+    (folder / "folder.jpg").mkdir()
+    truncated(folder / "cut.png")
+    truncated(folder / "cut.jpg", (400, 300))
+    return ["text.jpg", "empty.png", "folder.jpg", "cut.png", "cut.jpg"]
+
+
+def test_broken_and_missing_files_are_told_apart(tmp_path):
+    for name in broken_files(tmp_path):
+        assert look(tmp_path / name, decode=True) == ((0, 0), "broken_image"), name
+        with pytest.raises(
+            SggError, match=rf"{name} cannot be decoded .*data\.check_images=decode"
+        ):
+            load(tmp_path / name)
+    assert look(tmp_path / "no.jpg", decode=True) == ((0, 0), "no_image")
+    assert look(None, decode=False) == ((0, 0), "no_image")
+    with pytest.raises(SggError, match=r"no\.jpg is missing\. Check data\.images"):
+        load(tmp_path / "no.jpg")
+
+
+def test_header_alone_does_not_find_cut_pixels(tmp_path):
+    path = truncated(tmp_path / "cut.jpg", (400, 300))
+    assert look(path, decode=False) == ((400, 300), "")
+
+
+def test_a_picture_larger_than_pil_decodes_is_broken(tmp_path):
+    path = tmp_path / "bomb.png"
+    picture(path, (1, 1))
+    data = bytearray(path.read_bytes())
+    data[16:24] = (40_000).to_bytes(4, "big") * 2  # IHDR: 1.6 gigapixels
+    data[29:33] = crc32(bytes(data[12:29])).to_bytes(4, "big")
+    path.write_bytes(data)
+    assert look(path, decode=False) == ((0, 0), "broken_image")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_damaged_exif_is_no_crash(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "hello"
+    whole = exif.tobytes()
+    problems = []
+    for place in range(6, len(whole)):
+        damaged = whole[:place] + b"\0" + whole[place + 1 :]
+        path = picture(tmp_path / f"{place}.jpg", (20, 10), exif=damaged)
+        problems.append(look(path, decode=True)[1])
+    assert set(problems) == {"", "broken_image"}
+
+
+def test_a_picture_of_another_size_is_never_handed_out(tmp_path):
+    path = rotated(tmp_path / "a.jpg", (60, 100))
+    assert load(path, 100, 60).size == (100, 60)
+    with pytest.raises(SggError, match=r"100 × 60, but was prepared as 60 × 100.*check_images"):
+        load(path, 60, 100)
+
+
+def test_rows_are_opened_once_and_only_when_asked_for(tmp_path):
+    opened = []
+    data = picture(tmp_path / "a.png").read_bytes()
+
+    def open_rows():
+        opened.append(1)
+        return [{"image": {"bytes": b"no", "path": None}}, {"image": {"bytes": data, "path": None}}]
+
+    store = ImageStore(open_rows)
+    assert not opened
+    assert store.load("row:1", EMPTY, 100, 80).size == (100, 80)
+    assert store.load("row:1", EMPTY, 100, 80).getpixel((5, 5)) == (255, 0, 0)
+    with pytest.raises(SggError, match="picture of row 0 cannot be decoded"):
+        store.load("row:0", EMPTY, 100, 80)
+    assert len(opened) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (None, type(None)),
+        ({"bytes": None, "path": None}, type(None)),
+        ({"bytes": b"x", "path": "a.jpg"}, BytesIO),
+    ],
+)
+def test_row_pictures(value, kind):
+    assert type(row_picture(value)) is kind
+
+
+def test_row_pictures_by_path(tmp_path):
+    path = picture(tmp_path / "a.png")
+    assert look(row_picture({"bytes": None, "path": str(path)}), True) == ((100, 80), "")
+
+
+def test_drawn_and_painted_pictures_need_no_reference():
+    plan = ScenePlan()
+    graph = scene(plan, 0, 1)
+    assert ImageStore(plan=plan).load("", graph, 112, 112).tobytes() == draw(plan, graph).tobytes()
+    gold = SceneGraph((Node("man", (1, 1, 20, 20)),))
+    image = ImageStore(painted=True).load("file:/none.jpg", gold, 60, 40)
+    assert image.tobytes() == paint(gold, 60, 40).tobytes()
+
+
+def test_file_sizes(tmp_path):
+    path = tmp_path / "a.jpg"
+    assert file_size(f"file:{path}") is None
+    path.write_bytes(b"12345")
+    assert file_size(f"file:{path}") == 5
+    assert file_size("row:3") is None
+    assert file_size("") is None

@@ -1,0 +1,94 @@
+"""Helpers of the readers: files by pattern, JSON in words, digests of content."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+
+from sgg.data import reader
+from sgg.data.reader import at, existing_file, file_identity, find_file, id_at, load_json
+from sgg.errors import SggError
+
+
+def write(path, data):
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.json", b'{"a": "\xc3\xa9"}'),
+        ("a.json", b'\xef\xbb\xbf{"a": "\xc3\xa9"}'),
+        ("a.json.gz", gzip.compress(b'{"a": "\xc3\xa9"}')),
+    ],
+)
+def test_json_files(tmp_path, name, data):
+    assert load_json(write(tmp_path / name, data), "k") == {"a": "é"}
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.json", b"{"),
+        ("a.json", b""),
+        ("a.json", b"\xff"),
+        ("a.json", b"[" * 100_000),
+        ("a.json.gz", b"{}"),
+        ("a.json.gz", gzip.compress(json.dumps(list(range(999))).encode())[:200]),
+        ("a.json.gz", gzip.compress(b"")[:10] + b"\xff" * 50),
+    ],
+)
+def test_json_files_that_are_none(tmp_path, name, data):
+    with pytest.raises(SggError, match=rf"^data\.root: .*{name} is no valid JSON file \("):
+        load_json(write(tmp_path / name, data), "data.root")
+
+
+def test_missing_files_name_their_neighbours(tmp_path):
+    with pytest.raises(SggError, match=r"^k: no file .*a\.json\. The folder has: nothing\.$"):
+        existing_file(tmp_path / "a.json", "k")
+    with pytest.raises(SggError, match=r"^k: no file .*no/a\.json\.$"):
+        existing_file(tmp_path / "no" / "a.json", "k")
+    with pytest.raises(SggError, match=r"found none of \*\.h5, \*\.json\. The folder has: nothing"):
+        find_file(tmp_path, ["*.h5", "*.json"], "k")
+    write(tmp_path / "b.json", b"")
+    assert find_file(tmp_path, ["*.h5", "*.json"], "k").name == "b.json"
+
+
+def test_identity_is_name_and_whole_content(tmp_path):
+    data = bytes(range(256)) * 10_000
+    first = file_identity([write(tmp_path / "one" / "a", data)])
+    assert file_identity([write(tmp_path / "two" / "a", data)]) == first
+    changed = data[:1_500_000] + b"x" + data[1_500_001:]
+    assert file_identity([write(tmp_path / "two" / "a", changed)]) != first
+    assert file_identity([write(tmp_path / "two" / "b", data)]) != first
+    assert file_identity([write(tmp_path / "two" / "a", data)] * 2) != first
+
+
+@pytest.mark.parametrize("size", [0, 100, 1 << 20, 3 << 20, 5 << 20])
+def test_large_tables_are_known_by_head_and_tail(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(reader, "_WHOLE_TABLE_BYTES", 3 << 20)
+    file = write(tmp_path / "a.parquet", b"a" * size)
+    whole = file_identity([file], tables=True)
+    seen = []
+    for place in range(0, size, 1 << 18):
+        write(file, b"a" * place + b"x" + b"a" * (size - place - 1))
+        seen.append(file_identity([file], tables=True) != whole)
+    # four places a megabyte; of 5 MB, the middle three are not looked at
+    assert seen == (
+        [True] * 4 + [False] * 12 + [True] * 4 if size == 5 << 20 else [True] * len(seen)
+    )
+    write(file, b"a" * (size + 1))
+    assert file_identity([file], tables=True) != whole
+
+
+def test_ids():
+    assert at(["a", "b"], 1) == "b"
+    for wrong in (-1, 2):
+        with pytest.raises(IndexError):
+            at(["a", "b"], wrong)
+        assert id_at(["a", "b"], wrong) not in ("a", "b")
+    assert id_at(["a", "b"], 0) == "a"

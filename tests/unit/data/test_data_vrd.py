@@ -1,0 +1,107 @@
+"""VRD: boxes [y1, y2, x1, x2], objects repeated in each relation, sizes from the detections."""
+
+from __future__ import annotations
+
+import pytest
+from data_files import config, picture, prepared, triplets, write_json
+
+from sgg.errors import SggError
+from sgg.options import Pictures
+
+MAN, DOG, TREE = (
+    {"category": 0, "bbox": [10, 60, 20, 50]},
+    {"category": 1, "bbox": [30, 70, 40, 90]},
+    {"category": 2, "bbox": [0, 80, 0, 100]},
+)
+OTHER_DOG = DOG | {"bbox": [31, 70, 40, 90]}
+
+
+def relation(subject, predicate, obj):
+    return {"subject": subject, "predicate": predicate, "object": obj}
+
+
+def vrd(root, relations, split="val", **values):
+    images = [{"file_name": n, "width": 100, "height": 80, "id": 1} for n in ("1.jpg", "2.jpg")]
+    write_json(root / f"new_annotations_{split}.json", relations)
+    write_json(root / f"detections_{split}.json", {"images": [*images, {"id": 3}]})
+    write_json(root / "objects.json", ["person", "dog", "tree"])
+    write_json(root / "predicates.json", ["on", "next to"])
+    return config("vrd", root, {"name": split}, **({"pictures": Pictures.painted} | values))
+
+
+def test_boxes_and_objects(tmp_path):
+    rows = [
+        relation(MAN, 1, DOG),
+        relation(DOG, 1, MAN),
+        relation(MAN, 0, TREE),
+        relation(OTHER_DOG, 0, TREE),
+    ]
+    result = prepared(vrd(tmp_path, {"1.jpg": rows}), tmp_path)
+    gold = result.gold(0)
+    assert (gold["image_id"], gold["width"], gold["height"]) == ("1", 100, 80)
+    assert [(n.name, n.box) for n in gold["graph"].nodes] == [
+        ("person", (20, 10, 50, 60)),
+        ("dog", (40, 30, 90, 70)),
+        ("tree", (0, 0, 100, 80)),
+        ("dog", (40, 31, 90, 70)),
+    ]
+    edges = [(e.subject, e.object) for e in gold["graph"].edges]
+    assert edges == [(0, 1), (1, 0), (0, 2), (3, 2)]
+    assert triplets(gold["graph"])[:2] == [
+        ("person", "next to", "dog"),
+        ("dog", "next to", "person"),
+    ]
+    assert result.report["amiss"] == {}
+
+
+def test_splits_are_files(tmp_path):
+    data = vrd(tmp_path, {"1.jpg": []}, "train")
+    vrd(tmp_path, {"2.jpg": []}, "val")
+    assert prepared(data, tmp_path).rows["image_id"] == ["1"]
+    data.eval.name = None  # train is what nobody names
+    assert prepared(data, tmp_path).rows["image_id"] == ["1"]
+    data.eval.name = "test"
+    with pytest.raises(SggError, match=r"data\.root=.*found none of new_annotations_test\.json"):
+        prepared(data, tmp_path)
+
+
+def test_pictures(tmp_path):
+    picture(tmp_path / "1.jpg")
+    data = vrd(tmp_path, {"1.jpg": [], "2.jpg": []}, pictures=Pictures.files)
+    result = prepared(data, tmp_path)
+    assert result.rows["image_id"] == ["1"]
+    assert result.report["amiss"] == {"no_image": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "reason"),
+    [
+        ("unsized.jpg", [], "KeyError"),
+        ("2.jpg", [relation(MAN | {"category": 3}, 0, DOG)], "IndexError"),
+        ("2.jpg", [relation(MAN | {"category": -1}, 0, DOG)], "IndexError"),
+        ("2.jpg", [relation(MAN, 2, DOG)], "IndexError"),
+        ("2.jpg", [relation(MAN, -1, DOG)], "IndexError"),
+        ("2.jpg", [relation(MAN | {"bbox": [1, 2, 3]}, 0, DOG)], "ValueError"),
+        ("2.jpg", None, "TypeError"),
+    ],
+)
+def test_rows_of_another_form(tmp_path, name, rows, reason):
+    result = prepared(vrd(tmp_path, {"1.jpg": [], name: rows}), tmp_path)
+    assert result.rows["image_id"] == ["1"]
+    assert result.report["shown"]["unreadable_row"][0].startswith(f"{name} ({reason}")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("new_annotations_val.json", [], "a JSON object"),
+        ("detections_val.json", [], "a JSON object"),
+        ("objects.json", {"0": "person"}, "a JSON array"),
+        ("predicates.json", {}, "a JSON array"),
+    ],
+)
+def test_files_of_another_form(tmp_path, file, content, words):
+    data = vrd(tmp_path, {"1.jpg": []})
+    write_json(tmp_path / file, content)
+    with pytest.raises(SggError, match=rf"^data\.root: .*{file} has not VRD's form \({words}\)"):
+        prepared(data, tmp_path)

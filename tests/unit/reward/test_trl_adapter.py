@@ -1,0 +1,107 @@
+"""The door to TRL: one function per term, each batch scored once."""
+
+from __future__ import annotations
+
+import pytest
+from strategies import PX, answer, scene
+
+from sgg.codec import FAILURES
+from sgg.reward import trl_adapter
+from sgg.reward.score import Mix
+from sgg.reward.trl_adapter import reward_functions
+
+MIX = Mix({"edge_hard": 5.0, "format": 1.0, "node_acc": 2.0})
+GOLD = scene([("man", (0, 0, 9, 9)), ("dog", (20, 20, 30, 30))], [(0, "on", 1)])
+OBJECTS = [("man.1", [0, 0, 9, 9]), ("dog.2", [20, 20, 30, 30])]
+PERFECT = answer(OBJECTS, [("man.1", "on", "dog.2")])
+HALF = answer(OBJECTS[:1])
+"""One of two objects, no relation."""
+CUT = PERFECT[:-5]
+"""Both objects, the relation cut."""
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Texts that were scored, in order; the scoring itself stays."""
+    seen, score = [], trl_adapter.score
+
+    def counting(text, *args):
+        seen.append(text)
+        return score(text, *args)
+
+    monkeypatch.setattr(trl_adapter, "score", counting)
+    return seen
+
+
+def columns(count, **more):
+    rows = {"gold": [GOLD] * count, "width": [50] * count, "height": [40] * count}
+    return rows | {"prompts": [None] * count, "completion_ids": [[1]] * count} | more
+
+
+def test_functions_come_in_the_mixs_order_with_names_and_weights():
+    functions, weights = reward_functions(MIX, PX)
+    assert [f.__name__ for f in functions] == ["edge_hard", "format", "node_acc"]
+    assert weights == [5.0, 1.0, 2.0]
+
+
+def test_a_batch_is_scored_once_for_all_terms_and_the_next_one_anew(calls):
+    """Perfect: 1, 1, 1. Half: 0, 1, 1/2. Cut: no relation, no form, both names."""
+    (edge, form, names), _ = reward_functions(MIX, PX)
+    batch = [PERFECT, HALF, CUT]
+    assert edge(completions=batch, **columns(3)) == [1, 0, 0]
+    assert form(completions=batch, **columns(3)) == [1, 1, 0]
+    assert names(completions=batch, **columns(3)) == [1, 0.5, 1]
+    assert calls == batch
+    other = [HALF]
+    assert names(completions=other, **columns(1)) == [0.5]
+    assert form(completions=other, **columns(1)) == [1]
+    assert calls == [*batch, HALF]
+
+
+def test_an_equal_batch_of_other_images_is_scored_anew(calls):
+    """The same words for another image are another answer."""
+    (edge, *_), _ = reward_functions(MIX, PX)
+    assert edge(completions=[PERFECT], **columns(1)) == [1]
+    moved = GOLD.with_boxes(GOLD.boxes_xyxy + 10)
+    assert edge(completions=[PERFECT], **columns(1, gold=[moved])) == [0]
+    assert len(calls) == 2
+
+
+def test_each_completion_meets_its_own_gold_and_size():
+    """norm-free pixels: the gold of row 0 has no dog, that of row 1 is whole."""
+    (edge, _, names), _ = reward_functions(MIX, PX)
+    golds = [scene([("man", (0, 0, 9, 9)), ("hat", (20, 20, 30, 30))], [(0, "on", 1)]), GOLD]
+    batch = [PERFECT, PERFECT]
+    assert edge(completions=batch, **columns(2, gold=golds)) == [0, 1]
+    assert names(completions=batch, **columns(2, gold=golds)) == [0.5, 1]
+
+
+def test_conversational_completions_are_one_assistant_message():
+    (edge, *_), _ = reward_functions(MIX, PX)
+    batch = [[{"role": "assistant", "content": text}] for text in (PERFECT, "no")]
+    assert edge(completions=batch, **columns(2)) == [1, 0]
+
+
+def test_columns_of_another_length_are_a_bug():
+    (edge, *_), _ = reward_functions(MIX, PX)
+    with pytest.raises(ValueError, match="zip"):
+        edge(completions=[PERFECT], **columns(2))
+
+
+def test_counts_of_answers_are_logged_once_per_batch():
+    """Of four answers one is cut, one has no JSON: failed 2/4. Objects 2 + 1 + 2 + 0, relations 1."""
+    logged: list[tuple[str, float]] = []
+    functions, _ = reward_functions(MIX, PX)
+    batch = [PERFECT, HALF, CUT, "no"]
+    for function in functions:
+        function(completions=batch, **columns(4, log_metric=lambda *row: logged.append(row)))
+    assert len(logged) == len(dict(logged)) == len(FAILURES) + 3
+    assert dict(logged) == {
+        "answers/no_json": 0.25,
+        "answers/truncated": 0.25,
+        "answers/malformed": 0,
+        "answers/empty": 0,
+        "answers/failed": 0.5,
+        "answers/objects": 1.25,
+        "answers/relations": 0.25,
+    }

@@ -1,0 +1,74 @@
+"""Similarity of names: by spelling, and by the table that the package ships."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sgg.options import SimilarityKind
+from sgg.similarity import similarity, table
+from sgg.vocab import VOCABULARIES, canonical
+
+EXACT, TABLE = SimilarityKind.exact, SimilarityKind.table
+NAMES = st.lists(
+    st.one_of(
+        st.sampled_from(["man", "Man", "in front of", "in_front-of", "zebra", "door-stuff"]),
+        st.text(max_size=3),
+    ),
+    max_size=5,
+)
+
+
+def test_exact_is_equality_of_canonical_names():
+    values = similarity(EXACT, ["Man", "in_front of", "cat"], ["man", "in front of"])
+    assert values.tolist() == [[1, 0], [0, 1], [0, 0]]
+
+
+@given(st.sampled_from(SimilarityKind), NAMES, NAMES)
+def test_symmetric_in_range_and_one_for_equal_names(kind, a, b):
+    values = similarity(kind, a, b)
+    assert values.shape == (len(a), len(b))
+    np.testing.assert_array_equal(values, similarity(kind, b, a).T)
+    assert ((values >= 0) & (values <= 1)).all()
+    for i, left in enumerate(a):
+        for j, right in enumerate(b):
+            assert canonical(left) != canonical(right) or values[i, j] == 1
+
+
+def test_a_name_outside_the_table_is_like_itself_alone():
+    """Also beside the table's last row, which an index of -1 would read."""
+    last = list(table()[0])[-1]
+    values = similarity(TABLE, ["flurb", last], ["flurb", last, "man"])
+    assert values[0].tolist() == [1, 0, 0]
+    assert values[1, :2].tolist() == [0, 1]
+
+
+def test_every_pair_of_the_table_is_looked_up_where_it_stands():
+    rows, values = table()
+    np.testing.assert_array_equal(similarity(TABLE, list(rows), list(rows)), values)
+    assert ((values > 0) & (values < 1)).mean() > 0.9
+
+
+def test_the_table_holds_every_name_of_every_vocabulary():
+    names = {canonical(n) for v in VOCABULARIES.values() for n in (*v.objects, *v.predicates)}
+    rows, values = table()
+    assert set(rows) == names
+    assert sorted(rows.values()) == list(range(len(names)))
+    assert values.shape == (len(names), len(names))
+    np.testing.assert_array_equal(values, values.T)
+    assert (np.diag(values) == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "near", "far"),
+    [
+        ("woman", "person", "pizza"),
+        ("standing on", "on", "eating"),
+        ("bike", "motorcycle", "giraffe"),
+        ("grass-merged", "tree-merged", "toothbrush"),
+    ],
+)
+def test_the_table_ranks_meanings(name, near, far):
+    assert similarity(TABLE, [name], [near]) > similarity(TABLE, [name], [far])
