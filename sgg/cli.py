@@ -77,7 +77,8 @@ def guarded(function: Callable[[], object]) -> int:
         import logging
         import traceback
 
-        from sgg.errors import SggError, explain
+        from sgg.errors import SggError
+        from sgg.explain import explain
 
         message = explain(error)
         if logging.getLogger().handlers:  # a run has begun: its log keeps the traceback

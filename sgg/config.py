@@ -21,6 +21,7 @@ from sgg.options import (
     MatchWeights,
     Part,
     Pictures,
+    ScenePlan,
     SimilarityKind,
     Source,
     Template,
@@ -160,22 +161,6 @@ class SplitConfig:
 
 
 @dataclass
-class ShapesConfig:
-    """The synthetic scenes; see `sgg.data.shapes`."""
-
-    side: int = 112
-    """Width and height, pixels."""
-    min_objects: int = 1
-    max_objects: int = 4
-    min_side: int = 20
-    """Smallest side of a shape, pixels."""
-    max_side: int = 44
-    """Largest side of a shape, pixels."""
-    nested: float = 0.35
-    """Chance of one shape inside another."""
-
-
-@dataclass
 class DataConfig:
     """Where examples come from and how they are cleaned."""
 
@@ -200,7 +185,7 @@ class DataConfig:
     check_images: ImageCheck = ImageCheck.decode
     workers: int = 0
     """Processes for preparing; 0 for one per core."""
-    shapes: ShapesConfig = field(default_factory=ShapesConfig)
+    shapes: ScenePlan = field(default_factory=ScenePlan)
 
 
 @dataclass

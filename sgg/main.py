@@ -69,7 +69,8 @@ def _start_composed(cfg: Any) -> None:
 def start(config: Config, choices: dict[str, str | None], overrides: list[str]) -> Path:
     """Check, freeze and run to the end; returns the folder of the run or pipeline."""
     from launchers.local import launch
-    from sgg.config import FROZEN_NAME, thaw
+    from sgg.config import FROZEN_NAME, EvalConfig, thaw
+    from sgg.data.build import open_reader
     from sgg.report.build import write_report
     from sgg.run import open_run, resumable
     from sgg.validate import validate
@@ -85,7 +86,10 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
             from sgg.pipeline import run
 
             return run(config, overrides, start)
-        locate(config.model.path, config.model.revision)  # missing weights leave no folder behind
+        # what is missing is told before a run folder is made and before torch is loaded
+        locate(config.model.path, config.model.revision)
+        part = config.stage.part.name if isinstance(config.stage, EvalConfig) else "train"
+        open_reader(config.data, part)
         frozen = open_run(config) / FROZEN_NAME
     launch(frozen, config.hardware, run_frozen)
     write_report(frozen.parent)

@@ -131,3 +131,19 @@ class MatchWeights:
     """Of 1 - GIoU."""
     l1: float = 5.0
     """Of the L1 distance of boxes in [0, 1]."""
+
+
+@dataclass
+class ScenePlan:
+    """What the synthetic scenes look like; see `sgg.data.shapes`."""
+
+    side: int = 112
+    """Width and height of the image, pixels."""
+    min_objects: int = 1
+    max_objects: int = 4
+    min_side: int = 20
+    """Smallest side of a shape, pixels."""
+    max_side: int = 44
+    """Largest side of a shape, pixels."""
+    nested: float = 0.35
+    """Chance that a scene of two or more has one shape inside another."""

@@ -52,7 +52,8 @@ def _step(
     from sgg.validate import validate
 
     step = pipeline.steps[name]
-    ours = [o for o in overrides if not o.startswith(("pipeline=", "paths.run_dir=", "stage="))]
+    not_for_steps = ("pipeline=", "pipeline.", "paths.run_dir=", "stage=")
+    ours = [o for o in overrides if not o.lstrip("+").startswith(not_for_steps)]
     derived = [f"paths.run_dir={folder / name}", *step.overrides]
     if step.init_from is not None:
         source = pipeline.steps.get(step.init_from)

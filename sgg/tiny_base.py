@@ -21,7 +21,7 @@ from sgg.boxes import FrameSpec
 from sgg.data import shapes
 from sgg.graph import SceneGraph, to_dict
 from sgg.model import build_processor
-from sgg.options import Family
+from sgg.options import Family, ScenePlan
 from sgg.prompt import messages
 from sgg.train.optim import MuonAdamW
 
@@ -37,7 +37,7 @@ def detections(graph: SceneGraph, frame: FrameSpec) -> str:
 
 def batch(processor: Any, frame: FrameSpec, indices: range) -> dict[str, torch.Tensor]:
     """Model inputs for the scenes with these indices; the loss is on the answer alone."""
-    plan = shapes.ScenePlan(side=SIDE)
+    plan = ScenePlan(side=SIDE)
     graphs = [shapes.scene(plan, PRETRAINING_SEED, i) for i in indices]
     images = [[shapes.draw(plan, g)] for g in graphs]
     chat = processor.apply_chat_template(

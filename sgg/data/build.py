@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from sgg.config import DataConfig, SplitConfig
-from sgg.data import shapes, table
+from sgg.data import table
 from sgg.data.check import KINDS, Policy, Report
 from sgg.data.example import Example
 from sgg.data.gqa import GqaReader
@@ -80,17 +80,12 @@ def vocabulary(data: DataConfig) -> Vocabulary | None:
 
 def image_store(data: DataConfig, part: str) -> ImageStore:
     """Where the pictures of a part come from."""
-    plan = scene_plan(data) if data.source is Source.shapes else None
+    plan = data.shapes if data.source is Source.shapes else None
     rows = None
     if data.source is Source.rows:
         path, split = _path(data, part), _split(data, part).name
         rows = partial(_table_of_rows, path, split, f"data.{part}.path")
     return ImageStore(rows, plan, data.pictures is Pictures.painted)
-
-
-def scene_plan(data: DataConfig) -> shapes.ScenePlan:
-    """The synthetic scenes' plan."""
-    return shapes.ScenePlan(**asdict(data.shapes))
 
 
 def prepare(data: DataConfig, part: str, cache: Path, quiet: bool = False) -> Prepared:
@@ -119,7 +114,7 @@ def open_reader(data: DataConfig, part: str) -> Reader:
     split = _split(data, part)
     key = f"data.{part}.path"
     if data.source is Source.shapes:
-        return ShapesReader(scene_plan(data), split.seed, split.offset + (split.limit or 0))
+        return ShapesReader(data.shapes, split.seed, split.offset + (split.limit or 0))
     if data.source is Source.rows:
         decode = data.check_images is ImageCheck.decode
         return RowsReader(_path(data, part), split.name, key, decode)

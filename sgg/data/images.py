@@ -19,6 +19,7 @@ from sgg.data import shapes
 from sgg.data.paint import paint
 from sgg.errors import SggError
 from sgg.graph import SceneGraph
+from sgg.options import ScenePlan
 
 Image.MAX_IMAGE_PIXELS = 200_000_000  # a decompression bomb is an error, a gigapixel scan too
 
@@ -29,7 +30,7 @@ class ImageStore:
     def __init__(
         self,
         open_rows: Callable[[], Any] | None = None,
-        plan: shapes.ScenePlan | None = None,
+        plan: ScenePlan | None = None,
         painted: bool = False,
     ) -> None:
         self._open_rows = open_rows

@@ -8,7 +8,6 @@ y: small models find positions by it (they learn several times as fast as on whi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from sgg.graph import Box, Edge, Node, SceneGraph
+from sgg.options import ScenePlan
 from sgg.vocab import SHAPES_OBJECTS
 
 COLOURS = {
@@ -25,21 +25,6 @@ COLOURS = {
     "yellow": (245, 215, 40),
 }
 _PLACING_TRIES = 200
-
-
-@dataclass(frozen=True)
-class ScenePlan:
-    """What the scenes look like."""
-
-    side: int = 112
-    """Width and height of the image, pixels."""
-    min_objects: int = 1
-    max_objects: int = 4
-    min_side: int = 20
-    """Smallest side of a shape, pixels."""
-    max_side: int = 44
-    nested: float = 0.35
-    """Chance that a scene of two or more has one shape inside another."""
 
 
 def scene(plan: ScenePlan, seed: int, index: int) -> SceneGraph:

@@ -6,8 +6,9 @@ import json
 from dataclasses import asdict
 
 from sgg.data.example import RawExample, RawObject, RawRelation
-from sgg.data.shapes import ScenePlan, scene
+from sgg.data.shapes import scene
 from sgg.graph import Triplet, node_id
+from sgg.options import ScenePlan
 
 
 class ShapesReader:

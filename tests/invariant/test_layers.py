@@ -15,7 +15,7 @@ LAYERS = [
     ["sgg.codec", "sgg.lenient_json", "sgg.prompt", "sgg.similarity", "sgg.match", "sgg.draw"],
     ["sgg.reward", "sgg.metric"],
     ["sgg.config", "sgg.trl_fields", "sgg.plan", "sgg.validate", "sgg.spec", "sgg.cli"],
-    ["sgg.compose", "sgg.config_errors"],
+    ["sgg.compose", "sgg.explain"],
     ["sgg.data"],
     ["sgg.checkpoint", "sgg.run", "sgg.tracker"],
     ["sgg.weights", "sgg.model", "sgg.tiny", "sgg.tiny_base", "sgg.similarity_table"],
@@ -31,7 +31,7 @@ LIGHT = 7
 """Layers before this index import without torch, transformers, trl and vllm."""
 
 EXCEPTIONS = {
-    ("sgg.errors", "sgg.config_errors"): "asked for only when Hydra has raised",
+    ("sgg.cli", "sgg.explain"): "asked for only when something went wrong",
     ("sgg.tiny_base", "sgg.train.optim"): "a script: trains the shipped base",
 }
 

@@ -1,15 +1,14 @@
 """A run that was stopped, however, and gone on with ends at the same weights, bit for bit (CPU)."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from commands import command, environment, sgg_ok
 
 from sgg.checkpoint import SEAL
 
@@ -37,21 +36,6 @@ COMMON = ["stage.args.save_steps=5", "stage.args.logging_steps=1", "hardware.thr
 TOTAL_STEPS = 12
 
 
-def command(words):
-    return [sys.executable, "-m", "sgg", *words]
-
-
-def environment(folder):
-    return {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
-
-
-def run(words, folder):
-    done = subprocess.run(
-        command(words), cwd=folder, env=environment(folder), capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
 def steps(run_dir):
     path = run_dir / "metrics.jsonl"
     lines = path.read_text().splitlines() if path.is_file() else []
@@ -61,7 +45,7 @@ def steps(run_dir):
 def stop_at(words, folder, run_dir, step, number):
     """Start a run and send it a signal once it has logged `step`; its exit code and last words."""
     child = subprocess.Popen(
-        command(words), cwd=folder, env=environment(folder), stderr=subprocess.PIPE, text=True
+        command(*words), cwd=folder, env=environment(folder), stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 240
     while max(steps(run_dir), default=0) < step:
@@ -81,7 +65,7 @@ def weights(run_dir):
 def undisturbed(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     words = [*STAGES[request.param], *COMMON]
-    run([*words, f"paths.run_dir={folder / 'whole'}"], folder)
+    sgg_ok(*words, f"paths.run_dir={folder / 'whole'}", cwd=folder)
     assert max(steps(folder / "whole")) == TOTAL_STEPS
     return folder, words
 
@@ -102,7 +86,7 @@ def test_stopped_and_resumed_ends_at_the_same_weights(undisturbed, number):
         assert code == 128 + number, stderr[-3000:]
         assert f"sgg resume={run_dir}" in stderr
         assert "Traceback" not in stderr
-    run([f"resume={run_dir}"], folder)
+    sgg_ok(f"resume={run_dir}", cwd=folder)
     assert weights(run_dir) == weights(folder / "whole")
     logged = [s for s in steps(run_dir) if s <= TOTAL_STEPS]
     assert sorted(set(logged)) == list(range(1, TOTAL_STEPS + 1))
@@ -112,7 +96,7 @@ def test_stopped_and_resumed_ends_at_the_same_weights(undisturbed, number):
 def test_a_finished_run_is_left_alone(undisturbed):
     folder, words = undisturbed
     before = (folder / "whole" / "model" / "model.safetensors").stat().st_mtime_ns
-    run([*words, f"paths.run_dir={folder / 'whole'}"], folder)
+    sgg_ok(*words, f"paths.run_dir={folder / 'whole'}", cwd=folder)
     assert (folder / "whole" / "model" / "model.safetensors").stat().st_mtime_ns == before
 
 

@@ -1,27 +1,16 @@
 """The three stages, the report and prediction, on real trainers with the tiny models."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
+from commands import sgg_ok
 from PIL import Image
 
 MODELS = ["tiny_qwen2_5_vl", "tiny_qwen2_vl"]
-
-
-def sgg(*words, cwd, code=0, **environment):
-    done = subprocess.run(
-        [sys.executable, "-m", "sgg", *words],
-        cwd=cwd,
-        env={**os.environ, "XDG_CACHE_HOME": str(cwd / "cache"), **environment},
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
-    assert done.returncode == code, done.stderr[-4000:]
-    return done
+GRPO = [
+    *("stage=grpo", "stage.prompts_per_step=2", "stage.args.max_steps=3"),
+    "stage.args.max_completion_length=48",
+]
 
 
 def curve(run_dir, name):
@@ -33,11 +22,12 @@ def curve(run_dir, name):
 def pipeline(request, tmp_path_factory):
     """SFT -> GRPO -> eval in one command, with few steps."""
     folder = tmp_path_factory.mktemp(request.param)
-    done = sgg(
+    done = sgg_ok(
         "pipeline=sft_grpo_eval",
+        f"pipeline.steps.grpo.overrides=[{','.join(map(repr, GRPO))}]",
         f"model={request.param}",
         "reward.terms.node_box.weight=1",
-        "data.train.limit=64",
+        "data.train.limit=640",
         "data.eval.limit=12",
         "generate.max_new_tokens=40",
         f"paths.run_dir={folder / 'all'}",
@@ -104,7 +94,7 @@ def test_provenance_and_trackers(pipeline):
 def test_predict_from_a_run_folder(pipeline, tmp_path):
     folder, _, _ = pipeline
     Image.new("RGB", (300, 200), "white").save(tmp_path / "photo.jpg")
-    done = sgg("predict", str(folder / "grpo"), "photo.jpg", "--out", "out", cwd=tmp_path)
+    done = sgg_ok("predict", str(folder / "grpo"), "photo.jpg", "--out", "out", cwd=tmp_path)
     written = [line for line in done.stdout.splitlines() if line.startswith("out/")]
     assert written == ["out/photo.graph.json", "out/photo.graph.png"]
     graph = json.loads((tmp_path / "out" / "photo.graph.json").read_text())
@@ -121,15 +111,15 @@ def test_evaluation_goes_on_where_it_was_killed(pipeline, tmp_path):
         *("stage=eval", f"model={model}", f"model.path={folder / 'grpo'}", "data.eval.limit=12"),
         *("generate=sampled", "generate.batch_size=4", "generate.max_new_tokens=40"),
     ]
-    sgg(*words, f"paths.run_dir={tmp_path / 'whole'}", cwd=tmp_path)
+    sgg_ok(*words, f"paths.run_dir={tmp_path / 'whole'}", cwd=tmp_path)
     whole = (tmp_path / "whole" / "completions.jsonl").read_text()
-    sgg(*words, f"paths.run_dir={tmp_path / 'cut'}", cwd=tmp_path)
+    sgg_ok(*words, f"paths.run_dir={tmp_path / 'cut'}", cwd=tmp_path)
     part = tmp_path / "cut" / "completions.parts" / "rank0.jsonl"
     lines = part.read_text().splitlines(keepends=True)
     part.write_text("".join(lines[:6]) + lines[6][:20])
     (tmp_path / "cut" / "completions.jsonl").unlink()
     (tmp_path / "cut" / "metrics.json").unlink()
-    sgg(f"resume={tmp_path / 'cut'}", cwd=tmp_path)
+    sgg_ok(f"resume={tmp_path / 'cut'}", cwd=tmp_path)
     assert (tmp_path / "cut" / "completions.jsonl").read_text() == whole
     assert part.read_text().splitlines(keepends=True)[:6] == lines[:6]
     ours, theirs = (
@@ -152,8 +142,8 @@ def test_lora_trains_adapters_and_leaves_a_whole_model(stage, tmp_path):
         ),
         *(["reward.terms.node_box.weight=1"] if stage == "grpo" else []),
     ]
-    sgg(*words, f"paths.run_dir={tmp_path / 'lora'}", cwd=tmp_path)
-    sgg("stage=eval", "debug=fast", f"model.path={tmp_path / 'lora'}", cwd=tmp_path)
+    sgg_ok(*words, f"paths.run_dir={tmp_path / 'lora'}", cwd=tmp_path)
+    sgg_ok("stage=eval", "debug=fast", f"model.path={tmp_path / 'lora'}", cwd=tmp_path)
 
 
 @pytest.mark.slow
@@ -162,7 +152,7 @@ def test_frozen_parts_do_not_move(tmp_path):
 
     from sgg.weights import locate
 
-    sgg(
+    sgg_ok(
         "debug=steps", "model.freeze_vision=true", f"paths.run_dir={tmp_path / 'run'}", cwd=tmp_path
     )
     before = load_file(locate("tiny_qwen2_5_vl") / "model.safetensors")
@@ -186,7 +176,7 @@ def test_two_processes_and_accumulation_train_as_one(tmp_path):
     }
     losses = {}
     for name, words in ways.items():
-        sgg(*common, *words, f"paths.run_dir={tmp_path / name}", cwd=tmp_path)
+        sgg_ok(*common, *words, f"paths.run_dir={tmp_path / name}", cwd=tmp_path)
         losses[name] = curve(tmp_path / name, "loss")
     assert len(losses["one"]) == 3
     assert losses["accumulated"] == pytest.approx(losses["one"], rel=1e-5)
@@ -198,7 +188,7 @@ def test_wandb_offline_without_a_key(tmp_path):
     """No key: offline, said in words, one identity over a resumed run, no key in any file."""
     words = ["debug=steps", "tracker=wandb", f"paths.run_dir={tmp_path / 'run'}"]
     clean = {"WANDB_API_KEY": "", "HOME": str(tmp_path)}
-    done = sgg(*words, cwd=tmp_path, **clean)
+    done = sgg_ok(*words, cwd=tmp_path, **clean)
     assert "wandb sync" in done.stderr
     first = json.loads((tmp_path / "run" / "tracker.json").read_text())["id"]
     offline = list((tmp_path / "run" / "wandb").glob("offline-run-*"))
@@ -216,7 +206,7 @@ def test_a_tracker_that_fails_stops_nothing_and_leaks_nothing(tmp_path):
         "WANDB_INIT_TIMEOUT": "5",
         "HOME": str(tmp_path),
     }
-    sgg(*words, cwd=tmp_path, **environment)
+    sgg_ok(*words, cwd=tmp_path, **environment)
     assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
     for path in (tmp_path / "run").rglob("*"):
         assert not path.is_file() or key.encode() not in path.read_bytes(), path

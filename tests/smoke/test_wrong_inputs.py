@@ -1,31 +1,23 @@
 """What people get wrong: each costs one screen of words that names the fix, and no traceback."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 
 import pytest
+from commands import sgg
 from PIL import Image
 
 SCREEN = 24
 
 
-def sgg(*words, cwd, **environment):
-    done = subprocess.run(
-        [sys.executable, "-m", "sgg", *words],
-        cwd=cwd,
-        env={**os.environ, "XDG_CACHE_HOME": str(cwd / "cache"), **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+def said(*words, cwd, **more):
+    done = sgg(*words, cwd=cwd, timeout=300, **more)
     return done.returncode, done.stderr
 
 
-def told(words, cwd, *phrases, said_by=sgg):
-    code, stderr = said_by(*words, cwd=cwd)
+def told(words, cwd, *phrases):
+    code, stderr = said(*words, cwd=cwd)
     assert code not in (0, None), stderr
     message = stderr[stderr.rfind("sgg: ") :] if "sgg: " in stderr else stderr
     assert "Traceback" not in stderr, stderr
@@ -93,7 +85,7 @@ def test_missing_weights_are_all_that_a_real_run_lacks_here(tmp_path):
         "reward=hard_recall",
         "hardware=a100",
     ]
-    code, stderr = sgg(*words, cwd=tmp_path, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "hf"))
+    code, stderr = said(*words, cwd=tmp_path, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "hf"))
     assert code == 2
     assert "model.path=Qwen/Qwen2.5-VL-7B-Instruct: the weights are neither here nor" in stderr
     assert "hf download Qwen/Qwen2.5-VL-7B-Instruct" in stderr
@@ -155,7 +147,7 @@ def test_broken_pictures_are_found_before_training(tmp_path):
 def test_picture_that_broke_after_preparing(tmp_path):
     folder = user_folder(tmp_path / "data")
     words = ["data=jsonl", f"data.root={folder}", "debug=steps"]
-    assert sgg("prepare", *words[:2], "debug=fast", cwd=tmp_path)[0] == 0
+    assert said("prepare", *words[:2], "debug=fast", cwd=tmp_path)[0] == 0
     for name in ("one.png", "two.png"):
         (folder / name).write_bytes(b"\x89PNG broken")
     told(words, tmp_path, "cannot be decoded", "data.check_images=decode")
@@ -165,7 +157,7 @@ def test_picture_that_broke_after_preparing(tmp_path):
 def finished_run(tmp_path_factory):
     """A tiny SFT run of two steps."""
     folder = tmp_path_factory.mktemp("run")
-    code, stderr = sgg("debug=steps", f"paths.run_dir={folder / 'run'}", cwd=folder)
+    code, stderr = said("debug=steps", f"paths.run_dir={folder / 'run'}", cwd=folder)
     assert code == 0, stderr
     return folder / "run"
 
@@ -240,6 +232,6 @@ def test_report_without_a_run(tmp_path):
 
 
 def test_traceback_on_demand(tmp_path):
-    _, stderr = sgg("stage.micro_batch=5", cwd=tmp_path, SGG_TRACEBACK="1")
+    _, stderr = said("stage.micro_batch=5", cwd=tmp_path, SGG_TRACEBACK="1")
     assert "Traceback" in stderr
     assert "stage.micro_batch=5" in stderr

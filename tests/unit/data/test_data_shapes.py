@@ -7,10 +7,10 @@ import pytest
 from data_files import config, prepared
 
 from sgg.boxes import iou
-from sgg.config import ShapesConfig
 from sgg.data.build import example, image_store, open_reader
-from sgg.data.shapes import COLOURS, ScenePlan, draw, predicate, scene
+from sgg.data.shapes import COLOURS, draw, predicate, scene
 from sgg.graph import Node, SceneGraph
+from sgg.options import ScenePlan
 from sgg.vocab import SHAPES_OBJECTS, SHAPES_PREDICATES
 
 PLANS = [ScenePlan(), ScenePlan(56, 1, 2, 10, 24), ScenePlan(224, 2, 6, 30, 80, nested=1.0)]
@@ -131,7 +131,7 @@ def test_the_plan_is_part_of_the_fingerprint(tmp_path):
     split = {"limit": 3, "seed": 1}
     fingerprints = {
         prepared(config("shapes", split=split, shapes=plan), tmp_path).fingerprint
-        for plan in (ShapesConfig(), ShapesConfig(side=224), ShapesConfig(nested=0.0))
+        for plan in (ScenePlan(), ScenePlan(side=224), ScenePlan(nested=0.0))
     }
     fingerprints.add(prepared(config("shapes", split=split | {"seed": 2}), tmp_path).fingerprint)
     assert len(fingerprints) == 4

@@ -1,7 +1,12 @@
-"""Hydra's and OmegaConf's composition errors, said in words: key, value, what is allowed."""
+"""Errors in words: what Hydra, OmegaConf and the operating system mean to a user.
+
+Goes out: a message that names key, value and what is allowed, or None for a bug, which deserves its
+traceback.
+"""
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import fields, is_dataclass
 
@@ -9,11 +14,46 @@ from hydra.errors import ConfigCompositionException, MissingConfigException, Ove
 from omegaconf.errors import OmegaConfBaseException
 
 from sgg.config import Config
-from sgg.errors import nearest
+from sgg.errors import SggError, nearest
 from sgg.places import groups, options_of
 
 
-def explain_config(error: BaseException) -> str | None:
+def explain(error: BaseException) -> str | None:
+    """The message for a user, or None if the error is a bug that deserves its traceback."""
+    if isinstance(error, SggError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in _OS_HELP:
+        return _explain_os(error)
+    if type(error).__module__.partition(".")[0] in ("hydra", "omegaconf"):
+        return _explain_config(error)
+    if _WRITE_FAILED.search(
+        str(error)
+    ):  # safetensors and torch.save wrap ENOSPC in their own types
+        return f"{_OS_HELP[errno.ENOSPC]}\n  ({error})"
+    return None
+
+
+_WRITE_FAILED = re.compile(r"No space left on device|file write failed|unexpected pos \d+ vs")
+
+_OS_HELP = {
+    errno.ENOSPC: "The disk is full. Free space, or write elsewhere with paths.root=DIR "
+    "(paths.cache=DIR for prepared data); then go on with resume=RUN_DIR.",
+    errno.EDQUOT: "The disk quota is used up. Free space, or write elsewhere with paths.root=DIR.",
+    errno.EROFS: "The file system is read-only. Write elsewhere with paths.root=DIR "
+    "(paths.cache=DIR for prepared data).",
+    errno.EACCES: "No permission. Write elsewhere with paths.root=DIR "
+    "(paths.cache=DIR for prepared data), or mend the folder's rights.",
+    errno.ENOTDIR: "A part of the path is a file, not a folder. "
+    "Name another place with paths.root=DIR or paths.run_dir=DIR.",
+}
+
+
+def _explain_os(error: OSError) -> str:
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror}. {_OS_HELP[error.errno or 0]}"
+
+
+def _explain_config(error: BaseException) -> str | None:
     """The message for a user, or None for an error of these libraries that is no user's doing."""
     if isinstance(error, MissingConfigException):
         return _missing_option(error)
