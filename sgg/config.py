@@ -1,7 +1,8 @@
 """The schema of `conf/`: types, units and meanings; values live in the YAML files.
 
-Comes in: what Hydra composed. Goes out: one typed `Config`, checked by `check.validate`, frozen to
-RUN_DIR/config.yaml. Imports no torch and no numpy: `sgg --help` passes through here.
+Comes in: what Hydra composed. Goes out: one typed `Config`, checked by `validate.validate`, frozen to
+RUN_DIR/config.yaml. Imports no torch and no numpy: `sgg --cfg job` passes through here. Longer than
+other modules on purpose: every key that a user can set, with its unit, is found on this one page.
 """
 
 from __future__ import annotations

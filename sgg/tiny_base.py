@@ -8,6 +8,7 @@ ask for a graph; those are left to SFT. Scenes come from a seed that no data con
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import math
 import time
@@ -54,9 +55,9 @@ def batch(processor: Any, frame: FrameSpec, indices: range) -> dict[str, torch.T
 
 
 def pretrain(
-    family: str, steps: int, batch_size: int, seed: int, muon_lr: float
-) -> tuple[Any, Any]:
-    """A trained (model, processor); prints the loss as it goes."""
+    family: str, out: Path, steps: int, batch_size: int, seed: int, muon_lr: float
+) -> None:
+    """Train and save into `out`, every 1000 steps and at the end; prints the loss as it goes."""
     tokenizer = tiny.build_tokenizer()
     processor = build_processor(tokenizer, family, SIDE * SIDE, SIDE * SIDE)
     model = tiny.build_model(family, tiny.TinySize(), tokenizer, seed).train()
@@ -79,7 +80,9 @@ def pretrain(
                 f"step {step + 1} loss {loss.item():.3f} {time.monotonic() - start:.0f} s",
                 flush=True,
             )
-    return model, processor
+        if (step + 1) % 1000 == 0 or step + 1 == steps:
+            copy.deepcopy(model).half().save_pretrained(out)
+            processor.save_pretrained(out)
 
 
 def main() -> None:
@@ -93,9 +96,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
-    model, processor = pretrain(args.family, args.steps, args.batch_size, args.seed, args.muon_lr)
-    model.half().save_pretrained(args.out)
-    processor.save_pretrained(args.out)
+    pretrain(args.family, args.out, args.steps, args.batch_size, args.seed, args.muon_lr)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ def metrics_table(runs: Mapping[str, Mapping[str, Any] | None]) -> str:
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """Aligned Markdown; the first row is the head."""
+    """Aligned Markdown; the first row is the head. A bar inside a cell is escaped."""
+    rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
 
     def line(cells: Sequence[str]) -> str:
