@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 PAIRS = 15
-BARE = '''
+BARE = """
 import hydra
 
 
@@ -23,7 +23,7 @@ def main(cfg):
 
 
 main()
-'''
+"""
 
 
 def seconds(command: list[str]) -> float:

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable
 
 VERBS = {
-    "prepare": "sgg.tools:prepare",
-    "predict": "sgg.tools:predict",
-    "report": "sgg.tools:report",
+    "prepare": "sgg.verbs.prepare",
+    "predict": "sgg.verbs.predict",
+    "report": "sgg.verbs.report",
 }
-"""Tools by their first word: `module:function`, imported when called."""
+"""Tools by their first word: the module whose `main(argv)` is called, imported then."""
 
 HELP = """sgg: scene graph generation with vision-language models
 

@@ -27,8 +27,7 @@ def main() -> None:
     """The console script `sgg`."""
     words = sys.argv[1:]
     if words and words[0] in VERBS:
-        module, _, function = VERBS[words[0]].partition(":")
-        tool: Callable[[list[str]], None] = getattr(import_module(module), function)
+        tool: Callable[[list[str]], None] = import_module(VERBS[words[0]]).main
         sys.exit(guarded(lambda: tool(words[1:])))
     if "--help" in words or "-h" in words:
         print(help_screen())

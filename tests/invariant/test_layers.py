@@ -21,7 +21,7 @@ LAYERS = [
     ["sgg.weights", "sgg.model", "sgg.tiny", "sgg.tiny_base", "sgg.similarity_table"],
     ["sgg.generate", "sgg.train", "sgg.evaluate", "sgg.report", "sgg.predict"],
     ["launchers", "launchers.local"],
-    ["sgg.pipeline", "sgg.tools"],
+    ["sgg.pipeline", "sgg.verbs"],
     ["sgg.main", "sgg.__main__"],
     ["launchers.rank"],
 ]

@@ -1,4 +1,4 @@
-"""The verbs: `sgg prepare`, `sgg predict`, `sgg report`. Each takes overrides or a folder."""
+"""`sgg predict`: one picture in, its graph out."""
 
 from __future__ import annotations
 
@@ -10,48 +10,9 @@ from typing import Any
 
 from sgg.compose import compose_config
 from sgg.config import FROZEN_NAME, Config, thaw
-from sgg.errors import SggError
 
 
-def prepare(argv: list[str]) -> None:
-    """`sgg prepare data=… [key=value …]`: read, check, count and cache a data set."""
-    parser = argparse.ArgumentParser(
-        prog="sgg prepare",
-        description="Read, check, count and cache a data set, as a run would; prints what was amiss.",
-        epilog="example: sgg prepare data=jsonl data.root=DIR part=eval",
-    )
-    parser.add_argument(
-        "overrides", nargs="*", help="key=value as for a run; part=train|eval|all (all)"
-    )
-    words = parser.parse_args(argv).overrides
-    parts = {w.partition("=")[2] for w in words if w.startswith("part=")} or {"all"}
-    chosen = ["train", "eval"] if parts == {"all"} else sorted(parts)
-    unknown = set(chosen) - {"train", "eval"}
-    if unknown:
-        raise SggError(f"part={', '.join(unknown)}: allowed are train, eval and all.")
-    config, _ = compose_config([w for w in words if not w.startswith("part=")])
-    from sgg.data.build import prepare as prepare_part
-    from sgg.report.data_summary import summary
-    from sgg.validate import validate
-
-    validate(config)
-    for part in chosen:
-        prepared = prepare_part(config.data, part, Path(config.paths.cache))
-        print(f"\n{summary(part, prepared)}")
-
-
-def report(argv: list[str]) -> None:
-    """`sgg report RUN_DIR`: write report.html."""
-    parser = argparse.ArgumentParser(
-        prog="sgg report", description="Write one self-contained HTML file about a run or pipeline."
-    )
-    parser.add_argument("run_dir", type=Path)
-    from sgg.report.build import write_report
-
-    print(write_report(parser.parse_args(argv).run_dir))
-
-
-def predict(argv: list[str]) -> None:
+def main(argv: list[str]) -> None:
     """`sgg predict MODEL IMAGE`: one picture in, drawn picture and JSON out."""
     parser = argparse.ArgumentParser(
         prog="sgg predict",

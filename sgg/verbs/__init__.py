@@ -1,0 +1,1 @@
+"""The tools: one module per verb of `sgg`, each with one function `main(argv)`."""
