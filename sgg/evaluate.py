@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sgg.codec import GraphSpec, Parsed, parse
-from sgg.config import FROZEN_NAME, Config, EvalConfig
+from sgg.config import FROZEN_NAME, Config, EvalConfig, TrackerKind
 from sgg.data.build import Prepared, image_store, prepare, vocabulary
 from sgg.errors import SggError
 from sgg.graph import SceneGraph
@@ -88,6 +88,23 @@ def run(config: Config, run_dir: Path) -> None:
             "git": git_state(),
         }
         write_json(run_dir / METRICS, metrics)
+        _track(config, run_dir, metrics)
+
+
+def _track(config: Config, run_dir: Path, metrics: dict[str, Any]) -> None:
+    """The numbers, and some answers drawn beside their gold, to the tracker."""
+    from sgg.generate import COMPLETIONS
+    from sgg.report.samples import draw_samples
+    from sgg.tracker import open_tracker
+
+    if config.tracker.kind is TrackerKind.none:
+        return
+    tracker = open_tracker(config, run_dir)
+    tracker.log({f"eval/{name}": value for name, value in metrics["metrics"].items()}, 0)
+    drawn = draw_samples(config, run_dir / COMPLETIONS, config.tracker.samples)
+    rows = [[s.image_id, s.gold_picture, s.answer_picture, s.text] for s in drawn]
+    tracker.table("eval/samples", ["image", "gold", "answer", "text"], rows)
+    tracker.finish()
 
 
 def score_file(
