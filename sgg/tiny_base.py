@@ -32,6 +32,8 @@ from sgg.prompt import messages
 from sgg.train.optim import MuonAdamW
 
 SIDE = 112
+SCENES = 900_000
+"""First scene seed; `--seed` is added to it."""
 
 
 def objects_alone(graph: SceneGraph, spec: GraphSpec) -> str:
@@ -61,19 +63,20 @@ class Task:
 
     prompt: str
     answer: Callable[[SceneGraph, GraphSpec], str]
-    seed: int
 
 
 TASKS = {
-    "find": Task("Find the objects.", objects_alone, seed=900_000),
-    "compare": Task("Compare the sizes.", with_sizes, seed=900_001),
+    "find": Task("Find the objects.", objects_alone),
+    "compare": Task("Compare the sizes.", with_sizes),
 }
 
 
-def batch(processor: Any, spec: GraphSpec, task: Task, indices: range) -> dict[str, torch.Tensor]:
+def batch(
+    processor: Any, spec: GraphSpec, task: Task, seed: int, indices: range
+) -> dict[str, torch.Tensor]:
     """Model inputs for the scenes with these indices; the loss is on the answer alone."""
     plan = ScenePlan(side=SIDE)
-    graphs = [shapes.scene(plan, task.seed, i) for i in indices]
+    graphs = [shapes.scene(plan, seed, i) for i in indices]
     images = [[shapes.draw(plan, g)] for g in graphs]
     chat = processor.apply_chat_template(
         messages(task.prompt, ""), tokenize=False, add_generation_prompt=True
@@ -88,6 +91,21 @@ def batch(processor: Any, spec: GraphSpec, task: Task, indices: range) -> dict[s
     return {**inputs, "labels": labels}
 
 
+def grown(model: Any, layers: int) -> Any:
+    """The same function with more text layers: new ones add nothing until they are trained."""
+    config = copy.deepcopy(model.config)
+    text = config.text_config
+    before = text.num_hidden_layers
+    text.num_hidden_layers = layers
+    text.layer_types = text.layer_types[:1] * layers
+    deeper = AutoModelForImageTextToText.from_config(config)
+    deeper.load_state_dict(model.state_dict(), strict=False)
+    for layer in deeper.model.language_model.layers[before:]:
+        torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
+        torch.nn.init.zeros_(layer.mlp.down_proj.weight)
+    return deeper
+
+
 def pretrain(
     model: Any, processor: Any, spec: GraphSpec, task: Task, args: argparse.Namespace
 ) -> None:
@@ -100,7 +118,8 @@ def pretrain(
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * shape
         first = step * args.batch_size
-        inputs = batch(processor, spec, task, range(first, first + args.batch_size))
+        indices = range(first, first + args.batch_size)
+        inputs = batch(processor, spec, task, SCENES + args.seed, indices)
         loss = model(**inputs).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -120,6 +139,7 @@ def main() -> None:
     parser.add_argument("--family", choices=[f.name for f in Family], required=True)
     parser.add_argument("--task", choices=list(TASKS), required=True)
     parser.add_argument("--init", type=Path, help="folder to go on from; else random weights")
+    parser.add_argument("--layers", type=int, default=4, help="text layers to grow to (4)")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--batch-size", type=int, default=16)
@@ -134,6 +154,7 @@ def main() -> None:
     else:
         processor = load_processor(args.init, SIDE * SIDE, SIDE * SIDE)
         model = AutoModelForImageTextToText.from_pretrained(args.init, dtype=torch.float32)
+        model = grown(model, args.layers)
     frame = FrameSpec(Family[args.family].frame, SIDE * SIDE, SIDE * SIDE)
     pretrain(model.train(), processor, GraphSpec(frame), TASKS[args.task], args)
 
