@@ -101,7 +101,6 @@ def measure(count: int, folder: Path, workers: int) -> dict[str, float]:
     """Score that many images in this process and its workers."""
     gold = Prepared(table.read_rows(folder / f"gold-{count}"), {}, "")
     task = Task(ProtocolConfig(modes=list(Mode)), VG150, frozenset({("man", "on", "dog")}))
-    idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start, cpu = time.perf_counter(), cpu_seconds()
     predictions = read_predictions(folder / f"answers-{count}.jsonl", VG150)
     found = score(predictions, gold, SPEC, task, workers)
@@ -109,7 +108,8 @@ def measure(count: int, folder: Path, workers: int) -> dict[str, float]:
         "images": len(gold),
         "wall": time.perf_counter() - start,
         "cpu": cpu_seconds() - cpu,
-        "grown_mb": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - idle) / 1024,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "worker_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
         "R@50": found.content["metrics"]["R@50"],
         "AP50": found.content["metrics"]["AP50"],
         "metrics": len(found.content["metrics"]),
@@ -175,14 +175,15 @@ def main() -> None:
             print(
                 f"{found['images']:>6} images, {found['metrics']} metrics, 4 modes: "
                 f"{found['wall']:6.1f} s wall, {found['cpu']:6.1f} s CPU, {each:.2f} CPU ms an image, "
-                f"{found['grown_mb']:.0f} MB grown; R@50 {found['R@50']:.4f}, AP50 {found['AP50']:.4f}",
+                f"peak {found['peak_mb']:.0f} MB, "
+                f"worker {found['worker_mb']:.0f} MB; R@50 {found['R@50']:.4f}, AP50 {found['AP50']:.4f}",
                 flush=True,
             )
         small, large = results[0], results[-1]
         times = large["images"] / small["images"]
         print(
-            f"{times:.0f} × the images take {large['cpu'] / small['cpu']:.0f} × the time and grow "
-            f"memory {large['grown_mb'] / small['grown_mb']:.1f} ×"
+            f"{times:.0f} × the images take {large['cpu'] / small['cpu']:.0f} × the time and "
+            f"{large['peak_mb'] / small['peak_mb']:.2f} × the memory"
         )
         plain, ours = 1000 * baseline(folder), 1000 * large["cpu"] / large["images"]
         print(f"plain loops, recalls only: {plain:.2f} CPU ms an image, {plain / ours:.1f} × ours")

@@ -18,7 +18,7 @@ from sgg.metric.recall import Estimate, ratios
 Floats = NDArray[np.float64]
 
 RESAMPLES = 2000
-_BLOCK_CELLS = 4_000_000
+_BLOCK_CELLS = 1_000_000
 """Weights drawn at a time (resamples × images): bounds memory whatever the split."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from sgg.vocab import canonical
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +97,24 @@ class Recalls:
 
     def _by_predicate(self, ranked: str, k: int | None) -> tuple[Floats, Floats]:
         """Sum of recalls and count of answers by image and predicate."""
-        owner, width = self._tally.owner, len(self.predicates)
-        usable = self.counted[owner]
-        columns = self.column_of[self._tally.predicate]
-        keys = (owner * width + columns)[usable]
-        cells, place, gold = np.unique(keys, return_inverse=True, return_counts=True)
-        hit = self.hits(ranked, k)[usable]
-        shares = _sums(place, hit, len(cells)) / np.maximum(gold, 1)
-        at = self._tally.image[cells // width] * width + cells % width
-        shape, size = (self._images, width), self._images * width
-        over = _sums(at, shares, size).reshape(shape)
-        return over, np.bincount(at, minlength=size).astype(np.float64).reshape(shape)
+        usable, place, gold, at, counts = self._cells
+        shares = _sums(place, self.hits(ranked, k)[usable], len(gold)) / np.maximum(gold, 1)
+        return _sums(at, shares, counts.size).reshape(counts.shape), counts
+
+    @cached_property
+    def _cells(self) -> tuple[Flags, Ints, Ints, Ints, Floats]:
+        """Gold relations grouped by answer and predicate, the same for all ranks and cutoffs.
+
+        Which relations count; the group of each; each group's size and place in the table of images
+        and predicates; the groups in each place of that table.
+        """
+        width = len(self.predicates)
+        usable = self.counted[self._tally.owner]
+        keys = self._tally.owner * width + self.column_of[self._tally.predicate]
+        cells, place, gold = np.unique(keys[usable], return_inverse=True, return_counts=True)
+        at = self._tally.image[cells // width] * width + cells % width if width else cells
+        counts = _sums(at, np.ones(len(at)), self._images * width)
+        return usable, place, gold, at, counts.reshape(self._images, width)
 
     def predicate_recalls(self, ranked: str, k: int | None) -> dict[str, float]:
         """The columns of mean recall for predicates that gold shows."""
