@@ -47,24 +47,26 @@ class Detections:
 
 
 def match_boxes(
-    pairs: Sequence[tuple[int, GraphArrays, GraphArrays]], protocol: ProtocolConfig, first: bool
+    images: Sequence[tuple[int, GraphArrays, GraphArrays, bool]], protocol: ProtocolConfig
 ) -> Detections:
-    """Match the boxes of (answer row, pred, gold) triples; `first` if gold's very first box is here."""
+    """Match the boxes of images.
+
+    Args:
+        images: answer row, pred, gold, and whether the split's very first gold box is among them.
+
+    """
     from pycocotools.cocoeval import COCOeval
 
     evaluator = COCOeval(iouType="bbox")
     extra = 1.0 if protocol.coco_box_area is BoxArea.plus_one else 0.0
-    next_id = protocol.coco_first_id if first else max(protocol.coco_first_id, 1)
     owner: list[int] = []
     labels: list[int] = []
     matched: list[NDArray[np.uint16]] = []
     gold_counts: dict[int, int] = {}
     bits = (1 << np.arange(len(evaluator.params.iouThrs))).astype(np.uint16)
-    for row, pred, gold in pairs:
+    for row, pred, gold, first in images:
         gold_of, pred_of = _by_class(gold, extra), _by_class(pred, extra)
-        # ids run over the boxes of the image in their own order, as annotations are listed
-        ids = {i: next_id + i for i in range(len(gold.labels))}
-        next_id += len(gold.labels)
+        start = protocol.coco_first_id if first else 1  # ids need to differ within an image only
         for label in sorted({*gold_of, *pred_of}):
             g, d = gold_of.get(label, []), pred_of.get(label, [])
             gold_counts[label] = gold_counts.get(label, 0) + len(g)
@@ -76,7 +78,13 @@ def match_boxes(
             found = np.zeros(kept, dtype=np.uint16)
             if g:
                 annotations = [
-                    {"id": ids[i], "bbox": box, "area": box[2] * box[3], "iscrowd": 0, "ignore": 0}
+                    {
+                        "id": start + i,
+                        "bbox": box,
+                        "area": box[2] * box[3],
+                        "iscrowd": 0,
+                        "ignore": 0,
+                    }
                     for i, box in g
                 ]
                 evaluator._gts[row, label] = annotations

@@ -82,7 +82,7 @@ class Builder:
     """Tallies answers one by one."""
 
     def __init__(self, task: Task, first: bool = True) -> None:
-        """`first` if the split's very first image is among those to come."""
+        """`first` if the split's very first gold box is among those to come."""
         self._task, self._first = task, first
         self._names = Names()
         protocol, vocabulary = task.protocol, task.vocabulary
@@ -95,7 +95,7 @@ class Builder:
         modes = [m.name for m in protocol.modes]
         self._ranked = [*modes, *(f"{m} ng" for m in modes), "deduplicated", "mapped"]
         self._ranks: dict[str, list[Any]] = {name: [] for name in self._ranked}
-        self._boxes: list[tuple[int, GraphArrays, GraphArrays]] = []
+        self._boxes: list[tuple[int, GraphArrays, GraphArrays, bool]] = []
         self._said: Counter[int] = Counter()
         self._right: Counter[int] = Counter()
         self._problems: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
@@ -112,11 +112,15 @@ class Builder:
         failed = answer is None or answer.failure is not None
         said = failed and answer is not None  # an answer was given, but nothing can be read from it
         if protocol.unanswered is Unanswered.zero or said or len(strict.labels):
-            self._boxes.append((row, strict, target))
+            self._boxes.append((row, strict, target, self._first and len(target.labels) > 0))
+        self._first = self._first and not len(target.labels)
         ranking, overlap = hits.rank(strict, protocol), hits.Overlap(strict, target, protocol)
-        ranks = self._mode_ranks(overlap, ranking)
+        pairs = overlap.pair_hits(Mode.sgdet)
+        right = overlap.hits(pairs)
+        ranks = self._mode_ranks(overlap, ranking, pairs)
+        ranks["deduplicated"] = hits.first_hits(right, ranking.deduplicated)
         if mapped is strict:
-            ranks["mapped"] = hits.first_hits(self._hits, ranking.constrained)
+            ranks["mapped"] = hits.first_hits(right, ranking.constrained)
         else:
             other = hits.Overlap(mapped, target, protocol)
             found = other.hits(other.pair_hits(Mode.sgdet))
@@ -126,7 +130,7 @@ class Builder:
         columns["image"].append(image)
         columns["answered"].append(said or bool(len(strict.predicates)))
         columns["failed"].append(failed)
-        columns["counts"].append(self._counts(overlap, ranking))
+        columns["counts"].append(self._counts(overlap, ranking, right))
         columns["owner"].append(np.full(len(target.predicates), row))
         columns["predicate"].append(target.predicates)
         columns["unseen"].append([self._is_unseen(gold, edge) for edge in gold.edges])
@@ -136,30 +140,33 @@ class Builder:
         task, vocabulary = self._task, self._task.vocabulary
         table = renamed(graph, vocabulary, task.synonyms) if vocabulary is not None else NOTHING
         if task.protocol.unknown is Unknown.drop and vocabulary is not None:
-            drop = task.protocol.labels is Labels.strict
-            graph = _known(graph, vocabulary, NOTHING if drop else table)
-        mapped = to_arrays(graph, self._names, table) if table else None
+            full, graph = _known(graph, vocabulary, table), _known(graph, vocabulary, NOTHING)
+        else:
+            full = graph
+        mapped = to_arrays(full, self._names, table) if table else None
         if task.protocol.labels is Labels.mapped and mapped is not None:
             return mapped, mapped
         strict = to_arrays(graph, self._names)
         return strict, mapped if mapped is not None else strict
 
-    def _mode_ranks(self, overlap: hits.Overlap, ranking: hits.Ranking) -> dict[str, Ints]:
+    def _mode_ranks(
+        self, overlap: hits.Overlap, ranking: hits.Ranking, sgdet: hits.Flags
+    ) -> dict[str, Ints]:
+        """First ranks in each mode, with and without graph constraint; `sgdet` its pair hits."""
         protocol = self._task.protocol
         order = np.full(len(self._names.listed), -1)
         order[self._predicates] = np.arange(len(self._predicates))
-        self._hits = overlap.hits(pairs := overlap.pair_hits(Mode.sgdet))
-        ranks = {"deduplicated": hits.first_hits(self._hits, ranking.deduplicated)}
+        ranks = {}
         for mode in protocol.modes:
-            if mode is not Mode.sgdet:
-                pairs = overlap.pair_hits(mode)
+            pairs = sgdet if mode is Mode.sgdet else overlap.pair_hits(mode)
             found = overlap.hits(pairs)
             ranks[mode.name] = hits.first_hits(found, ranking.constrained)
             ranks[f"{mode.name} ng"] = hits.ng_hits(overlap, pairs, ranking, protocol, order)
         return ranks
 
-    def _counts(self, overlap: hits.Overlap, ranking: hits.Ranking) -> list[int]:
-        correct = self._hits.any(axis=1)
+    def _counts(self, overlap: hits.Overlap, ranking: hits.Ranking, right: hits.Flags) -> list[int]:
+        """One row of `Tally.counts`; `right` says which predicted relation hits which gold one."""
+        correct = right.any(axis=1)
         predicates = overlap.pred.predicates
         self._said.update(predicates.tolist())
         self._right.update(predicates[correct].tolist())
@@ -191,7 +198,7 @@ class Builder:
             predicate=_joined(columns["predicate"], np.int64),
             unseen=_joined(columns["unseen"], np.bool_),
             ranks={name: _joined(parts, np.int32) for name, parts in self._ranks.items()},
-            detections=match_boxes(self._boxes, self._task.protocol, self._first),
+            detections=match_boxes(self._boxes, self._task.protocol),
             said=self._said,
             right=self._right,
             problems_answers=self._problems[0],

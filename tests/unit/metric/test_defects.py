@@ -8,7 +8,7 @@ from strategies import scene
 
 from sgg.codec import ErrorKind, Parsed, Problem
 from sgg.graph import SceneGraph
-from sgg.metric.protocol import Absent, BoxArea, Labels, NgFill, Unanswered
+from sgg.metric.protocol import Absent, BoxArea, Labels, NgFill, Unanswered, Unknown
 from sgg.metric.synonyms import renamed
 from sgg.vocab import VOCABULARIES, Vocabulary
 
@@ -35,6 +35,8 @@ def test_defect_r_unsafe_synonyms_are_not_mapped():
     result = scored((said, gold), vocabulary=VG150)
     assert (result.values["R"], result.mapped["R"]) == (0, 1)
     assert scored((said, gold), vocabulary=VG150, labels=Labels.mapped).values["R"] == 1
+    dropped = scored((said, gold), vocabulary=VG150, unknown=Unknown.drop)
+    assert (dropped.values["R"], dropped.mapped["R"]) == (0, 1)
     assert mapping("grass", "car door", "shadow", "wall", predicates=["standing next to"]) == {}
     assert mapping("bicycle", "trees", "man") == {"bicycle": "bike", "trees": "tree"}
 
@@ -75,6 +77,8 @@ def test_defect_v_a_perfect_image_has_ap_1():
     """
     assert metrics((GOLD, GOLD))["AP50"] == pytest.approx(1)
     assert metrics((GOLD, GOLD), coco_first_id=0)["AP50"] == pytest.approx(2 / 3)
+    skipped = metrics((EMPTY, GOLD), (GOLD, GOLD), coco_first_id=0, unanswered=Unanswered.skip)
+    assert skipped["AP50"] == pytest.approx(1)  # the lost box is that of the image left out
     two = metrics((GOLD, GOLD), (GOLD, GOLD), coco_first_id=0)["AP50"]
     assert two == pytest.approx((2 + 51 / 101 / 2) / 3)
 

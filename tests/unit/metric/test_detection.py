@@ -21,9 +21,10 @@ def ap(*pairs):
 def of_graphs(pairs):
     names = Names()
     rows = [
-        (i, to_arrays(pred, names), to_arrays(gold, names)) for i, (pred, gold) in enumerate(pairs)
+        (i, to_arrays(pred, names), to_arrays(gold, names), False)
+        for i, (pred, gold) in enumerate(pairs)
     ]
-    return average_precision(match_boxes(rows, ProtocolConfig(), first=True))
+    return average_precision(match_boxes(rows, ProtocolConfig()))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
