@@ -39,6 +39,11 @@ def test_defect_r_unsafe_synonyms_are_not_mapped():
     assert (dropped.values["R"], dropped.mapped["R"]) == (0, 1)
     assert mapping("grass", "car door", "shadow", "wall", predicates=["standing next to"]) == {}
     assert mapping("bicycle", "trees", "man") == {"bicycle": "bike", "trees": "tree"}
+    assert mapping("man", predicates=["is behind", "below"]) == {
+        "is behind": "behind",
+        "below": "under",
+    }
+    assert renamed(said, VG150, {"bicycle": "car"}).objects == {"bicycle": "car"}
 
 
 def test_defect_s_failures_are_counted_over_the_whole_split():
