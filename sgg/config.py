@@ -46,7 +46,8 @@ class Dtype(Enum):
     """Precision of the weights as loaded."""
 
     auto = "auto"
-    """fp32 when `hardware.precision` is fp32, else bf16."""
+    """bf16 when `hardware.precision` is bf16, else fp32. Weights that an optimiser without DeepSpeed's
+    fp32 masters updates stay fp32 either way: steps of 1e-6 are lost in bf16's rounding."""
     float32 = "float32"
     bfloat16 = "bfloat16"
 

@@ -9,6 +9,15 @@ class SggError(ValueError):
     """A mistake or a circumstance that a user can mend; the message names the key and the way out."""
 
 
+class Stopped(SggError):
+    """A signal ended a run where it can be gone on with; the message says how."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
+        self.exit_code = 128 + signal_number
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """` Did you mean 'x'?` for the closest allowed word, or nothing."""
     import difflib

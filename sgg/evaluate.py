@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sgg.config import FROZEN_NAME, Config, DataConfig, EvalConfig
+from sgg.config import FROZEN_NAME, Config, DataConfig, EvalConfig, TrackerKind
 from sgg.data.build import Prepared, image_store, prepare, vocabulary
 from sgg.data.zero_shot import unseen_triplets
 from sgg.metric.tally import Task
@@ -78,6 +78,23 @@ def run(config: Config, run_dir: Path) -> None:
             "git": git_state(),
         }
         scored.write(run_dir)
+        _track(config, run_dir, scored.content)
+
+
+def _track(config: Config, run_dir: Path, metrics: dict[str, Any]) -> None:
+    """The numbers, and some answers drawn beside their gold, to the tracker."""
+    from sgg.generate import COMPLETIONS
+    from sgg.report.samples import draw_samples
+    from sgg.tracker import open_tracker
+
+    if config.tracker.kind is TrackerKind.none:
+        return
+    tracker = open_tracker(config, run_dir)
+    tracker.log({f"eval/{name}": value for name, value in metrics["metrics"].items()}, 0)
+    drawn = draw_samples(config, run_dir / COMPLETIONS, config.tracker.samples)
+    rows = [[s.image_id, s.gold_picture, s.answer_picture, s.text] for s in drawn]
+    tracker.table("eval/samples", ["image", "gold", "answer", "text"], rows)
+    tracker.finish()
 
 
 def score_split(config: Config, predictions: Predictions, prepared: Prepared) -> Scored:

@@ -26,12 +26,21 @@ def explain(error: BaseException) -> str | None:
         return _explain_os(error)
     if type(error).__module__.partition(".")[0] in ("hydra", "omegaconf"):
         return _explain_config(error)
+    if (
+        type(error).__name__ == "OutOfMemoryError"
+    ):  # torch's, told by name: nothing here loads torch
+        return f"{_OUT_OF_MEMORY} ({str(error).splitlines()[0]})"
     if _WRITE_FAILED.search(
         str(error)
     ):  # safetensors and torch.save wrap ENOSPC in their own types
         return f"{_OS_HELP[errno.ENOSPC]}\n  ({error})"
     return None
 
+
+_OUT_OF_MEMORY = (
+    "The GPU's memory is full. Smaller: stage.micro_batch (training), generate.batch_size (evaluation), "
+    "stage.max_pixels; or spread the weights with deepspeed=zero2 or zero3. Then go on with resume=RUN_DIR."
+)
 
 _WRITE_FAILED = re.compile(r"No space left on device|file write failed|unexpected pos \d+ vs")
 

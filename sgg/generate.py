@@ -64,12 +64,23 @@ class Engine(Protocol):
 
 
 class HfEngine:
-    """transformers' `generate`, left-padded batches."""
+    """transformers' `generate`, left-padded batches.
+
+    Of the checkpoint's own generation settings the ends of an answer are kept and nothing else: a
+    repetition penalty that a hub checkpoint brings along would bend what the config says, and differ
+    from what GRPO samples.
+    """
 
     def __init__(self, model: Any, processor: Any, sampling: Sampling) -> None:
+        from transformers import GenerationConfig
+
         self._model = model.eval()
         self._processor = processor
         self._sampling = sampling
+        declared = model.generation_config.eos_token_id
+        ends = declared if isinstance(declared, list) else [] if declared is None else [declared]
+        self._eos_ids = sorted({*ends, processor.tokenizer.eos_token_id})
+        model.generation_config = GenerationConfig(eos_token_id=self._eos_ids)
 
     def answer(
         self, chats: Sequence[Messages], images: Sequence[Image], seed: int
@@ -107,18 +118,13 @@ class HfEngine:
             num_return_sequences=sampling.completions,
             do_sample=sampled,
             pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=self._eos_ids(),
+            eos_token_id=self._eos_ids,
             suppress_tokens=[config.image_token_id, config.video_token_id],
             **(drawn if sampled else {}),
         )
 
-    def _eos_ids(self) -> list[int]:
-        declared = self._model.generation_config.eos_token_id
-        ids = declared if isinstance(declared, list) else [declared] if declared is not None else []
-        return sorted({*ids, self._processor.tokenizer.eos_token_id})
-
     def _completion(self, ids: list[int]) -> Completion:
-        ends = [i for i, token in enumerate(ids) if token in set(self._eos_ids())]
+        ends = [i for i, token in enumerate(ids) if token in self._eos_ids]
         kept = ids[: ends[0]] if ends else ids
         text = self._processor.tokenizer.decode(kept, skip_special_tokens=True)
         return Completion(text, len(kept), truncated=not ends)

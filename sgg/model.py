@@ -19,6 +19,7 @@ from sgg.config import Dtype, Init, LoraConfig, ModelConfig, Precision
 from sgg.errors import SggError
 from sgg.weights import locate
 
+IMAGE_TOKEN = "<|image_pad|>"
 _UPSTREAM_PROCESSOR = {"qwen2_vl": "Qwen2VLProcessor", "qwen2_5_vl": "Qwen2_5_VLProcessor"}
 
 
@@ -37,7 +38,7 @@ class ImageOnlyProcessor(Qwen2VLProcessor):  # type: ignore[misc]
         super(Qwen2VLProcessor, self).__init__(
             image_processor, tokenizer, chat_template=chat_template
         )
-        self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
+        self.image_token, self.video_token = IMAGE_TOKEN, "<|video_pad|>"
         self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
         self.video_token_id = tokenizer.convert_tokens_to_ids(self.video_token)
 
@@ -65,15 +66,28 @@ def build_processor(tokenizer: Any, family: str, min_pixels: int, max_pixels: in
 
 
 def load_processor(folder: Path, min_pixels: int, max_pixels: int) -> Any:
-    """The image-only processor of a checkpoint folder, within the pixel budget."""
+    """The image-only processor of a checkpoint folder, within the pixel budget.
+
+    Raises:
+        SggError: the checkpoint's chat template is missing or made for text alone.
+
+    """
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     tokenizer.padding_side = "left"
+    legacy = folder / "chat_template.json"  # where older processors kept it
+    if legacy.is_file():
+        tokenizer.chat_template = json.loads(legacy.read_text(encoding="utf-8"))["chat_template"]
+    if IMAGE_TOKEN not in (tokenizer.chat_template or ""):
+        raise SggError(
+            f"{folder}: the chat template has no place for an image ({IMAGE_TOKEN}). "
+            "Take the original checkpoint's chat_template.jinja."
+        )
     return build_processor(tokenizer, family_of(folder), min_pixels, max_pixels)
 
 
 def family_of(folder: Path) -> str:
     """The `model_type` in the checkpoint's config; an adapter's is its base's."""
-    config = AutoConfig.from_pretrained(_base_folder(folder), trust_remote_code=False)
+    config = AutoConfig.from_pretrained(_full_weights(folder), trust_remote_code=False)
     return str(config.model_type)
 
 
@@ -100,28 +114,36 @@ def load_model(model: ModelConfig, folder: Path, dtype: torch.dtype, seed: int) 
 
 def _load(model: ModelConfig, folder: Path, dtype: torch.dtype, seed: int) -> Any:
     options = {"dtype": dtype, "attn_implementation": model.attention.name}
-    base = _base_folder(folder)
     if model.init is Init.random:
-        config = AutoConfig.from_pretrained(base, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(_full_weights(folder), trust_remote_code=False)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             return AutoModelForImageTextToText.from_config(config, **options)
-    loaded = AutoModelForImageTextToText.from_pretrained(
-        base, use_safetensors=True, trust_remote_code=False, **options
-    )
-    if base == folder:
-        return loaded
+    base = adapter_base(folder)
+    if base is None:
+        return AutoModelForImageTextToText.from_pretrained(
+            folder, use_safetensors=True, trust_remote_code=False, **options
+        )
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(loaded, str(folder)).merge_and_unload()
+    below = _load(model, base, dtype, seed)
+    merged = PeftModel.from_pretrained(below, str(folder)).merge_and_unload()
+    merged.config._name_or_path = str(folder)  # an adapter put onto this one must name this one
+    return merged
 
 
-def _base_folder(folder: Path) -> Path:
-    """The folder of the full weights: the base's for an adapter, else the folder itself."""
+def adapter_base(folder: Path) -> Path | None:
+    """What the adapter in the folder sits on, itself an adapter perhaps; None for full weights."""
     adapter = folder / "adapter_config.json"
     if not adapter.is_file():
-        return folder
+        return None
     return locate(json.loads(adapter.read_text())["base_model_name_or_path"])
+
+
+def _full_weights(folder: Path) -> Path:
+    """The folder of the full weights below all adapters."""
+    base = adapter_base(folder)
+    return folder if base is None else _full_weights(base)
 
 
 def _parts(loaded: Any, model: ModelConfig) -> list[tuple[torch.nn.Module, bool]]:
@@ -154,8 +176,14 @@ def add_lora(loaded: Any, lora: LoraConfig, seed: int) -> Any:
     )
 
 
-def torch_dtype(dtype: Dtype, precision: Precision) -> torch.dtype:
-    """The dtype of the weights: as configured, or as the hardware computes."""
+def torch_dtype(dtype: Dtype, precision: Precision, updated: bool = False) -> torch.dtype:
+    """The dtype of the weights: as configured, or as the hardware computes.
+
+    Args:
+        updated: whether an optimiser will change these very weights, with no fp32 copy beside them.
+
+    """
     if dtype is Dtype.auto:
-        dtype = Dtype.float32 if precision is Precision.fp32 else Dtype.bfloat16
+        computes = Dtype.float32 if precision is Precision.fp32 else Dtype.bfloat16
+        dtype = Dtype.float32 if updated else computes
     return torch.float32 if dtype is Dtype.float32 else torch.bfloat16

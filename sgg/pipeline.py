@@ -8,13 +8,14 @@ so the same command with the same paths.run_dir goes on where it was stopped.
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 from sgg.compose import compose_config
 from sgg.config import Config, PipelineConfig, StageName
-from sgg.errors import SggError
+from sgg.errors import SggError, Stopped
 from sgg.evaluate import read_metrics
 from sgg.report.build import write_report
 from sgg.report.table import metrics_table
@@ -35,7 +36,14 @@ def run(config: Config, overrides: list[str], start: Start) -> Path:
     steps = {name: _step(config, pipeline, name, overrides, folder) for name in pipeline.steps}
     for number, (name, (step_config, choices)) in enumerate(steps.items(), start=1):
         print(f"\n[{number}/{len(steps)}] {name}: stage={step_config.stage.name.name}", flush=True)
-        start(step_config, choices, [])
+        try:
+            start(step_config, choices, [])
+        except Stopped as stopped:
+            same = [o for o in overrides if not o.startswith("paths.run_dir=")]
+            command = shlex.join(["sgg", *same, f"paths.run_dir={folder}"])
+            raise Stopped(
+                f"Stopped in step {name}. Go on with: {command}", stopped.signal_number
+            ) from stopped
     evaluated = {name: folder / name for name in pipeline.table}
     table = metrics_table({name: read_metrics(path) for name, path in evaluated.items()})
     (folder / "table.md").write_text(table + "\n", encoding="utf-8")

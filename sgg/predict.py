@@ -7,6 +7,7 @@ from typing import Any
 
 from sgg.codec import parse
 from sgg.config import Config
+from sgg.data.check import MAX_ASPECT
 from sgg.data.images import DECODE_ERRORS, open_upright
 from sgg.draw import draw_graph
 from sgg.errors import SggError
@@ -32,8 +33,12 @@ def predict_file(config: Config, image: Path, out: Path) -> list[Path]:
         raise SggError(f"{image}: no such picture.") from error
     except DECODE_ERRORS as error:
         raise SggError(f"{image}: not a picture that can be decoded ({error}).") from error
-    completion = _answer(config, picture)
     width, height = picture.size
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise SggError(
+            f"{image}: {width} × {height} pixels; Qwen-VL takes sides of at most {MAX_ASPECT} : 1."
+        )
+    completion = _answer(config, picture)
     parsed = parse(completion.text, graph_spec(config), width, height)
     content = {
         "image": image.name,

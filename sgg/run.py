@@ -20,7 +20,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import asdict
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,7 @@ def record_start(run_dir: Path, config: Config) -> None:
     record = json.loads(path.read_text()) if path.is_file() else {"starts": []}
     record["starts"].append(
         {
-            "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": shlex.join(sys.argv),
             "choices": config.choices,
             "git": git_state(),

@@ -66,8 +66,8 @@ STRUCTURE = (
 )
 """What `codec.render` writes between names and numbers: one token each."""
 
-GROUNDING_PROMPT = "Find the objects."
-"""What the shipped base models were pre-trained to answer; see `tiny_base`."""
+PRETRAINING_TEXTS = ("Find the objects.", "Compare the sizes.", "larger than", "smaller than")
+"""What the shipped base models were pre-trained with; see `tiny_base`."""
 
 LARGEST_NUMBER = 1000
 """Whole numbers up to this one are single tokens: both families' frames at the tiny size."""
@@ -124,7 +124,7 @@ def _pieces() -> Iterator[str]:
     yield from STRUCTURE
     yield from (str(n) for n in range(10, LARGEST_NUMBER + 1))
     yield from ("system", "user", "assistant", "think", "answer", "You")
-    texts = ["You are a helpful assistant.", BRIEF, GROUNDING_PROMPT]
+    texts = ["You are a helpful assistant.", BRIEF, *PRETRAINING_TEXTS]
     for vocabulary in VOCABULARIES.values():
         texts += [*vocabulary.objects, *vocabulary.predicates]
     for text in texts:

@@ -1,8 +1,9 @@
-"""Makes the tiny base models that the package ships: `python -m sgg.tiny_base --family …`.
+"""Makes the tiny base models that the package ships (docs/tiny.md has the commands).
 
-As Qwen2-VL and Qwen2.5-VL come pre-trained for grounding, so do the tiny ones: on finding the objects
-of synthetic scenes, as a JSON list of names and boxes. They never see a relation, nor the prompts that
-ask for a graph; those are left to SFT. Scenes come from a seed that no data config uses.
+As Qwen2-VL and Qwen2.5-VL come pre-trained for grounding, so do the tiny ones: first on finding the
+objects of synthetic scenes, as a JSON list of names and boxes, then on comparing their sizes as well.
+They never read where one object lies of another, nor the prompts that ask for a graph; those are left
+to SFT. Scenes come from seeds that no data config uses.
 """
 
 from __future__ import annotations
@@ -12,39 +13,72 @@ import copy
 import json
 import math
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import AutoModelForImageTextToText
 
 from sgg import tiny
 from sgg.boxes import FrameSpec
+from sgg.codec import GraphSpec, render
 from sgg.data import shapes
-from sgg.graph import SceneGraph, to_dict
-from sgg.model import build_processor
+from sgg.graph import Edge, SceneGraph, to_dict
+from sgg.model import build_processor, load_processor
 from sgg.options import Family, ScenePlan
 from sgg.prompt import messages
 from sgg.train.optim import MuonAdamW
 
-PRETRAINING_SEED = 900_000
 SIDE = 112
 
 
-def detections(graph: SceneGraph, frame: FrameSpec) -> str:
+def objects_alone(graph: SceneGraph, spec: GraphSpec) -> str:
     """`{"objects":[{"id":"red circle.1","bbox":[5,5,40,40]},…]}`, boxes in the family's frame."""
-    written = to_dict(graph.with_boxes(frame.encode(graph.boxes_xyxy, SIDE, SIDE)))
-    return json.dumps({"objects": written["objects"]}, separators=(",", ":"))
+    framed = graph.with_boxes(spec.frame.encode(graph.boxes_xyxy, SIDE, SIDE))
+    return json.dumps({"objects": to_dict(framed)["objects"]}, separators=(",", ":"))
 
 
-def batch(processor: Any, frame: FrameSpec, indices: range) -> dict[str, torch.Tensor]:
+def with_sizes(graph: SceneGraph, spec: GraphSpec) -> str:
+    """The objects, and which of two neighbours in the scene's chain has the larger area."""
+    areas = [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in (n.box for n in graph.nodes)]
+    edges = (
+        Edge(
+            e.subject,
+            "larger than" if areas[e.subject] > areas[e.object] else "smaller than",
+            e.object,
+        )
+        for e in graph.edges
+        if areas[e.subject] != areas[e.object]
+    )
+    return render(SceneGraph(graph.nodes, tuple(edges)), spec, SIDE, SIDE)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One phase of the pre-training."""
+
+    prompt: str
+    answer: Callable[[SceneGraph, GraphSpec], str]
+    seed: int
+
+
+TASKS = {
+    "find": Task("Find the objects.", objects_alone, seed=900_000),
+    "compare": Task("Compare the sizes.", with_sizes, seed=900_001),
+}
+
+
+def batch(processor: Any, spec: GraphSpec, task: Task, indices: range) -> dict[str, torch.Tensor]:
     """Model inputs for the scenes with these indices; the loss is on the answer alone."""
     plan = ScenePlan(side=SIDE)
-    graphs = [shapes.scene(plan, PRETRAINING_SEED, i) for i in indices]
+    graphs = [shapes.scene(plan, task.seed, i) for i in indices]
     images = [[shapes.draw(plan, g)] for g in graphs]
     chat = processor.apply_chat_template(
-        messages(tiny.GROUNDING_PROMPT, ""), tokenize=False, add_generation_prompt=True
+        messages(task.prompt, ""), tokenize=False, add_generation_prompt=True
     )
-    texts = [f"{chat}{detections(g, frame)}<|im_end|>" for g in graphs]
+    texts = [f"{chat}{task.answer(g, spec)}<|im_end|>" for g in graphs]
     inputs = processor(
         text=texts, images=images, padding=True, padding_side="right", return_tensors="pt"
     )
@@ -55,48 +89,53 @@ def batch(processor: Any, frame: FrameSpec, indices: range) -> dict[str, torch.T
 
 
 def pretrain(
-    family: str, out: Path, steps: int, batch_size: int, seed: int, muon_lr: float
+    model: Any, processor: Any, spec: GraphSpec, task: Task, args: argparse.Namespace
 ) -> None:
-    """Train and save into `out`, every 1000 steps and at the end; prints the loss as it goes."""
-    tokenizer = tiny.build_tokenizer()
-    processor = build_processor(tokenizer, family, SIDE * SIDE, SIDE * SIDE)
-    model = tiny.build_model(family, tiny.TinySize(), tokenizer, seed).train()
-    frame = FrameSpec(Family[family].frame, SIDE * SIDE, SIDE * SIDE)
-    optimizer = MuonAdamW(model.named_parameters(), muon_lr, muon_lr / 10)
+    """Train and save, every 1000 steps and at the end; prints the loss as it goes."""
+    optimizer = MuonAdamW(model.named_parameters(), args.muon_lr, args.muon_lr / 10)
     peaks = [g["lr"] for g in optimizer.param_groups]
     start = time.monotonic()
-    for step in range(steps):
-        shape = min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / steps))
+    for step in range(args.steps):
+        shape = min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / args.steps))
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * shape
-        first = step * batch_size
-        loss = model(**batch(processor, frame, range(first, first + batch_size))).loss
+        first = step * args.batch_size
+        inputs = batch(processor, spec, task, range(first, first + args.batch_size))
+        loss = model(**inputs).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
         if (step + 1) % 100 == 0:
-            print(
-                f"step {step + 1} loss {loss.item():.3f} {time.monotonic() - start:.0f} s",
-                flush=True,
-            )
-        if (step + 1) % 1000 == 0 or step + 1 == steps:
-            copy.deepcopy(model).half().save_pretrained(out)
-            processor.save_pretrained(out)
+            took = time.monotonic() - start
+            print(f"step {step + 1} loss {loss.item():.3f} {took:.0f} s", flush=True)
+        if (step + 1) % 1000 == 0 or step + 1 == args.steps:
+            copy.deepcopy(model).half().save_pretrained(args.out)
+            processor.save_pretrained(args.out)
 
 
 def main() -> None:
     """Command line of the script."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--family", choices=[f.name for f in Family], required=True)
+    parser.add_argument("--task", choices=list(TASKS), required=True)
+    parser.add_argument("--init", type=Path, help="folder to go on from; else random weights")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--muon-lr", type=float, default=0.01)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
-    pretrain(args.family, args.out, args.steps, args.batch_size, args.seed, args.muon_lr)
+    if args.init is None:
+        tokenizer = tiny.build_tokenizer()
+        processor = build_processor(tokenizer, args.family, SIDE * SIDE, SIDE * SIDE)
+        model = tiny.build_model(args.family, tiny.TinySize(), tokenizer, args.seed)
+    else:
+        processor = load_processor(args.init, SIDE * SIDE, SIDE * SIDE)
+        model = AutoModelForImageTextToText.from_pretrained(args.init, dtype=torch.float32)
+    frame = FrameSpec(Family[args.family].frame, SIDE * SIDE, SIDE * SIDE)
+    pretrain(model.train(), processor, GraphSpec(frame), TASKS[args.task], args)
 
 
 if __name__ == "__main__":

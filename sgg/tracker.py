@@ -83,7 +83,7 @@ class WandbTracker:
     def __init__(self, config: Config, run_dir: Path) -> None:
         import wandb
 
-        offline = not _wandb_key()
+        mode: Any = os.environ.get("WANDB_MODE") or ("online" if _wandb_key() else "offline")
         tracker = config.tracker
         self._wandb = wandb
         self._run = wandb.init(
@@ -97,13 +97,13 @@ class WandbTracker:
             tags=sorted(f"{k}:{v}" for k, v in config.choices.items() if len(f"{k}:{v}") <= 64),
             config=_plain(config),
             dir=str(run_dir),
-            mode="offline" if offline else "online",
+            mode=mode,
             settings=wandb.Settings(silent=True, disable_git=True, save_code=False),
         )
-        if offline:
+        if mode == "offline":
             log.info(
-                "wandb: no key found (WANDB_API_KEY or `wandb login`), so offline; later: "
-                "wandb sync %s/wandb/offline-run-*",
+                "wandb is offline: no key (WANDB_API_KEY or `wandb login`), or WANDB_MODE=offline; "
+                "later: wandb sync %s/wandb/offline-run-*",
                 run_dir,
             )
 

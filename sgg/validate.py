@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Iterator
 
 from sgg.config import (
+    Attention,
     Config,
     EvalConfig,
     GrpoConfig,
@@ -115,6 +116,8 @@ def _positive(config: Config) -> Iterator[str]:
 
 def _model(config: Config) -> Iterator[str]:
     model = config.model
+    if model.attention is Attention.flash_attention_2:
+        yield from _installed("flash_attn", "model.attention=flash_attention_2", "flash-attn")
     largest = min(model.max_pixels, config.stage.max_pixels or model.max_pixels)
     if model.min_pixels > largest:
         yield (
@@ -173,7 +176,7 @@ def _prompt(config: Config) -> Iterator[str]:
 def _hardware(config: Config) -> Iterator[str]:
     hardware = config.hardware
     if config.deepspeed is not None:
-        yield from _installed("deepspeed", "deepspeed", extra="deepspeed")
+        yield from _installed("deepspeed", "deepspeed", "sgg[deepspeed]")
     if hardware.nodes > 1:
         yield (
             f"hardware.nodes={hardware.nodes}: this launcher starts processes on one node. "
@@ -181,10 +184,11 @@ def _hardware(config: Config) -> Iterator[str]:
         )
 
 
-def _installed(module: str, key: str, extra: str | None = None) -> Iterator[str]:
+def _installed(module: str, key: str, package: str | None = None) -> Iterator[str]:
     if importlib.util.find_spec(module) is None:
-        name = f"sgg[{extra}]" if extra else module
-        yield f"{key} is configured, but {module} is not installed: pip install '{name}'."
+        yield (
+            f"{key} is configured, but {module} is not installed: pip install '{package or module}'."
+        )
 
 
 def _train(config: Config, stage: TrainStageConfig) -> Iterator[str]:

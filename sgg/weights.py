@@ -68,6 +68,14 @@ def _safetensors_problem(folder: Path) -> str | None:
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         return "no .safetensors file (pickled weights are not read)"
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        wanted = set(json.loads(index.read_text())["weight_map"].values())
+        missing = sorted(wanted - {file.name for file in weights})
+        if missing:
+            return f"{', '.join(missing)} missing"
+    elif any("-of-" in file.name for file in weights):
+        return f"{index.name} missing"
     for file in weights:
         with file.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")

@@ -17,7 +17,11 @@ def charts(rows: Sequence[dict[str, Any]]) -> list[str]:
     kept = [n for n in names if not n.startswith(_LEFT_OUT)]
     drawn = []
     for name in sorted(kept, key=lambda n: (_rank(n), n)):
-        points = [(float(r["step"]), float(r[name])) for r in rows if name in r]
+        points = [
+            (float(r["step"]), float(r[name]))
+            for r in rows
+            if not isinstance(r.get(name, ""), str)  # not logged, or "nan"
+        ]
         if len(points) > 1 and len({y for _, y in points}) > 1:
             drawn.append(chart(name, points))
     return drawn

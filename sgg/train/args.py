@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +32,18 @@ def trl_args(config: Config, run_dir: Path) -> Any:
         assert isinstance(stage, GrpoConfig)
         kind = trl.GRPOConfig
         derived |= {"reward_weights": list(reward_mix(config.reward).weights.values())}
-    try:
+    with words_of_trl():
         return kind(**{**derived, **stage.args})
-    except (ValueError, TypeError, ImportError) as error:
+
+
+@contextmanager
+def words_of_trl() -> Iterator[None]:
+    """What TRL's constructors refuse is told in TRL's own words, with the key that feeds them."""
+    try:
+        yield
+    except SggError:
+        raise
+    except (ValueError, TypeError, ImportError, NotImplementedError) as error:
         raise SggError(f"stage.args: TRL refuses them: {error}") from error
 
 

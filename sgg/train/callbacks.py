@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import signal
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from sgg.run import append_json, read_json_lines
 from sgg.tracker import Tracker
 from sgg.train.distributed import Ranks
 from sgg.train.rows import Epoch
+
+log = logging.getLogger("sgg")
 
 CURVES = "metrics.jsonl"
 _SHOWN = ("loss", "reward", "answers/failed", "grad_norm")
@@ -44,9 +47,14 @@ class Curves(TrainerCallback):  # type: ignore[misc]
         """Append one row."""
         if not state.is_world_process_zero or not logs:
             return
-        row = {k: v for k, v in logs.items() if isinstance(v, (int, float)) and math.isfinite(v)}
-        append_json(self._path, {"step": state.global_step, **row})
-        self._tracker.log(row, state.global_step)
+        row = {k: v for k, v in logs.items() if isinstance(v, (int, float))}
+        finite = {k: v for k, v in row.items() if math.isfinite(v)}
+        for name in row.keys() - finite.keys():
+            log.warning("step %d: %s is %s", state.global_step, name, row[name])
+        # JSON has no such numbers: "nan", "inf" and "-inf" stand as words
+        words = {k: v if k in finite else str(v) for k, v in row.items()}
+        append_json(self._path, {"step": state.global_step, **words})
+        self._tracker.log(finite, state.global_step)
 
 
 class Progress(TrainerCallback):  # type: ignore[misc]

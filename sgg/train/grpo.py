@@ -12,9 +12,9 @@ from trl.trainer.utils import RepeatSampler
 from sgg.config import Config, GrpoConfig
 from sgg.data.build import image_store
 from sgg.errors import SggError
+from sgg.model import adapter_base
 from sgg.reward.trl_adapter import reward_functions
 from sgg.spec import graph_spec, prompter, reward_mix
-from sgg.train.args import trl_args
 from sgg.train.loop import Parts, SealedCheckpoints, muon_optimizers, train
 from sgg.train.rows import GrpoRows, as_trl_dataset
 
@@ -55,12 +55,19 @@ def _trainer(parts: Parts) -> Any:
             f"stage.prompts_per_step={config.stage.prompts_per_step}, but data.train has "
             f"{len(parts.prepared)} usable images. Take fewer prompts per step, or more data."
         )
+    beta = float(config.stage.args.get("beta", 0.0))
+    start = Path(parts.model.config._name_or_path)
+    if beta > 0 and not config.model.lora.enable and adapter_base(start) is not None:
+        raise SggError(
+            f"stage.args.beta={beta} needs the start weights a second time as the reference, "
+            f"but {start} is an adapter. Take stage.args.beta=0, or model.lora.enable=true."
+        )
     functions, _ = reward_functions(reward_mix(config.reward), graph_spec(config))
     rows = GrpoRows(image_store(config.data, "train"), prompter(config))
     return Trainer(
         model=parts.model,
         reward_funcs=functions,
-        args=trl_args(config, parts.run_dir),
+        args=parts.args,
         train_dataset=as_trl_dataset(parts.prepared, rows),
         processing_class=parts.processor,
         optimizers=muon_optimizers(parts),

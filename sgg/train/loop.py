@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,24 +19,17 @@ from accelerate.utils import is_peft_model
 from sgg.checkpoint import drop_halves, is_sealed, keep_newest, newest_whole, seal
 from sgg.config import Config, Init, OptimizerKind, TrainStageConfig
 from sgg.data.build import Prepared, prepare
-from sgg.errors import SggError
+from sgg.errors import Stopped
 from sgg.model import load_model, load_processor, torch_dtype
 from sgg.spec import pixel_budget
 from sgg.tracker import open_tracker
+from sgg.train.args import trl_args, words_of_trl
 from sgg.train.callbacks import Curves, Progress, StopOnSignal
 from sgg.train.distributed import Ranks
 from sgg.train.optim import MuonAdamW
 from sgg.weights import MODEL_FOLDER, locate
 
 log = logging.getLogger("sgg")
-
-
-class Stopped(SggError):
-    """A signal ended the run at a step boundary; it can be gone on with."""
-
-    def __init__(self, run_dir: Path, step: int, number: int) -> None:
-        super().__init__(f"Stopped at step {step}. Go on with: sgg resume={run_dir}")
-        self.exit_code = 128 + number
 
 
 class SealedCheckpoints:
@@ -68,8 +62,8 @@ class Parts:
     """What a stage builds its trainer from."""
 
     config: Config
-    run_dir: Path
-    ranks: Ranks
+    args: Any
+    """TRL's config object."""
     prepared: Prepared
     model: Any
     processor: Any
@@ -99,7 +93,9 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
             for line in drop_halves(run_dir):
                 log.warning("%s", line)
     checkpoint = newest_whole(run_dir)
-    dtype = torch_dtype(config.model.dtype, config.hardware.precision)
+    args = trl_args(config, run_dir)  # before the model: ZeRO-3 shards weights while they load
+    bare = config.deepspeed is None and not config.model.lora.enable
+    dtype = torch_dtype(config.model.dtype, config.hardware.precision, updated=bare)
     if checkpoint is None or config.model.lora.enable:
         model = load_model(config.model, folder, dtype, config.seed)
     else:
@@ -107,7 +103,8 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
         model = load_model(trained, checkpoint, dtype, config.seed)
         model.config._name_or_path = str(folder)  # where GRPO's reference model comes from
     processor = load_processor(folder, *pixel_budget(config))
-    trainer = make_trainer(Parts(config, run_dir, ranks, prepared, model, processor))
+    with words_of_trl():
+        trainer = make_trainer(Parts(config, args, prepared, model, processor))
     trainer.keep_checkpoints = stage.keep_checkpoints
     tracker = open_tracker(config, run_dir, ranks.is_main)
     stop = StopOnSignal(ranks, period=int(stage.args.get("num_iterations", 1)))
@@ -118,7 +115,10 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
         with stop.listening():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if stop.stopped_at is not None:
-            raise Stopped(run_dir, stop.stopped_at, stop.received or 15)
+            raise Stopped(
+                f"Stopped at step {stop.stopped_at}. Go on with: sgg resume={run_dir}",
+                stop.received or signal.SIGTERM,
+            )
         _keep_model(trainer, run_dir)
     finally:
         tracker.finish()

@@ -15,9 +15,13 @@ import numpy as np
 
 from sgg.codec import render
 from sgg.data.build import Prepared, example
+from sgg.data.example import Example
 from sgg.data.images import ImageStore
 from sgg.graph import SceneGraph
 from sgg.prompt import Prompter
+
+RECENT_PICTURES = 64
+"""Decoded pictures that a loader process of GRPO keeps: some 150 MB of VG."""
 
 
 class Epoch:
@@ -61,14 +65,22 @@ class SftRows:
 
 @dataclass
 class GrpoRows:
-    """prompt, image, and the gold that rewards compare with."""
+    """prompt, image, and the gold that rewards compare with.
+
+    TRL asks for a row once per answer of its group and again in each accumulation step: the latest
+    pictures are kept, so that each is decoded once.
+    """
 
     store: ImageStore
     prompter: Prompter
+    _recent: dict[str, Example] = field(default_factory=dict)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """One TRL row with reward columns."""
-        item = example(row, self.store)
+        item = self._recent.pop(row["image_id"], None) or example(row, self.store)
+        self._recent[item.image_id] = item  # a dict keeps its order: the oldest stands first
+        if len(self._recent) > RECENT_PICTURES:
+            del self._recent[next(iter(self._recent))]
         return {
             "prompt": self.prompter.messages(item.width, item.height, item.columns),
             "image": item.image,

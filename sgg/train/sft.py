@@ -10,7 +10,6 @@ from trl import SFTTrainer
 from sgg.config import Config, SftConfig
 from sgg.data.build import image_store
 from sgg.spec import prompter
-from sgg.train.args import trl_args
 from sgg.train.callbacks import TellEpoch
 from sgg.train.loop import Parts, SealedCheckpoints, muon_optimizers, train
 from sgg.train.rows import SftRows, as_trl_dataset
@@ -33,7 +32,7 @@ def _trainer(parts: Parts) -> Any:
     )
     trainer = Trainer(
         model=parts.model,
-        args=trl_args(config, parts.run_dir),
+        args=parts.args,
         train_dataset=as_trl_dataset(parts.prepared, rows),
         processing_class=parts.processor,
         callbacks=[TellEpoch(rows.epoch)],

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,25 +39,45 @@ def _config_for(model: str, overrides: list[str]) -> Config:
     """How the model was trained to be asked: a run's frozen config, else what the overrides compose."""
     for folder in (Path(model), Path(model).parent):
         if (folder / FROZEN_NAME).is_file():
-            trained = thaw(folder / FROZEN_NAME)
-            inherited = _inherited(trained)
-            config, _ = compose_config([*inherited, *overrides, f"model.path={model}"])
-            return config
+            return _inherited(thaw(folder / FROZEN_NAME), model, overrides)
     config, _ = compose_config([*overrides, "stage=eval", f"model.path={model}"])
     return config
 
 
-def _inherited(trained: Config) -> list[str]:
-    """The choices and values of a run that decide how its model is asked."""
+def _inherited(trained: Config, model: str, overrides: list[str]) -> Config:
+    """The run's way of asking and its precision, with the command line's words on top."""
     choices = trained.choices
     groups = [f"{g}={choices[g]}" for g in ("model", "data", "prompt") if g in choices]
-    root = [f"data.root={trained.data.root}"] if trained.data.root else []
-    values: dict[str, Any] = {
-        "model.min_pixels": trained.model.min_pixels,
-        "model.max_pixels": trained.model.max_pixels,
-        "prompt.template": trained.prompt.template.name,
-        "prompt.reasoning": trained.prompt.reasoning,
-        "prompt.system": trained.prompt.system,
-        "data.vocabulary": trained.data.vocabulary.name,
-    }
-    return [*groups, "stage=eval", *root, *(f"{k}={json.dumps(v)}" for k, v in values.items())]
+    config, _ = compose_config([*groups, *overrides, "stage=eval", f"model.path={model}"])
+    said = [o.lstrip("+").partition("=")[0] for o in overrides]
+    for key in INHERITED:
+        if not any(key == s or key.startswith(f"{s}.") for s in said):
+            _set(config, key, _get(trained, key))
+    if "hardware" not in said:
+        config.hardware = replace(trained.hardware, nodes=1, processes_per_node=1)
+    config.deepspeed = None
+    return config
+
+
+INHERITED = (
+    "model.min_pixels",
+    "model.max_pixels",
+    "model.dtype",
+    "model.attention",
+    "prompt.template",
+    "prompt.reasoning",
+    "prompt.system",
+    "data.root",
+    "data.vocabulary",
+)
+"""Values, not choices: the run may have set them on its command line."""
+
+
+def _get(config: Config, key: str) -> Any:
+    group, name = key.split(".")
+    return getattr(getattr(config, group), name)
+
+
+def _set(config: Config, key: str, value: Any) -> None:
+    group, name = key.split(".")
+    setattr(getattr(config, group), name, value)
