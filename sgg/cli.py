@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 VERBS = {
     "prepare": "sgg.verbs.prepare",
+    "score": "sgg.verbs.score",
     "predict": "sgg.verbs.predict",
     "report": "sgg.verbs.report",
 }
@@ -23,6 +24,7 @@ HELP = """sgg: scene graph generation with vision-language models
   sgg … --cfg job            print the composed config and stop
 
   sgg prepare data=…         read, check, count and cache a data set
+  sgg score predictions=FILE score answers without a model, or compare two runs (against=FILE)
   sgg predict MODEL IMAGE    one picture in, drawn picture and JSON out
   sgg report RUN_DIR         write one HTML file about a run or a pipeline
 

@@ -15,6 +15,7 @@ from typing import Any
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from sgg.errors import SggError
+from sgg.metric.protocol import ProtocolConfig
 from sgg.options import (
     Duplicates,
     Family,
@@ -375,6 +376,8 @@ class Config:
     stage: StageConfig = MISSING
     reward: RewardConfig = field(default_factory=RewardConfig)
     generate: GenerateConfig = field(default_factory=GenerateConfig)
+    protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
+    """How answers are scored; fixed by name, so that figures may be compared."""
     hardware: HardwareConfig = field(default_factory=HardwareConfig)
     deepspeed: dict[str, Any] | None = None
     """DeepSpeed's own config; null for plain data parallelism."""

@@ -23,6 +23,7 @@ from sgg.config import (
     TrainStageConfig,
 )
 from sgg.errors import SggError, nearest
+from sgg.metric.protocol import Labels, Mode, NgFill, Unknown
 from sgg.options import Pictures, Source, Template, VocabularyName
 from sgg.places import options_of
 from sgg.plan import BatchPlan, plan_batch
@@ -71,6 +72,7 @@ def _problems(config: Config) -> Iterator[str]:
     if isinstance(config.stage, GrpoConfig):
         yield from _grpo(config)
     yield from _generate(config)
+    yield from _protocol(config)
     if config.tracker.kind is not TrackerKind.none:
         yield from _installed(config.tracker.kind.name, f"tracker={config.tracker.kind.name}")
 
@@ -260,3 +262,24 @@ def _generate(config: Config) -> Iterator[str]:
             "model.lora.enable=true makes a fresh adapter, which stage=eval would only add noise with. "
             "Evaluate the trained run by model.path=RUN_DIR."
         )
+
+
+def _protocol(config: Config) -> Iterator[str]:
+    protocol = config.protocol
+    if Mode.sgdet not in protocol.modes:
+        listed = ", ".join(m.name for m in protocol.modes)
+        yield f"protocol.modes=[{listed}]: sgdet must be among them; every table begins with it."
+    if not 0 < protocol.iou_threshold <= 1:
+        yield f"protocol.iou_threshold={protocol.iou_threshold}: must be above 0 and at most 1."
+    if any(k < 1 for k in protocol.cutoffs) or len(set(protocol.cutoffs)) < len(protocol.cutoffs):
+        yield f"protocol.cutoffs={protocol.cutoffs}: must be different numbers, each 1 or more."
+    if protocol.coco_first_id not in (0, 1):
+        yield f"protocol.coco_first_id={protocol.coco_first_id}: must be 1, or 0 for the quirk."
+    if config.data.vocabulary is VocabularyName.none:
+        for key, value, plain in (
+            ("ng_fill", protocol.ng_fill, NgFill.emitted),
+            ("unknown", protocol.unknown, Unknown.miss),
+            ("labels", protocol.labels, Labels.strict),
+        ):
+            if value is not plain:
+                yield f"protocol.{key}={value.name} needs a data.vocabulary to know names by."

@@ -117,7 +117,8 @@ def open_reader(data: DataConfig, part: str) -> Reader:
         return ShapesReader(data.shapes, split.seed, split.offset + (split.limit or 0))
     if data.source is Source.rows:
         decode = data.check_images is ImageCheck.decode
-        return RowsReader(_path(data, part), split.name, key, decode)
+        pictures = data.pictures is Pictures.files
+        return RowsReader(_path(data, part), split.name, key, decode, pictures)
     root, images = existing_folder(data.root, "data.root"), _images_folder(data)
     if data.source is Source.vg:
         return open_vg(root, images, split.name, split.path, key)

@@ -62,7 +62,7 @@ def clean_all(job: Job, indices: range, workers: int) -> Iterator[Chunk]:
     """
     global _job
     chunks = [indices[i : i + CHUNK] for i in range(0, len(indices), CHUNK)]
-    workers = min(workers or _cores(), len(chunks))
+    workers = min(workers or cores(), len(chunks))
     _job = job
     try:
         if workers <= 1:
@@ -80,7 +80,7 @@ def clean_all(job: Job, indices: range, workers: int) -> Iterator[Chunk]:
         _job = None
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores that this process may use: under Slurm fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):  # Linux
         return len(os.sched_getaffinity(0))

@@ -86,6 +86,28 @@ def load_json(path: Path, key: str) -> Any:
         raise SggError(f"{key}: {path} is no valid JSON file ({error}).") from error
 
 
+def read_lines(path: Path, key: str) -> list[dict[str, Any]]:
+    """The objects of a JSON lines file, gzipped or not.
+
+    Raises:
+        SggError: a line is no JSON object; the message names the config key and the line.
+
+    """
+    opener = gzip.open if path.suffix == ".gz" else open
+    rows: list[dict[str, Any]] = []
+    try:
+        with opener(path, "rt", encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
+                row = json.loads(line) if line.strip() else None
+                if isinstance(row, dict):
+                    rows.append(row)
+                elif row is not None:
+                    raise SggError(f"{key}: {path}:{number} is no JSON object.")
+    except (json.JSONDecodeError, UnicodeDecodeError, EOFError, zlib.error, OSError) as error:
+        raise SggError(f"{key}: {path} is no valid JSON lines file ({error}).") from error
+    return rows
+
+
 def existing_file(path: Path, key: str) -> Path:
     """The path, if it is a file; else an error that names the config key."""
     if not path.is_file():

@@ -1,8 +1,9 @@
 """The published row format: image_id, image, prompt_open, prompt_close, objects, relationships.
 
 The last two are JSON strings (or lists), boxes xyxy in pixels. Read from a hub id, a folder written
-by `save_to_disk`, or parquet / Arrow files. The picture stays in the source and is fetched by row;
-its column may hold `datasets` images, bytes, or structs of bytes and path.
+by `save_to_disk`, parquet / Arrow files, or JSON lines (gold without pictures). The picture stays in
+the source and is fetched by row; its column may hold `datasets` images, bytes, or structs of bytes
+and path.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from typing import Any
 from sgg.data.example import RawExample
 from sgg.data.images import look, row_picture
 from sgg.data.jsonl import parse_items
-from sgg.data.reader import ROW_ERRORS, file_identity
+from sgg.data.reader import ROW_ERRORS, file_identity, read_lines
 from sgg.errors import SggError
 from sgg.graph import Triplet
 
 REQUIRED = ("image_id", "image", "objects", "relationships")
+SIZE = "image_size"
+"""Column of gold without pictures: [width, height], pixels."""
 PROMPTS = ("prompt_open", "prompt_close")
 
 
@@ -28,10 +31,19 @@ class RowsReader:
 
     zero_shot: frozenset[Triplet] = frozenset()
 
-    def __init__(self, path: str, split: str | None, key: str, decode: bool = True) -> None:
+    def __init__(
+        self, path: str, split: str | None, key: str, decode: bool = True, pictures: bool = True
+    ) -> None:
+        """Without `pictures` the size may stand in a column `image_size` instead of in the image."""
         self._decode = decode
         self._table, self._identity = open_table(path, split, key)
-        missing = [c for c in REQUIRED if c not in self._table.column_names]
+        found = self._table.column_names
+        self._sized = not pictures and SIZE in found
+        missing = [c for c in REQUIRED if c not in found and not (c == "image" and self._sized)]
+        if missing == ["image"] and SIZE in found:
+            raise SggError(
+                f"{key}={path}: gold without pictures. Set data.pictures=painted to go without."
+            )
         if missing:
             raise SggError(
                 f"{key}={path}: columns {', '.join(missing)} are missing. Needed: "
@@ -51,7 +63,10 @@ class RowsReader:
         image_id = str(row["image_id"])
         try:
             objects, relations = parse_items(_list(row["objects"]), _list(row["relationships"]))
-            (width, height), problem = look(row_picture(row["image"]), self._decode)
+            if self._sized:
+                (width, height), problem = map(int, _list(row[SIZE])), ""
+            else:
+                (width, height), problem = look(row_picture(row["image"]), self._decode)
         except ROW_ERRORS as error:
             return RawExample.unreadable(image_id, error)
         columns = {c: row[c] for c in PROMPTS if row.get(c)}
@@ -82,6 +97,9 @@ def open_table(path: str, split: str | None, key: str) -> tuple[Any, str]:
 def _from_disk(local: Path, split: str, key: str) -> tuple[Any, str]:
     import datasets
 
+    lines = _lines_file(local)
+    if lines is not None:
+        return LinesTable(read_lines(lines, key)), file_identity([lines])
     if (local / "dataset_dict.json").is_file():
         local = _split_folder(local, split, key)
     try:
@@ -97,6 +115,27 @@ def _from_disk(local: Path, split: str, key: str) -> tuple[Any, str]:
         raise
     except Exception as error:  # pyarrow and datasets raise many types for a broken file
         raise SggError(f"{key}={local}: no readable data set ({error}).") from error
+
+
+class LinesTable:
+    """The published rows as JSON lines: gold handed on without its pictures."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self._rows = rows
+        self.column_names = sorted(set().union(*rows)) if rows else []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self._rows[index]
+
+
+def _lines_file(local: Path) -> Path | None:
+    """`dataset.jsonl[.gz]` in a folder, or a file of such lines."""
+    options = [local, local / "dataset.jsonl", local / "dataset.jsonl.gz"]
+    ends = (".jsonl", ".jsonl.gz")
+    return next((p for p in options if p.is_file() and p.name.endswith(ends)), None)
 
 
 def _split_folder(local: Path, split: str, key: str) -> Path:
@@ -151,7 +190,7 @@ def _no_split(folder: Path, split: str, found: list[str], key: str) -> SggError:
 def _undecoded(table: Any, path: str, key: str) -> Any:
     import datasets
 
-    if "image" not in table.column_names:
+    if "image" not in table.column_names or isinstance(table, LinesTable):
         return table
     try:
         return table.cast_column("image", datasets.Image(decode=False))

@@ -1,21 +1,26 @@
-"""Average precision of the boxes, by COCO's own evaluator (pycocotools).
+"""Average precision of the boxes, matched and accumulated by COCO's own evaluator (pycocotools).
 
-Text models write no scores, so all score 1. Annotation ids start at 1: pycocotools takes id 0 for
-"unmatched", which cost the reference's evaluator a hit. Classes are canonical names.
+Two steps, so that images need not be held: `match_boxes` lets pycocotools match the boxes of a chunk of
+images and keeps ten bits a detection; `average_precision` lets it accumulate them. Text models write
+no scores, so all score 1 and rank by image order. Annotation ids start at 1 unless a protocol says
+otherwise: pycocotools takes id 0 for "unmatched", which cost the reference's evaluator a hit.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sgg.graph import SceneGraph
-from sgg.vocab import canonical
+from sgg.metric.arrays import GraphArrays, Ints
+from sgg.metric.protocol import BoxArea, ProtocolConfig
+
+MAX_DETECTIONS = 100
+"""Boxes of one class in one image that count: COCO's own limit."""
+_EVERY_SIZE = [0.0, 1e10]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,52 +32,129 @@ class AveragePrecision:
     ap50: float
 
 
-def average_precision(
-    pairs: Sequence[tuple[SceneGraph, SceneGraph]],
-) -> AveragePrecision:
-    """AP of predicted boxes over a data set; `pairs` holds (pred, gold) of each image."""
-    from pycocotools.coco import COCO
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """Matched boxes of some images."""
+
+    owner: Ints
+    """Row of the answer that each detection is from."""
+    labels: Ints
+    """Its class, by name id."""
+    matched: NDArray[np.uint16]
+    """Bit t: whether it is matched at the t-th IoU threshold."""
+    gold: dict[int, int]
+    """Gold boxes by class."""
+
+
+def match_boxes(
+    images: Sequence[tuple[int, GraphArrays, GraphArrays, bool]], protocol: ProtocolConfig
+) -> Detections:
+    """Match the boxes of images.
+
+    Args:
+        images: answer row, pred, gold, and whether the split's very first gold box is among them.
+
+    """
     from pycocotools.cocoeval import COCOeval
 
-    classes: dict[str, int] = {}
-    gold_rows: list[dict[str, object]] = []
-    pred_rows: list[tuple[int, SceneGraph]] = []
-    for image, (pred, gold) in enumerate(pairs, start=1):
-        for node in gold.nodes:
-            category = classes.setdefault(canonical(node.name), len(classes) + 1)
-            row = _row(image, category, node.box)
-            gold_rows.append(row | {"id": len(gold_rows) + 1, "iscrowd": 0})
-        pred_rows.append((image, pred))
-    if not gold_rows:
+    evaluator = COCOeval(iouType="bbox")
+    extra = 1.0 if protocol.coco_box_area is BoxArea.plus_one else 0.0
+    owner: list[int] = []
+    labels: list[int] = []
+    matched: list[NDArray[np.uint16]] = []
+    gold_counts: dict[int, int] = {}
+    bits = (1 << np.arange(len(evaluator.params.iouThrs))).astype(np.uint16)
+    for row, pred, gold, first in images:
+        gold_of, pred_of = _by_class(gold, extra), _by_class(pred, extra)
+        start = protocol.coco_first_id if first else 1  # ids need to differ within an image only
+        for label in sorted({*gold_of, *pred_of}):
+            g, d = gold_of.get(label, []), pred_of.get(label, [])
+            gold_counts[label] = gold_counts.get(label, 0) + len(g)
+            if not d:
+                continue
+            kept = min(len(d), MAX_DETECTIONS)
+            owner += [row] * kept
+            labels += [label] * kept
+            found = np.zeros(kept, dtype=np.uint16)
+            if g:
+                annotations = [
+                    {
+                        "id": start + i,
+                        "bbox": box,
+                        "area": box[2] * box[3],
+                        "iscrowd": 0,
+                        "ignore": 0,
+                    }
+                    for i, box in g
+                ]
+                evaluator._gts[row, label] = annotations
+                evaluator._dts[row, label] = [
+                    {"id": n, "bbox": box, "area": box[2] * box[3], "score": 1.0}
+                    for n, (_, box) in enumerate(d, start=1)
+                ]
+                evaluator.ious = {(row, label): evaluator.computeIoU(row, label)}
+                result = evaluator.evaluateImg(row, label, _EVERY_SIZE, MAX_DETECTIONS)
+                found = ((result["dtMatches"] > 0) * bits[:, None]).sum(axis=0).astype(np.uint16)
+                del evaluator._gts[row, label], evaluator._dts[row, label]
+            matched.append(found)
+    return Detections(
+        np.array(owner, dtype=np.int64),
+        np.array(labels, dtype=np.int64),
+        np.concatenate(matched) if matched else np.zeros(0, dtype=np.uint16),
+        gold_counts,
+    )
+
+
+def average_precision(found: Detections, order: Ints | None = None) -> AveragePrecision:
+    """AP of all detections; `order` is the rank of each answer row, the rows' own order if None."""
+    from pycocotools.cocoeval import COCOeval
+
+    classes = sorted(c for c, n in found.gold.items() if n)
+    if not classes or not len(found.labels):
         return AveragePrecision(0.0, 0.0)
-    detections = [
-        _row(image, classes[canonical(node.name)], node.box) | {"score": 1.0}
-        for image, pred in pred_rows
-        for node in pred.nodes
-        if canonical(node.name) in classes
-    ]
-    if not detections:
-        return AveragePrecision(0.0, 0.0)
-    coco = COCO()
-    coco.dataset = {
-        "images": [{"id": image} for image, _ in pred_rows],
-        "categories": [{"id": c} for c in classes.values()],
-        "annotations": gold_rows,
-    }
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
-        coco.createIndex()
-        evaluator = COCOeval(coco, coco.loadRes(detections), "bbox")
-        evaluator.evaluate()
+    evaluator = COCOeval(iouType="bbox")
+    thresholds = len(evaluator.params.iouThrs)
+    rows = found.owner if order is None else order[found.owner]
+    sequence = np.lexsort((rows, found.labels))
+    labels = found.labels[sequence]
+    flags = (found.matched[sequence][None] >> np.arange(thresholds)[:, None]) & 1
+    evaluator.evalImgs = []
+    for label in classes:  # each class stands as one image: matching is done, only order counts now
+        low, high = np.searchsorted(labels, [label, label + 1])
+        evaluator.evalImgs.append(
+            {
+                "dtScores": [1.0] * int(high - low),
+                "dtMatches": flags[:, low:high],
+                "dtIgnore": np.zeros((thresholds, high - low), dtype=bool),
+                "gtIgnore": np.zeros(found.gold[label], dtype=bool),
+            }
+        )
+    params = evaluator.params
+    params.imgIds, params.catIds, params.maxDets = [0], classes, [len(labels)]
+    params.areaRng, params.areaRngLbl = [_EVERY_SIZE], ["all"]
+    evaluator._paramsEval = params
+    with _quiet():
         evaluator.accumulate()
-        precision = evaluator.eval["precision"]  # (IoU, recall, class, area, limit); -1: no gold
-    full, half = precision[:, :, :, 0, -1], precision[0, :, :, 0, -1]
-    return AveragePrecision(_mean(full), _mean(half))
+    precision = evaluator.eval["precision"]  # (IoU, recall, class, area, limit); -1: no gold
+    return AveragePrecision(_mean(precision), _mean(precision[0]))
 
 
-def _row(image: int, category: int, box: Sequence[float]) -> dict[str, object]:
-    width, height = box[2] - box[0], box[3] - box[1]
-    xywh = [box[0], box[1], width, height]
-    return {"image_id": image, "category_id": category, "bbox": xywh, "area": width * height}
+def _by_class(graph: GraphArrays, extra: float) -> dict[int, list[tuple[int, list[float]]]]:
+    """(index, xywh) of the boxes of each class."""
+    found: dict[int, list[tuple[int, list[float]]]] = {}
+    xywh = graph.boxes.copy()
+    xywh[:, 2:] += extra - xywh[:, :2]
+    for index, (label, box) in enumerate(zip(graph.labels.tolist(), xywh.tolist(), strict=True)):
+        found.setdefault(label, []).append((index, box))
+    return found
+
+
+def _quiet() -> Any:
+    """Keep pycocotools' progress from the terminal."""
+    import contextlib
+    import io
+
+    return contextlib.redirect_stdout(io.StringIO())
 
 
 def _mean(values: NDArray[np.float64]) -> float:

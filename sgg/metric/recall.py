@@ -1,107 +1,169 @@
-"""Triplet recall and its relatives, over one image and over a data set.
+"""Recall and its relatives over a data set, as ratios of sums over images.
 
-Conventions (docs/metrics.md): a hit has three equal canonical labels and both IoU at or above the
-threshold, plain areas; predictions rank in the order they were written; one prediction may hit several
-gold relations (recall) but counts once (precision); an image without predictions scores 0; images
-without gold relations are left out of recall; mean recall divides by every predicate of the
-vocabulary, absent ones counting 0.
+Comes in: a `Tally`. Goes out: `Estimate`s: per image a numerator and a denominator in each of a few
+columns. A value is the mean over columns of Σ numerator / Σ denominator, so one form serves recall (one
+column), mean recall (one column a predicate), rates, intervals and paired tests.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sgg.boxes import iou
-from sgg.graph import SceneGraph
-from sgg.match import triplet_hits
+from sgg.metric.hits import NEVER
+from sgg.metric.protocol import Absent, ProtocolConfig, Unanswered
+from sgg.metric.tally import ANSWER_COLUMNS, Tally
 from sgg.vocab import canonical
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class ImageHits:
-    """What one answer found of one image's gold."""
+class Estimate:
+    """A metric that is a mean of ratios of sums over images."""
 
-    first_hit: tuple[int | None, ...]
-    """For each gold relation the rank (from 0) of the first prediction that hits it."""
-    gold_predicates: tuple[str, ...]
-    """Canonical predicate of each gold relation."""
-    correct: int
-    """Predicted relations that hit some gold relation."""
-    predicted: int
-    objects_found: int
-    """Gold objects with an equal name and a box at the threshold among the predicted ones."""
-    objects: int
+    numerator: Floats
+    """Shape (images, columns)."""
+    denominator: Floats
+    divisor: int
+    """Columns to divide by: more than there are where absent predicates count 0."""
 
+    @property
+    def columns(self) -> Floats:
+        """The ratio in each column; 0 where nothing is counted."""
+        return ratios(self.numerator.sum(axis=0), self.denominator.sum(axis=0))
 
-def image_hits(pred: SceneGraph, gold: SceneGraph, iou_threshold: float = 0.5) -> ImageHits:
-    """Compare one answer with its gold; boxes of both in the same frame."""
-    overlap = iou(pred.boxes_xyxy, gold.boxes_xyxy)
-    hits = triplet_hits(pred, gold, overlap, iou_threshold)
-    first = tuple(int(c.argmax()) if c.any() else None for c in hits.T)
-    pred_names = np.array([canonical(n.name) for n in pred.nodes], dtype=object)
-    gold_names = np.array([canonical(n.name) for n in gold.nodes], dtype=object)
-    same = (pred_names[:, None] == gold_names[None, :]) & (overlap >= iou_threshold)
-    return ImageHits(
-        first_hit=first if gold.edges else (),
-        gold_predicates=tuple(canonical(e.predicate) for e in gold.edges),
-        correct=int(hits.any(axis=1).sum()),
-        predicted=len(pred.edges),
-        objects_found=int(same.any(axis=0).sum()),
-        objects=len(gold.nodes),
-    )
+    @property
+    def value(self) -> float:
+        """The metric; 0 if nothing is counted."""
+        return float(self.columns.sum() / self.divisor) if self.divisor else 0.0
 
 
-def image_recall(hits: ImageHits, k: int | None) -> float | None:
-    """Share of the image's gold relations hit by its first k predictions; None without gold."""
-    if not hits.first_hit:
-        return None
-    return sum(_within(r, k) for r in hits.first_hit) / len(hits.first_hit)
+def ratios(numerator: Floats, denominator: Floats) -> Floats:
+    """Element by element, 0 where the denominator is 0."""
+    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
 
 
-def recall(images: Iterable[ImageHits], k: int | None) -> float:
-    """R@k: mean of image recalls over images that have gold relations; 0 if none has."""
-    values = [r for r in (image_recall(hits, k) for hits in images) if r is not None]
-    return float(np.mean(values)) if values else 0.0
+class Recalls:
+    """Estimates from one tally under one protocol."""
+
+    def __init__(
+        self, tally: Tally, protocol: ProtocolConfig, predicates: Sequence[str] | None, images: int
+    ) -> None:
+        """`predicates` of the vocabulary, or None for those in gold; `images` in the split."""
+        self._tally, self._protocol, self._images = tally, protocol, images
+        self.gold_counts = np.bincount(tally.predicate, minlength=len(tally.names))
+        shown = [tally.names[i] for i in np.flatnonzero(self.gold_counts)]
+        vocabulary = [canonical(p) for p in predicates] if predicates is not None else sorted(shown)
+        self.predicates = vocabulary + sorted(set(shown) - set(vocabulary))
+        """Canonical predicates, the vocabulary's first, then what else gold holds."""
+        present = sum(name in set(shown) for name in vocabulary)
+        self._divisor = present if protocol.absent is Absent.present else len(vocabulary)
+        self._vocabulary = len(vocabulary)
+        place = {name: i for i, name in enumerate(self.predicates)}
+        self.column_of = np.array([place.get(name, -1) for name in tally.names], dtype=np.int64)
+        skipped = protocol.unanswered is Unanswered.skip
+        self.counted = tally.answered if skipped else np.ones(len(tally.answered), dtype=bool)
+        """Answers that count."""
+
+    def hits(self, ranked: str, k: int | None) -> Flags:
+        """Which gold relations are hit within the first k of what was ranked."""
+        ranks = self._tally.ranks[ranked]
+        return ranks < (NEVER if k is None else k)
+
+    def recall(self, ranked: str, k: int | None, among: Flags | None = None) -> Estimate:
+        """R@k: mean over answers of the share of gold relations hit; `among` picks relations (zR)."""
+        owner, hit = self._tally.owner, self.hits(ranked, k)
+        if among is not None:
+            owner, hit = owner[among], hit[among]
+        answers = len(self._tally.image)
+        gold = np.bincount(owner, minlength=answers)
+        found = _sums(owner, hit, answers)
+        usable = (gold > 0) & self.counted
+        shares = ratios(found, gold.astype(np.float64)) * usable
+        return Estimate(self._by_image(shares), self._by_image(usable), 1)
+
+    def mean_recall(self, ranked: str, k: int | None) -> Estimate:
+        """mR@k: per predicate the mean over answers that have it in gold, then over predicates."""
+        over, under = self._by_predicate(ranked, k)
+        inside = slice(0, self._vocabulary)
+        return Estimate(over[:, inside], under[:, inside], self._divisor)
+
+    def _by_predicate(self, ranked: str, k: int | None) -> tuple[Floats, Floats]:
+        """Sum of recalls and count of answers by image and predicate."""
+        usable, place, gold, at, counts = self._cells
+        shares = _sums(place, self.hits(ranked, k)[usable], len(gold)) / np.maximum(gold, 1)
+        return _sums(at, shares, counts.size).reshape(counts.shape), counts
+
+    @cached_property
+    def _cells(self) -> tuple[Flags, Ints, Ints, Ints, Floats]:
+        """Gold relations grouped by answer and predicate, the same for all ranks and cutoffs.
+
+        Which relations count; the group of each; each group's size and place in the table of images
+        and predicates; the groups in each place of that table.
+        """
+        width = len(self.predicates)
+        usable = self.counted[self._tally.owner]
+        keys = self._tally.owner * width + self.column_of[self._tally.predicate]
+        cells, place, gold = np.unique(keys[usable], return_inverse=True, return_counts=True)
+        at = self._tally.image[cells // width] * width + cells % width if width else cells
+        counts = _sums(at, np.ones(len(at)), self._images * width)
+        return usable, place, gold, at, counts.reshape(self._images, width)
+
+    def predicate_recalls(self, ranked: str, k: int | None) -> dict[str, float]:
+        """The columns of mean recall for predicates that gold shows."""
+        over, under = self._by_predicate(ranked, k)
+        values = ratios(over.sum(axis=0), under.sum(axis=0)).tolist()
+        return {
+            name: value
+            for name, value, shown in zip(self.predicates, values, under.sum(axis=0), strict=True)
+            if shown
+        }
+
+    def pooled_mean_recall(self, ranked: str, k: int | None) -> float:
+        """Hits over gold relations of each predicate in the whole split, mean over those present."""
+        columns = self.column_of[self._tally.predicate]
+        gold = np.bincount(columns, minlength=len(self.predicates))
+        found = np.bincount(columns, weights=self.hits(ranked, k), minlength=len(self.predicates))
+        present = gold > 0
+        return float((found[present] / gold[present]).mean()) if present.any() else 0.0
+
+    def precision(self, k: int | None) -> Estimate:
+        """Right predicted relations among the first k over all of the first k, pooled."""
+        if k is None:
+            return self.rate("correct", "predicted")
+        column = len(ANSWER_COLUMNS) + 2 * self._protocol.cutoffs.index(k)
+        counts = self._tally.counts
+        return Estimate(self._by_image(counts[:, column]), self._by_image(counts[:, column + 1]), 1)
+
+    def rate(self, part: str, whole: str) -> Estimate:
+        """One of `ANSWER_COLUMNS` over another, pooled over the split."""
+        return Estimate(self._by_image(self.column(part)), self._by_image(self.column(whole)), 1)
+
+    def column(self, name: str) -> NDArray[np.int64]:
+        """One of `ANSWER_COLUMNS`, by answer."""
+        return self._tally.counts[:, ANSWER_COLUMNS.index(name)]
+
+    def mean_of(self, values: NDArray[np.generic]) -> Estimate:
+        """The mean over answers of a value for each."""
+        return Estimate(self._by_image(values), self._by_image(np.ones(len(values))), 1)
+
+    def _by_image(self, values: NDArray[np.generic]) -> Floats:
+        return _sums(self._tally.image, values, self._images)[:, None]
 
 
-def predicate_recalls(images: Iterable[ImageHits], k: int | None) -> dict[str, float]:
-    """Per canonical predicate the mean over images of the recall among its gold relations."""
-    values: dict[str, list[float]] = defaultdict(list)
-    for hits in images:
-        found: dict[str, list[bool]] = defaultdict(list)
-        for predicate, rank in zip(hits.gold_predicates, hits.first_hit, strict=True):
-            found[predicate].append(_within(rank, k))
-        for predicate, flags in found.items():
-            values[predicate].append(sum(flags) / len(flags))
-    return {predicate: float(np.mean(v)) for predicate, v in sorted(values.items())}
+def _sums(places: NDArray[np.int64], values: NDArray[np.generic], count: int) -> Floats:
+    """Sum of the values at each of `count` places."""
+    sums = np.bincount(places, weights=values.astype(np.float64), minlength=count)
+    return np.asarray(sums, dtype=np.float64)
 
 
-def mean_recall(
-    images: Iterable[ImageHits], k: int | None, predicates: Sequence[str] | None
-) -> float:
-    """mR@k: mean of the predicates' recalls over `predicates`, or over those in gold if None."""
-    by_predicate = predicate_recalls(images, k)
-    names = [canonical(p) for p in predicates] if predicates is not None else list(by_predicate)
-    return sum(by_predicate.get(n, 0.0) for n in names) / len(names) if names else 0.0
-
-
-def precision(images: Iterable[ImageHits]) -> float:
-    """Correct predicted relations over all predicted relations of the data set; 0 if none."""
-    counted = [(hits.correct, hits.predicted) for hits in images]
-    predicted = sum(p for _, p in counted)
-    return sum(c for c, _ in counted) / predicted if predicted else 0.0
-
-
-def object_recall(images: Iterable[ImageHits]) -> float:
-    """Found gold objects over all gold objects of the data set."""
-    counted = [(hits.objects_found, hits.objects) for hits in images]
-    total = sum(o for _, o in counted)
-    return sum(f for f, _ in counted) / total if total else 0.0
-
-
-def _within(rank: int | None, k: int | None) -> bool:
-    return rank is not None and (k is None or rank < k)
+def f1(precision: float, recall: float) -> float:
+    """Harmonic mean; 0 if both are."""
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0

@@ -99,7 +99,7 @@ def _metrics(content: dict[str, Any]) -> str:
     predicates = sorted(content["recall_per_predicate"].items(), key=lambda p: -p[1])
     counts = (
         f"{content['images']} images, {content['answers']} answers, {content['gold_relations']} gold "
-        f"relations in {content['images_with_relations']} images. Protocol: {content['protocol']}."
+        f"relations in {content['images_with_relations']} images. Protocol: {content['protocol']['id']}."
     )
     return (
         "<h3>Metrics</h3>"

@@ -17,7 +17,7 @@ LAYERS = [
     ["sgg.config", "sgg.trl_fields", "sgg.plan", "sgg.validate", "sgg.spec", "sgg.cli"],
     ["sgg.compose", "sgg.explain"],
     ["sgg.data"],
-    ["sgg.checkpoint", "sgg.run", "sgg.tracker"],
+    ["sgg.checkpoint", "sgg.run", "sgg.tracker", "sgg.predictions", "sgg.score"],
     ["sgg.weights", "sgg.model", "sgg.tiny", "sgg.tiny_base", "sgg.similarity_table"],
     ["sgg.generate", "sgg.train", "sgg.evaluate", "sgg.report", "sgg.predict"],
     ["launchers", "launchers.local"],

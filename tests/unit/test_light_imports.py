@@ -12,8 +12,9 @@ HEAVY = ["torch", "trl", "vllm", "transformers"]
 LIGHT = [
     *("graph", "boxes", "vocab", "options", "codec", "prompt", "similarity", "match"),
     *("reward.terms", "reward.score", "reward.trl_adapter"),
-    *("metric.recall", "metric.detection", "metric.failure", "metric.bootstrap"),
+    *("metric.protocol", "metric.tally", "metric.summary", "metric.bootstrap"),
     *("config", "validate", "plan", "spec", "data.check", "data.build"),
+    *("predictions", "score"),
 ]
 
 SCRIPT = """

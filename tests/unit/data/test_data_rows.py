@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from data_files import BOXES, NEAR, config, line, picture, prepared, rotated, tr
 from sgg.data.build import example, image_store
 from sgg.data.rows import RowsReader, open_table
 from sgg.errors import SggError
-from sgg.options import ImageCheck
+from sgg.options import ImageCheck, Pictures
 
 KEY = "data.eval.path"
 
@@ -281,3 +282,42 @@ def test_identity_follows_the_content(tmp_path):
     first = identity("one")
     assert identity("two") == first  # another folder
     assert identity("three", image_id=["a", "c"]) != first
+
+
+def gold_lines(folder: Path, name: str, rows: list[dict]) -> Path:
+    """Rows without pictures, as JSON lines; gzipped if the name says so."""
+    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    path = folder / name
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    return path
+
+
+def gold_row(image_id: str, **more) -> dict:
+    graph = line("", BOXES, NEAR)
+    texts = {k: json.dumps(graph[k]) for k in ("objects", "relationships")}
+    return {"image_id": image_id, "image_size": "[100, 80]", **texts, **more}
+
+
+@pytest.mark.parametrize("name", ["dataset.jsonl", "dataset.jsonl.gz", "mine.jsonl"])
+def test_gold_without_pictures_as_json_lines(tmp_path, name):
+    file = gold_lines(tmp_path, name, [gold_row("a"), gold_row("b", image_size=[100, 80])])
+    path = tmp_path if name.startswith("dataset") else file
+    result = prepared(
+        config("rows", split={"path": str(path)}, pictures=Pictures.painted), tmp_path
+    )
+    assert result.rows["image_id"] == ["a", "b"]
+    assert (result.rows["width"], result.rows["height"]) == ([100, 100], [80, 80])
+    assert triplets(result.gold(1)["graph"]) == [("man", "near", "dog")]
+
+
+def test_gold_without_pictures_says_how_to_go_without(tmp_path):
+    file = gold_lines(tmp_path, "mine.jsonl", [gold_row("a")])
+    with pytest.raises(SggError, match=r"data\.pictures=painted"):
+        RowsReader(str(file), None, KEY)
+
+
+@pytest.mark.parametrize(("content", "words"), [("[1]\n", ":1 is no JSON"), ("{\n", "no valid")])
+def test_wrong_json_lines(tmp_path, content, words):
+    (tmp_path / "mine.jsonl").write_text(content)
+    with pytest.raises(SggError, match=words):
+        RowsReader(str(tmp_path / "mine.jsonl"), None, KEY)

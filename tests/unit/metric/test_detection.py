@@ -6,14 +6,25 @@ import pytest
 from strategies import scene
 
 from sgg.graph import SceneGraph
-from sgg.metric.detection import average_precision
+from sgg.metric.arrays import Names, to_arrays
+from sgg.metric.detection import average_precision, match_boxes
+from sgg.metric.protocol import ProtocolConfig
 
 MAN, DOG = ("man", (0, 0, 100, 100)), ("dog", (200, 200, 300, 300))
 FAR = (500, 500, 600, 600)
 
 
 def ap(*pairs):
-    return average_precision([(scene(pred), scene(gold)) for pred, gold in pairs])
+    return of_graphs([(scene(pred), scene(gold)) for pred, gold in pairs])
+
+
+def of_graphs(pairs):
+    names = Names()
+    rows = [
+        (i, to_arrays(pred, names), to_arrays(gold, names), False)
+        for i, (pred, gold) in enumerate(pairs)
+    ]
+    return average_precision(match_boxes(rows, ProtocolConfig()))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -87,7 +98,7 @@ def test_a_box_in_another_image_is_a_miss():
 
 def test_nothing_gives_0():
     for pairs in ([], [(SceneGraph(), SceneGraph())], [(scene([MAN]), SceneGraph())]):
-        assert average_precision(pairs).ap50 == 0
+        assert of_graphs(pairs).ap50 == 0
     assert (ap(([], [MAN])).ap50, ap(([("cat", FAR)], [MAN])).ap) == (0, 0)
 
 

@@ -1,0 +1,39 @@
+"""The config by which a tool reads files that a run left: the run's own, changed by further words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sgg.compose import compose_config
+from sgg.config import FROZEN_NAME, Config, thaw
+from sgg.places import groups
+
+
+def config_for(path: Path, overrides: list[str]) -> Config:
+    """The frozen config of the run folder that `path` is or lies in, else a composed one."""
+    composed, _ = compose_config(["stage=eval", *overrides])
+    for folder in (path, path.parent):
+        if (folder / FROZEN_NAME).is_file():
+            config = thaw(folder / FROZEN_NAME)
+            for word in overrides:
+                _copy(word.lstrip("+").partition("=")[0], composed, config)
+            return config
+    return composed
+
+
+def _copy(key: str, source: Any, target: Any) -> None:
+    """Copy what a key names, a group or one value, from one config to the other."""
+    if key in groups() and not hasattr(target, key):
+        return
+    *parents, last = key.split(".")
+    for name in parents:
+        source, target = _child(source, name), _child(target, name)
+    if isinstance(target, dict):
+        target[last] = source[last]
+    else:
+        setattr(target, last, getattr(source, last))
+
+
+def _child(node: Any, name: str) -> Any:
+    return node[name] if isinstance(node, dict) else getattr(node, name)

@@ -1,0 +1,81 @@
+"""`sgg score`: answers against gold, without a model; or two runs against each other."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from sgg.errors import SggError
+
+OWN = ("predictions", "against", "out")
+"""Words of this tool; the others are keys of a config."""
+_EPILOG = """\
+words of this tool:
+  predictions=PATH   a run folder, completions.jsonl, one graph a line, R1-SGG's folder of JSON files
+                     or its gathered file (docs/metrics.md)
+  against=PATH       other answers to the same images: prints the paired test
+  out=DIR            where metrics.json, per_predicate.csv and failures.jsonl go
+                     (score-PROTOCOL beside the predictions)
+Answers in a run folder are read as that run's config says; further words change it.
+
+examples:
+  sgg score predictions=runs/my-eval
+  sgg score predictions=graphs.jsonl data=jsonl data.root=DIR protocol=sgg
+  sgg score predictions=R1_SGG_OUTPUT data=vg150 protocol=vg150_val5k_r1sgg
+  sgg score predictions=runs/a against=runs/b"""
+
+
+def main(argv: list[str]) -> None:
+    """`sgg score predictions=PATH data=… protocol=…`: score answers without a model."""
+    parser = argparse.ArgumentParser(
+        prog="sgg score",
+        usage="sgg score predictions=PATH [against=PATH] [out=DIR] [key=value ...]",
+        description="Score answers against gold and write what was found.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+    words = parser.parse_args(argv).words
+    own = {key: value for key, _, value in (w.partition("=") for w in words) if key in OWN}
+    if not own.get("predictions"):
+        raise SggError("predictions=PATH must be given: `sgg score --help` lists what it may be.")
+    _score(own, [w for w in words if w.partition("=")[0] not in OWN])
+
+
+def _score(own: dict[str, str], overrides: list[str]) -> None:
+    from sgg.data.build import prepare, vocabulary
+    from sgg.evaluate import gold_data, score_split
+    from sgg.predictions import read_predictions
+    from sgg.report.score_table import comparison_table, score_table
+    from sgg.score import paired
+    from sgg.validate import validate
+    from sgg.verbs.run_config import config_for
+
+    path = Path(own["predictions"]).expanduser()
+    other = Path(own["against"]).expanduser() if own.get("against") else None
+    config = config_for(path, overrides)
+    validate(config)
+    part = getattr(config.stage, "part", None)
+    names = vocabulary(config.data)
+    predictions = read_predictions(path, names)
+    rival = read_predictions(other, names) if other is not None else None
+    gold = prepare(gold_data(config), part.name if part else "eval", Path(config.paths.cache))
+    scored = score_split(config, predictions, gold)
+    scored.content["made_from"] = {
+        "predictions": str(path),
+        "predictions_sha256": predictions.digest(),
+        "data_fingerprint": gold.fingerprint,
+    }
+    if other is not None and rival is not None:
+        second = score_split(config_for(other, overrides), rival, gold)
+        tests = paired(scored, second)
+        scored.content["against"] = {"predictions": str(other), "tests": tests}
+    out = own.get("out")
+    beside = path if path.is_dir() else path.parent
+    folder = Path(out).expanduser() if out else beside / f"score-{config.protocol.id}"
+    written = scored.write(folder)
+    print(score_table(scored.content))
+    if rival is not None:
+        print(f"\n{comparison_table(scored.content['against'])}")
+    print("\n" + "\n".join(map(str, written)), file=sys.stdout)

@@ -1,0 +1,56 @@
+"""pass@k, union@k and best-of-k against their definitions."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scoring import scored
+from strategies import scene
+
+from sgg.metric.several import best_of_k, over_images, pass_at_k, union_at_k
+
+FLAGS = st.integers(1, 5).flatmap(
+    lambda n: st.integers(1, 4).flatmap(
+        lambda g: st.lists(st.lists(st.booleans(), min_size=g, max_size=g), min_size=n, max_size=n)
+    )
+)
+
+
+@given(FLAGS, st.data())
+def test_they_are_means_over_all_draws_of_k(rows, data):
+    found = np.array(rows)
+    k = data.draw(st.integers(1, len(rows)))
+    draws = [found[list(c)] for c in combinations(range(len(rows)), k)]
+    assert pass_at_k(found, k) == pytest.approx(np.mean([d.any(axis=0).mean() for d in draws]))
+    assert best_of_k(found, k) == pytest.approx(np.mean([d.mean(axis=1).max() for d in draws]))
+    assert union_at_k(found, k) == found[:k].any(axis=0).mean()
+
+
+def test_by_hand():
+    """Two gold relations, four answers: the first hit by one of four, the second by none.
+
+    pass@2 of the first: 1 - C(3,2)/C(4,2) = 1/2, so the mean is 1/4.
+    """
+    found = np.array([[False, False], [True, False], [False, False], [False, False]])
+    assert pass_at_k(found, 2) == 1 / 4
+    assert (union_at_k(found, 1), union_at_k(found, 2)) == (0, 1 / 2)
+    assert over_images([found])["pass@1"] == 1 / 8
+    assert list(over_images([found]))[:3] == ["pass@1", "pass@2", "pass@4"]
+
+
+def test_several_answers_of_an_image_are_scored_together_and_each():
+    """Answers: one of two relations, the other one, none. R is the mean 1/3; union@3 is 1."""
+    nodes = [("man", (0, 0, 10, 10)), ("dog", (20, 20, 40, 40))]
+    gold = scene(nodes, [(0, "on", 1), (1, "near", 0)])
+    answers = [scene(nodes, [(0, "on", 1)]), scene(nodes, [(1, "near", 0)]), None]
+    found = scored((answers, gold), (answers, scene(nodes)))
+    assert found.values["R"] == pytest.approx(1 / 3)
+    assert found.several["union@3"] == 1
+    assert found.several["best_of@3"] == 1 / 2
+    assert found.several["pass@1"] == pytest.approx(1 / 3)
+    assert found.gold_relations == 2
+    assert scored((answers[0], gold)).several == {}

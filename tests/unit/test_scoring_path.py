@@ -1,0 +1,123 @@
+"""`sgg score` from words to files, and that processes change no number."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from sgg import score as module
+from sgg.compose import compose_config
+from sgg.data.build import prepare
+from sgg.errors import SggError
+from sgg.evaluate import gold_data, score_split
+from sgg.predictions import read_predictions
+from sgg.verbs.score import main
+
+OBJECTS = [{"id": "man.1", "bbox": [0, 0, 40, 40]}, {"id": "dog.2", "bbox": [50, 50, 90, 90]}]
+
+
+def relation(predicate, subject="man.1", obj="dog.2"):
+    return {"subject": subject, "predicate": predicate, "object": obj}
+
+
+@pytest.fixture
+def words(tmp_path):
+    """Ten images; the answers miss in every third, fail in one."""
+    gold, said, worse = [], [], []
+    for i in range(10):
+        row = {"image": f"{i}.png", "image_id": str(i), "width": 100, "height": 100}
+        gold.append({**row, "objects": OBJECTS, "relationships": [relation("near")]})
+        found = relation("on" if i % 3 == 0 else "near")
+        said.append({"image_id": str(i), "objects": OBJECTS, "relationships": [found]})
+        worse.append({"image_id": str(i), "objects": OBJECTS, "relationships": []})
+    said[1]["objects"] = []
+    for name, rows in (("gold", gold), ("said", said), ("worse", worse)):
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    return [
+        f"predictions={tmp_path / 'said.jsonl'}",
+        "data=jsonl",
+        f"data.root={tmp_path}",
+        "data.eval.path=gold.jsonl",
+        "data.pictures=painted",
+        "data.vocabulary=vg150",
+        f"paths.cache={tmp_path / 'cache'}",
+    ]
+
+
+def test_score_writes_three_files_and_one_table(words, tmp_path, capsys):
+    """0, 3, 6, 9 say `on`, 1 failed: 5 of 10 found; mR is one predicate of fifty."""
+    main([*words, f"out={tmp_path / 'out'}"])
+    content = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert content["metrics"]["R@20"] == 0.5
+    assert content["metrics"]["mR"] == pytest.approx(0.5 / 50)
+    assert content["metrics"]["failure_rate"] == 0.1
+    assert content["protocol"]["id"] == "sgg"
+    assert content["protocol"]["modes"] == ["sgdet", "phrdet"]
+    assert (content["images"], content["gold_relations"]) == (10, 10)
+    low, high = content["intervals"]["R@20"]
+    assert low < 0.5 < high
+    with (tmp_path / "out" / "per_predicate.csv").open() as file:
+        rows = {r["predicate"]: r for r in csv.DictReader(file)}
+    assert (rows["near"]["gold"], rows["near"]["R"], rows["on"]["predicted"]) == ("10", "0.5", "4")
+    (failure,) = [json.loads(x) for x in (tmp_path / "out" / "failures.jsonl").open()]
+    assert (failure["image_id"], failure["kind"]) == ("1", "empty")
+    shown = capsys.readouterr().out
+    assert "| R " in shown
+    assert "protocol sgg: 10 images" in shown
+
+
+def test_the_results_lie_beside_the_predictions_by_default(words, tmp_path):
+    main(words)
+    assert (tmp_path / "score-sgg" / "metrics.json").is_file()
+
+
+def test_against_prints_the_paired_test(words, tmp_path, capsys):
+    """The other answers have no relations: .5 more, in five of ten images; p is about 2 / 2^5."""
+    main([*words, f"against={tmp_path / 'worse.jsonl'}"])
+    tests = json.loads((tmp_path / "score-sgg" / "metrics.json").read_text())["against"]["tests"]
+    assert tests["R@20"]["difference"] == pytest.approx(0.5)
+    assert tests["R@20"]["p"] == pytest.approx(2 / 32, abs=0.02)
+    assert "exchanged in pairs" in capsys.readouterr().out
+
+
+def test_processes_change_no_number(words, monkeypatch):
+    config, _ = compose_config(["stage=eval", *words[1:]])
+    gold = prepare(gold_data(config), "eval", Path(config.paths.cache), True)
+    predictions = read_predictions(Path(words[0].partition("=")[2]))
+    whole = score_split(config, predictions, gold)
+    monkeypatch.setattr(module, "CHUNK", 3)
+    config.data.workers = 2
+    assert score_split(config, predictions, gold).content == whole.content
+    assert score_split(config, predictions, gold).failures == whole.failures
+
+
+def test_a_run_folder_brings_its_own_config(words, tmp_path, capsys):
+    from sgg.config import FROZEN_NAME, freeze
+
+    config, _ = compose_config(["stage=eval", *words[1:]])
+    run = tmp_path / "run"
+    run.mkdir()
+    freeze(config, run / FROZEN_NAME)
+    lines = [json.loads(x) for x in (tmp_path / "said.jsonl").open()]
+    rows = [{"image_id": r.pop("image_id"), "index": 0, "text": json.dumps(r)} for r in lines]
+    (run / "completions.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    main([f"predictions={run}"])
+    assert json.loads((run / "score-sgg" / "metrics.json").read_text())["images"] == 10
+    main([f"predictions={run}", "protocol=sgbench", "protocol.cutoffs=[5]", "data.eval.limit=10"])
+    content = json.loads((run / "score-sgbench" / "metrics.json").read_text())
+    assert "R@5" in content["metrics"]
+    with pytest.raises(SggError, match="not in the"):
+        main([f"predictions={run}", "data.eval.limit=3"])
+
+
+def test_wrong_words(words):
+    with pytest.raises(SggError, match="predictions=PATH must be given"):
+        main(["data=shapes"])
+    with pytest.raises(SggError, match="sgdet must be among them"):
+        main([*words, "protocol.modes=[phrdet]"])
+    with pytest.raises(SggError, match=r"protocol\.zero_shot"):
+        main([*words, "protocol.zero_shot=/nowhere.json"])
