@@ -6,10 +6,9 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from sgg.compose import compose_config
-from sgg.config import FROZEN_NAME, Config, thaw
+from sgg.config import Config, Init, LoraConfig
+from sgg.verbs.run_config import config_for
 
 
 def main(argv: list[str]) -> None:
@@ -36,48 +35,9 @@ def main(argv: list[str]) -> None:
 
 
 def _config_for(model: str, overrides: list[str]) -> Config:
-    """How the model was trained to be asked: a run's frozen config, else what the overrides compose."""
-    for folder in (Path(model), Path(model).parent):
-        if (folder / FROZEN_NAME).is_file():
-            return _inherited(thaw(folder / FROZEN_NAME), model, overrides)
-    config, _ = compose_config([*overrides, "stage=eval", f"model.path={model}"])
-    return config
-
-
-def _inherited(trained: Config, model: str, overrides: list[str]) -> Config:
-    """The run's way of asking and its precision, with the command line's words on top."""
-    choices = trained.choices
-    groups = [f"{g}={choices[g]}" for g in ("model", "data", "prompt") if g in choices]
-    config, _ = compose_config([*groups, *overrides, "stage=eval", f"model.path={model}"])
-    said = [o.lstrip("+").partition("=")[0] for o in overrides]
-    for key in INHERITED:
-        if not any(key == s or key.startswith(f"{s}.") for s in said):
-            _set(config, key, _get(trained, key))
-    if "hardware" not in said:
-        config.hardware = replace(trained.hardware, nodes=1, processes_per_node=1)
+    """How the model was trained to be asked, changed by further words; one process, no DeepSpeed."""
+    config = config_for(Path(model), [*overrides, "stage=eval"])
+    config.model = replace(config.model, path=model, init=Init.pretrained, lora=LoraConfig())
+    config.hardware = replace(config.hardware, nodes=1, processes_per_node=1)
     config.deepspeed = None
     return config
-
-
-INHERITED = (
-    "model.min_pixels",
-    "model.max_pixels",
-    "model.dtype",
-    "model.attention",
-    "prompt.template",
-    "prompt.reasoning",
-    "prompt.system",
-    "data.root",
-    "data.vocabulary",
-)
-"""Values, not choices: the run may have set them on its command line."""
-
-
-def _get(config: Config, key: str) -> Any:
-    group, name = key.split(".")
-    return getattr(getattr(config, group), name)
-
-
-def _set(config: Config, key: str, value: Any) -> None:
-    group, name = key.split(".")
-    setattr(getattr(config, group), name, value)
