@@ -95,31 +95,65 @@ def area(boxes: NDArray[Any]) -> Boxes:
 
 def iou(a: NDArray[Any], b: NDArray[Any]) -> Boxes:
     """Intersection over union of every pair, shape (len(a), len(b)); 0 where both are empty."""
-    inter, union = _overlap(a, b)
-    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    return _overlap(_Sides(a), _Sides(b))[0]
 
 
 def giou(a: NDArray[Any], b: NDArray[Any]) -> Boxes:
     """Generalised IoU (arXiv 1902.09630) of every pair, in -1..1, shape (len(a), len(b))."""
-    inter, union = _overlap(a, b)
-    hull_lt = np.minimum(a[:, None, :2], b[None, :, :2])
-    hull_rb = np.maximum(a[:, None, 2:], b[None, :, 2:])
-    wh = np.clip(hull_rb - hull_lt, 0.0, None)
-    hull = wh[..., 0] * wh[..., 1]
-    overlap = np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
-    gap = np.divide(hull - union, hull, out=np.zeros_like(hull), where=hull > 0)
-    return overlap - gap
+    return iou_and_giou(a, b)[1]
+
+
+def iou_and_giou(a: NDArray[Any], b: NDArray[Any]) -> tuple[Boxes, Boxes]:
+    """Both overlap measures of every pair, each of shape (len(a), len(b))."""
+    left, right = _Sides(a), _Sides(b)
+    overlap, union = _overlap(left, right)
+    width, height = _extent(
+        np.maximum(left.high[:, :, None], right.high[:, None]),
+        np.minimum(left.low[:, :, None], right.low[:, None]),
+    )
+    hull = width * height
+    gap = _ratio(hull - union, hull)
+    return overlap, np.subtract(overlap, gap, out=gap)
 
 
 def l1(a: NDArray[Any], b: NDArray[Any]) -> Boxes:
     """Sum of the four absolute differences of every pair, shape (len(a), len(b))."""
-    return np.abs(a[:, None, :] - b[None, :, :]).sum(axis=-1).astype(np.float64)
+    total = np.zeros((len(a), len(b)))
+    for side in range(4):
+        total += np.abs(a[:, side, None] - b[:, side])
+    return total
 
 
-def _overlap(a: NDArray[Any], b: NDArray[Any]) -> tuple[Boxes, Boxes]:
-    """Intersection and union areas of every pair, each of shape (len(a), len(b))."""
-    lt = np.maximum(a[:, None, :2], b[None, :, :2])
-    rb = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    wh = np.clip(rb - lt, 0.0, None)
-    inter = (wh[..., 0] * wh[..., 1]).astype(np.float64)
-    return inter, area(a)[:, None] + area(b)[None, :] - inter
+class _Sides:
+    """Boxes with their axes first, (2, n): every pairwise step then serves x and y at once."""
+
+    def __init__(self, boxes: NDArray[Any]) -> None:
+        flat = np.asarray(boxes, dtype=np.float64).T.copy()
+        self.low, self.high = flat[:2], flat[2:]
+        width, height = _extent(self.high, self.low)
+        self.area = width * height
+
+
+def _overlap(a: _Sides, b: _Sides) -> tuple[Boxes, Boxes]:
+    """IoU and union area of every pair, each of shape (len(a), len(b))."""
+    width, height = _extent(
+        np.minimum(a.high[:, :, None], b.high[:, None]),
+        np.maximum(a.low[:, :, None], b.low[:, None]),
+    )
+    inter = width * height
+    union = a.area[:, None] + b.area
+    union -= inter
+    return _ratio(inter, union), union
+
+
+def _extent(high: Boxes, low: Boxes) -> Boxes:
+    """High - low, at least 0."""
+    side = high - low
+    return np.maximum(side, 0.0, out=side)
+
+
+def _ratio(part: Boxes, whole: Boxes) -> Boxes:
+    """Part / whole; 0 where there is no whole."""
+    if (whole > 0).all():
+        return part / whole
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)

@@ -33,6 +33,10 @@ _CUT = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*\\?|[-\w.+]{0,16})', re.DOTALL)
 _WORDS = {"true": True, "false": False, "null": None, "NaN": math.nan}
 TOP_LEVELS = 2
 """The document and its two lists are kept although unclosed; anything deeper is one item."""
+MAX_TOKENS = 8192
+"""Tokens read one by one; sound items of the lists go through the standard reader and are free."""
+_ITEM = re.compile(r"\s*\{")
+_DECODER = json.JSONDecoder(parse_int=float, strict=False)
 
 
 def read_json(text: str, start: int) -> tuple[Any, int, list[Syntax]]:
@@ -46,10 +50,18 @@ def read_json(text: str, start: int) -> tuple[Any, int, list[Syntax]]:
     last = ":"  # what the token before was: `:` and `,` themselves, else "open", "key" or "value"
     trailing_comma = False
     position = start
+    budget = MAX_TOKENS
     while True:
+        if len(stack) == TOP_LEVELS and last in ("open", ",") and isinstance(stack[-1][0], list):
+            item, end = _whole_item(text, position)
+            if end:
+                stack[-1][0].append(item)
+                position, last = end, "value"
+        budget -= 1
         token = _TOKEN.match(text, position)
         in_object = bool(stack) and isinstance(stack[-1][0], dict)
-        if token is None or not _fits(token, last, in_object) or len(stack) > MAX_DEPTH:
+        too_much = len(stack) > MAX_DEPTH or not budget
+        if token is None or too_much or not _fits(token, last, in_object):
             cut = token is None and _CUT.fullmatch(text, position)
             kind = Syntax.truncated if cut else Syntax.malformed
             return (stack[0][0] if stack else None), position, [kind]
@@ -77,6 +89,17 @@ def read_json(text: str, start: int) -> tuple[Any, int, list[Syntax]]:
         else:
             _put(stack[-1][0], key, _scalar(token))
             last = "value"
+
+
+def _whole_item(text: str, position: int) -> tuple[Any, int]:
+    """A sound object at the position and where it ends; end 0 if there is none."""
+    opening = _ITEM.match(text, position)
+    if opening is None:
+        return None, 0
+    try:
+        return _DECODER.raw_decode(text, opening.end() - 1)
+    except (ValueError, RecursionError):
+        return None, 0
 
 
 def _fits(token: re.Match[str], last: str, in_object: bool) -> bool:

@@ -8,7 +8,6 @@ looked at by who reads them.
 from __future__ import annotations
 
 import importlib.util
-import inspect
 from collections.abc import Iterator
 
 from sgg.config import (
@@ -16,13 +15,22 @@ from sgg.config import (
     EvalConfig,
     GrpoConfig,
     OptimizerKind,
+    RewardConfig,
     SftConfig,
     TermConfig,
     TrackerKind,
     TrainStageConfig,
 )
 from sgg.errors import SggError, nearest
-from sgg.options import Pictures, Source, Template, VocabularyName
+from sgg.options import (
+    NameSimilarity,
+    Pictures,
+    SimilarityKind,
+    Source,
+    Template,
+    UnknownName,
+    VocabularyName,
+)
 from sgg.places import options_of
 from sgg.plan import BatchPlan, plan_batch
 from sgg.trl_fields import problems_with
@@ -207,8 +215,10 @@ def _grpo(config: Config) -> Iterator[str]:
     if not any(weights.values()):
         allowed = ", ".join(name for name in options_of("reward") if name != "none")
         yield f"stage=grpo needs at least one reward term with a weight; got none. Take reward={allowed}."
-    for name, term in config.reward.terms.items():
-        yield from _term(name, term)
+    yield from reward_problems(config.reward)
+    if not any(weights.values()):
+        return
+    yield from _groups(config)
     stage = config.stage
     assert isinstance(stage, GrpoConfig)
     iterations = stage.args.get("num_iterations", 1)
@@ -221,21 +231,69 @@ def _grpo(config: Config) -> Iterator[str]:
         )
 
 
-def _term(name: str, term: TermConfig) -> Iterator[str]:
-    from sgg.reward.score import TERMS
+def reward_problems(reward: RewardConfig) -> Iterator[str]:
+    """What is wrong with a reward mix, in words; models are looked for, not loaded."""
+    from sgg.similarity_models import check
 
-    if name not in TERMS:
-        allowed = ", ".join(TERMS)
-        yield f"reward.terms.{name}: no such term.{nearest(name, TERMS)} Allowed: {allowed}."
+    for name, term in reward.terms.items():
+        yield from _term(name, term, reward)
+    if reward.unknown is not UnknownName.itself and reward.similarity is not SimilarityKind.table:
+        yield (
+            f"reward.unknown={reward.unknown.name} is about names outside the table, but "
+            f"reward.similarity={reward.similarity.name}. Take reward.similarity=table."
+        )
+    if reward.embedding is not None and reward.similarity is not SimilarityKind.embedding:
+        yield (
+            f"reward.embedding={reward.embedding} would be ignored: "
+            f"reward.similarity={reward.similarity.name}. Take reward.similarity=embedding."
+        )
+    if reward.workers < 0:
+        yield f"reward.workers={reward.workers}: must be 0 or more."
+    try:
+        check(NameSimilarity(reward.similarity, model=reward.embedding))
+    except SggError as error:
+        yield str(error)
+
+
+def _term(name: str, term: TermConfig, reward: RewardConfig) -> Iterator[str]:
+    from sgg.reward.terms import TERMS, find_term, unknown_options
+
+    key = f"reward.terms.{name}"
+    try:
+        yield from unknown_options(name, find_term(name, term.import_path), term.options)
+    except SggError as error:
+        yield str(error)
+    if term.warmup_steps < 0:
+        yield f"{key}.warmup_steps={term.warmup_steps}: must be 0 or more."
+    if term.clip and term.clip[0] > term.clip[1]:
+        yield f"{key}.clip={term.clip}: the first number must not be above the second."
+    if term.gate == name:
+        yield f"{key}.gate={term.gate}: a term cannot gate itself."
+    elif term.gate and term.gate not in TERMS and term.gate not in reward.terms:
+        allowed = [*TERMS, *reward.terms]
+        yield f"{key}.gate={term.gate}: no such term.{nearest(term.gate, allowed)}"
+    elif term.gate and term.gate in TERMS and TERMS[term.gate].low < 0:
+        yield f"{key}.gate={term.gate}: a penalty cannot be a factor; gates go from 0 to 1."
+
+
+def _groups(config: Config) -> Iterator[str]:
+    """A term that sees the group needs each prompt's answers on one process."""
+    from sgg.spec import reward_mix
+
+    stage, hardware = config.stage, config.hardware
+    assert isinstance(stage, GrpoConfig)
+    processes = hardware.nodes * hardware.processes_per_node
+    if not stage.prompts_per_step % processes:
         return
-    known = [p.name for p in inspect.signature(TERMS[name]).parameters.values()][1:]
-    for option in term.options:
-        if option not in known:
-            listed = ", ".join(known) or "none"
-            yield (
-                f"reward.terms.{name}.options.{option}: the term has no such option."
-                f"{nearest(option, known)} Allowed: {listed}."
-            )
+    try:
+        sees_groups = reward_mix(config.reward).sees_groups
+    except SggError:  # told already
+        return
+    if sees_groups:
+        yield (
+            f"stage.prompts_per_step={stage.prompts_per_step} over {processes} processes splits groups, "
+            "but a term of the reward sees the whole group. Take a multiple of the processes."
+        )
 
 
 def _generate(config: Config) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 _SEPARATORS = re.compile(r"[\s_\-]+")
 
@@ -33,16 +33,19 @@ class Vocabulary:
 
     def knows_object(self, name: str) -> bool:
         """Whether the canonical form of `name` is an object class."""
-        return canonical(name) in _canonical_set(self.objects)
+        return canonical(name) in self._known_objects
 
     def knows_predicate(self, name: str) -> bool:
         """Whether the canonical form of `name` is a predicate."""
-        return canonical(name) in _canonical_set(self.predicates)
+        return canonical(name) in self._known_predicates
 
+    @cached_property
+    def _known_objects(self) -> frozenset[str]:
+        return frozenset(map(canonical, self.objects))
 
-@lru_cache(maxsize=64)
-def _canonical_set(names: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(canonical(n) for n in names)
+    @cached_property
+    def _known_predicates(self) -> frozenset[str]:
+        return frozenset(map(canonical, self.predicates))
 
 
 def _names(text: str) -> tuple[str, ...]:

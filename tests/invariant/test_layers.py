@@ -12,7 +12,15 @@ ROOT = Path(__file__).parents[2]
 LAYERS = [
     ["sgg", "sgg.options", "sgg.errors", "sgg.places"],
     ["sgg.graph", "sgg.boxes", "sgg.vocab"],
-    ["sgg.codec", "sgg.lenient_json", "sgg.prompt", "sgg.similarity", "sgg.match", "sgg.draw"],
+    [
+        "sgg.codec",
+        "sgg.lenient_json",
+        "sgg.prompt",
+        "sgg.similarity",
+        "sgg.similarity_models",
+        "sgg.match",
+        "sgg.draw",
+    ],
     ["sgg.reward", "sgg.metric"],
     ["sgg.config", "sgg.trl_fields", "sgg.plan", "sgg.validate", "sgg.spec", "sgg.cli"],
     ["sgg.compose", "sgg.explain"],
