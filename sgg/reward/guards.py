@@ -40,7 +40,7 @@ def duplicates(case: Case, *, iou_threshold: float = 0.9) -> float:
         return 0.0
     one_of = _merged(case.pred, iou_threshold)
     edges = {(one_of[e.subject], canonical(e.predicate), one_of[e.object]) for e in case.pred.edges}
-    return -(items - len(set(one_of)) - len(edges)) / items
+    return (len(set(one_of)) + len(edges) - items) / items
 
 
 def coverage(

@@ -97,7 +97,7 @@ def node_hallucination(case: Case, *, iou_threshold: float = 0.5) -> float:
     A hit as in `node_f1`. Four objects said, three of them there: −0.25. Nothing said: 0.
     """
     predicted = len(case.pred.nodes)
-    return -(1 - nodes_found(case, iou_threshold) / predicted) if predicted else 0.0
+    return nodes_found(case, iou_threshold) / predicted - 1 if predicted else 0.0
 
 
 def _mean(case: Case, values: list[float], over: str) -> float:

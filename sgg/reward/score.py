@@ -120,6 +120,10 @@ class Scorer:
             rewards.append(Reward(total, breakdown, case.parsed))
         return [rewards[place[text]] for text in texts]
 
+    def case(self, text: str, gold: SceneGraph, width: int, height: int) -> Case:
+        """One answer, parsed and matched."""
+        return self._cases([text], gold, width, height)[0]
+
     def _cases(self, texts: list[str], gold: SceneGraph, width: int, height: int) -> list[Case]:
         mix = self.mix
         parsed = [parse(text, self.spec, width, height) for text in texts]

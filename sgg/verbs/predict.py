@@ -40,14 +40,14 @@ def _config_for(model: str, overrides: list[str]) -> Config:
     for folder in (Path(model), Path(model).parent):
         if (folder / FROZEN_NAME).is_file():
             trained = thaw(folder / FROZEN_NAME)
-            inherited = _inherited(trained)
-            config, _ = compose_config([*inherited, *overrides, f"model.path={model}"])
+            choices = inherited(trained)
+            config, _ = compose_config([*choices, *overrides, f"model.path={model}"])
             return config
     config, _ = compose_config([*overrides, "stage=eval", f"model.path={model}"])
     return config
 
 
-def _inherited(trained: Config) -> list[str]:
+def inherited(trained: Config) -> list[str]:
     """The choices and values of a run that decide how its model is asked."""
     choices = trained.choices
     groups = [f"{g}={choices[g]}" for g in ("model", "data", "prompt") if g in choices]

@@ -109,7 +109,7 @@ def test_counts_of_answers_are_logged_once_per_batch():
 
 
 def test_equal_answers_of_a_group_are_scored_once(calls):
-    edge, form, names = reward_functions(MIX, PX)
+    edge, _, names = reward_functions(MIX, PX)
     batch = [PERFECT, HALF, PERFECT, PERFECT, HALF]
     assert edge(completions=batch, **columns(5)) == [1, 0, 1, 1, 0]
     assert names(completions=batch, **columns(5)) == [1, 0.5, 1, 1, 0.5]
