@@ -36,7 +36,9 @@ TOP_LEVELS = 2
 MAX_TOKENS = 8192
 """Tokens read one by one; sound items of the lists go through the standard reader and are free."""
 _ITEM = re.compile(r"\s*\{")
-_DECODER = json.JSONDecoder(parse_int=float, strict=False)
+_NEXT_ITEM = re.compile(r"\s*,\s*\{")
+_SCAN = json.JSONDecoder(parse_int=float, strict=False).scan_once
+"""The standard reader's inner function: (text, start) -> (value, end)."""
 
 
 def read_json(text: str, start: int) -> tuple[Any, int, list[Syntax]]:
@@ -53,9 +55,8 @@ def read_json(text: str, start: int) -> tuple[Any, int, list[Syntax]]:
     budget = MAX_TOKENS
     while True:
         if len(stack) == TOP_LEVELS and last in ("open", ",") and isinstance(stack[-1][0], list):
-            item, end = _whole_item(text, position)
-            if end:
-                stack[-1][0].append(item)
+            end = _whole_items(text, position, stack[-1][0])
+            if end > position:
                 position, last = end, "value"
         budget -= 1
         token = _TOKEN.match(text, position)
@@ -91,15 +92,17 @@ def read_json(text: str, start: int) -> tuple[Any, int, list[Syntax]]:
             last = "value"
 
 
-def _whole_item(text: str, position: int) -> tuple[Any, int]:
-    """A sound object at the position and where it ends; end 0 if there is none."""
+def _whole_items(text: str, position: int, items: list[Any]) -> int:
+    """Add the sound objects from the position on, commas between; where the last one ends."""
     opening = _ITEM.match(text, position)
-    if opening is None:
-        return None, 0
-    try:
-        return _DECODER.raw_decode(text, opening.end() - 1)
-    except (ValueError, RecursionError):
-        return None, 0
+    while opening is not None:
+        try:
+            item, position = _SCAN(text, opening.end() - 1)
+        except (ValueError, RecursionError, StopIteration):
+            break
+        items.append(item)
+        opening = _NEXT_ITEM.match(text, position)
+    return position
 
 
 def _fits(token: re.Match[str], last: str, in_object: bool) -> bool:

@@ -7,8 +7,8 @@ optimal one-to-one assignment. Rewards and metrics read it; neither matches agai
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,7 @@ Matrix = NDArray[np.float64]
 DEFAULT_WEIGHTS = MatchWeights()
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """Pairwise values of predicted (rows) and gold (columns) nodes of one image."""
 
     names: Matrix

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from sgg.codec import GraphSpec, Parsed, parse
 from sgg.graph import SceneGraph
@@ -67,8 +67,7 @@ def with_counts(mix: Mix, count: Callable[[], Mapping[str, float]]) -> Mix:
     return replace(mix, options={**mix.options, **given})
 
 
-@dataclass(frozen=True, slots=True)
-class Reward:
+class Reward(NamedTuple):
     """The weighted sum with its unweighted parts."""
 
     total: float
