@@ -37,7 +37,7 @@ MAX_TOKENS = 8192
 """Tokens read one by one; sound items of the lists go through the standard reader and are free."""
 _ITEM = re.compile(r"\s*\{")
 _NEXT_ITEM = re.compile(r"\s*,\s*\{")
-_SCAN = json.JSONDecoder(parse_int=float, strict=False).scan_once
+_SCAN = json.JSONDecoder(parse_int=float, strict=False).scan_once  # type: ignore[attr-defined]
 """The standard reader's inner function: (text, start) -> (value, end)."""
 
 

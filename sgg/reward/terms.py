@@ -110,6 +110,8 @@ def _imported(key: str, import_path: str) -> Term:
             f"{key}: {module_name} has no function {function_name}.{nearest(function_name, names)}"
         )
     parameters = list(inspect.signature(function).parameters.values())
-    if not parameters or any(p.kind is not p.KEYWORD_ONLY for p in parameters[1:]):
+    kinds = [p.kind for p in parameters]
+    takes_one = kinds[:1] == [inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    if not takes_one or set(kinds[1:]) - {inspect.Parameter.KEYWORD_ONLY}:
         raise SggError(f"{key}: must take one case (or `cases`), then keyword-only options.")
     return Term(function, -math.inf, math.inf, parameters[0].name == "cases")
