@@ -51,7 +51,9 @@ def table(model: str | None) -> str:
     for title, pairs in (("same", SAME), ("opposite", OPPOSITE), ("unrelated", UNRELATED)):
         columns = [values(pairs, how) for how in kinds]
         for i, (a, b) in enumerate(pairs):
-            lines.append(f"| {title}: {a} / {b} | " + " | ".join(f"{c[i]:.2f}" for c in columns) + " |")
+            lines.append(
+                f"| {title}: {a} / {b} | " + " | ".join(f"{c[i]:.2f}" for c in columns) + " |"
+            )
     for title, others in (("opposite", OPPOSITE), ("unrelated", UNRELATED)):
         shares = []
         for how in kinds:

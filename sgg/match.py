@@ -75,9 +75,8 @@ def assign_group(
     pred_px = np.array([node.box for node in nodes], dtype=np.float64).reshape(-1, 4)
     gold_px = gold.boxes_xyxy
     # in pixels, as the metrics do: scaling could round an overlap of exactly .5 below the threshold
-    iou, giou = boxes.iou_and_giou(pred_px, gold_px)
-    scale = np.array([width, height, width, height], dtype=np.float64)
-    l1 = boxes.l1(pred_px / scale, gold_px / scale)
+    iou, giou, (across, down) = boxes.compare(pred_px, gold_px)
+    l1 = across / width + down / height
     names = similarity(how, [node.name for node in nodes], [node.name for node in gold.nodes])
     cost = weights.name * (1 - names) + weights.giou * (1 - giou) + weights.l1 * l1
     ends = list(accumulate((len(pred.nodes) for pred in preds), initial=0))

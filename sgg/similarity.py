@@ -29,6 +29,12 @@ def similarity(how: NameSimilarity | SimilarityKind, a: Sequence[str], b: Sequen
     `how` may be a kind alone, which then stands for its defaults.
     """
     how = how if isinstance(how, NameSimilarity) else DEFAULTS[how]
+    if how.kind is SimilarityKind.table:
+        left_rows, right_rows = [_row(n) for n in a], [_row(n) for n in b]
+        if -1 not in left_rows and -1 not in right_rows:
+            return table()[1][
+                np.array(left_rows, np.int64)[:, None], np.array(right_rows, np.int64)
+            ]
     left, right = [canonical(n) for n in a], [canonical(n) for n in b]
     if how.kind is SimilarityKind.exact:
         return _equal(left, right)
@@ -67,10 +73,14 @@ def _looked_up(left: list[str], right: list[str], unknown: UnknownName) -> Matri
     right_rows = np.array([rows.get(n, -1) for n in right], dtype=np.int64)
     found = values[left_rows[:, None], right_rows]
     known = (left_rows >= 0)[:, None] & (right_rows >= 0)
-    if known.all():
-        return found
     elsewhere = _equal(left, right) if unknown is UnknownName.itself else 0.0
     return np.where(known, found, elsewhere)
+
+
+@lru_cache(maxsize=1 << 16)
+def _row(name: str) -> int:
+    """The name's row in the table, -1 for none."""
+    return table()[0].get(canonical(name), -1)
 
 
 @lru_cache(maxsize=1)
