@@ -15,25 +15,21 @@ from sgg.config import (
     EvalConfig,
     GrpoConfig,
     OptimizerKind,
-    RewardConfig,
     SftConfig,
-    TermConfig,
     TrackerKind,
     TrainStageConfig,
 )
-from sgg.errors import SggError, nearest
+from sgg.errors import SggError
 from sgg.options import (
-    NameSimilarity,
     Pictures,
-    SimilarityKind,
     Source,
     Template,
-    UnknownName,
     VocabularyName,
 )
 from sgg.places import options_of
 from sgg.plan import BatchPlan, plan_batch
 from sgg.trl_fields import problems_with
+from sgg.validate_reward import reward_problems
 
 
 def validate(config: Config) -> None:
@@ -229,51 +225,6 @@ def _grpo(config: Config) -> Iterator[str]:
             f"stage.args.num_iterations={iterations}: answers are reused over that many steps, and "
             "a checkpoint between them cannot be resumed exactly."
         )
-
-
-def reward_problems(reward: RewardConfig) -> Iterator[str]:
-    """What is wrong with a reward mix, in words; models are looked for, not loaded."""
-    from sgg.similarity_models import check
-
-    for name, term in reward.terms.items():
-        yield from _term(name, term, reward)
-    if reward.unknown is not UnknownName.itself and reward.similarity is not SimilarityKind.table:
-        yield (
-            f"reward.unknown={reward.unknown.name} is about names outside the table, but "
-            f"reward.similarity={reward.similarity.name}. Take reward.similarity=table."
-        )
-    if reward.embedding is not None and reward.similarity is not SimilarityKind.embedding:
-        yield (
-            f"reward.embedding={reward.embedding} would be ignored: "
-            f"reward.similarity={reward.similarity.name}. Take reward.similarity=embedding."
-        )
-    if reward.workers < 0:
-        yield f"reward.workers={reward.workers}: must be 0 or more."
-    try:
-        check(NameSimilarity(reward.similarity, model=reward.embedding))
-    except SggError as error:
-        yield str(error)
-
-
-def _term(name: str, term: TermConfig, reward: RewardConfig) -> Iterator[str]:
-    from sgg.reward.terms import TERMS, find_term, unknown_options
-
-    key = f"reward.terms.{name}"
-    try:
-        yield from unknown_options(name, find_term(name, term.import_path), term.options)
-    except SggError as error:
-        yield str(error)
-    if term.warmup_steps < 0:
-        yield f"{key}.warmup_steps={term.warmup_steps}: must be 0 or more."
-    if term.clip and term.clip[0] > term.clip[1]:
-        yield f"{key}.clip={term.clip}: the first number must not be above the second."
-    if term.gate == name:
-        yield f"{key}.gate={term.gate}: a term cannot gate itself."
-    elif term.gate and term.gate not in TERMS and term.gate not in reward.terms:
-        allowed = [*TERMS, *reward.terms]
-        yield f"{key}.gate={term.gate}: no such term.{nearest(term.gate, allowed)}"
-    elif term.gate and term.gate in TERMS and TERMS[term.gate].low < 0:
-        yield f"{key}.gate={term.gate}: a penalty cannot be a factor; gates go from 0 to 1."
 
 
 def _groups(config: Config) -> Iterator[str]:

@@ -76,7 +76,7 @@ def main(argv: list[str]) -> None:
 def _config(path: Path, overrides: list[str]) -> Config:
     from sgg.compose import compose_config
     from sgg.config import FROZEN_NAME, thaw
-    from sgg.validate import reward_problems
+    from sgg.validate_reward import reward_problems
     from sgg.verbs.predict import inherited
 
     frozen = path.parent / FROZEN_NAME
