@@ -12,6 +12,7 @@ VERBS = {
     "score": "sgg.verbs.score",
     "predict": "sgg.verbs.predict",
     "report": "sgg.verbs.report",
+    "reward": "sgg.verbs.reward",
 }
 """Tools by their first word: the module whose `main(argv)` is called, imported then."""
 
@@ -27,6 +28,7 @@ HELP = """sgg: scene graph generation with vision-language models
   sgg score predictions=FILE score answers without a model, or compare two runs (against=FILE)
   sgg predict MODEL IMAGE    one picture in, drawn picture and JSON out
   sgg report RUN_DIR         write one HTML file about a run or a pipeline
+  sgg reward completions=…   what each completion of a file earns, term by term, and why
 
 Groups and their options (group=option):
 {groups}

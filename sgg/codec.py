@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 
-import numpy as np
-
 from sgg.boxes import FrameSpec
-from sgg.graph import Edge, Node, SceneGraph, name_of_id, to_dict
+from sgg.graph import Box, Edge, Node, SceneGraph, Triplet, name_of_id, to_dict
 from sgg.lenient_json import read_json
 from sgg.vocab import Vocabulary
 
@@ -28,6 +30,8 @@ MAX_NAME = 128
 MAX_COORDINATE = 1e7
 MAX_CANDIDATES = 4
 """Places in the text at which a graph is looked for."""
+MAX_ITEMS = 4096
+"""Objects, and relations, that are read; the rest of a longer list is one bad item."""
 
 
 class ErrorKind(Enum):
@@ -93,6 +97,8 @@ class Parsed:
     problems: tuple[Problem, ...] = ()
     tags_as_asked: bool = True
     """Whether closed think and answer tags are there, if the spec wants them."""
+    loose: tuple[Triplet, ...] = ()
+    """Relations whose ends no usable object declares, by the names in their ids."""
 
     @property
     def failure(self) -> ErrorKind | None:
@@ -129,14 +135,14 @@ def parse(text: str, spec: GraphSpec, width: int, height: int) -> Parsed:
             problems.append(Problem(ErrorKind.missing_list, key))
     if len(text) > MAX_CHARS and not closed and ErrorKind.truncated not in syntax:
         problems.append(Problem(ErrorKind.truncated))
-    nodes, index = _read_objects(document.get("objects"), spec, problems)
+    frame_w, frame_h = spec.frame.size(width, height)
+    scale = (width / frame_w, height / frame_h)
+    nodes, index = _read_objects(document.get("objects"), spec, scale, problems)
     if not nodes:
         problems.append(Problem(ErrorKind.empty))
-    edges = _read_relations(document.get("relationships"), index, spec, problems)
+    edges, loose = _read_relations(document.get("relationships"), index, spec, problems)
     graph = SceneGraph(tuple(nodes), tuple(edges))
-    if nodes:
-        graph = graph.with_boxes(spec.frame.decode(graph.boxes_xyxy, width, height))
-    return Parsed(graph, tuple(problems), tags_as_asked)
+    return Parsed(graph, tuple(problems), tags_as_asked, tuple(loose))
 
 
 def _answer_part(text: str) -> tuple[str, bool, bool]:
@@ -152,7 +158,8 @@ def _answer_part(text: str) -> tuple[str, bool, bool]:
     return inside, has_think and bool(ended), bool(ended)
 
 
-_DECODER = json.JSONDecoder(parse_int=float, strict=False)
+_DECODER = json.JSONDecoder(strict=False)
+_FLOAT_DECODER = json.JSONDecoder(parse_int=float, strict=False)
 _CANDIDATE = re.compile(r'\{\s*"')
 
 
@@ -165,84 +172,137 @@ def _find_graph(body: str) -> tuple[dict[str, Any] | None, list[ErrorKind]]:
         found = _CANDIDATE.search(body, position)
         if found is None:
             return None, []
-        syntax: list[ErrorKind] = []
-        try:
-            document, end = _DECODER.raw_decode(body, found.start())
-        except (ValueError, RecursionError):
-            document, end, met = read_json(body, found.start())
-            # the lenient reader takes `.5` and wrong escapes: no item is lost, but it is no JSON
-            syntax = [ErrorKind[kind.name] for kind in met] or [ErrorKind.malformed]
+        document, end, syntax = _read_document(body, found.start())
         if isinstance(document, dict) and ("objects" in document or "relationships" in document):
             return document, syntax
         position = max(end, found.start() + 1)
     return None, []
 
 
+def _read_document(body: str, start: int) -> tuple[Any, int, list[ErrorKind]]:
+    """(document, where it ends, problems of the whole), by the standard reader where it can."""
+    try:
+        return *_DECODER.raw_decode(body, start), []
+    except (json.JSONDecodeError, RecursionError):
+        pass
+    except ValueError:  # a whole number too long for int()
+        with suppress(ValueError):
+            return *_FLOAT_DECODER.raw_decode(body, start), []
+    document, end, met = read_json(body, start)
+    # the lenient reader takes `.5` and wrong escapes: no item is lost, but it is no JSON
+    return document, end, [ErrorKind[kind.name] for kind in met] or [ErrorKind.malformed]
+
+
+_new = tuple.__new__
+"""Makes a named tuple in half the time of its own constructor; thousands are made per second."""
+
+
 def _read_objects(
-    items: Any, spec: GraphSpec, problems: list[Problem]
+    items: Any, spec: GraphSpec, scale: tuple[float, float], problems: list[Problem]
 ) -> tuple[list[Node], dict[str, int]]:
-    """Usable objects, boxes still in the written frame, and their indices by id."""
+    """Usable objects, boxes in original pixels, and their indices by id in lower case."""
     nodes: list[Node] = []
     index: dict[str, int] = {}
-    for place, item in enumerate(items if isinstance(items, list) else []):
-        written_id = _name(item.get("id")) if isinstance(item, dict) else None
-        if written_id is None or not name_of_id(written_id):
+    scale_x, scale_y = scale
+    vocabulary = spec.vocabulary
+    for place, item in enumerate(_first(items, "objects", ErrorKind.bad_object, problems)):
+        try:
+            text, key, name = _read_id(item["id"])
+        except (TypeError, KeyError, ValueError):
+            name = ""
+        if not name:
             problems.append(Problem(ErrorKind.bad_object, f"objects[{place}]"))
             continue
         box = _box(item.get("bbox"))
-        key = written_id.lower()
         if box is None:
-            problems.append(Problem(ErrorKind.bad_box, written_id))
-        elif box[2] <= box[0] or box[3] <= box[1]:
-            problems.append(Problem(ErrorKind.degenerate_box, written_id))
+            problems.append(Problem(ErrorKind.bad_box, text))
+            continue
+        x1, y1, x2, y2 = box
+        if x2 <= x1 or y2 <= y1:
+            problems.append(Problem(ErrorKind.degenerate_box, text))
         elif key in index:
-            problems.append(Problem(ErrorKind.duplicate_id, written_id))
+            problems.append(Problem(ErrorKind.duplicate_id, text))
         else:
-            name = name_of_id(written_id)
-            if spec.vocabulary is not None and not spec.vocabulary.knows_object(name):
-                problems.append(Problem(ErrorKind.unknown_class, written_id))
+            if vocabulary is not None and not vocabulary.knows_object(name):
+                problems.append(Problem(ErrorKind.unknown_class, text))
             index[key] = len(nodes)
-            nodes.append(Node(name, box))
+            scaled = (x1 * scale_x, y1 * scale_y, x2 * scale_x, y2 * scale_y)
+            nodes.append(_new(Node, (name, scaled)))
     return nodes, index
 
 
 def _read_relations(
     items: Any, index: dict[str, int], spec: GraphSpec, problems: list[Problem]
-) -> list[Edge]:
+) -> tuple[list[Edge], list[Triplet]]:
+    """Relations between usable objects, and the names of those that dangle."""
     edges: list[Edge] = []
-    for place, item in enumerate(items if isinstance(items, list) else []):
-        row = item if isinstance(item, dict) else {}
-        subject, predicate, obj = (_name(row.get(k)) for k in ("subject", "predicate", "object"))
-        if subject is None or predicate is None or obj is None:
-            problems.append(Problem(ErrorKind.bad_relation, f"relationships[{place}]"))
-        elif subject.lower() not in index or obj.lower() not in index:
-            label = f"{subject} {predicate} {obj}"
-            problems.append(Problem(ErrorKind.dangling_relation, label))
-        else:
-            if spec.vocabulary is not None and not spec.vocabulary.knows_predicate(predicate):
-                problems.append(Problem(ErrorKind.unknown_predicate, predicate))
-            edges.append(Edge(index[subject.lower()], predicate, index[obj.lower()]))
-    return edges
+    loose: list[Triplet] = []
+    vocabulary, kind = spec.vocabulary, ErrorKind.bad_relation
+    for place, item in enumerate(_first(items, "relationships", kind, problems)):
+        try:
+            subject, subject_key, subject_name = _read_id(item["subject"])
+            predicate, _, _ = _read_id(item["predicate"])
+            obj, object_key, object_name = _read_id(item["object"])
+        except (TypeError, KeyError, ValueError):
+            problems.append(Problem(kind, f"relationships[{place}]"))
+            continue
+        start, end = index.get(subject_key), index.get(object_key)
+        if start is None or end is None:
+            problems.append(Problem(ErrorKind.dangling_relation, f"{subject} {predicate} {obj}"))
+            loose.append((subject_name, predicate, object_name))
+            continue
+        if vocabulary is not None and not vocabulary.knows_predicate(predicate):
+            problems.append(Problem(ErrorKind.unknown_predicate, predicate))
+        edges.append(_new(Edge, (start, predicate, end)))
+    return edges, loose
 
 
-def _name(value: Any) -> str | None:
-    """A usable name: text, trimmed, not empty, not overlong, free of lone surrogates."""
+def _first(items: Any, key: str, kind: ErrorKind, problems: list[Problem]) -> Iterable[Any]:
+    """The items of a list, up to MAX_ITEMS of them."""
+    if not isinstance(items, list):
+        return ()
+    if len(items) <= MAX_ITEMS:
+        return items
+    problems.append(Problem(kind, f"{key}[{MAX_ITEMS}:]"))
+    return islice(items, MAX_ITEMS)
+
+
+@lru_cache(maxsize=1 << 16)
+def _read_id(value: Any) -> tuple[str, str, str]:
+    """An id, or a predicate: (trimmed text, the key by which ids are compared, the class name in it).
+
+    Raises:
+        TypeError, ValueError: no text, an empty or an overlong one; nothing is remembered then.
+
+    """
     if not isinstance(value, str) or len(value) > MAX_NAME:
-        return None
-    return value.encode("utf-8", "replace").decode("utf-8").strip() or None
+        raise ValueError("no usable name")
+    text = value.encode("utf-8", "replace").decode("utf-8").strip()
+    if not text:
+        raise ValueError("no usable name")
+    return text, text.lower(), name_of_id(text)
 
 
-def _box(value: Any) -> tuple[float, float, float, float] | None:
+_NUMBERS = frozenset({int, float})
+
+
+def _box(value: Any) -> Box | None:
     """Four finite numbers (numbers written as text count), or None."""
     if not isinstance(value, list) or len(value) != 4:
         return None
-    try:
-        if any(isinstance(v, bool) or "_" in str(v) for v in value):  # float() reads "1_0" as 10
+    x1, y1, x2, y2 = value
+    if not _NUMBERS.issuperset(map(type, value)):
+        try:
+            x1, y1, x2, y2 = map(_number, value)
+        except (TypeError, ValueError, OverflowError):
             return None
-        numbers = np.array([float(v) for v in value])
-    except (TypeError, ValueError, OverflowError):
-        return None
-    if not (np.abs(numbers) <= MAX_COORDINATE).all():  # also false for NaN
-        return None
-    x1, y1, x2, y2 = numbers.tolist()
-    return x1, y1, x2, y2
+    low, high = -MAX_COORDINATE, MAX_COORDINATE  # the comparisons are also false for NaN
+    if low <= x1 <= high and low <= y1 <= high and low <= x2 <= high and low <= y2 <= high:
+        return x1, y1, x2, y2
+    return None
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or "_" in str(value):  # float() reads "1_0" as 10
+        raise ValueError(f"{value!r} is no number")
+    return float(value)

@@ -7,14 +7,14 @@ other modules on purpose: every key that a user can set, with its unit, is found
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from sgg.errors import SggError
+from sgg.errors import SggError, nearest
 from sgg.metric.protocol import ProtocolConfig
 from sgg.options import (
     Duplicates,
@@ -27,6 +27,7 @@ from sgg.options import (
     SimilarityKind,
     Source,
     Template,
+    UnknownName,
     VocabularyName,
 )
 
@@ -271,6 +272,14 @@ class TermConfig:
     weight: float = 1.0
     options: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of the term's function."""
+    warmup_steps: int = 0
+    """Optimiser steps over which the weight grows to its full size; 0 for at once."""
+    clip: list[float] | None = None
+    """[lowest, highest] value of the term; null for its own range."""
+    gate: str | None = None
+    """Term whose value is multiplied in, such as format or count_guard; null for none."""
+    import_path: str | None = None
+    """package.module:function of a term that sgg does not have; null for sgg's own of this name."""
 
 
 @dataclass
@@ -280,7 +289,13 @@ class RewardConfig:
     terms: dict[str, Any] = field(default_factory=dict)
     """`TermConfig` by term name. Any, because a new term cannot be set key by key in a typed dict."""
     similarity: SimilarityKind = SimilarityKind.exact
+    unknown: UnknownName = UnknownName.itself
+    """What a name outside the similarity table is like."""
+    embedding: str | None = None
+    """Folder of the model behind similarity=embedding; null for the one that a package carries."""
     match: MatchWeights = field(default_factory=MatchWeights)
+    workers: int = 0
+    """Processes that score batches of a thousand answers or more; 0 to score in the trainer's own."""
 
 
 @dataclass
@@ -416,13 +431,34 @@ def _term(name: str, values: Any) -> TermConfig:
     key = f"reward.terms.{name}"
     if not isinstance(values, dict):
         raise SggError(f"{key}={values}: write {key}.weight={values}.")
-    unknown = set(values) - {"weight", "options"}
-    if unknown:
-        raise SggError(f"{key}.{min(unknown)}: no such key. Allowed under {key}: options, weight.")
-    weight = values.get("weight", 1.0)
-    if isinstance(weight, bool) or not isinstance(weight, (int, float)):
-        raise SggError(f"{key}.weight={weight}: must be a number.")
-    return TermConfig(float(weight), dict(values.get("options") or {}))
+    allowed = [f.name for f in fields(TermConfig)]
+    for unknown in sorted(set(values) - set(allowed)):
+        raise SggError(
+            f"{key}.{unknown}: no such key.{nearest(unknown, allowed)} "
+            f"Allowed under {key}: {', '.join(sorted(allowed))}."
+        )
+    term = TermConfig(**{k: v for k, v in values.items() if k != "options" or v is not None})
+    clip = term.clip
+    wrong = {
+        "weight": not _is_number(term.weight) and "must be a number",
+        "options": not isinstance(term.options, dict) and "must be options by name",
+        "warmup_steps": not isinstance(term.warmup_steps, int)
+        and "must be a whole number of steps",
+        "gate": not isinstance(term.gate, str | None) and "must be the name of a term",
+        "import_path": not isinstance(term.import_path, str | None)
+        and "must be package.module:function",
+        "clip": clip is not None
+        and not (isinstance(clip, list) and len(clip) == 2 and all(map(_is_number, clip)))
+        and "must be [lowest, highest]",
+    }
+    for field_name, problem in wrong.items():
+        if problem:
+            raise SggError(f"{key}.{field_name}={getattr(term, field_name)}: {problem}.")
+    return replace(term, weight=float(term.weight))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def freeze(config: Config, path: Path) -> None:

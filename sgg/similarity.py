@@ -1,45 +1,90 @@
-"""How alike two names are, from 0 to 1: by spelling, or by a fixed table of embeddings.
+"""How alike two names are, from 0 to 1: by spelling, by a fixed table, or by a model of words.
 
 The table holds the cosines of all pairs of names in the package's vocabularies, made once by
 `sgg.similarity_table` from all-MiniLM-L6-v2 and shipped with a version, so that a reward means the
 same on every machine and in every year. Cosines below 0 count as 0. A name outside the table is like
-itself alone.
+itself alone, unless told otherwise. The models of words stand in `sgg.similarity_models`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sgg.options import SimilarityKind
+from sgg.options import NameSimilarity, SimilarityKind, UnknownName
 from sgg.vocab import canonical
 
 TABLE_NAME = "similarity-minilm-v1.npz"
 
+Matrix = NDArray[np.float64]
 
-def similarity(kind: SimilarityKind, a: Sequence[str], b: Sequence[str]) -> NDArray[np.float64]:
-    """Similarity of every pair, shape (len(a), len(b)), symmetric, 1 for equal canonical names."""
+
+def similarity(how: NameSimilarity | SimilarityKind, a: Sequence[str], b: Sequence[str]) -> Matrix:
+    """Similarity of every pair, shape (len(a), len(b)), symmetric, 1 for equal canonical names.
+
+    `how` may be a kind alone, which then stands for its defaults.
+    """
+    how = how if isinstance(how, NameSimilarity) else DEFAULTS[how]
+    if how.kind is SimilarityKind.table:
+        left_rows, right_rows = [_row(n) for n in a], [_row(n) for n in b]
+        if -1 not in left_rows and -1 not in right_rows:
+            return table()[1][
+                np.array(left_rows, np.int64)[:, None], np.array(right_rows, np.int64)
+            ]
     left, right = [canonical(n) for n in a], [canonical(n) for n in b]
-    ids = {name: i for i, name in enumerate(dict.fromkeys([*left, *right]))}
-    left_ids = np.array([ids[n] for n in left], dtype=np.int64)
+    if how.kind is SimilarityKind.exact:
+        return _equal(left, right)
+    if how.kind is SimilarityKind.table:
+        return _looked_up(left, right, how.unknown)
+    from sgg import similarity_models
+
+    cosines = similarity_models.cosines(how, left, right)
+    return np.maximum(np.clip(cosines, 0.0, 1.0), _equal(left, right))
+
+
+@lru_cache(maxsize=16)
+def pair_similarity(how: NameSimilarity) -> Callable[[str, str], float]:
+    """A function of two names that remembers what it was asked."""
+
+    @lru_cache(maxsize=1 << 16)
+    def of(a: str, b: str) -> float:
+        return float(similarity(how, [a], [b])[0, 0])
+
+    return of
+
+
+DEFAULTS = {kind: NameSimilarity(kind) for kind in SimilarityKind}
+
+
+def _equal(left: list[str], right: list[str]) -> Matrix:
+    ids = {name: i for i, name in enumerate(right)}
+    left_ids = np.array([ids.get(n, -1) for n in left], dtype=np.int64)
     right_ids = np.array([ids[n] for n in right], dtype=np.int64)
-    equal = (left_ids[:, None] == right_ids[None, :]).astype(np.float64)
-    if kind is SimilarityKind.exact:
-        return equal
+    return (left_ids[:, None] == right_ids).astype(np.float64)
+
+
+def _looked_up(left: list[str], right: list[str], unknown: UnknownName) -> Matrix:
     rows, values = table()
     left_rows = np.array([rows.get(n, -1) for n in left], dtype=np.int64)
     right_rows = np.array([rows.get(n, -1) for n in right], dtype=np.int64)
-    known = (left_rows >= 0)[:, None] & (right_rows >= 0)[None, :]
-    looked_up = values[np.ix_(left_rows, right_rows)]
-    return np.where(known, np.maximum(looked_up, equal), equal)
+    found = values[left_rows[:, None], right_rows]
+    known = (left_rows >= 0)[:, None] & (right_rows >= 0)
+    elsewhere = _equal(left, right) if unknown is UnknownName.itself else 0.0
+    return np.where(known, found, elsewhere)
+
+
+@lru_cache(maxsize=1 << 16)
+def _row(name: str) -> int:
+    """The name's row in the table, -1 for none."""
+    return table()[0].get(canonical(name), -1)
 
 
 @lru_cache(maxsize=1)
-def table() -> tuple[dict[str, int], NDArray[np.float64]]:
+def table() -> tuple[dict[str, int], Matrix]:
     """The shipped table: row of each canonical name, and the clamped cosines in steps of 1/255."""
     with (files("sgg") / "assets" / TABLE_NAME).open("rb") as file:
         content = np.load(file, allow_pickle=False)

@@ -10,24 +10,10 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from transformers import AutoModel, AutoTokenizer
 
 from sgg.similarity import TABLE_NAME
+from sgg.similarity_models import embed
 from sgg.vocab import VOCABULARIES, canonical
-
-
-def embed(names: list[str], model_dir: Path) -> NDArray[np.float32]:
-    """Unit vectors of the names, shape (n, 384): mean over tokens, as the model was trained."""
-    tokenizer = AutoTokenizer.from_pretrained(model_dir)
-    model = AutoModel.from_pretrained(model_dir, dtype=torch.float32).eval()
-    inputs = tokenizer(names, padding=True, return_tensors="pt")
-    with torch.no_grad():
-        hidden = model(**inputs).last_hidden_state
-    mask = inputs["attention_mask"].unsqueeze(-1)
-    mean = (hidden * mask).sum(dim=1) / mask.sum(dim=1)
-    return np.asarray(torch.nn.functional.normalize(mean, dim=-1).numpy())
 
 
 def main() -> None:

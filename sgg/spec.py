@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sgg.boxes import FrameSpec
 from sgg.codec import GraphSpec
-from sgg.config import Config, RewardConfig
-from sgg.options import Template
+from sgg.config import Config, RewardConfig, TermConfig
+from sgg.options import NameSimilarity, Template
 from sgg.prompt import Prompter, default_system
 from sgg.reward.score import Mix
 from sgg.vocab import VOCABULARIES
@@ -35,12 +35,22 @@ def prompter(config: Config) -> Prompter:
     )
 
 
-def reward_mix(reward: RewardConfig) -> Mix:
-    """The reward's terms that count."""
-    used = {name: term for name, term in reward.terms.items() if term.weight != 0}
+def reward_mix(reward: RewardConfig, cache: str | None = None) -> Mix:
+    """The reward's terms that count; a term of weight 0 may still be another's gate.
+
+    Args:
+        cache: folder in which the vectors of similarity=embedding are kept.
+
+    """
+    terms: dict[str, TermConfig] = reward.terms
+    used = {name: term for name, term in terms.items() if term.weight != 0}
     return Mix(
         weights={name: term.weight for name, term in used.items()},
-        options={name: term.options for name, term in used.items()},
-        similarity=reward.similarity,
+        options={name: term.options for name, term in terms.items()},
+        similarity=NameSimilarity(reward.similarity, reward.unknown, reward.embedding, cache),
         match=reward.match,
+        gates={name: term.gate for name, term in used.items() if term.gate},
+        clips={name: (t.clip[0], t.clip[1]) for name, t in used.items() if t.clip},
+        warmup_steps={name: t.warmup_steps for name, t in used.items() if t.warmup_steps},
+        import_paths={name: t.import_path for name, t in terms.items() if t.import_path},
     )

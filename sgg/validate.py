@@ -8,7 +8,6 @@ looked at by who reads them.
 from __future__ import annotations
 
 import importlib.util
-import inspect
 from collections.abc import Iterator
 
 from sgg.config import (
@@ -18,16 +17,16 @@ from sgg.config import (
     GrpoConfig,
     OptimizerKind,
     SftConfig,
-    TermConfig,
     TrackerKind,
     TrainStageConfig,
 )
-from sgg.errors import SggError, nearest
+from sgg.errors import SggError
 from sgg.metric.protocol import Labels, Mode, NgFill, Unknown
 from sgg.options import Pictures, Source, Template, VocabularyName
 from sgg.places import options_of
 from sgg.plan import BatchPlan, plan_batch
 from sgg.trl_fields import problems_with
+from sgg.validate_reward import reward_problems
 
 
 def validate(config: Config) -> None:
@@ -213,8 +212,10 @@ def _grpo(config: Config) -> Iterator[str]:
     if not any(weights.values()):
         allowed = ", ".join(name for name in options_of("reward") if name != "none")
         yield f"stage=grpo needs at least one reward term with a weight; got none. Take reward={allowed}."
-    for name, term in config.reward.terms.items():
-        yield from _term(name, term)
+    yield from reward_problems(config.reward)
+    if not any(weights.values()):
+        return
+    yield from _groups(config)
     stage = config.stage
     assert isinstance(stage, GrpoConfig)
     iterations = stage.args.get("num_iterations", 1)
@@ -227,21 +228,24 @@ def _grpo(config: Config) -> Iterator[str]:
         )
 
 
-def _term(name: str, term: TermConfig) -> Iterator[str]:
-    from sgg.reward.score import TERMS
+def _groups(config: Config) -> Iterator[str]:
+    """A term that sees the group needs each prompt's answers on one process."""
+    from sgg.spec import reward_mix
 
-    if name not in TERMS:
-        allowed = ", ".join(TERMS)
-        yield f"reward.terms.{name}: no such term.{nearest(name, TERMS)} Allowed: {allowed}."
+    stage, hardware = config.stage, config.hardware
+    assert isinstance(stage, GrpoConfig)
+    processes = hardware.nodes * hardware.processes_per_node
+    if not stage.prompts_per_step % processes:
         return
-    known = [p.name for p in inspect.signature(TERMS[name]).parameters.values()][1:]
-    for option in term.options:
-        if option not in known:
-            listed = ", ".join(known) or "none"
-            yield (
-                f"reward.terms.{name}.options.{option}: the term has no such option."
-                f"{nearest(option, known)} Allowed: {listed}."
-            )
+    try:
+        sees_groups = reward_mix(config.reward).sees_groups
+    except SggError:  # told already
+        return
+    if sees_groups:
+        yield (
+            f"stage.prompts_per_step={stage.prompts_per_step} over {processes} processes splits groups, "
+            "but a term of the reward sees the whole group. Take a multiple of the processes."
+        )
 
 
 def _generate(config: Config) -> Iterator[str]:

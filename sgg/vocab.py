@@ -33,18 +33,18 @@ class Vocabulary:
 
     def knows_object(self, name: str) -> bool:
         """Whether the canonical form of `name` is an object class."""
-        return canonical(name) in self._objects
+        return canonical(name) in self._known_objects
 
     def knows_predicate(self, name: str) -> bool:
         """Whether the canonical form of `name` is a predicate."""
-        return canonical(name) in self._predicates
+        return canonical(name) in self._known_predicates
 
     @cached_property
-    def _objects(self) -> frozenset[str]:
+    def _known_objects(self) -> frozenset[str]:
         return frozenset(map(canonical, self.objects))
 
     @cached_property
-    def _predicates(self) -> frozenset[str]:
+    def _known_predicates(self) -> frozenset[str]:
         return frozenset(map(canonical, self.predicates))
 
 

@@ -1,42 +1,73 @@
-"""From an answer's text to its reward: parse once, match once, ask every term of the mix."""
+"""From an answer's text to its reward: parse once, match once, ask every term of the mix.
+
+A term's value passes its gate (another term's value, multiplied), then its clip; its weight counts in
+the total. Warm-up changes weights by the training step, never values, so that it means the same whether
+TRL sums terms before or after normalising them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, NamedTuple
 
 from sgg.codec import GraphSpec, Parsed, parse
 from sgg.graph import SceneGraph
-from sgg.match import assign
-from sgg.options import MatchWeights, SimilarityKind
-from sgg.reward import terms
-
-TERMS: dict[str, Callable[..., float]] = {
-    "format": terms.format,
-    "node_acc": terms.node_acc,
-    "node_box": terms.node_box,
-    "edge_soft": terms.edge_soft,
-    "edge_hard": terms.edge_hard,
-    "edge_precision": terms.edge_precision,
-    "edge_f1": terms.edge_f1,
-    "edge_relax": terms.edge_relax,
-}
-"""Every term by the name that `reward.terms` takes."""
+from sgg.match import assign_group
+from sgg.options import MatchWeights, NameSimilarity, SimilarityKind
+from sgg.reward.case import Case
+from sgg.reward.terms import Term, find_term
 
 
 @dataclass(frozen=True)
 class Mix:
-    """Which terms count how much, and how names and boxes are compared."""
+    """Which terms count how much, and how names and boxes are compared; mappings are by term name."""
 
     weights: Mapping[str, float]
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    similarity: SimilarityKind = SimilarityKind.exact
+    similarity: NameSimilarity | SimilarityKind = SimilarityKind.exact
     match: MatchWeights = field(default_factory=MatchWeights)
+    gates: Mapping[str, str] = field(default_factory=dict)
+    """Term whose value is multiplied in; it takes its own options, and need not be in the mix."""
+    clips: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    warmup_steps: Mapping[str, int] = field(default_factory=dict)
+    """Optimiser steps over which a weight grows from 1/steps of itself to its full size."""
+    import_paths: Mapping[str, str] = field(default_factory=dict)
+
+    def weights_at(self, step: int) -> dict[str, float]:
+        """The weights of optimiser step `step`, counted from 0."""
+        return {
+            name: weight * min(1.0, (step + 1) / max(self.warmup_steps.get(name, 0), 1))
+            for name, weight in self.weights.items()
+        }
+
+    def term(self, name: str) -> Term:
+        """The function behind a name."""
+        return find_term(name, self.import_paths.get(name))
+
+    @property
+    def sees_groups(self) -> bool:
+        """Whether some term needs all answers to an image at once."""
+        return any(self.term(name).group for name in (*self.weights, *self.gates.values()))
 
 
-@dataclass(frozen=True, slots=True)
-class Reward:
+def with_counts(mix: Mix, count: Callable[[], Mapping[str, float]]) -> Mix:
+    """The mix with predicate counts for the terms that weigh by them and have none of their own.
+
+    `count` is called only if there is such a term.
+    """
+    names = [*mix.weights, *mix.gates.values()]
+    needy = [name for name in names if "counts" in mix.term(name).options]
+    needy = [name for name in needy if "counts" not in mix.options.get(name, {})]
+    if not needy:
+        return mix
+    counts = dict(count())
+    given = {name: {**mix.options.get(name, {}), "counts": counts} for name in needy}
+    return replace(mix, options={**mix.options, **given})
+
+
+class Reward(NamedTuple):
     """The weighted sum with its unweighted parts."""
 
     total: float
@@ -48,9 +79,66 @@ def score(
     text: str, gold: SceneGraph, width: int, height: int, spec: GraphSpec, mix: Mix
 ) -> Reward:
     """The reward of one answer to an image of `width` × `height` pixels; never raises on text."""
-    parsed = parse(text, spec, width, height)
-    match = assign(parsed.graph, gold, width, height, mix.similarity, mix.match)
-    case = terms.Case(parsed, gold, match)
-    breakdown = {name: TERMS[name](case, **mix.options.get(name, {})) for name in mix.weights}
-    total = sum(mix.weights[name] * value for name, value in breakdown.items())
-    return Reward(total, breakdown, parsed)
+    return Scorer(mix, spec).group([text], gold, width, height)[0]
+
+
+class Scorer:
+    """A mix made ready: functions found, options bound."""
+
+    def __init__(self, mix: Mix, spec: GraphSpec) -> None:
+        self.mix = mix
+        self.spec = spec
+        names = [*mix.weights, *(g for g in mix.gates.values() if g not in mix.weights)]
+        self._terms = [
+            (name, term.group, partial(term.function, **mix.options.get(name, {})))
+            for name, term in ((name, mix.term(name)) for name in dict.fromkeys(names))
+        ]
+        self._shaped = bool(mix.gates or mix.clips)
+
+    def group(
+        self, texts: Sequence[str], gold: SceneGraph, width: int, height: int
+    ) -> list[Reward]:
+        """The rewards of all answers to one image; equal answers are read and scored once."""
+        place = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+        cases = self._cases(list(place), gold, width, height)
+        raw: dict[str, list[float]] = {}
+        for name, sees_group, function in self._terms:
+            if sees_group:
+                values = function([cases[place[text]] for text in texts])
+                last = dict(zip(texts, values, strict=True))
+                raw[name] = [float(last[text]) for text in place]
+            else:
+                raw[name] = [float(function(case)) for case in cases]
+        if self._shaped:
+            raw = {name: self._shape(name, raw) for name in self.mix.weights}
+        weights = self.mix.weights
+        rewards = []
+        for i, case in enumerate(cases):
+            breakdown = {name: raw[name][i] for name in weights}
+            total = sum(weight * breakdown[name] for name, weight in weights.items())
+            rewards.append(Reward(total, breakdown, case.parsed))
+        return [rewards[place[text]] for text in texts]
+
+    def case(self, text: str, gold: SceneGraph, width: int, height: int) -> Case:
+        """One answer, parsed and matched."""
+        return self._cases([text], gold, width, height)[0]
+
+    def _cases(self, texts: list[str], gold: SceneGraph, width: int, height: int) -> list[Case]:
+        mix = self.mix
+        parsed = [parse(text, self.spec, width, height) for text in texts]
+        graphs = [p.graph for p in parsed]
+        matches = assign_group(graphs, gold, width, height, mix.similarity, mix.match)
+        return [
+            Case(p, gold, match, text)
+            for p, match, text in zip(parsed, matches, texts, strict=True)
+        ]
+
+    def _shape(self, name: str, raw: Mapping[str, list[float]]) -> list[float]:
+        values = raw[name]
+        if name in self.mix.gates:
+            gate = raw[self.mix.gates[name]]
+            values = [value * factor for value, factor in zip(values, gate, strict=True)]
+        if name in self.mix.clips:
+            low, high = self.mix.clips[name]
+            values = [min(max(value, low), high) for value in values]
+        return values

@@ -1,7 +1,8 @@
 """TRL's reward interface: the only place with `**kwargs`.
 
 TRL calls one function per term, so that each is logged under its own name; the batch is scored once,
-by whichever function comes first, and the others read it.
+by whichever function comes first, and the others read it. Answers to one image stand together in a
+batch: they are matched together, equal ones are scored once, and terms that see groups see them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from sgg.codec import FAILURES, GraphSpec
-from sgg.reward.score import Mix, Reward, score
+from sgg.reward.parallel import Group, GroupScorer, groups_of
+from sgg.reward.score import Mix, Reward
 
 RewardFunction = Callable[..., list[float]]
 
@@ -19,27 +21,25 @@ RewardFunction = Callable[..., list[float]]
 class BatchScorer:
     """Scores a batch of completions and remembers it until the next one comes."""
 
-    def __init__(self, mix: Mix, spec: GraphSpec) -> None:
+    def __init__(self, mix: Mix, spec: GraphSpec, workers: int = 0) -> None:
         self.mix = mix
-        self.spec = spec
+        self._scorer = GroupScorer(mix, spec, workers)
         self._completions: Any = None
         self._rewards: list[Reward] = []
 
     def rewards(self, completions: list[Any], columns: dict[str, Any]) -> list[Reward]:
         """One reward per completion; `columns` holds TRL's per-row gold, width and height."""
         if completions is not self._completions:
-            rows = zip(
-                completions, columns["gold"], columns["width"], columns["height"], strict=True
+            texts = [_text(completion) for completion in completions]
+            groups: list[Group] = groups_of(
+                texts, columns["gold"], columns["width"], columns["height"]
             )
-            self._rewards = [
-                score(_text(completion), gold, width, height, self.spec, self.mix)
-                for completion, gold, width, height in rows
-            ]
+            self._rewards = self._scorer.rewards(groups)
             self._completions = completions
-            self._log(columns.get("log_metric"))
+            self._log(columns.get("log_metric"), columns.get("trainer_state"))
         return self._rewards
 
-    def _log(self, log_metric: Callable[[str, float], None] | None) -> None:
+    def _log(self, log_metric: Callable[[str, float], None] | None, state: Any) -> None:
         if log_metric is None:
             return
         count = len(self._rewards)
@@ -51,12 +51,16 @@ class BatchScorer:
         log_metric(
             "answers/relations", sum(len(r.parsed.graph.edges) for r in self._rewards) / count
         )
+        if self.mix.warmup_steps and state is not None:
+            weights = self.mix.weights_at(state.global_step)
+            for name in self.mix.warmup_steps:
+                log_metric(f"reward_weights/{name}", weights[name])
 
 
-def reward_functions(mix: Mix, spec: GraphSpec) -> tuple[list[RewardFunction], list[float]]:
-    """One function per term, in TRL's form, and their weights in the same order."""
-    scorer = BatchScorer(mix, spec)
-    return [_function(scorer, name) for name in mix.weights], list(mix.weights.values())
+def reward_functions(mix: Mix, spec: GraphSpec, workers: int = 0) -> list[RewardFunction]:
+    """One function per term, in TRL's form and the mix's order. Weights are the trainer's to apply."""
+    scorer = BatchScorer(mix, spec, workers)
+    return [_function(scorer, name) for name in mix.weights]
 
 
 def _function(scorer: BatchScorer, name: str) -> RewardFunction:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ from trl.trainer.utils import RepeatSampler
 from sgg.config import Config, GrpoConfig
 from sgg.data.build import image_store
 from sgg.errors import SggError
+from sgg.graph import from_dict
 from sgg.model import adapter_base
+from sgg.reward.score import Mix, with_counts
 from sgg.reward.trl_adapter import reward_functions
 from sgg.spec import graph_spec, prompter, reward_mix
 from sgg.train.loop import Parts, SealedCheckpoints, muon_optimizers, train
@@ -34,12 +38,20 @@ class EpochSampler(RepeatSampler):  # type: ignore[misc]
 
 
 class Trainer(SealedCheckpoints, GRPOTrainer):  # type: ignore[misc]
-    """TRL's trainer with whole checkpoints and exact resumption."""
+    """TRL's trainer with whole checkpoints, exact resumption and weights that warm up."""
+
+    mix: Mix
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         sampler = super()._get_train_sampler(dataset)
         sampler.__class__ = EpochSampler
         return sampler
+
+    def _calculate_rewards(self, *args: Any) -> Any:
+        """Set the step's weights first: values stay unweighted, as they are logged."""
+        weights = self.mix.weights_at(self.state.global_step)
+        self.reward_weights = torch.tensor(list(weights.values()), dtype=torch.float32)
+        return super()._calculate_rewards(*args)
 
 
 def run(config: Config, run_dir: Path) -> None:
@@ -62,9 +74,12 @@ def _trainer(parts: Parts) -> Any:
             f"stage.args.beta={beta} needs the start weights a second time as the reference, "
             f"but {start} is an adapter. Take stage.args.beta=0, or model.lora.enable=true."
         )
-    functions, _ = reward_functions(reward_mix(config.reward), graph_spec(config))
+    mix = with_counts(
+        reward_mix(config.reward, config.paths.cache), lambda: _predicate_counts(parts)
+    )
+    functions = reward_functions(mix, graph_spec(config), config.reward.workers)
     rows = GrpoRows(image_store(config.data, "train"), prompter(config))
-    return Trainer(
+    trainer = Trainer(
         model=parts.model,
         reward_funcs=functions,
         args=parts.args,
@@ -72,3 +87,11 @@ def _trainer(parts: Parts) -> Any:
         processing_class=parts.processor,
         optimizers=muon_optimizers(parts),
     )
+    trainer.mix = mix
+    return trainer
+
+
+def _predicate_counts(parts: Parts) -> dict[str, int]:
+    """How often each predicate occurs in the training split; what `edge_rare` weighs by."""
+    graphs = (from_dict(json.loads(text)) for text in parts.prepared.rows["graph"])
+    return dict(Counter(edge.predicate for graph in graphs for edge in graph.edges))

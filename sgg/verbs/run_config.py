@@ -28,6 +28,9 @@ def _copy(key: str, source: Any, target: Any) -> None:
         return
     *parents, last = key.split(".")
     for name in parents:
+        if isinstance(target, dict) and name not in target:
+            target[name] = source[name]  # such as a reward term that the run did not have
+            return
         source, target = _child(source, name), _child(target, name)
     if isinstance(target, dict):
         target[last] = source[last]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
@@ -28,7 +27,7 @@ def test_graphs_are_values():
     again = scene([("man", (0, 0, 10, 20)), ("dog", (5.5, 1, 8, 9))], PAIR_EDGES)
     assert (again == PAIR, hash(again) == hash(PAIR)) == (True, True)
     for value, name in [(PAIR, "nodes"), (PAIR.nodes[0], "box"), (PAIR.edges[0], "object")]:
-        with pytest.raises(FrozenInstanceError):
+        with pytest.raises(AttributeError):
             setattr(value, name, ())
 
 

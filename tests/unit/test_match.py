@@ -53,7 +53,8 @@ def test_pairwise_values_by_hand():
     assert match.names.tolist() == [[1, 0]]
     assert match.iou.tolist() == [[0.5, 1]]
     assert match.l1.tolist() == [[0.25, 0]]
-    assert match.kind is SimilarityKind.exact
+    assert match.how.kind is SimilarityKind.exact
+    assert (match.pair_names, match.pair_iou, match.pair_l1) == ([0, 0], [0, 1], [math.inf, 0])
 
 
 @pytest.mark.parametrize(("name_weight", "expected"), [(12.9, (-1, 0)), (13.1, (0, -1))])

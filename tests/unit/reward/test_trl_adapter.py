@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from strategies import PX, answer, scene
 
 from sgg.codec import FAILURES
-from sgg.reward import trl_adapter
+from sgg.reward import score
 from sgg.reward.score import Mix
 from sgg.reward.trl_adapter import reward_functions
 
@@ -22,14 +24,14 @@ CUT = PERFECT[:-5]
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Texts that were scored, in order; the scoring itself stays."""
-    seen, score = [], trl_adapter.score
+    """Texts that were parsed, in order; the parsing itself stays."""
+    seen, parse = [], score.parse
 
     def counting(text, *args):
         seen.append(text)
-        return score(text, *args)
+        return parse(text, *args)
 
-    monkeypatch.setattr(trl_adapter, "score", counting)
+    monkeypatch.setattr(score, "parse", counting)
     return seen
 
 
@@ -38,15 +40,14 @@ def columns(count, **more):
     return rows | {"prompts": [None] * count, "completion_ids": [[1]] * count} | more
 
 
-def test_functions_come_in_the_mixs_order_with_names_and_weights():
-    functions, weights = reward_functions(MIX, PX)
+def test_functions_come_in_the_mixs_order_by_their_names():
+    functions = reward_functions(MIX, PX)
     assert [f.__name__ for f in functions] == ["edge_hard", "format", "node_acc"]
-    assert weights == [5.0, 1.0, 2.0]
 
 
 def test_a_batch_is_scored_once_for_all_terms_and_the_next_one_anew(calls):
     """Perfect: 1, 1, 1. Half: 0, 1, 1/2. Cut: no relation, no form, both names."""
-    (edge, form, names), _ = reward_functions(MIX, PX)
+    edge, form, names = reward_functions(MIX, PX)
     batch = [PERFECT, HALF, CUT]
     assert edge(completions=batch, **columns(3)) == [1, 0, 0]
     assert form(completions=batch, **columns(3)) == [1, 1, 0]
@@ -60,7 +61,7 @@ def test_a_batch_is_scored_once_for_all_terms_and_the_next_one_anew(calls):
 
 def test_an_equal_batch_of_other_images_is_scored_anew(calls):
     """The same words for another image are another answer."""
-    (edge, *_), _ = reward_functions(MIX, PX)
+    edge, *_ = reward_functions(MIX, PX)
     assert edge(completions=[PERFECT], **columns(1)) == [1]
     moved = GOLD.with_boxes(GOLD.boxes_xyxy + 10)
     assert edge(completions=[PERFECT], **columns(1, gold=[moved])) == [0]
@@ -69,7 +70,7 @@ def test_an_equal_batch_of_other_images_is_scored_anew(calls):
 
 def test_each_completion_meets_its_own_gold_and_size():
     """norm-free pixels: the gold of row 0 has no dog, that of row 1 is whole."""
-    (edge, _, names), _ = reward_functions(MIX, PX)
+    edge, _, names = reward_functions(MIX, PX)
     golds = [scene([("man", (0, 0, 9, 9)), ("hat", (20, 20, 30, 30))], [(0, "on", 1)]), GOLD]
     batch = [PERFECT, PERFECT]
     assert edge(completions=batch, **columns(2, gold=golds)) == [0, 1]
@@ -77,13 +78,13 @@ def test_each_completion_meets_its_own_gold_and_size():
 
 
 def test_conversational_completions_are_one_assistant_message():
-    (edge, *_), _ = reward_functions(MIX, PX)
+    edge, *_ = reward_functions(MIX, PX)
     batch = [[{"role": "assistant", "content": text}] for text in (PERFECT, "no")]
     assert edge(completions=batch, **columns(2)) == [1, 0]
 
 
 def test_columns_of_another_length_are_a_bug():
-    (edge, *_), _ = reward_functions(MIX, PX)
+    edge, *_ = reward_functions(MIX, PX)
     with pytest.raises(ValueError, match="zip"):
         edge(completions=[PERFECT], **columns(2))
 
@@ -91,7 +92,7 @@ def test_columns_of_another_length_are_a_bug():
 def test_counts_of_answers_are_logged_once_per_batch():
     """Of four answers one is cut, one has no JSON: failed 2/4. Objects 2 + 1 + 2 + 0, relations 1."""
     logged: list[tuple[str, float]] = []
-    functions, _ = reward_functions(MIX, PX)
+    functions = reward_functions(MIX, PX)
     batch = [PERFECT, HALF, CUT, "no"]
     for function in functions:
         function(completions=batch, **columns(4, log_metric=lambda *row: logged.append(row)))
@@ -105,3 +106,32 @@ def test_counts_of_answers_are_logged_once_per_batch():
         "answers/objects": 1.25,
         "answers/relations": 0.25,
     }
+
+
+def test_equal_answers_of_a_group_are_scored_once(calls):
+    edge, _, names = reward_functions(MIX, PX)
+    batch = [PERFECT, HALF, PERFECT, PERFECT, HALF]
+    assert edge(completions=batch, **columns(5)) == [1, 0, 1, 1, 0]
+    assert names(completions=batch, **columns(5)) == [1, 0.5, 1, 1, 0.5]
+    assert calls == [PERFECT, HALF]
+
+
+def test_a_group_term_sees_its_own_group_alone():
+    """Group 1: one of two answers finds the relation: 1 and 0. Group 2: both do: 0 and 0."""
+    other = GOLD.with_boxes(GOLD.boxes_xyxy + [[0, 0, 1, 1]] * 2)
+    (coverage,) = reward_functions(Mix({"coverage": 1.0}), PX)
+    batch = [PERFECT, HALF, PERFECT, PERFECT]
+    golds = [GOLD, GOLD, other, other]
+    assert coverage(completions=batch, **columns(4, gold=golds)) == [1, 0, 0, 0]
+
+
+def test_a_warming_weight_is_logged_and_the_values_stay_unweighted():
+    """Ten steps: at step 3, the fourth, 4/10 of weight 5."""
+    mix = Mix({"edge_hard": 5.0, "format": 1.0}, warmup_steps={"edge_hard": 10})
+    logged = {}
+    state = SimpleNamespace(global_step=3)
+    edge, _ = reward_functions(mix, PX)
+    more = {"trainer_state": state, "log_metric": lambda name, value: logged.update({name: value})}
+    assert edge(completions=[PERFECT], **columns(1, **more)) == [1]
+    assert logged["reward_weights/edge_hard"] == pytest.approx(2.0)
+    assert "reward_weights/format" not in logged

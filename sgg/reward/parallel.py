@@ -1,0 +1,92 @@
+"""Batches of answers -> rewards, in this process or in several, with the same numbers.
+
+Groups (all answers to one image) are the unit of work. Workers start on the first batch that is large
+enough, as fresh processes: forking a trainer that holds a GPU is not safe. Below MIN_ANSWERS sending
+texts and rewards between processes costs more than it saves (docs/rewards.md).
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import groupby
+from typing import NamedTuple
+
+from sgg.codec import GraphSpec
+from sgg.graph import SceneGraph
+from sgg.reward.score import Mix, Reward, Scorer
+
+MIN_ANSWERS = 1000
+"""Answers in a batch from which on workers are used."""
+
+
+class Group(NamedTuple):
+    """All answers to one image, and what they are compared with."""
+
+    texts: list[str]
+    gold: SceneGraph
+    width: int
+    height: int
+
+
+def groups_of(
+    texts: Sequence[str],
+    golds: Sequence[SceneGraph],
+    widths: Sequence[int],
+    heights: Sequence[int],
+) -> list[Group]:
+    """Rows in order, cut where the gold or the image's size changes."""
+    rows = zip(texts, golds, widths, heights, strict=True)
+    return [
+        Group([row[0] for row in group], *key)
+        for key, group in groupby(rows, key=lambda row: row[1:])
+    ]
+
+
+class GroupScorer:
+    """Scores groups; `workers` processes where that pays, 0 for none."""
+
+    def __init__(self, mix: Mix, spec: GraphSpec, workers: int = 0) -> None:
+        self._scorer = Scorer(mix, spec)
+        self._arguments = (mix, spec)
+        self._workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def rewards(self, groups: Sequence[Group]) -> list[Reward]:
+        """One reward per answer, in order."""
+        answers = sum(len(group.texts) for group in groups)
+        if not self._workers or answers < MIN_ANSWERS:
+            return [reward for group in groups for reward in self._scorer.group(*group)]
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self._workers,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_start,
+                initargs=self._arguments,
+            )
+        size = -(-len(groups) // self._workers)
+        parts = self._pool.map(_score, _chunks(groups, size))
+        return [reward for part in parts for reward in part]
+
+    def close(self) -> None:
+        """End the workers, if there are any."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+
+def _chunks(groups: Sequence[Group], size: int) -> Iterator[Sequence[Group]]:
+    return (groups[i : i + size] for i in range(0, len(groups), size))
+
+
+_scorers: list[Scorer] = []
+"""This worker's own; filled once when it starts."""
+
+
+def _start(mix: Mix, spec: GraphSpec) -> None:
+    _scorers[:] = [Scorer(mix, spec)]
+
+
+def _score(groups: Iterable[Group]) -> list[Reward]:
+    return [reward for group in groups for reward in _scorers[0].group(*group)]

@@ -1,0 +1,124 @@
+"""`sgg reward`: the table, the explanation, and its errors; no model is loaded."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from strategies import answer, scene
+
+from sgg.errors import SggError
+from sgg.graph import to_dict
+from sgg.verbs import reward
+
+GOLD = scene(
+    [("man", (0, 0, 40, 40)), ("dog", (50, 50, 90, 90))],
+    [(0, "on", 1), (0, "near", 1), (1, "by", 0)],
+)
+OBJECTS = [("man.1", [0, 0, 40, 40]), ("dog.2", [50, 50, 90, 60])]
+TEXT = answer(OBJECTS, [("man.1", "on", "dog.2"), ("man.1", "near", "man.1")])
+HERE = ["reward=hard_recall", "model=tiny_qwen2_vl", "prompt=open"]
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Two answers to one 1000 × 1000 image (so that 0..1000 is pixels): one partly right, one broken."""
+    path = tmp_path / "completions.jsonl"
+    own = {"width": 1000, "height": 1000, "gold": to_dict(GOLD)}
+    rows = [{"image_id": "7", "index": i, "text": t, **own} for i, t in enumerate([TEXT, "no"])]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_the_table_has_a_row_per_completion_and_the_means(file, capsys):
+    reward.main([f"completions={file}", *HERE])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["completion", "format", "edge_hard", "total"]
+    assert lines[1] == ["7#0", "1.000", "0.000", "1.000"]
+    assert lines[2] == ["7#1", "0.000", "0.000", "0.000", "no_json"]
+    assert lines[3] == ["mean", "0.500", "0.000", "0.500"]
+    assert lines[4] == ["weight", "1", "5"]
+
+
+def test_explain_says_what_keeps_the_nearest_prediction_from_hitting(file, capsys):
+    """The dog's box is a quarter of gold's; `near` is said of the man and himself."""
+    reward.main([f"completions={file}", "explain=7#0", *HERE])
+    said = capsys.readouterr().out
+    assert "gold 1: man – on – dog  MISSED" in said
+    assert "object: IoU 0.25 is below 0.5" in said
+    assert "predicate: `on` is not `near`" in said
+    assert "prediction 2: man – near – man  hits no gold relation" in said
+
+
+def test_one_prediction_serves_one_gold_relation(tmp_path, capsys):
+    twins = scene(
+        [("man", (0, 0, 40, 40)), ("man", (0, 0, 40, 38)), ("dog", (50, 50, 90, 90))],
+        [(0, "on", 2), (1, "on", 2)],
+    )
+    text = answer(
+        [("man.1", [0, 0, 40, 39]), ("dog.2", [50, 50, 90, 90])], [("man.1", "on", "dog.2")]
+    )
+    row = {"image_id": "a", "text": text, "width": 1000, "height": 1000, "gold": to_dict(twins)}
+    (tmp_path / "c.jsonl").write_text(json.dumps(row) + "\n")
+    reward.main([f"completions={tmp_path / 'c.jsonl'}", "explain=a", *HERE])
+    said = capsys.readouterr().out
+    assert "HIT by prediction 1" in said
+    assert "it is taken" in said
+
+
+def test_gold_may_come_from_the_data(tmp_path, capsys):
+    """Two synthetic scenes, answered with nothing."""
+    path = tmp_path / "completions.jsonl"
+    from pathlib import Path
+
+    from sgg.compose import compose_config
+    from sgg.data.build import prepare
+
+    words = ["data=shapes", "data.eval.limit=2", f"paths.cache={tmp_path / 'cache'}"]
+    prepared = prepare(compose_config(words)[0].data, "eval", Path(tmp_path / "cache"), quiet=True)
+    rows = [{"image_id": prepared.gold(i)["image_id"], "index": 0, "text": ""} for i in range(2)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    reward.main([f"completions={path}", "reward=balanced", *words])
+    assert "mean" in capsys.readouterr().out
+    path.write_text(json.dumps({"image_id": "nobody", "text": ""}) + "\n")
+    with pytest.raises(SggError, match="image nobody is not in the eval split"):
+        reward.main([f"completions={path}", "reward=balanced", *words])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "needs completions=FILE"),
+        (["completions=nowhere.jsonl"], "completions=nowhere.jsonl: no such file"),
+        (["completions={file}", "reward=none"], "Take reward=balanced"),
+        (["completions={file}", "reward.terms.edge_hrad.weight=1"], "Did you mean 'edge_hard'"),
+        (["completions={file}", "explain=8"], "explain=8: no such image"),
+    ],
+)
+def test_mistakes_die_in_words(file, words, said):
+    with pytest.raises(SggError, match=said):
+        reward.main([word.format(file=file) for word in words])
+
+
+def test_a_row_without_text_and_gold_without_a_size_are_told(file, tmp_path):
+    path = tmp_path / "bad.jsonl"
+    for row, said in [
+        ({"image_id": "1"}, "image_id or text is missing"),
+        ({"image_id": "1", "text": "", "gold": to_dict(GOLD)}, "needs width, height"),
+    ]:
+        path.write_text(json.dumps(row) + "\n")
+        with pytest.raises(SggError, match=said):
+            reward.main([f"completions={path}", *HERE])
+
+
+def test_help_answers_without_torch():
+    code = (
+        "import sys\nfrom sgg.verbs.reward import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "print([m for m in ('torch', 'numpy', 'transformers') if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert "completions=FILE" in done.stdout
