@@ -40,7 +40,11 @@ def edge_soft(case: Case) -> float:
     for subject, predicate, obj in case.gold.edges:
         predicates = said.get((pred_of_gold[subject], pred_of_gold[obj]))
         if predicates is not None:
-            best = max([alike(p, predicate) for p in predicates])
+            best = 0.0
+            for candidate in predicates:
+                value = alike(candidate, predicate)
+                if value > best:
+                    best = value
             total += names[subject] * names[obj] * best
     return total / len(case.gold.edges)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from operator import mul
 from typing import Any, NamedTuple
 
 from sgg.codec import GraphSpec, Parsed, parse
@@ -111,12 +112,14 @@ class Scorer:
                 raw[name] = [float(function(case)) for case in cases]
         if self._shaped:
             raw = {name: self._shape(name, raw) for name in self.mix.weights}
-        weights = self.mix.weights
-        rewards = []
-        for i, case in enumerate(cases):
-            breakdown = {name: raw[name][i] for name in weights}
-            total = sum(weight * breakdown[name] for name, weight in weights.items())
-            rewards.append(Reward(total, breakdown, case.parsed))
+        names, weights = list(self.mix.weights), list(self.mix.weights.values())
+        columns = [raw[name] for name in names]
+        rewards = [
+            Reward(
+                sum(map(mul, weights, values)), dict(zip(names, values, strict=True)), case.parsed
+            )
+            for case, *values in zip(cases, *columns, strict=True)
+        ]
         return [rewards[place[text]] for text in texts]
 
     def case(self, text: str, gold: SceneGraph, width: int, height: int) -> Case:
