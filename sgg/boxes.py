@@ -89,8 +89,7 @@ def resized_size(
 
 def area(boxes: NDArray[Any]) -> Boxes:
     """Areas, shape (n,); an inverted box has area 0."""
-    wh = np.clip(boxes[:, 2:] - boxes[:, :2], 0.0, None)
-    return np.asarray(wh[:, 0] * wh[:, 1], dtype=np.float64)
+    return _area(boxes.T)
 
 
 def iou(a: NDArray[Any], b: NDArray[Any]) -> Boxes:
@@ -98,7 +97,9 @@ def iou(a: NDArray[Any], b: NDArray[Any]) -> Boxes:
     left, right = _axes_first(a), _axes_first(b)
     low = np.maximum(left[:2, :, None], right[:2, None])
     high = np.minimum(left[2:, :, None], right[2:, None])
-    return _overlap(a, b, low, high)[0]
+    width, height = np.maximum(high - low, 0.0)
+    inter = width * height
+    return _ratio(inter, _area(left)[:, None] + _area(right) - inter)
 
 
 def giou(a: NDArray[Any], b: NDArray[Any]) -> Boxes:
@@ -120,10 +121,13 @@ def compare(a: NDArray[Any], b: NDArray[Any]) -> tuple[Boxes, Boxes, Boxes]:
     """
     left, right = _axes_first(a), _axes_first(b)
     both = left[:, :, None], right[:, None]
-    least, most = np.minimum(*both), np.maximum(*both)
-    overlap, union = _overlap(a, b, most[:2], least[2:])
-    width, height = most[2:] - least[:2]
-    hull = np.maximum(width, 0.0) * np.maximum(height, 0.0)
+    ends = np.empty((2, 4, len(a), len(b)))
+    least, most = np.minimum(*both, out=ends[0]), np.maximum(*both, out=ends[1])
+    # of the intersection: from the larger start to the smaller end; of the hull: the other way round
+    spans = np.maximum(ends[:, 2:] - ends[::-1, :2], 0.0)
+    inter, hull = spans[:, 0] * spans[:, 1]
+    union = _area(left)[:, None] + _area(right) - inter
+    overlap = _ratio(inter, union)
     gap = _ratio(hull - union, hull)
     sides = most - least
     return overlap, overlap - gap, sides[:2] + sides[2:]
@@ -134,14 +138,10 @@ def _axes_first(boxes: NDArray[Any]) -> Boxes:
     return np.ascontiguousarray(boxes.T, dtype=np.float64)
 
 
-def _overlap(a: NDArray[Any], b: NDArray[Any], low: Boxes, high: Boxes) -> tuple[Boxes, Boxes]:
-    """IoU and union area of every pair, from the corners (2, …) of their intersections."""
-    sides = high - low
-    width, height = np.maximum(sides, 0.0, out=sides)
-    inter = width * height
-    union = area(a)[:, None] + area(b)
-    union -= inter
-    return _ratio(inter, union), union
+def _area(boxes: NDArray[Any]) -> Boxes:
+    """Areas of boxes with their axes first."""
+    width, height = np.maximum(boxes[2:] - boxes[:2], 0.0)
+    return np.asarray(width * height, dtype=np.float64)
 
 
 def _ratio(part: Boxes, whole: Boxes) -> Boxes:

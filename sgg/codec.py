@@ -10,72 +10,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import Enum
-from functools import lru_cache
-from itertools import islice
 from typing import Any
 
 from sgg.boxes import FrameSpec
-from sgg.graph import Box, Edge, Node, SceneGraph, Triplet, name_of_id, to_dict
+from sgg.graph import SceneGraph, Triplet, to_dict
+from sgg.items import read_objects, read_relations
 from sgg.lenient_json import read_json
+from sgg.problems import FAILURES as FAILURES
+from sgg.problems import ErrorKind as ErrorKind
+from sgg.problems import Problem as Problem
+from sgg.sound import read_sound
 from sgg.vocab import Vocabulary
 
 MAX_CHARS = 1 << 20
 """Text past this many characters is not read, and the answer counts as truncated."""
-MAX_NAME = 128
-"""Characters of a name or id; a longer one is no name."""
-MAX_COORDINATE = 1e7
 MAX_CANDIDATES = 4
 """Places in the text at which a graph is looked for."""
-MAX_ITEMS = 4096
-"""Objects, and relations, that are read; the rest of a longer list is one bad item."""
-
-
-class ErrorKind(Enum):
-    """What can be wrong with an answer. The first four concern the whole, the rest one item."""
-
-    no_json = "no_json"
-    """No JSON object with `objects` or `relationships` was found."""
-    truncated = "truncated"
-    """The text ended inside the JSON; whole items before that are kept."""
-    malformed = "malformed"
-    """A syntax error inside the JSON; whole items before it are kept."""
-    empty = "empty"
-    """No usable object."""
-    trailing_comma = "trailing_comma"
-    missing_list = "missing_list"
-    """`objects` or `relationships` is absent or no list."""
-    bad_object = "bad_object"
-    """Not a mapping with a text id that names a class."""
-    bad_box = "bad_box"
-    """Not four finite numbers."""
-    degenerate_box = "degenerate_box"
-    """x2 <= x1 or y2 <= y1."""
-    duplicate_id = "duplicate_id"
-    """An id seen before; the first one stays."""
-    bad_relation = "bad_relation"
-    """Not a mapping with three texts."""
-    dangling_relation = "dangling_relation"
-    """An end that no usable object declares."""
-    unknown_class = "unknown_class"
-    """Outside a closed vocabulary; the item is kept, as a miss."""
-    unknown_predicate = "unknown_predicate"
-    """Outside a closed vocabulary; the item is kept, as a miss."""
-
-
-FAILURES = frozenset({ErrorKind.no_json, ErrorKind.truncated, ErrorKind.malformed, ErrorKind.empty})
-"""The kinds that make an answer a failure; the others cost one item each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that was wrong, and the item it concerns (empty for the whole answer)."""
-
-    kind: ErrorKind
-    item: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +78,12 @@ def parse(text: str, spec: GraphSpec, width: int, height: int) -> Parsed:
     """
     body, tagged, closed = _answer_part(text[:MAX_CHARS])
     tags_as_asked = tagged or not spec.reasoning
+    frame_w, frame_h = spec.frame.size(width, height)
+    scale = (width / frame_w, height / frame_h)
+    if len(text) <= MAX_CHARS:
+        sound = read_sound(body, spec.vocabulary, scale)
+        if sound is not None:
+            return Parsed(sound, (), tags_as_asked)
     document, syntax = _find_graph(body)
     if document is None:
         return Parsed(SceneGraph(), (Problem(ErrorKind.no_json),), tags_as_asked)
@@ -135,12 +93,11 @@ def parse(text: str, spec: GraphSpec, width: int, height: int) -> Parsed:
             problems.append(Problem(ErrorKind.missing_list, key))
     if len(text) > MAX_CHARS and not closed and ErrorKind.truncated not in syntax:
         problems.append(Problem(ErrorKind.truncated))
-    frame_w, frame_h = spec.frame.size(width, height)
-    scale = (width / frame_w, height / frame_h)
-    nodes, index = _read_objects(document.get("objects"), spec, scale, problems)
+    vocabulary = spec.vocabulary
+    nodes, index = read_objects(document.get("objects"), vocabulary, scale, problems)
     if not nodes:
         problems.append(Problem(ErrorKind.empty))
-    edges, loose = _read_relations(document.get("relationships"), index, spec, problems)
+    edges, loose = read_relations(document.get("relationships"), index, vocabulary, problems)
     graph = SceneGraph(tuple(nodes), tuple(edges))
     return Parsed(graph, tuple(problems), tags_as_asked, tuple(loose))
 
@@ -191,118 +148,3 @@ def _read_document(body: str, start: int) -> tuple[Any, int, list[ErrorKind]]:
     document, end, met = read_json(body, start)
     # the lenient reader takes `.5` and wrong escapes: no item is lost, but it is no JSON
     return document, end, [ErrorKind[kind.name] for kind in met] or [ErrorKind.malformed]
-
-
-_new = tuple.__new__
-"""Makes a named tuple in half the time of its own constructor; thousands are made per second."""
-
-
-def _read_objects(
-    items: Any, spec: GraphSpec, scale: tuple[float, float], problems: list[Problem]
-) -> tuple[list[Node], dict[str, int]]:
-    """Usable objects, boxes in original pixels, and their indices by id in lower case."""
-    nodes: list[Node] = []
-    index: dict[str, int] = {}
-    scale_x, scale_y = scale
-    vocabulary = spec.vocabulary
-    for place, item in enumerate(_first(items, "objects", ErrorKind.bad_object, problems)):
-        try:
-            text, key, name = _read_id(item["id"])
-        except (TypeError, KeyError, ValueError):
-            name = ""
-        if not name:
-            problems.append(Problem(ErrorKind.bad_object, f"objects[{place}]"))
-            continue
-        box = _box(item.get("bbox"))
-        if box is None:
-            problems.append(Problem(ErrorKind.bad_box, text))
-            continue
-        x1, y1, x2, y2 = box
-        if x2 <= x1 or y2 <= y1:
-            problems.append(Problem(ErrorKind.degenerate_box, text))
-        elif key in index:
-            problems.append(Problem(ErrorKind.duplicate_id, text))
-        else:
-            if vocabulary is not None and not vocabulary.knows_object(name):
-                problems.append(Problem(ErrorKind.unknown_class, text))
-            index[key] = len(nodes)
-            scaled = (x1 * scale_x, y1 * scale_y, x2 * scale_x, y2 * scale_y)
-            nodes.append(_new(Node, (name, scaled)))
-    return nodes, index
-
-
-def _read_relations(
-    items: Any, index: dict[str, int], spec: GraphSpec, problems: list[Problem]
-) -> tuple[list[Edge], list[Triplet]]:
-    """Relations between usable objects, and the names of those that dangle."""
-    edges: list[Edge] = []
-    loose: list[Triplet] = []
-    vocabulary, kind = spec.vocabulary, ErrorKind.bad_relation
-    for place, item in enumerate(_first(items, "relationships", kind, problems)):
-        try:
-            subject, subject_key, subject_name = _read_id(item["subject"])
-            predicate, _, _ = _read_id(item["predicate"])
-            obj, object_key, object_name = _read_id(item["object"])
-        except (TypeError, KeyError, ValueError):
-            problems.append(Problem(kind, f"relationships[{place}]"))
-            continue
-        start, end = index.get(subject_key), index.get(object_key)
-        if start is None or end is None:
-            problems.append(Problem(ErrorKind.dangling_relation, f"{subject} {predicate} {obj}"))
-            loose.append((subject_name, predicate, object_name))
-            continue
-        if vocabulary is not None and not vocabulary.knows_predicate(predicate):
-            problems.append(Problem(ErrorKind.unknown_predicate, predicate))
-        edges.append(_new(Edge, (start, predicate, end)))
-    return edges, loose
-
-
-def _first(items: Any, key: str, kind: ErrorKind, problems: list[Problem]) -> Iterable[Any]:
-    """The items of a list, up to MAX_ITEMS of them."""
-    if not isinstance(items, list):
-        return ()
-    if len(items) <= MAX_ITEMS:
-        return items
-    problems.append(Problem(kind, f"{key}[{MAX_ITEMS}:]"))
-    return islice(items, MAX_ITEMS)
-
-
-@lru_cache(maxsize=1 << 16)
-def _read_id(value: Any) -> tuple[str, str, str]:
-    """An id, or a predicate: (trimmed text, the key by which ids are compared, the class name in it).
-
-    Raises:
-        TypeError, ValueError: no text, an empty or an overlong one; nothing is remembered then.
-
-    """
-    if not isinstance(value, str) or len(value) > MAX_NAME:
-        raise ValueError("no usable name")
-    text = value.encode("utf-8", "replace").decode("utf-8").strip()
-    if not text:
-        raise ValueError("no usable name")
-    return text, text.lower(), name_of_id(text)
-
-
-_NUMBERS = frozenset({int, float})
-
-
-def _box(value: Any) -> Box | None:
-    """Four finite numbers (numbers written as text count), or None."""
-    if not isinstance(value, list) or len(value) != 4:
-        return None
-    x1, y1, x2, y2 = value
-    if not _NUMBERS.issuperset(map(type, value)):
-        try:
-            x1, y1, x2, y2 = map(_number, value)
-        except (TypeError, ValueError, OverflowError):
-            return None
-    low, high = -MAX_COORDINATE, MAX_COORDINATE  # the comparisons are also false for NaN
-    if low <= x1 <= high and low <= y1 <= high and low <= x2 <= high and low <= y2 <= high:
-        return x1, y1, x2, y2
-    return None
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or "_" in str(value):  # float() reads "1_0" as 10
-        raise ValueError(f"{value!r} is no number")
-    return float(value)

@@ -7,7 +7,7 @@ optimal one-to-one assignment. Rewards and metrics read it; neither matches agai
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -72,45 +72,41 @@ def assign_group(
     """`assign` for several answers to one image; what is pairwise is computed for all at once."""
     how = how if isinstance(how, NameSimilarity) else DEFAULTS[how]
     nodes = [node for pred in preds for node in pred.nodes]
-    pred_px = np.array([node.box for node in nodes], dtype=np.float64).reshape(-1, 4)
-    gold_px = gold.boxes_xyxy
-    # in pixels, as the metrics do: scaling could round an overlap of exactly .5 below the threshold
-    iou, giou, (across, down) = boxes.compare(pred_px, gold_px)
+    said, written = zip(*nodes, strict=True) if nodes else ((), ())
+    pred_px = np.fromiter(chain.from_iterable(written), np.float64, 4 * len(nodes)).reshape(-1, 4)
+    # in pixels, as the metrics do: scaling could round an overlap of exactly .5 below the threshold;
+    # gold first, so that the longer axis is the inner one
+    iou, giou, (across, down) = boxes.compare(gold.boxes_xyxy, pred_px)
     l1 = across / width + down / height
-    names = similarity(how, [node.name for node in nodes], [node.name for node in gold.nodes])
-    cost = weights.name * (1 - names) + weights.giou * (1 - giou) + weights.l1 * l1
+    names = similarity(how, said, [node.name for node in gold.nodes]).T
+    cost = (weights.name * (1 - names) + weights.giou * (1 - giou) + weights.l1 * l1).T
     ends = list(accumulate((len(pred.nodes) for pred in preds), initial=0))
     parts = [slice(start, end) for start, end in pairwise(ends)]
-    assigned = [_pred_of_gold(cost[part]) for part in parts]
-    row_of = np.array(assigned, dtype=np.int64).reshape(len(preds), -1)
-    there = row_of >= 0
-    row_of = row_of + np.array(ends[:-1], dtype=np.int64)[:, None]
-    pair_names, pair_iou, pair_l1 = (
-        _of_pairs(values, row_of, there, none)
+    row_of = np.full((len(preds), len(gold.nodes)), -1, dtype=np.int64)
+    for found, part in zip(row_of, parts, strict=True):
+        rows, columns = linear_sum_assignment(cost[part])
+        found[columns] = rows
+    missed = row_of < 0
+    place = row_of + np.array(ends[:-1], dtype=np.int64)[:, None]
+    place += np.arange(len(gold.nodes)) * len(nodes)
+    place[missed] = 0
+    of_pairs = (
+        _of_pairs(values, place, missed, none)
         for values, none in ((names, 0.0), (iou, 0.0), (l1, np.inf))
     )
+    names, iou, l1 = names.T, iou.T, l1.T
     return [
-        Match(names[part], iou[part], l1[part], assigned[i], how, *of_pairs)
-        for i, (part, *of_pairs) in enumerate(
-            zip(parts, pair_names, pair_iou, pair_l1, strict=True)
-        )
+        Match(names[part], iou[part], l1[part], tuple(assigned), how, *pairs)
+        for part, assigned, *pairs in zip(parts, row_of.tolist(), *of_pairs, strict=True)
     ]
 
 
-def _pred_of_gold(cost: Matrix) -> tuple[int, ...]:
-    found = [-1] * cost.shape[1]
-    rows, columns = linear_sum_assignment(cost)
-    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-        found[column] = row
-    return tuple(found)
-
-
 def _of_pairs(
-    values: Matrix, row_of: NDArray[np.int64], there: NDArray[np.bool_], none: float
+    values: Matrix, place: NDArray[np.int64], missed: NDArray[np.bool_], none: float
 ) -> list[list[float]]:
     """The assigned pairs' values, one list per answer with one value per gold node."""
-    found = np.full(row_of.shape, none)
-    found[there] = values[row_of[there], np.nonzero(there)[1]]
+    found = values.take(place) if values.size else np.empty(place.shape)
+    found[missed] = none
     return found.tolist()
 
 

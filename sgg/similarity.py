@@ -30,16 +30,10 @@ def similarity(how: NameSimilarity | SimilarityKind, a: Sequence[str], b: Sequen
     """
     how = how if isinstance(how, NameSimilarity) else DEFAULTS[how]
     if how.kind is SimilarityKind.table:
-        left_rows, right_rows = [_row(n) for n in a], [_row(n) for n in b]
-        if -1 not in left_rows and -1 not in right_rows:
-            return table()[1][
-                np.array(left_rows, np.int64)[:, None], np.array(right_rows, np.int64)
-            ]
+        return _looked_up(a, b, how.unknown)
     left, right = [canonical(n) for n in a], [canonical(n) for n in b]
     if how.kind is SimilarityKind.exact:
         return _equal(left, right)
-    if how.kind is SimilarityKind.table:
-        return _looked_up(left, right, how.unknown)
     from sgg import similarity_models
 
     cosines = similarity_models.cosines(how, left, right)
@@ -67,14 +61,17 @@ def _equal(left: list[str], right: list[str]) -> Matrix:
     return (left_ids[:, None] == right_ids).astype(np.float64)
 
 
-def _looked_up(left: list[str], right: list[str], unknown: UnknownName) -> Matrix:
-    rows, values = table()
-    left_rows = np.array([rows.get(n, -1) for n in left], dtype=np.int64)
-    right_rows = np.array([rows.get(n, -1) for n in right], dtype=np.int64)
-    found = values[left_rows[:, None], right_rows]
-    known = (left_rows >= 0)[:, None] & (right_rows >= 0)
-    elsewhere = _equal(left, right) if unknown is UnknownName.itself else 0.0
-    return np.where(known, found, elsewhere)
+def _looked_up(a: Sequence[str], b: Sequence[str], unknown: UnknownName) -> Matrix:
+    """Values of the table; it is symmetric, so columns may be taken as rows, which is quicker."""
+    left, right = list(map(_row, a)), list(map(_row, b))
+    found = _values().take(right, axis=0).take(left, axis=1).T
+    if unknown is UnknownName.itself and -1 in left and -1 in right:
+        strange = [i for i, row in enumerate(left) if row < 0]
+        others = [i for i, row in enumerate(right) if row < 0]
+        found[np.ix_(strange, others)] = _equal(
+            [canonical(a[i]) for i in strange], [canonical(b[i]) for i in others]
+        )
+    return found
 
 
 @lru_cache(maxsize=1 << 16)
@@ -90,3 +87,9 @@ def table() -> tuple[dict[str, int], Matrix]:
         content = np.load(file, allow_pickle=False)
         names, values = content["names"].tolist(), content["values"]
     return {name: i for i, name in enumerate(names)}, values.astype(np.float64) / 255.0
+
+
+@lru_cache(maxsize=1)
+def _values() -> Matrix:
+    """The table's values; a last row and a last column of zeros stand for all other names."""
+    return np.pad(table()[1], (0, 1))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from sgg.graph import Edge
 from sgg.match import edge_ends
 from sgg.reward.case import (
     Case,
@@ -29,9 +30,7 @@ def edge_soft(case: Case) -> float:
     """
     if not case.gold.edges:
         return nothing_to_find(case)
-    said: dict[tuple[int, int], list[str]] = defaultdict(list)
-    for subject, predicate, obj in case.pred.edges:
-        said[subject, obj].append(predicate)
+    said = _by_ends(case.pred.edges)
     if not said:
         return 0.0
     pred_of_gold, names = case.match.pred_of_gold, case.match.pair_names
@@ -40,9 +39,24 @@ def edge_soft(case: Case) -> float:
     for subject, predicate, obj in case.gold.edges:
         predicates = said.get((pred_of_gold[subject], pred_of_gold[obj]))
         if predicates is not None:
-            best = max([alike(p, predicate) for p in predicates])
+            best = 0.0
+            for candidate in predicates:
+                value = alike(candidate, predicate)
+                if value > best:
+                    best = value
             total += names[subject] * names[obj] * best
     return total / len(case.gold.edges)
+
+
+def _by_ends(edges: Sequence[Edge]) -> Mapping[tuple[int, int], Sequence[str]]:
+    """Predicates by (subject, object)."""
+    single = {(subject, obj): (predicate,) for subject, predicate, obj in edges}
+    if len(single) == len(edges):
+        return single
+    several: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for subject, predicate, obj in edges:
+        several[subject, obj].append(predicate)
+    return several
 
 
 def edge_hard(case: Case, *, iou_threshold: float = 0.5) -> float:

@@ -8,26 +8,17 @@ texts and rewards between processes costs more than it saves (docs/rewards.md).
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import groupby
-from typing import NamedTuple
 
 from sgg.codec import GraphSpec
 from sgg.graph import SceneGraph
+from sgg.reward.score import Group as Group
 from sgg.reward.score import Mix, Reward, Scorer
 
 MIN_ANSWERS = 1000
 """Answers in a batch from which on workers are used."""
-
-
-class Group(NamedTuple):
-    """All answers to one image, and what they are compared with."""
-
-    texts: list[str]
-    gold: SceneGraph
-    width: int
-    height: int
 
 
 def groups_of(
@@ -57,7 +48,7 @@ class GroupScorer:
         """One reward per answer, in order."""
         answers = sum(len(group.texts) for group in groups)
         if not self._workers or answers < MIN_ANSWERS:
-            return [reward for group in groups for reward in self._scorer.group(*group)]
+            return self._scorer.groups(groups)
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
                 self._workers,
@@ -88,5 +79,5 @@ def _start(mix: Mix, spec: GraphSpec) -> None:
     _scorers[:] = [Scorer(mix, spec)]
 
 
-def _score(groups: Iterable[Group]) -> list[Reward]:
-    return [reward for group in groups for reward in _scorers[0].group(*group)]
+def _score(groups: Sequence[Group]) -> list[Reward]:
+    return _scorers[0].groups(groups)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from operator import mul
 from typing import Any, NamedTuple
 
 from sgg.codec import GraphSpec, Parsed, parse
@@ -82,6 +83,19 @@ def score(
     return Scorer(mix, spec).group([text], gold, width, height)[0]
 
 
+class Group(NamedTuple):
+    """All answers to one image, and what they are compared with."""
+
+    texts: Sequence[str]
+    gold: SceneGraph
+    width: int
+    height: int
+
+
+AT_ONCE = 32
+"""Groups whose pairwise values are in memory together."""
+
+
 class Scorer:
     """A mix made ready: functions found, options bound."""
 
@@ -98,9 +112,57 @@ class Scorer:
     def group(
         self, texts: Sequence[str], gold: SceneGraph, width: int, height: int
     ) -> list[Reward]:
-        """The rewards of all answers to one image; equal answers are read and scored once."""
-        place = {text: i for i, text in enumerate(dict.fromkeys(texts))}
-        cases = self._cases(list(place), gold, width, height)
+        """The rewards of all answers to one image."""
+        return self.groups([Group(texts, gold, width, height)])
+
+    def groups(self, groups: Sequence[Group]) -> list[Reward]:
+        """The rewards of all answers in order; equal answers to an image are read and scored once.
+
+        Each step is done for many groups before the next one: so its code stays in the processor's cache.
+        """
+        rewards: list[Reward] = []
+        for start in range(0, len(groups), AT_ONCE):
+            part = groups[start : start + AT_ONCE]
+            for group, cases in zip(part, self._cases(part), strict=True):
+                rewards += self._rewards(group.texts, cases)
+        return rewards
+
+    def case(self, text: str, gold: SceneGraph, width: int, height: int) -> Case:
+        """One answer, parsed and matched."""
+        return self._cases([Group([text], gold, width, height)])[0][0]
+
+    def _cases(self, groups: Sequence[Group]) -> list[list[Case]]:
+        """The distinct answers of each group, parsed and matched."""
+        mix, spec = self.mix, self.spec
+        read = [
+            [
+                (text, parse(text, spec, group.width, group.height))
+                for text in dict.fromkeys(group.texts)
+            ]
+            for group in groups
+        ]
+        matched = [
+            assign_group(
+                [parsed.graph for _, parsed in answers],
+                group.gold,
+                group.width,
+                group.height,
+                mix.similarity,
+                mix.match,
+            )
+            for group, answers in zip(groups, read, strict=True)
+        ]
+        return [
+            [
+                Case(parsed, group.gold, match, text)
+                for (text, parsed), match in zip(answers, matches, strict=True)
+            ]
+            for group, answers, matches in zip(groups, read, matched, strict=True)
+        ]
+
+    def _rewards(self, texts: Sequence[str], cases: list[Case]) -> list[Reward]:
+        """One reward for each text of a group, from the cases of its distinct texts."""
+        place = {case.text: i for i, case in enumerate(cases)}
         raw: dict[str, list[float]] = {}
         for name, sees_group, function in self._terms:
             if sees_group:
@@ -111,27 +173,15 @@ class Scorer:
                 raw[name] = [float(function(case)) for case in cases]
         if self._shaped:
             raw = {name: self._shape(name, raw) for name in self.mix.weights}
-        weights = self.mix.weights
-        rewards = []
-        for i, case in enumerate(cases):
-            breakdown = {name: raw[name][i] for name in weights}
-            total = sum(weight * breakdown[name] for name, weight in weights.items())
-            rewards.append(Reward(total, breakdown, case.parsed))
-        return [rewards[place[text]] for text in texts]
-
-    def case(self, text: str, gold: SceneGraph, width: int, height: int) -> Case:
-        """One answer, parsed and matched."""
-        return self._cases([text], gold, width, height)[0]
-
-    def _cases(self, texts: list[str], gold: SceneGraph, width: int, height: int) -> list[Case]:
-        mix = self.mix
-        parsed = [parse(text, self.spec, width, height) for text in texts]
-        graphs = [p.graph for p in parsed]
-        matches = assign_group(graphs, gold, width, height, mix.similarity, mix.match)
-        return [
-            Case(p, gold, match, text)
-            for p, match, text in zip(parsed, matches, texts, strict=True)
+        names, weights = list(self.mix.weights), list(self.mix.weights.values())
+        columns = [raw[name] for name in names]
+        rewards = [
+            Reward(
+                sum(map(mul, weights, values)), dict(zip(names, values, strict=True)), case.parsed
+            )
+            for case, *values in zip(cases, *columns, strict=True)
         ]
+        return [rewards[place[text]] for text in texts]
 
     def _shape(self, name: str, raw: Mapping[str, list[float]]) -> list[float]:
         values = raw[name]

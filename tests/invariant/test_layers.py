@@ -14,6 +14,9 @@ LAYERS = [
     ["sgg.graph", "sgg.boxes", "sgg.vocab"],
     [
         "sgg.codec",
+        "sgg.problems",
+        "sgg.items",
+        "sgg.sound",
         "sgg.lenient_json",
         "sgg.prompt",
         "sgg.similarity",

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from strategies import ANY_TEXT, PX, answer, scene
 
 from sgg.boxes import FrameSpec
-from sgg.codec import FAILURES, MAX_CHARS, MAX_NAME, ErrorKind, GraphSpec, parse, render
+from sgg.codec import FAILURES, MAX_CHARS, ErrorKind, GraphSpec, parse, render
 from sgg.graph import SceneGraph
+from sgg.items import MAX_NAME
 from sgg.options import Frame
 from sgg.vocab import Vocabulary
 

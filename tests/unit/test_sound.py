@@ -1,0 +1,106 @@
+"""The quick way of reading: whatever it takes, the careful way reads alike."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import ANY_TEXT, PX, answer
+
+from sgg import codec
+from sgg.boxes import FrameSpec
+from sgg.codec import GraphSpec, parse
+from sgg.items import MAX_ITEMS
+from sgg.options import Frame
+from sgg.sound import read_sound
+from sgg.vocab import Vocabulary
+
+MAN, DOG = ("man.1", [0, 0.5, 10, 1e1]), ("Dog.2", [20, 20, 40, 40])
+GOOD = answer([MAN, DOG], [("man.1", "on", "Dog.2")])
+SPECS = [
+    PX,
+    GraphSpec(FrameSpec(Frame.norm1000), vocabulary=Vocabulary("v", ("man", "dog"), ("on",))),
+]
+NUMBERS = ["1.", "01", "-0", "1e400", "9" * 20, "9" * 5000, "NaN", "Infinity", "true", "null"]
+ESCAPES = ["\\q", "\\ud800", "\ud800", "\x0b", "\ufeff", "/**/", "[" * 2000, "</answer>"]
+FIELDS = ['"id":"a.1",', '"bbox":[1,2,3,4],', '"objects":[],', '"x":0,', '"x":"\\q",']
+BITS = st.sampled_from([*'{}[]",:.\\0-e \n', *NUMBERS, *ESCAPES, *FIELDS])
+
+
+def both_ways(text, spec=PX):
+    """What is parsed, with the quick way and without."""
+    quick = parse(text, spec, 80, 60)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codec, "read_sound", lambda *_: None)
+        return quick, parse(text, spec, 80, 60)
+
+
+@settings(max_examples=400)
+@given(
+    st.sampled_from(SPECS),
+    st.lists(st.tuples(st.integers(0, len(GOOD)), BITS | ANY_TEXT, st.integers(0, 3)), max_size=2),
+)
+def test_edited_answers_are_read_alike_both_ways(spec, edits):
+    text = GOOD
+    for place, piece, drop in edits:
+        text = text[:place] + piece + text[place + drop :]
+    quick, careful = both_ways(text, spec)
+    assert quick == careful
+
+
+VALUES = st.sampled_from([0, 5, -3, 2.5, True, None, "7", "x", 1e7, 10_000_001, [1], float("nan")])
+IDS = st.sampled_from(["a.1", "A.1", " a.1", "b.2", "b", ".3", "", "é.4", "x" * 129, 7, None])
+
+
+@settings(max_examples=400)
+@given(
+    st.lists(st.tuples(IDS, st.lists(VALUES, min_size=3, max_size=5)), max_size=3),
+    st.lists(st.tuples(IDS, IDS, IDS), max_size=2),
+)
+def test_odd_items_are_read_alike_both_ways(objects, relations):
+    text = answer([("b.2", [1, 2, 3, 4]), *objects], relations)
+    quick, careful = both_ways(text)
+    assert quick == careful
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_sound_answer_takes_the_quick_way(spec):
+    """Prose and fences around it too."""
+    graph = read_sound(f"So:\n```json\n{GOOD}\n```", spec.vocabulary, (2.0, 0.5))
+    assert graph is not None
+    assert [node.box for node in graph.nodes] == [(0, 0.25, 20, 5), (40, 10, 80, 20)]
+    assert [graph.triplet(edge) for edge in graph.edges] == [("man", "on", "Dog")]
+    quick, careful = both_ways(GOOD, spec)
+    assert quick == careful
+    assert not quick.problems
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD.replace('"objects"', '"\\u006fbjects"'),
+        GOOD.replace("0.5", "true"),
+        GOOD.replace("0.5", '"0.5"'),
+        GOOD.replace("Dog.2", "man.1"),
+        GOOD.replace("man.1", ".1"),
+        GOOD.replace("0.5", "50"),
+        GOOD.replace("0.5", "-1e8"),
+        answer([MAN, DOG], [("man.1", "on", "dog.2")]),
+        answer([MAN], [("man.1", "on", "man.1")] * (MAX_ITEMS + 1)),
+        answer(),
+        GOOD[:-1],
+        f"{GOOD} }}",
+        json.dumps(json.loads(GOOD)["objects"]),
+    ],
+)
+def test_anything_else_is_left_to_the_careful_way(text):
+    assert read_sound(text, None, (1.0, 1.0)) is None
+    quick, careful = both_ways(text)
+    assert quick == careful
+
+
+def test_names_outside_the_vocabulary_are_left_to_the_careful_way():
+    assert read_sound(GOOD, Vocabulary("v", ("man",), ("on",)), (1.0, 1.0)) is None
+    assert read_sound(GOOD, Vocabulary("v", ("man", "dog"), ("by",)), (1.0, 1.0)) is None
