@@ -128,7 +128,8 @@ def _load(model: ModelConfig, folder: Path, dtype: torch.dtype, seed: int) -> An
 
     below = _load(model, base, dtype, seed)
     merged = PeftModel.from_pretrained(below, str(folder)).merge_and_unload()
-    merged.config._name_or_path = str(folder)  # an adapter put onto this one must name this one
+    # an adapter put onto this one must name this one: peft asks the model, TRL its config
+    merged.name_or_path = merged.config._name_or_path = str(folder)
     return merged
 
 
