@@ -83,7 +83,7 @@ def test_a_template_kept_by_the_processor_is_found(folder):
 def test_a_missing_shard_is_told(folder):
     index = {"weight_map": {"a": "model.safetensors", "b": "model-00002-of-00002.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(SggError, match="model-00002-of-00002.safetensors missing"):
+    with pytest.raises(SggError, match=r"model-00002-of-00002\.safetensors missing"):
         locate(str(folder))
 
 
