@@ -10,7 +10,8 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Callable
-from pathlib import Path
+
+from page import put
 
 from sgg.boxes import FrameSpec
 from sgg.codec import GraphSpec, render
@@ -194,10 +195,7 @@ def main() -> None:
     made = table(args.images)
     print(made)
     if args.write:
-        page = Path(__file__).parents[1] / "docs" / "rewards.md"
-        before, _, rest = page.read_text().partition(MARK)
-        _, _, after = rest.partition(MARK)
-        page.write_text(f"{before}{MARK}\n{made}\n{MARK}{after}")
+        put(MARK, made)
 
 
 if __name__ == "__main__":

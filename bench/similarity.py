@@ -8,7 +8,8 @@ are left out, in words. `--write` puts the table into docs/rewards.md between it
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from page import put
 
 from sgg.errors import SggError
 from sgg.options import NameSimilarity, SimilarityKind
@@ -75,10 +76,7 @@ def main() -> None:
     made = table(args.model)
     print(made)
     if args.write:
-        page = Path(__file__).parents[1] / "docs" / "rewards.md"
-        before, _, rest = page.read_text().partition(MARK)
-        _, _, after = rest.partition(MARK)
-        page.write_text(f"{before}{MARK}\n{made}\n{MARK}{after}")
+        put(MARK, made)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from sgg.config import FROZEN_NAME, Config, DataConfig, EvalConfig, TrackerKind
 from sgg.data.build import Prepared, image_store, prepare, vocabulary
 from sgg.data.zero_shot import unseen_triplets
 from sgg.metric.tally import Task
-from sgg.predictions import Predictions, read_predictions
+from sgg.predictions import COMPLETIONS, Predictions, read_predictions
 from sgg.run import git_state
 from sgg.score import METRICS, Scored, score
 from sgg.spec import graph_spec, pixel_budget, prompter
@@ -24,7 +24,7 @@ from sgg.spec import graph_spec, pixel_budget, prompter
 
 def run(config: Config, run_dir: Path) -> None:
     """The eval stage: generate what is missing, score, write metrics.json."""
-    from sgg.generate import COMPLETIONS, HfEngine, Sampling, Shard, generate_split, merge
+    from sgg.generate import HfEngine, Sampling, Shard, generate_split, merge
     from sgg.model import load_model, load_processor, torch_dtype
     from sgg.train.distributed import Ranks
     from sgg.weights import locate
@@ -83,7 +83,6 @@ def run(config: Config, run_dir: Path) -> None:
 
 def _track(config: Config, run_dir: Path, metrics: dict[str, Any]) -> None:
     """The numbers, and some answers drawn beside their gold, to the tracker."""
-    from sgg.generate import COMPLETIONS
     from sgg.report.samples import draw_samples
     from sgg.tracker import open_tracker
 

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from sgg.data.build import Prepared, example
 from sgg.data.images import ImageStore
 from sgg.errors import SggError
+from sgg.predictions import COMPLETIONS
 from sgg.prompt import Messages, Prompter
 from sgg.run import append_json, read_json_lines
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 PARTS_FOLDER = "completions.parts"
-COMPLETIONS = "completions.jsonl"
 
 
 @dataclass(frozen=True)

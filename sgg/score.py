@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import csv
 import json
-import multiprocessing
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ import numpy as np
 
 from sgg.codec import ErrorKind, GraphSpec
 from sgg.data.build import Prepared, decode_row
-from sgg.data.parallel import cores
+from sgg.data.parallel import forked
 from sgg.errors import SggError
 from sgg.metric.bootstrap import compare, intervals
 from sgg.metric.recall import Estimate
@@ -90,7 +89,10 @@ def score(
             "split that they are scored against. Check data and its limits."
         )
     tallies, failures = [], []
-    for tally, failed in _tallies(_Job(predictions, prepared, spec, task), len(ids), workers):
+    job = _Job(predictions, prepared, spec, task)
+    chunks = [range(i, min(i + CHUNK, len(ids))) for i in range(0, len(ids), CHUNK)]
+    workers = workers or (0 if len(ids) >= FEW else 1)
+    for tally, failed in forked(partial(_tally_chunk, job), chunks, workers):
         tallies.append(tally)
         failures += failed
     whole = join(tallies)
@@ -140,7 +142,7 @@ def _content(summary: Summary, tally: Tally, images: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Job:
-    """What processes work on; inherited by fork."""
+    """What is scored against what."""
 
     predictions: Predictions
     prepared: Prepared
@@ -148,36 +150,16 @@ class _Job:
     task: Task
 
 
-_job: _Job | None = None
-
-
-def _tallies(job: _Job, images: int, workers: int) -> Iterator[tuple[Tally, list[Failure]]]:
-    global _job
-    chunks = [range(i, min(i + CHUNK, images)) for i in range(0, images, CHUNK)]
-    workers = workers or (cores() if images >= FEW else 1)
-    _job = job
-    try:
-        if workers <= 1:
-            yield from map(_tally_chunk, chunks)
-            return
-        context = multiprocessing.get_context("fork")
-        with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context) as pool:
-            yield from pool.map(_tally_chunk, chunks)
-    finally:
-        _job = None
-
-
-def _tally_chunk(indices: range) -> tuple[Tally, list[Failure]]:
-    assert _job is not None
-    builder, failures = Builder(_job.task, first=indices.start == 0), []
-    columns = _job.prepared.rows[indices.start : indices.stop]
+def _tally_chunk(job: _Job, indices: range) -> tuple[Tally, list[Failure]]:
+    builder, failures = Builder(job.task, first=indices.start == 0), []
+    columns = job.prepared.rows[indices.start : indices.stop]
     rows: Sequence[dict[str, Any]] = [
         dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
     ]
     for index, row in zip(indices, rows, strict=True):
         gold = decode_row(row)
         image_id, size = row["image_id"], (row["width"], row["height"])
-        answers = _job.predictions.parsed(image_id, _job.spec, *size)
+        answers = job.predictions.parsed(image_id, job.spec, *size)
         for place, (answer, text) in enumerate(answers):
             builder.add(index, answer, gold["graph"])
             if answer is None or answer.failure is not None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from sgg.data.check import Policy, Report, clean
 from sgg.data.example import RawExample
@@ -23,6 +24,8 @@ from sgg.errors import SggError
 from sgg.graph import SceneGraph, Triplet, to_dict
 from sgg.options import ImageCheck
 from sgg.vocab import canonical
+
+T = TypeVar("T")
 
 CHUNK = 256
 """Rows that a process cleans at a time."""
@@ -49,8 +52,8 @@ class Chunk:
     """Rows before cleaning."""
 
 
-_job: Job | None = None
-"""What the processes of `clean_all` work on: inherited by fork, for readers are large."""
+_job: Callable[[range], Any] | None = None
+"""What the processes of `forked` do with a chunk: inherited by fork, for readers are large."""
 
 
 def clean_all(job: Job, indices: range, workers: int) -> Iterator[Chunk]:
@@ -60,24 +63,41 @@ def clean_all(job: Job, indices: range, workers: int) -> Iterator[Chunk]:
         SggError: a process was killed.
 
     """
-    global _job
     chunks = [indices[i : i + CHUNK] for i in range(0, len(indices), CHUNK)]
+    return forked(partial(_clean_chunk, job), chunks, workers)
+
+
+def forked(function: Callable[[range], T], chunks: Sequence[range], workers: int) -> Iterator[T]:
+    """`function` of each chunk, in order, from `workers` processes; 0 for one per core.
+
+    The function and what it holds are inherited by fork, not sent; what it returns is sent back.
+
+    Raises:
+        SggError: a process was killed.
+
+    """
+    global _job
     workers = min(workers or cores(), len(chunks))
-    _job = job
+    if workers <= 1:
+        yield from map(function, chunks)
+        return
+    _job = function
     try:
-        if workers <= 1:
-            yield from map(_clean_chunk, chunks)
-            return
         context = multiprocessing.get_context("fork")
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            yield from pool.map(_clean_chunk, chunks)
+            yield from pool.map(_do, chunks)
     except BrokenProcessPool as error:
         raise SggError(
-            f"One of {workers} processes that prepare data was killed, most likely for want of "
+            f"One of {workers} processes that read data was killed, most likely for want of "
             f"memory. Set data.workers to less than {workers}."
         ) from error
     finally:
         _job = None
+
+
+def _do(chunk: range) -> Any:
+    assert _job is not None
+    return _job(chunk)
 
 
 def cores() -> int:
@@ -87,19 +107,18 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _clean_chunk(indices: range) -> Chunk:
-    assert _job is not None
+def _clean_chunk(job: Job, indices: range) -> Chunk:
     report, rows = Report(), []
     for index in indices:
-        raw = _job.reader.read(index)
-        kind = _picture_problem(raw, _job.check)
+        raw = job.reader.read(index)
+        kind = _picture_problem(raw, job.check)
         if kind:
             report.drop_picture(kind, raw, file_size(raw.image_ref))
             continue
-        graph = clean(raw, _job.policy, report)
+        graph = clean(raw, job.policy, report)
         if graph is None:
             continue
-        report.zero_shot |= _zero_shot(graph, _job.reader.zero_shot)
+        report.zero_shot |= _zero_shot(graph, job.reader.zero_shot)
         rows.append(
             {
                 "image_id": raw.image_id,

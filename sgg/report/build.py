@@ -9,10 +9,12 @@ from typing import Any
 
 from sgg.config import FROZEN_NAME, Config, StageName, thaw
 from sgg.errors import SggError
+from sgg.predictions import COMPLETIONS
 from sgg.report.curves import charts
 from sgg.report.html import details, items, page, picture, section, table
 from sgg.report.table import COLUMNS
 from sgg.run import read_json_lines
+from sgg.score import METRICS
 
 REPORT = "report.html"
 
@@ -49,7 +51,7 @@ def _runs_in(folder: Path) -> list[Path]:
 def _overview(runs: Sequence[Path]) -> str:
     rows = []
     for run_dir in runs:
-        content = _json(run_dir / "metrics.json")
+        content = _json(run_dir / METRICS)
         if content is not None:
             values = [content["metrics"][key] for key in COLUMNS]
             rows.append([run_dir.name, *values, content["images"]])
@@ -59,13 +61,13 @@ def _overview(runs: Sequence[Path]) -> str:
 def _run(run_dir: Path) -> str:
     config = thaw(run_dir / FROZEN_NAME)
     body = [_origin(run_dir, config)]
-    content = _json(run_dir / "metrics.json")
+    content = _json(run_dir / METRICS)
     if content is not None:
         body.append(_metrics(content))
     drawn = charts(read_json_lines(run_dir / "metrics.jsonl"))
     if drawn:
         body.append(f"<h3>Curves</h3><div class='grid'>{''.join(drawn)}</div>")
-    if config.stage.name is StageName.eval and (run_dir / "completions.jsonl").is_file():
+    if config.stage.name is StageName.eval and (run_dir / COMPLETIONS).is_file():
         body.append(_gallery(run_dir, config))
     text = (run_dir / FROZEN_NAME).read_text(encoding="utf-8")
     body.append(details("Config", text))
@@ -116,7 +118,7 @@ def _gallery(run_dir: Path, config: Config) -> str:
     from sgg.report.samples import draw_samples
 
     cards = []
-    for sample in draw_samples(config, run_dir / "completions.jsonl", config.tracker.samples):
+    for sample in draw_samples(config, run_dir / COMPLETIONS, config.tracker.samples):
         gold = items(("hit" if found else "miss", text) for found, text in sample.gold_relations)
         answer = items(
             ("hit" if right else "miss", text) for right, text in sample.answer_relations

@@ -13,6 +13,7 @@ from sgg.codec import Parsed, parse
 from sgg.config import Config, EvalConfig
 from sgg.data.build import example, image_store, prepare
 from sgg.draw import draw_graph
+from sgg.evaluate import gold_data
 from sgg.graph import SceneGraph
 from sgg.match import triplet_hits
 from sgg.run import read_json_lines
@@ -40,7 +41,7 @@ def draw_samples(config: Config, completions: Path, count: int) -> list[Sample]:
     """The first `count` answers of the file, drawn; failures show as bare pictures."""
     assert isinstance(config.stage, EvalConfig)
     part = config.stage.part.name
-    prepared = prepare(config.data, part, Path(config.paths.cache), quiet=True)
+    prepared = prepare(gold_data(config), part, Path(config.paths.cache), quiet=True)
     store, spec = image_store(config.data, part), graph_spec(config)
     texts = {r["image_id"]: r["text"] for r in read_json_lines(completions) if r["index"] == 0}
     samples = []
