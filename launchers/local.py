@@ -12,8 +12,8 @@ from typing import Any
 
 import psutil
 
-from sgg.config import HardwareConfig
 from sgg.errors import SggError, Stopped
+from sgg.hardware import HardwareConfig
 
 
 def launch(frozen: Path, hardware: HardwareConfig, run_frozen: Callable[[Path], None]) -> None:

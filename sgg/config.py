@@ -15,6 +15,7 @@ from typing import Any
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from sgg.errors import SggError, nearest
+from sgg.hardware import HardwareConfig
 from sgg.metric.protocol import ProtocolConfig
 from sgg.options import (
     Duplicates,
@@ -51,13 +52,6 @@ class Dtype(Enum):
     fp32 masters updates stay fp32 either way: steps of 1e-6 are lost in bf16's rounding."""
     float32 = "float32"
     bfloat16 = "bfloat16"
-
-
-class Precision(Enum):
-    """Precision of the computation."""
-
-    fp32 = "fp32"
-    bf16 = "bf16"
 
 
 class Attention(Enum):
@@ -316,28 +310,6 @@ class GenerateConfig:
 
 
 @dataclass
-class HardwareConfig:
-    """Facts about the machines. Nothing here is a matter of science."""
-
-    nodes: int = 1
-    processes_per_node: int = 1
-    """Ranks on a node: its GPUs, or CPU processes where there are none."""
-    gpu: bool = False
-    gpu_memory_gb: int | None = None
-    precision: Precision = Precision.fp32
-    gradient_checkpointing: bool = False
-    micro_batch_sft: int = 1
-    """Largest SFT micro batch that fits."""
-    micro_batch_grpo: int = 1
-    """Largest GRPO micro batch that fits."""
-    threads: int = 0
-    """CPU threads per process; 0 for torch's default."""
-    loader_workers: int = 0
-    """Processes that load data for one rank."""
-    tf32: bool = False
-
-
-@dataclass
 class TrackerConfig:
     """Experiment tracking."""
 
@@ -358,6 +330,8 @@ class PathsConfig:
     """Folder of run folders."""
     run_dir: str | None = None
     """This run's folder; null for a new one below the root, named after the choices and the time."""
+    sweep_dir: str | None = None
+    """Folder of a sweep's points; null for a new one below the root."""
     cache: str = MISSING
     """Prepared data sets."""
 
@@ -396,12 +370,16 @@ class Config:
     hardware: HardwareConfig = field(default_factory=HardwareConfig)
     deepspeed: dict[str, Any] | None = None
     """DeepSpeed's own config; null for plain data parallelism."""
+    fsdp: dict[str, Any] | None = None
+    """accelerate's FSDP settings, as transformers' `fsdp_config` takes them; null for none."""
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
     pipeline: PipelineConfig | None = None
     seed: int = 0
     resume: str | None = None
     """Run folder to go on from; its frozen config is used, so nothing else may be set."""
+    dry_run: bool = False
+    """Print the processes, GPUs and (with hydra/launcher=slurm) the job, and start nothing."""
     choices: dict[str, str] = field(default_factory=dict)
     """Which option of each group made this config; filled in when it is frozen."""
 

@@ -15,8 +15,9 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer, Qwen2VLProcessor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from sgg.config import Dtype, Init, LoraConfig, ModelConfig, Precision
+from sgg.config import Dtype, Init, LoraConfig, ModelConfig
 from sgg.errors import SggError
+from sgg.hardware import Precision
 from sgg.weights import locate
 
 IMAGE_TOKEN = "<|image_pad|>"

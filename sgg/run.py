@@ -204,7 +204,7 @@ def _new_folder(config: Config) -> Path:
     return folder
 
 
-_NOT_COMPARED = ("resume", "choices")
+_NOT_COMPARED = ("resume", "dry_run", "choices")
 
 
 def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:

@@ -39,7 +39,7 @@ def validate(config: Config) -> None:
 def batch_plan(config: Config) -> BatchPlan:
     """The batch arithmetic of a training stage."""
     stage, hardware = config.stage, config.hardware
-    processes = hardware.nodes * hardware.processes_per_node
+    processes = hardware.ranks
     if isinstance(stage, GrpoConfig):
         group = int(stage.args.get("num_generations", 8))
         completions = stage.prompts_per_step * group
@@ -192,7 +192,7 @@ def _installed(module: str, key: str, package: str | None = None) -> Iterator[st
 
 def _train(config: Config, stage: TrainStageConfig) -> Iterator[str]:
     yield from problems_with(stage.name.name, stage.args)
-    several = config.hardware.nodes * config.hardware.processes_per_node > 1
+    several = config.hardware.ranks > 1
     muon = stage.optimizer.kind is OptimizerKind.muon_adamw
     if muon and (several or config.deepspeed is not None or config.model.lora.enable):
         yield (
@@ -234,7 +234,7 @@ def _groups(config: Config) -> Iterator[str]:
 
     stage, hardware = config.stage, config.hardware
     assert isinstance(stage, GrpoConfig)
-    processes = hardware.nodes * hardware.processes_per_node
+    processes = hardware.ranks
     if not stage.prompts_per_step % processes:
         return
     try:

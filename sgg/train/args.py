@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sgg.config import Config, GrpoConfig, Precision, SftConfig, TrainStageConfig
+from sgg.config import Config, GrpoConfig, SftConfig, TrainStageConfig
 from sgg.errors import SggError
+from sgg.hardware import Precision
 from sgg.spec import reward_mix
 from sgg.validate import batch_plan
 

@@ -10,8 +10,8 @@ from datetime import timedelta
 
 import torch
 
-from sgg.config import HardwareConfig
 from sgg.errors import SggError
+from sgg.hardware import HardwareConfig
 
 TIMEOUT = timedelta(hours=2)
 """Longest wait for a peer: preparing a data set is the slowest thing that one rank does alone."""

@@ -27,6 +27,7 @@ LAYERS = [
     ["sgg.reward", "sgg.metric"],
     [
         "sgg.config",
+        "sgg.hardware",
         "sgg.trl_fields",
         "sgg.plan",
         "sgg.validate",

@@ -7,9 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from sgg.config import Dtype, LoraConfig, ModelConfig, Precision
+from sgg.config import Dtype, LoraConfig, ModelConfig
 from sgg.errors import SggError
 from sgg.generate import HfEngine, Sampling
+from sgg.hardware import Precision
 from sgg.model import load_model, load_processor, torch_dtype
 from sgg.options import Family
 from sgg.prompt import BRIEF, messages
