@@ -68,6 +68,7 @@ def _start_composed(cfg: Any) -> None:
 def start(config: Config, choices: dict[str, str | None], overrides: list[str]) -> Path:
     """Check, freeze and run to the end; returns the folder of the run or pipeline."""
     from launchers.local import launch
+    from launchers.plan import make_plan
     from sgg.config import FROZEN_NAME, EvalConfig, thaw
     from sgg.data.build import open_reader
     from sgg.report.build import write_report
@@ -85,12 +86,15 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
             from sgg.pipeline import run
 
             return run(config, overrides, start)
+        if config.dry_run:
+            print(make_plan(config).describe())
+            return Path(config.paths.run_dir or config.paths.root)
         # what is missing is told before a run folder is made and before torch is loaded
         locate(config.model.path, config.model.revision)
         part = config.stage.part.name if isinstance(config.stage, EvalConfig) else "train"
         open_reader(config.data, part)
         frozen = open_run(config) / FROZEN_NAME
-    launch(frozen, config.hardware, run_frozen)
+    launch(frozen, config, run_frozen)
     write_report(frozen.parent)
     return frozen.parent
 
