@@ -68,6 +68,8 @@ def _start_composed(cfg: Any) -> None:
 def start(config: Config, choices: dict[str, str | None], overrides: list[str]) -> Path:
     """Check, freeze and run to the end; returns the folder of the run or pipeline."""
     from launchers.local import launch
+    from launchers.node import check_machine
+    from launchers.place import Place
     from launchers.plan import make_plan
     from sgg.config import FROZEN_NAME, EvalConfig, thaw
     from sgg.data.build import open_reader
@@ -79,6 +81,7 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
     if config.resume is not None:
         frozen = resumable(config.resume, overrides)
         config = thaw(frozen)
+        check_machine(config, Place.alone())
     else:
         config.choices = {k: v for k, v in choices.items() if v and not k.startswith("hydra/")}
         validate(config)
@@ -93,6 +96,7 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
         locate(config.model.path, config.model.revision)
         part = config.stage.part.name if isinstance(config.stage, EvalConfig) else "train"
         open_reader(config.data, part)
+        check_machine(config, Place.alone())
         frozen = open_run(config) / FROZEN_NAME
     launch(frozen, config, run_frozen)
     write_report(frozen.parent)
