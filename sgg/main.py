@@ -30,8 +30,7 @@ def main() -> None:
         tool: Callable[[list[str]], None] = import_module(VERBS[words[0]]).main
         sys.exit(guarded(lambda: tool(words[1:])))
     if "--help" in words or "-h" in words:
-        print(help_screen())
-        return
+        sys.exit(guarded(lambda: print(help_screen())))
     sys.argv[1:] = prepare_argv(words)
     sys.exit(_hydra_app())
 
@@ -73,6 +72,7 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
     from sgg.report.build import write_report
     from sgg.run import open_run, resumable
     from sgg.validate import validate
+    from sgg.validate_hardware import ready_here
     from sgg.weights import locate
 
     if config.resume is not None:
@@ -86,6 +86,7 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
 
             return run(config, overrides, start)
         # what is missing is told before a run folder is made and before torch is loaded
+        ready_here(config)
         locate(config.model.path, config.model.revision)
         part = config.stage.part.name if isinstance(config.stage, EvalConfig) else "train"
         open_reader(config.data, part)
