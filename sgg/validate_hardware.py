@@ -71,7 +71,10 @@ def ready_here(config: Config) -> None:
     mode = config.hardware.rollout.mode
     if isinstance(config.stage, GrpoConfig) and mode is not RolloutMode.trainer:
         for problem in installed("vllm", f"hardware.rollout.mode={mode.name}", "sgg[vllm]"):
-            raise SggError(f"{problem} Or take hardware.rollout.mode=trainer.")
+            raise SggError(
+                f"{problem} Or let the ranks answer: hardware.rollout.mode=trainer "
+                "hardware.rollout.gpus_per_node=0 hardware.rollout.nodes=0."
+            )
 
 
 def installed(module: str, key: str, package: str | None = None) -> Iterator[str]:
