@@ -21,6 +21,7 @@ from sgg.checkpoint import newest_whole
 from sgg.cli import guarded
 from sgg.config import FROZEN_NAME, Config, thaw
 from sgg.errors import Failed, SggError, Stopped
+from sgg.validate_hardware import ready_here
 
 log = logging.getLogger("sgg")
 
@@ -45,7 +46,8 @@ def told(ending: Ending) -> None:
 
 
 def check_machine(config: Config, place: Place) -> None:
-    """Raise SggError if the config wants other machines than these."""
+    """Raise SggError if the config wants other machines or packages than these."""
+    ready_here(config)
     hardware, wanted = config.hardware, node_count(config)
     if wanted != len(place.hosts):
         raise SggError(

@@ -17,9 +17,6 @@ from sgg.config import Config, thaw
 from sgg.hardware import Precision
 from sgg.weights import locate
 
-_MEMORY_SHARE = 0.9
-"""Of GPUs that do nothing else."""
-
 
 def command(config: Config, host: str, port: int, gpus: int) -> list[str]:
     """The server's command line: as many copies of the model as the GPUs hold."""
@@ -32,7 +29,7 @@ def command(config: Config, host: str, port: int, gpus: int) -> list[str]:
         data_parallel_size=gpus // rollout.tensor_parallel,
         host=host,
         port=port,
-        gpu_memory_utilization=_MEMORY_SHARE,
+        gpu_memory_utilization=rollout.memory_share,
         max_model_len=rollout.max_length,
         # "auto" would take the checkpoint's: answers are to come from what the trainer computes with
         dtype="bfloat16" if config.hardware.precision is Precision.bf16 else "float32",

@@ -34,9 +34,9 @@ Groups and their options (group=option):
 {groups}
 
 Keys are set as group.key=value, TRL's own fields as stage.args.FIELD=value. Examples:
-  sgg stage=sft model=qwen2_5_vl_7b data=vg150 hardware=a100
-  sgg stage=grpo model=qwen2_5_vl_7b model.path=runs/SFT_RUN data=vg150 reward=hard_recall
-  sgg stage=eval model.path=runs/GRPO_RUN data=vg150
+  sgg experiment=sft_7b hardware=a100
+  sgg experiment=grpo_7b hardware=a100 model.path=runs/SFT_RUN reward=hard_recall
+  sgg experiment=eval_7b hardware=a100 model.path=runs/GRPO_RUN
 
 `sgg VERB --help` explains a tool, `sgg --hydra-help` Hydra's own flags, README.md the rest.
 Tab completion: eval "$(sgg --shell-completion install=bash)"
@@ -53,9 +53,23 @@ OPEN_DICTS = re.compile(
 """Keys below these are checked by `validate`, not by Hydra's struct, so they take new entries."""
 
 
+UNCHOSEN = re.compile(r"^(deepspeed|fsdp|pipeline|experiment|debug)=null$")
+"""A group that may go without an option, set to none; Hydra takes null in YAML only."""
+
+
 def prepare_argv(argv: list[str]) -> list[str]:
-    """Hydra wants `++` for a key that no YAML states; below an open dictionary that is every key."""
-    return [f"++{word}" if OPEN_DICTS.match(word) else word for word in argv]
+    """The words as Hydra wants them.
+
+    `++` before a key that no YAML states, which is every key below an open dictionary; `~deepspeed` for
+    `deepspeed=null`.
+    """
+    return [_prepared(word) for word in argv]
+
+
+def _prepared(word: str) -> str:
+    if OPEN_DICTS.match(word):
+        return f"++{word}"
+    return UNCHOSEN.sub(r"~\1", word)
 
 
 def help_screen() -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from sgg.errors import SggError, nearest
-from sgg.hardware import HardwareConfig
+from sgg.hardware import HardwareConfig, gpus_here
 from sgg.metric.protocol import ProtocolConfig
 from sgg.options import (
     Duplicates,
@@ -31,6 +31,7 @@ from sgg.options import (
     UnknownName,
     VocabularyName,
 )
+from sgg.places import site_folder
 
 FROZEN_NAME = "config.yaml"
 """Name of the frozen config in a run folder."""
@@ -385,13 +386,22 @@ class Config:
 
 
 def register() -> None:
-    """Tell Hydra the schema. Idempotent."""
+    """Tell Hydra the schema, and OmegaConf the values that a machine decides. Idempotent."""
     from hydra.core.config_store import ConfigStore
+
+    OmegaConf.register_new_resolver("sgg.gpus_here", gpus_here, replace=True)
+    OmegaConf.register_new_resolver("sgg.site_folders", _site_folders, replace=True)
 
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
     for schema in (SftConfig, GrpoConfig, EvalConfig):
         store.store(group="stage", name=f"{schema().name.name}_schema", node=schema)
+
+
+def _site_folders() -> list[str]:
+    """Hydra's search path after conf/ itself."""
+    site = site_folder()
+    return [f"file://{site}"] if site else []
 
 
 _STAGES = {StageName.sft: SftConfig, StageName.grpo: GrpoConfig, StageName.eval: EvalConfig}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
@@ -64,6 +65,9 @@ def _explain_os(error: OSError) -> str:
 
 def _explain_config(error: BaseException) -> str | None:
     """The message for a user, or None for an error of these libraries that is no user's doing."""
+    for behind in _behind(error):
+        if isinstance(behind, SggError):  # a resolver of ours could not answer
+            return str(behind)
     if isinstance(error, MissingConfigException):
         return _missing_option(error)
     if isinstance(error, OverrideParseException):
@@ -77,6 +81,13 @@ def _explain_config(error: BaseException) -> str | None:
     if isinstance(error, ConfigCompositionException):
         return _bad_group(str(error))
     return None
+
+
+def _behind(error: BaseException) -> Iterator[BaseException]:
+    """What led to an error, the nearest first."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        yield cause
+        error = cause
 
 
 def _missing_option(error: MissingConfigException) -> str:

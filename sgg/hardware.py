@@ -6,8 +6,11 @@ what a job asks of Slurm.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 
@@ -121,3 +124,16 @@ class HardwareConfig:
     def ranks(self) -> int:
         """Training processes on all nodes."""
         return self.nodes * self.processes_per_node
+
+
+def gpus_here() -> int:
+    """NVIDIA GPUs that a process of this machine sees, at least 1: a launcher says when there are none.
+
+    Read from CUDA_VISIBLE_DEVICES or from the device files; asking torch would take seconds.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return max(1, len(list(Path("/dev").glob("nvidia[0-9]*"))))
+    # as CUDA reads it, the list ends at the first entry that is no device
+    named = takewhile(lambda name: name.strip() not in ("", "-1"), visible.split(","))
+    return max(1, len(list(named)))

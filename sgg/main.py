@@ -30,7 +30,8 @@ def main() -> None:
         tool: Callable[[list[str]], None] = import_module(VERBS[words[0]]).main
         sys.exit(guarded(lambda: tool(words[1:])))
     if "--help" in words or "-h" in words:
-        print(help_screen())
+        if code := guarded(lambda: print(help_screen())):
+            sys.exit(code)
         return
     sys.argv[1:] = prepare_argv(words)
     sys.exit(_hydra_app())

@@ -1,6 +1,9 @@
-"""Where the package finds its own files."""
+"""Where the package finds its own files, and a site its private ones."""
 
+import os
 from pathlib import Path
+
+from sgg.errors import SggError
 
 CONF_DIR = next(
     path
@@ -10,11 +13,40 @@ CONF_DIR = next(
 """The config tree: inside the package when installed from a wheel, beside it in a checkout."""
 
 
+SITE = "SGG_CONF"
+"""Environment variable: a folder of a site's own options, such as hardware/mycluster.yaml below it."""
+
+PRIVATE_GROUPS = ("stage_model", "stage_hardware", "hydra")
+"""Folders of the tree that nobody chooses from: other options ask for what they hold."""
+
+
+def site_folder() -> Path | None:
+    """The folder that SGG_CONF names, if it names one.
+
+    Raises:
+        SggError: it is not there.
+
+    """
+    named = os.environ.get(SITE)
+    if not named:
+        return None
+    folder = Path(named).expanduser().resolve()
+    if not folder.is_dir():
+        raise SggError(f"{SITE}={named}: no such folder. Correct the variable, or unset it.")
+    return folder
+
+
 def groups() -> list[str]:
     """The config groups that a command line may choose from."""
-    return sorted(p.name for p in CONF_DIR.iterdir() if p.is_dir() and p.name != "stage_model")
+    found = {p.name for folder in _conf_dirs() for p in folder.iterdir() if p.is_dir()}
+    return sorted(name for name in found - {*PRIVATE_GROUPS} if not name.startswith((".", "_")))
 
 
 def options_of(group: str) -> list[str]:
-    """The options of a config group."""
-    return sorted(path.stem for path in (CONF_DIR / group).glob("*.yaml"))
+    """The options of a config group, a site's own among them."""
+    return sorted({p.stem for folder in _conf_dirs() for p in (folder / group).glob("*.yaml")})
+
+
+def _conf_dirs() -> list[Path]:
+    site = site_folder()
+    return [CONF_DIR, site] if site else [CONF_DIR]

@@ -7,7 +7,6 @@ looked at by who reads them.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 
 from sgg.config import (
@@ -26,6 +25,7 @@ from sgg.options import Pictures, Source, Template, VocabularyName
 from sgg.places import options_of
 from sgg.plan import BatchPlan, plan_batch
 from sgg.trl_fields import problems_with
+from sgg.validate_hardware import hardware_problems, installed
 from sgg.validate_reward import reward_problems
 
 
@@ -73,7 +73,7 @@ def _problems(config: Config) -> Iterator[str]:
     yield from _generate(config)
     yield from _protocol(config)
     if config.tracker.kind is not TrackerKind.none:
-        yield from _installed(config.tracker.kind.name, f"tracker={config.tracker.kind.name}")
+        yield from installed(config.tracker.kind.name, f"tracker={config.tracker.kind.name}")
 
 
 def _positive(config: Config) -> Iterator[str]:
@@ -116,7 +116,7 @@ def _positive(config: Config) -> Iterator[str]:
 def _model(config: Config) -> Iterator[str]:
     model = config.model
     if model.attention is Attention.flash_attention_2:
-        yield from _installed("flash_attn", "model.attention=flash_attention_2", "flash-attn")
+        yield from installed("flash_attn", "model.attention=flash_attention_2", "flash-attn")
     largest = min(model.max_pixels, config.stage.max_pixels or model.max_pixels)
     if model.min_pixels > largest:
         yield (
@@ -174,14 +174,8 @@ def _prompt(config: Config) -> Iterator[str]:
 
 def _hardware(config: Config) -> Iterator[str]:
     if config.deepspeed is not None:
-        yield from _installed("deepspeed", "deepspeed", "sgg[deepspeed]")
-
-
-def _installed(module: str, key: str, package: str | None = None) -> Iterator[str]:
-    if importlib.util.find_spec(module) is None:
-        yield (
-            f"{key} is configured, but {module} is not installed: pip install '{package or module}'."
-        )
+        yield from installed("deepspeed", "deepspeed", "sgg[deepspeed]")
+    yield from hardware_problems(config)
 
 
 def _train(config: Config, stage: TrainStageConfig) -> Iterator[str]:

@@ -33,7 +33,7 @@ def told(words, cwd, *phrases):
         (["model=qwen2_vl_7"], ["model=qwen2_vl_7: no such option", "'qwen2_vl_7b'"]),
         (["model.pth=x"], ["model.pth: no such key", "Did you mean 'path'?"]),
         (["stage=gpro"], ["stage=gpro: no such option", "Did you mean 'grpo'?"]),
-        (["+experiment=nothing"], ["experiment=nothing", "r1_sgg_7b_grpo"]),
+        (["+experiment=nothing"], ["experiment=nothing", "grpo_7b"]),
         (["seed=one"], ["seed=one", "could not be converted to Integer"]),
         (["prompt.template=opne"], ["prompt.template=opne", "open, closed, brief"]),
         (["stage.args.learning_rat=1e-5"], ["no such field", "Did you mean 'learning_rate'?"]),
@@ -67,6 +67,7 @@ def told(words, cwd, *phrases):
             ["hardware.nodes=2", "stage.optimizer.kind=trl"],
             ["hardware.nodes=2", "takes 2 nodes, but here are 1", "hydra/launcher=slurm"],
         ),
+        (["hardware.rollout.nodes=1"], ["hardware.rollout.nodes=1", "mode=server"]),
         (["hardware.gpu=true"], ["hardware.gpu=true", "0 GPUs are visible"]),
         (["generate.completions=4"], ["generate.completions=4", "Set a temperature"]),
         (["model.path=nowhere/at/all"], ["model.path=nowhere/at/all: no such folder"]),
@@ -81,13 +82,7 @@ def test_config_mistakes(words, phrases, tmp_path):
 
 def test_missing_weights_are_all_that_a_real_run_lacks_here(tmp_path):
     """The paper's GRPO run gets as far as its weights: config, hardware and data are in order."""
-    words = [
-        "stage=grpo",
-        "model=qwen2_5_vl_7b",
-        "data=vg150",
-        "reward=hard_recall",
-        "hardware=a100",
-    ]
+    words = ["experiment=grpo_7b", "model=qwen2_5_vl_7b", "hardware=a100"]
     code, stderr = said(*words, cwd=tmp_path, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "hf"))
     assert code == 2
     assert "model.path=Qwen/Qwen2.5-VL-7B-Instruct: the weights are neither here nor" in stderr

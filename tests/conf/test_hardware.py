@@ -1,0 +1,242 @@
+"""Hardware profiles: their facts, what is refused in words, and a site's own folder."""
+
+import importlib.util
+import subprocess
+from dataclasses import fields
+
+import pytest
+from commands import command, environment, sgg
+from configs import check, options
+
+from sgg.cli import help_screen
+from sgg.compose import compose_config
+from sgg.errors import SggError
+from sgg.hardware import HardwareConfig, RolloutConfig, RolloutMode, SlurmConfig, gpus_here
+from sgg.places import groups, options_of
+from sgg.validate_hardware import OWNED_SBATCH, ready_here
+
+BIG = ["model=qwen2_vl_7b", "data=vg150"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "gpus", "memory_gb", "zero", "offload"),
+    [
+        ("a100", 4, 80, 2, None),
+        ("h100", 8, 80, 2, None),
+        ("gh200", 4, 120, 2, "cpu"),
+        ("rtx4090_zero3", 8, 24, 3, None),
+    ],
+)
+def test_facts_of_the_nodes(profile, gpus, memory_gb, zero, offload):
+    config = check([*BIG, f"hardware={profile}", "hardware.nodes=2"])
+    hardware = config.hardware
+    assert (hardware.gpu, hardware.precision.name) == (True, "bf16")
+    assert (hardware.processes_per_node, hardware.ranks) == (gpus, 2 * gpus)
+    assert hardware.gpu_memory_gb == memory_gb
+    assert (hardware.slurm.exclusive, hardware.slurm.memory_gb) == (True, 0)
+    assert hardware.environment == {}
+    assert config.deepspeed["zero_optimization"]["stage"] == zero
+    device = config.deepspeed["zero_optimization"].get("offload_optimizer", {}).get("device")
+    assert device == offload
+
+
+def test_every_profile_of_nodes_has_its_facts_tested():
+    assert set(options("hardware")) == {"cpu", "local", "a100", "h100", "gh200", "rtx4090_zero3"}
+
+
+@pytest.mark.parametrize("stage", ["sft", "eval"])
+def test_all_eight_rtx4090_train_and_evaluate(stage):
+    hardware = check([*BIG, "hardware=rtx4090_zero3", f"stage={stage}"]).hardware
+    assert (hardware.processes_per_node, hardware.rollout) == (8, RolloutConfig())
+
+
+def test_half_of_the_rtx4090_answer_in_grpo():
+    hardware = check([*BIG, "hardware=rtx4090_zero3", "stage=grpo"]).hardware
+    rollout = hardware.rollout
+    assert (hardware.processes_per_node, rollout.gpus_per_node, rollout.nodes) == (4, 4, 0)
+    assert (rollout.mode, rollout.tensor_parallel) == (RolloutMode.server, 4)
+
+
+def test_the_command_line_wins_over_a_profiles_share():
+    words = ["hardware.processes_per_node=8", "hardware.rollout.gpus_per_node=0"]
+    hardware = check(
+        [*BIG, "hardware=rtx4090_zero3", "stage=grpo", *words, "hardware.rollout.nodes=2"]
+    ).hardware
+    assert (hardware.processes_per_node, hardware.rollout.nodes) == (8, 2)
+
+
+@pytest.mark.parametrize(
+    ("visible", "count"),
+    [("0,1,2", 3), ("3", 1), ("GPU-5af,MIG-17c", 2), ("", 1), ("-1", 1), ("0,-1,2", 1)],
+)
+def test_local_takes_the_gpus_that_are_visible(visible, count, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert gpus_here() == count
+    assert check(["hardware=local", "stage=eval"]).hardware.processes_per_node == count
+
+
+def test_presets_and_groups_can_be_taken_off():
+    """Hydra itself takes null for a group in YAML only."""
+    words = [*BIG, "hardware=a100", "experiment=null", "debug=null", "pipeline=null"]
+    assert check([*words, "deepspeed=null", "fsdp=null"]).deepspeed is None
+    assert check([*words, "deepspeed=zero3"]).deepspeed["zero_optimization"]["stage"] == 3
+
+
+SERVER = ["hardware.gpu=true", "hardware.rollout.mode=server"]
+
+
+@pytest.mark.parametrize(
+    ("words", "phrases"),
+    [
+        (
+            ["hardware.rollout.gpus_per_node=4"],
+            ["gpus_per_node=4", "serves nobody", "mode=trainer"],
+        ),
+        (["hardware.rollout.mode=server"], ["hardware.gpu=true", "hardware.rollout.gpus_per_node"]),
+        (["hardware.rollout.mode=colocate"], ["mode=colocate needs hardware.gpu=true"]),
+        (
+            [*SERVER, "hardware.rollout.gpus_per_node=4", "hardware.rollout.tensor_parallel=3"],
+            ["tensor_parallel=3 does not divide hardware.rollout.gpus_per_node, 4"],
+        ),
+        (
+            [*SERVER, "hardware.rollout.nodes=1", "hardware.rollout.tensor_parallel=2"],
+            ["tensor_parallel=2 does not divide the GPUs of a serving node, 1"],
+        ),
+        (
+            [
+                "hardware=a100",
+                "hardware.rollout.mode=colocate",
+                "hardware.rollout.tensor_parallel=8",
+            ],
+            ["tensor_parallel=8 does not divide hardware.processes_per_node, 4"],
+        ),
+        (["hardware.rollout.memory_share=1.5"], ["memory_share=1.5", "at most 1"]),
+        (["hardware.rollout.port=80"], ["port=80", "1024"]),
+        (["hardware.rollout.restarts=-1"], ["restarts=-1: must be 0 or more"]),
+        (
+            ["hardware=rtx4090_zero3", "hardware.rollout.max_length=1024"],
+            ["max_length=1024 leaves no room", "max_completion_length=1024"],
+        ),
+        (["hardware.grace_s=0"], ["hardware.grace_s=0: must be 1 or more"]),
+        (["hardware.slurm.time_min=0"], ["hardware.slurm.time_min=0: must be 1 or more"]),
+        (["hardware.slurm.memory_gb=-1"], ["hardware.slurm.memory_gb=-1: must be 0 or more"]),
+        (["hardware.slurm.time_min=5"], ["signal_before_end_s=300", "time_min=5 minutes"]),
+        (
+            ["hardware.slurm.gpu_type=h100", "hardware.slurm.gpu_request=none"],
+            ["gpu_type=h100 would be ignored"],
+        ),
+        (
+            ["hardware.slurm.sbatch.partition=gpu"],
+            ["sgg writes --partition", "hardware.slurm.partition instead"],
+        ),
+        (["hardware.slurm.sbatch.time=60"], ["hardware.slurm.time_min instead"]),
+        (["hardware.slurm.sbatch.array=0-3"], ["sgg writes --array", "set -m"]),
+        (["hardware.slurm.sbatch.dependency=x"], ["set pipeline instead"]),
+        (["hardware.slurm.sbatch.gpus_per_node=4"], ["hardware.slurm.gpu_request and gpu_type"]),
+        (["hardware.slurm.sbatch.p=gpu"], ["write the long name"]),
+        (["hardware.environment.WANDB_API_KEY=x"], ["WANDB_API_KEY: secrets have no place"]),
+        (["hardware.environment.RANK=0"], ["RANK: set by the launcher"]),
+    ],
+)
+def test_what_does_not_go_together_is_refused_in_words(words, phrases):
+    with pytest.raises(SggError) as error:
+        check([*BIG, "stage=grpo", *words])
+    for phrase in phrases:
+        assert phrase in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [*SERVER, "hardware.rollout.nodes=2", "hardware.processes_per_node=4"],
+        ["hardware=a100", "hardware.rollout.mode=colocate", "hardware.rollout.tensor_parallel=2"],
+        ["hardware.slurm.sbatch.mail-type=ALL", "hardware.slurm.sbatch.reservation=course"],
+        ["hardware.environment.NCCL_SOCKET_IFNAME=hsn", "hardware.environment.NCCL_CROSS_NIC=1"],
+        ["hardware.nodes=4", "hardware.processes_per_node=2"],
+    ],
+)
+def test_what_goes_together(words):
+    check([*BIG, "stage=grpo", *words])
+
+
+def test_owned_options_name_keys_that_exist():
+    known = {
+        *(f"hardware.{f.name}" for f in fields(HardwareConfig)),
+        *(f"hardware.slurm.{f.name}" for f in fields(SlurmConfig)),
+    }
+    named = {key.split(" ")[0] for key in OWNED_SBATCH.values() if key.startswith("hardware.")}
+    assert named <= known
+
+
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed here")
+def test_a_login_node_without_vllm_checks_what_only_the_job_can_run():
+    grpo = check([*BIG, "hardware=rtx4090_zero3", "stage=grpo"])
+    with pytest.raises(SggError, match=r"vllm is not installed: pip install 'sgg\[vllm\]'"):
+        ready_here(grpo)
+    ready_here(check([*BIG, "hardware=rtx4090_zero3", "stage=sft"]))
+    ready_here(check([*BIG, "hardware=a100", "stage=grpo"]))
+
+
+MYCLUSTER = """# @package _global_
+defaults: [rtx4090_zero3, _self_]
+hardware:
+  environment: {NCCL_SOCKET_IFNAME: hsn}
+  slurm: {partition: gpu, account: a1, gpu_type: rtx_4090}
+"""
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A private folder with a profile of its own, named by SGG_CONF."""
+    folder = tmp_path / "our site"
+    (folder / "hardware").mkdir(parents=True)
+    (folder / "hardware" / "mycluster.yaml").write_text(MYCLUSTER)
+    monkeypatch.setenv("SGG_CONF", str(folder))
+    return folder
+
+
+def test_a_sites_profile_builds_on_ours(site):
+    hardware = check([*BIG, "hardware=mycluster", "stage=grpo"]).hardware
+    assert (hardware.slurm.partition, hardware.slurm.account) == ("gpu", "a1")
+    assert hardware.environment == {"NCCL_SOCKET_IFNAME": "hsn"}
+    assert (hardware.processes_per_node, hardware.rollout.gpus_per_node) == (4, 4)
+    assert hardware.slurm.exclusive
+
+
+def test_help_and_options_know_the_sites_own(site):
+    (site / "experiment").mkdir()
+    (site / "experiment" / "ours.yaml").write_text("# @package _global_\nseed: 5\n")
+    assert "mycluster" in options_of("hardware")
+    assert "a100" in options_of("hardware")
+    assert "mycluster" in help_screen()
+    assert "ours" in options_of("experiment")
+    assert not {"stage_model", "stage_hardware", "hydra"} & set(groups())
+    assert check(["experiment=ours"]).seed == 5
+
+
+def test_messages_and_tab_completion_know_the_sites_own(site, tmp_path):
+    done = sgg("hardware=mycluste", cwd=tmp_path)
+    assert "hardware=mycluste: no such option. Did you mean 'mycluster'?" in done.stderr
+    shell = {**environment(tmp_path), "COMP_LINE": "sgg hardware=my"}
+    words = command("--shell-completion", "query=bash")
+    asked = subprocess.run(words, env=shell, capture_output=True, text=True, check=True)
+    assert asked.stdout.split() == ["hardware=mycluster"]
+
+
+def test_a_site_that_is_not_there_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("SGG_CONF", str(tmp_path / "moved"))
+    for words in (["--help"], ["--cfg", "job"]):
+        done = sgg(*words, cwd=tmp_path)
+        assert done.returncode
+        assert done.stderr.startswith(f"sgg: SGG_CONF={tmp_path / 'moved'}: no such folder.")
+
+
+def test_the_folder_can_be_typed_instead_for_a_pipeline_too(site, tmp_path, monkeypatch):
+    """The steps of a pipeline are composed anew and see what the command named."""
+    monkeypatch.delenv("SGG_CONF")
+    assert options_of("hardware") == options("hardware")
+    with pytest.raises(Exception, match="mycluster"):
+        compose_config(["hardware=mycluster"])
+    words = [f"hydra.searchpath=['file://{site}']", "hardware=mycluster", "hardware.grace_s=0"]
+    done = sgg(*words, "pipeline=sft_grpo_eval", "stage=eval", cwd=tmp_path)
+    assert "sgg: hardware.grace_s=0: must be 1 or more." in done.stderr, done.stderr

@@ -1,0 +1,28 @@
+"""Composing and checking configs, and what there is to choose from."""
+
+from itertools import product
+
+from sgg.compose import compose_config
+from sgg.places import CONF_DIR
+from sgg.validate import validate
+
+
+def options(group):
+    """The project's own options of a group, whatever a site adds."""
+    return sorted(path.stem for path in (CONF_DIR / group).glob("*.yaml"))
+
+
+def check(overrides):
+    """The composed config, which must be valid."""
+    config, _ = compose_config(overrides)
+    validate(config)
+    return config
+
+
+def points(words):
+    """The override lists of a sweep: each word's values, separated by commas, in all combinations."""
+    named = [word.partition("=") for word in words]
+    return [
+        [f"{key}={value}" for (key, _, _), value in zip(named, values, strict=True)]
+        for values in product(*(values.split(",") for _, _, values in named))
+    ]
