@@ -57,7 +57,7 @@ def _common(config: Config, run_dir: Path) -> dict[str, Any]:
         "per_device_train_batch_size": plan.micro_batch,
         "gradient_accumulation_steps": plan.accumulation,
         "bf16": hardware.precision is Precision.bf16,
-        "gradient_checkpointing": hardware.gradient_checkpointing,
+        "gradient_checkpointing": hardware.gradient_checkpointing and config.fsdp is None,
         "dataloader_num_workers": hardware.loader_workers,
         "remove_unused_columns": False,
         "disable_tqdm": True,
@@ -66,6 +66,9 @@ def _common(config: Config, run_dir: Path) -> dict[str, Any]:
         "use_cpu": not hardware.gpu,
         "deepspeed": config.deepspeed,
     }
+    if config.fsdp is not None:
+        checkpointing = {"activation_checkpointing": hardware.gradient_checkpointing}
+        derived |= {"fsdp": True, "fsdp_config": config.fsdp | checkpointing}
     if hardware.gpu:
         derived["tf32"] = hardware.tf32
     elif plan.processes > 1:
