@@ -67,10 +67,23 @@ def _common(config: Config, run_dir: Path) -> dict[str, Any]:
         "deepspeed": config.deepspeed,
     }
     if config.fsdp is not None:
-        checkpointing = {"activation_checkpointing": hardware.gradient_checkpointing}
-        derived |= {"fsdp": True, "fsdp_config": config.fsdp | checkpointing}
+        derived |= {
+            "fsdp": True,
+            "fsdp_config": _fsdp(config.fsdp, hardware.gradient_checkpointing),
+        }
     if hardware.gpu:
         derived["tf32"] = hardware.tf32
     elif plan.processes > 1:
         derived["ddp_backend"] = "gloo"
     return derived
+
+
+def _fsdp(chosen: dict[str, Any], gradient_checkpointing: bool) -> dict[str, Any]:
+    """Transformers' `fsdp_config`: FSDP2 around each layer, weights gathered whole into a checkpoint."""
+    return {
+        "version": 2,
+        "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+        "state_dict_type": "FULL_STATE_DICT",  # the other kind leaves nothing for `from_pretrained`
+        "activation_checkpointing": gradient_checkpointing,
+        **chosen,
+    }

@@ -90,6 +90,7 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
     sharding.start(config)
     with ranks.first_goes_ahead():
         folder = locate(config.model.path, config.model.revision)
+        sharding.refuse_adapter(config, folder)
         prepared = prepare(config.data, "train", Path(config.paths.cache), quiet=not ranks.is_main)
         if ranks.is_main:
             for line in drop_halves(run_dir):

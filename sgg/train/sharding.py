@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import FileLock
 
 from sgg.config import Config
 from sgg.errors import SggError
+from sgg.model import adapter_base
 
 
 def start(config: Config) -> None:
@@ -29,7 +29,9 @@ def start(config: Config) -> None:
     if config.deepspeed is None:
         return
     if not config.hardware.gpu:
-        os.environ["DS_ACCELERATOR"] = "cpu"  # read when deepspeed is imported; a GPU may be here too
+        os.environ["DS_ACCELERATOR"] = (
+            "cpu"  # read when deepspeed is imported; a GPU may be here too
+        )
     import deepspeed
 
     # an all-reduce for inference on one node: training never calls it, and compiling takes a minute
@@ -64,6 +66,20 @@ def _compile_cpu_adam() -> None:
         builder.load(verbose=False)
 
 
+def refuse_adapter(config: Config, folder: Path) -> None:
+    """An adapter to start from is merged into its base, which ZeRO-3 has already split.
+
+    Raises:
+        SggError: the start is an adapter and the stage is 3.
+
+    """
+    if _zero_stage(config) == 3 and adapter_base(folder) is not None:
+        raise SggError(
+            f"model.path={config.model.path} is an adapter: it is merged into its base before training, "
+            "and under ZeRO-3 no process holds the base whole. Take deepspeed=zero2 or fsdp=full_shard."
+        )
+
+
 def settle(config: Config) -> None:
     """Have accelerate take up FSDP; called between TRL's config object and its trainer.
 
@@ -87,7 +103,8 @@ def mark(config: Config, model: Any) -> None:
 
 def in_pieces(config: Config) -> bool:
     """Whether no rank holds whole weights: ZeRO-3 and FSDP."""
-    zero = config.deepspeed
-    return config.fsdp is not None or (
-        zero is not None and zero["zero_optimization"]["stage"] == 3
-    )
+    return config.fsdp is not None or _zero_stage(config) == 3
+
+
+def _zero_stage(config: Config) -> int:
+    return 0 if config.deepspeed is None else int(config.deepspeed["zero_optimization"]["stage"])

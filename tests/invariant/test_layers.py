@@ -32,6 +32,7 @@ LAYERS = [
         "sgg.plan",
         "sgg.validate",
         "sgg.validate_reward",
+        "sgg.validate_sharding",
         "sgg.spec",
         "sgg.cli",
     ],
