@@ -110,6 +110,7 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
     processor = load_processor(folder, *pixel_budget(config))
     with words_of_trl():
         trainer = make_trainer(Parts(config, args, prepared, model, processor))
+    sharding.sum_in_fp32(trainer)
     trainer.keep_checkpoints = stage.keep_checkpoints
     tracker = open_tracker(config, run_dir, ranks.is_main)
     stop = StopOnSignal(ranks, period=int(stage.args.get("num_iterations", 1)))

@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from filelock import FileLock
+from torch.distributed.fsdp import MixedPrecisionPolicy
 
 from sgg.config import Config
 from sgg.errors import SggError
@@ -99,6 +101,18 @@ def mark(config: Config, model: Any) -> None:
     """
     if config.fsdp is not None:
         model._is_fsdp_managed_module = True
+
+
+def sum_in_fp32(trainer: Any) -> None:
+    """Under FSDP and bf16: compute in bf16, but add gradients up over ranks, and keep the loss, in fp32.
+
+    accelerate's own policy rounds both to bf16. Called before the trainer wraps its model.
+    """
+    plugin = getattr(trainer.accelerator.state, "fsdp_plugin", None)
+    if plugin is not None and trainer.args.bf16:
+        plugin.mixed_precision_policy = MixedPrecisionPolicy(
+            param_dtype=torch.bfloat16, reduce_dtype=torch.float32
+        )
 
 
 def in_pieces(config: Config) -> bool:
