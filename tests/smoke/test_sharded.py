@@ -84,8 +84,9 @@ def test_sharded_training_has_the_losses_of_plain_data_parallelism(undisturbed, 
     plain, sharded = undisturbed(stage, "ddp"), undisturbed(stage, way)
     assert (sharded / "checkpoint-2" / OWN_FILE[way]).is_file()
     assert len(curve(sharded, "loss")) == 4
-    for name in ("loss", "grad_norm", *(["reward"] if stage == "grpo" else [])):
-        assert curve(sharded, name) == pytest.approx(curve(plain, name), rel=2e-5, abs=2e-6), name
+    assert curve(sharded, "loss") == pytest.approx(curve(plain, "loss"), rel=1e-5, abs=2e-6)
+    assert curve(sharded, "grad_norm") == pytest.approx(curve(plain, "grad_norm"), rel=1e-4)
+    assert curve(sharded, "reward") == curve(plain, "reward")
 
 
 def stop_all(child):
