@@ -135,9 +135,12 @@ def test_the_result_of_sharded_training_loads_by_from_pretrained(undisturbed, wa
     assert all(torch.isfinite(p).all() for p in model.parameters())
     plain = load_file(weights(undisturbed("sft", "ddp")))
     trained = load_file(weights(undisturbed("sft", way)))
-    assert trained.keys() == plain.keys()
+    tied = {"lm_head.weight"} - plain.keys()  # FSDP's gathering writes it a second time
+    assert plain.keys() <= trained.keys() <= plain.keys() | tied
+    for name in tied & trained.keys():
+        assert torch.equal(trained[name], trained["model.embed_tokens.weight"])
     for name, value in plain.items():
-        torch.testing.assert_close(trained[name], value, rtol=0, atol=1e-4)
+        torch.testing.assert_close(trained[name], value, rtol=0, atol=1e-5)
 
 
 @pytest.mark.skipif(
