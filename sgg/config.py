@@ -127,6 +127,9 @@ class ModelConfig:
     """Expected architecture; the checkpoint's own config must agree."""
     revision: str | None = None
     """Hub revision."""
+    activations_per_token: int | None = None
+    """Hidden size × layers, numbers that a token keeps under gradient checkpointing: the profile's micro
+    batches, stated for 7B, are fitted by it; null takes them as they are."""
     init: Init = Init.pretrained
     min_pixels: int = 3136
     """Smallest area an image is resized to, pixels."""

@@ -26,6 +26,24 @@ class BatchPlan:
         return self.processes * self.micro_batch * self.accumulation
 
 
+STATED_FOR = 3584 * 28
+"""`activations_per_token` of the 7B models, for which profiles state their micro batches."""
+
+
+def largest_micro(stated: int, activations_per_token: int | None) -> int:
+    """The micro batch that fits a model, from the profile's for 7B: in proportion to what a token keeps.
+
+    None, of a model that says nothing, takes the profile's number as it stands.
+
+    >>> largest_micro(2, 1536 * 28), largest_micro(2, 2048 * 36), largest_micro(1, 5120 * 64)
+    (4, 2, 1)
+
+    """
+    if activations_per_token is None:
+        return stated
+    return max(1, stated * STATED_FOR // activations_per_token)
+
+
 def plan_batch(
     key: str, global_batch: int, processes: int, micro_batch: int | None, largest_micro: int
 ) -> BatchPlan:

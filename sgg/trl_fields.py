@@ -31,6 +31,8 @@ OWNED_ARGS = {
     "tf32": "hardware.tf32",
     "use_cpu": "hardware.gpu",
     "deepspeed": "deepspeed",
+    "fsdp": "fsdp",
+    "fsdp_config": "fsdp",
     "gradient_checkpointing": "hardware.gradient_checkpointing",
     "dataloader_num_workers": "hardware.loader_workers",
     "reward_weights": "reward.terms.NAME.weight",

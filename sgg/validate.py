@@ -23,10 +23,11 @@ from sgg.errors import SggError
 from sgg.metric.protocol import Labels, Mode, NgFill, Unknown
 from sgg.options import Pictures, Source, Template, VocabularyName
 from sgg.places import options_of
-from sgg.plan import BatchPlan, plan_batch
+from sgg.plan import BatchPlan, largest_micro, plan_batch
 from sgg.trl_fields import problems_with
 from sgg.validate_hardware import hardware_problems, installed
 from sgg.validate_reward import reward_problems
+from sgg.validate_sharding import sharding_problems
 
 
 def validate(config: Config) -> None:
@@ -39,7 +40,7 @@ def validate(config: Config) -> None:
 def batch_plan(config: Config) -> BatchPlan:
     """The batch arithmetic of a training stage."""
     stage, hardware = config.stage, config.hardware
-    processes = hardware.ranks
+    processes, size = hardware.ranks, config.model.activations_per_token
     if isinstance(stage, GrpoConfig):
         group = int(stage.args.get("num_generations", 8))
         completions = stage.prompts_per_step * group
@@ -48,7 +49,7 @@ def batch_plan(config: Config) -> BatchPlan:
             completions,
             processes,
             stage.micro_batch,
-            hardware.micro_batch_grpo,
+            largest_micro(hardware.micro_batch_grpo, size),
         )
     assert isinstance(stage, SftConfig)
     return plan_batch(
@@ -56,7 +57,7 @@ def batch_plan(config: Config) -> BatchPlan:
         stage.global_batch,
         processes,
         stage.micro_batch,
-        hardware.micro_batch_sft,
+        largest_micro(hardware.micro_batch_sft, size),
     )
 
 
@@ -82,6 +83,7 @@ def _positive(config: Config) -> Iterator[str]:
     numbers: dict[str, int | None] = {
         "model.min_pixels": config.model.min_pixels,
         "model.max_pixels": config.model.max_pixels,
+        "model.activations_per_token": config.model.activations_per_token,
         "model.lora.r": config.model.lora.r,
         "data.train.limit": config.data.train.limit,
         "data.eval.limit": config.data.eval.limit,
@@ -180,12 +182,13 @@ def _hardware(config: Config) -> Iterator[str]:
 
 def _train(config: Config, stage: TrainStageConfig) -> Iterator[str]:
     yield from problems_with(stage.name.name, stage.args)
-    several = config.hardware.ranks > 1
+    yield from sharding_problems(config)
+    sharded = config.deepspeed is not None or config.fsdp is not None
     muon = stage.optimizer.kind is OptimizerKind.muon_adamw
-    if muon and (several or config.deepspeed is not None or config.model.lora.enable):
+    if muon and (config.hardware.ranks > 1 or sharded or config.model.lora.enable):
         yield (
             "stage.optimizer.kind=muon_adamw trains whole tiny models on one process. "
-            "Take stage.optimizer.kind=trl with several processes, DeepSpeed or LoRA."
+            "Take stage.optimizer.kind=trl with several processes, DeepSpeed, FSDP or LoRA."
         )
     if muon and stage.optimizer.muon_lr <= 0:
         yield f"stage.optimizer.muon_lr={stage.optimizer.muon_lr}: must be above 0."

@@ -57,7 +57,7 @@ def _common(config: Config, run_dir: Path) -> dict[str, Any]:
         "per_device_train_batch_size": plan.micro_batch,
         "gradient_accumulation_steps": plan.accumulation,
         "bf16": hardware.precision is Precision.bf16,
-        "gradient_checkpointing": hardware.gradient_checkpointing,
+        "gradient_checkpointing": hardware.gradient_checkpointing and config.fsdp is None,
         "dataloader_num_workers": hardware.loader_workers,
         "remove_unused_columns": False,
         "disable_tqdm": True,
@@ -66,8 +66,24 @@ def _common(config: Config, run_dir: Path) -> dict[str, Any]:
         "use_cpu": not hardware.gpu,
         "deepspeed": config.deepspeed,
     }
+    if config.fsdp is not None:
+        derived |= {
+            "fsdp": True,
+            "fsdp_config": _fsdp(config.fsdp, hardware.gradient_checkpointing),
+        }
     if hardware.gpu:
         derived["tf32"] = hardware.tf32
     elif plan.processes > 1:
         derived["ddp_backend"] = "gloo"
     return derived
+
+
+def _fsdp(chosen: dict[str, Any], gradient_checkpointing: bool) -> dict[str, Any]:
+    """Transformers' `fsdp_config`: FSDP2 around each layer, weights gathered whole into a checkpoint."""
+    return {
+        "version": 2,
+        "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+        "state_dict_type": "FULL_STATE_DICT",  # the other kind leaves nothing for `from_pretrained`
+        "activation_checkpointing": gradient_checkpointing,
+        **chosen,
+    }

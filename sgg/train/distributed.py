@@ -50,7 +50,8 @@ class Ranks:
             os.environ["ACCELERATE_TORCH_DEVICE"] = "cpu"
         device = torch.device("cuda", local) if hardware.gpu else torch.device("cpu")
         if world > 1 and not torch.distributed.is_initialized():
-            backend = "nccl" if hardware.gpu else "gloo"
+            # FSDP gathers the weights of a checkpoint in CPU memory, which NCCL does not know
+            backend = "cuda:nccl,cpu:gloo" if hardware.gpu else "gloo"
             torch.distributed.init_process_group(backend, timeout=TIMEOUT)
         return Ranks(rank, world, device)
 

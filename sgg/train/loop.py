@@ -22,6 +22,7 @@ from sgg.errors import Stopped
 from sgg.model import load_model, load_processor, torch_dtype
 from sgg.spec import pixel_budget
 from sgg.tracker import open_tracker
+from sgg.train import sharding
 from sgg.train.args import trl_args, words_of_trl
 from sgg.train.callbacks import Curves, Progress, StopOnSignal
 from sgg.train.distributed import Ranks
@@ -85,14 +86,17 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
         log.info("%s is finished; nothing to do", run_dir)
         return
     ranks = Ranks.start(config.hardware)
+    sharding.start(config)
     with ranks.first_goes_ahead():
         folder = locate(config.model.path, config.model.revision)
+        sharding.refuse_adapter(config, folder)
         prepared = prepare(config.data, "train", Path(config.paths.cache), quiet=not ranks.is_main)
         if ranks.is_main:
             for line in drop_halves(run_dir):
                 log.warning("%s", line)
     checkpoint = newest_whole(run_dir)
     args = trl_args(config, run_dir)  # before the model: ZeRO-3 shards weights while they load
+    sharding.settle(config)
     bare = config.deepspeed is None and not config.model.lora.enable
     dtype = torch_dtype(config.model.dtype, config.hardware.precision, updated=bare)
     if checkpoint is None or config.model.lora.enable:
@@ -101,9 +105,11 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
         trained = replace(config.model, init=Init.pretrained)
         model = load_model(trained, checkpoint, dtype, config.seed)
         model.config._name_or_path = str(folder)  # where GRPO's reference model comes from
+    sharding.mark(config, model)
     processor = load_processor(folder, *pixel_budget(config))
     with words_of_trl():
         trainer = make_trainer(Parts(config, args, prepared, model, processor))
+    sharding.sum_in_fp32(trainer)
     trainer.keep_checkpoints = stage.keep_checkpoints
     tracker = open_tracker(config, run_dir, ranks.is_main)
     stop = StopOnSignal(ranks, period=int(stage.args.get("num_iterations", 1)))
@@ -118,7 +124,7 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
                 f"Stopped at step {stop.stopped_at}. Go on with: sgg resume={run_dir}",
                 stop.received,
             )
-        _keep_model(trainer, run_dir)
+        _keep_model(trainer, run_dir, merge=not sharding.in_pieces(config))
     finally:
         tracker.finish()
 
@@ -141,17 +147,15 @@ def _replace_callbacks(trainer: Any, ours: list[Any]) -> None:
         trainer.add_callback(callback)
 
 
-def _keep_model(trainer: Any, run_dir: Path) -> None:
+def _keep_model(trainer: Any, run_dir: Path, merge: bool) -> None:
     """The final weights as a plain folder that `from_pretrained`, vLLM and `model.path` take.
 
-    LoRA is merged in, unless the weights are sharded (ZeRO-3): then the adapter is kept as it is, and
-    `load_model` puts it onto its base.
+    With `merge`, LoRA is merged in; where weights lie in pieces it cannot be: then the adapter is kept as
+    it is, and `load_model` puts it onto its base.
     """
     trainer.accelerator.wait_for_everyone()
     folder = run_dir / MODEL_FOLDER
-    plugin = trainer.args.deepspeed_plugin
-    sharded = plugin is not None and plugin.zero_stage == 3
-    if is_peft_model(trainer.model) and not sharded:
+    if is_peft_model(trainer.model) and merge:
         if trainer.is_world_process_zero():
             merged = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
             merged.save_pretrained(folder)

@@ -17,7 +17,11 @@ COMPANIONS = {  # what an option needs beside it to make sense
     ("reward", "none"): ["stage=sft"],
     ("pipeline", "overfit"): ["data=jsonl", "data.root=somewhere"],
     **{("hardware", h): ["model=qwen2_vl_7b"] for h in ("a100", "gh200", "h100", "rtx4090_zero3")},
-    **{("deepspeed", d): ["model=qwen2_vl_7b"] for d in ("zero2", "zero2_offload", "zero3")},
+    **{
+        (group, option.stem): ["model=qwen2_vl_7b", "hardware.processes_per_node=2"]
+        for group in ("deepspeed", "fsdp")
+        for option in (CONF_DIR / group).glob("*.yaml")
+    },
 }
 
 

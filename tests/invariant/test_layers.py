@@ -33,6 +33,7 @@ LAYERS = [
         "sgg.validate",
         "sgg.validate_reward",
         "sgg.validate_hardware",
+        "sgg.validate_sharding",
         "sgg.spec",
         "sgg.cli",
     ],

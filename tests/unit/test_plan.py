@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgg.errors import SggError
-from sgg.plan import BatchPlan, plan_batch
+from sgg.plan import BatchPlan, largest_micro, plan_batch
 
 KEY = "stage.global_batch"
 
@@ -57,3 +57,18 @@ def test_numbers_that_do_not_divide_are_refused_in_words(args, message):
     with pytest.raises(SggError) as error:
         plan_batch(KEY, *args)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("stated", "activations", "fits"),
+    [
+        (2, None, 2),  # a model that says nothing
+        (2, 3584 * 28, 2),  # 7B, as stated
+        (2, 1536 * 28, 4),  # 2B: 2 × 7/3
+        (3, 2048 * 36, 4),  # 3B: 3 × 49/36
+        (16, 5120 * 64, 4),  # 32B: 16 × 49/160
+        (1, 8192 * 80, 1),  # 72B: never below one
+    ],
+)
+def test_a_smaller_model_takes_more_and_a_larger_one_less(stated, activations, fits):
+    assert largest_micro(stated, activations) == fits

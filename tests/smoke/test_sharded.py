@@ -1,0 +1,172 @@
+"""DeepSpeed and FSDP, two processes on a CPU: the losses of plain data parallelism, and kills without loss.
+
+Adam divides a gradient by its own size, so rounding noise in a gradient that is all but zero becomes a
+whole step, and runs that add in another order drift by 1e-4. An epsilon above that noise shows that
+nothing else differs.
+"""
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from commands import command, environment, sgg_ok
+
+pytestmark = pytest.mark.slow
+
+COMMON = [
+    *("hardware.processes_per_node=2", "hardware.threads=1"),
+    *("stage.args.logging_steps=1", "stage.args.warmup_steps=0", "stage.args.max_steps=4"),
+    *("stage.args.adam_epsilon=1e-5", "stage.args.save_steps=2"),
+]
+STAGES = {
+    "sft": [
+        *("stage=sft", "stage.global_batch=4", "stage.micro_batch=1", "data.train.limit=24"),
+        "stage.optimizer.kind=trl",
+    ],
+    "grpo": [
+        *("stage=grpo", "stage.prompts_per_step=2", "stage.micro_batch=2", "data.train.limit=12"),
+        *("stage.args.num_generations=4", "stage.args.max_completion_length=24"),
+        # the untrained model earns nothing by its graphs; by its lengths it learns at once
+        *("reward.terms.length.weight=1", "reward.terms.length.options.free_chars=0"),
+        "reward.terms.length.options.limit_chars=200",
+    ],
+}
+WAYS = {
+    "ddp": [],
+    "zero2": ["deepspeed=zero2"],
+    "zero3": ["deepspeed=zero3"],
+    "fsdp": ["fsdp=full_shard"],
+}
+OWN_FILE = {
+    "zero2": "global_step2/zero_pp_rank_1_mp_rank_00_optim_states.pt",
+    "zero3": "global_step2/zero_pp_rank_1_mp_rank_00_model_states.pt",
+    "fsdp": "pytorch_model_fsdp.bin",
+}
+"""What only this way of sharding leaves in a checkpoint: proof that it was taken up."""
+
+
+def rows(run_dir):
+    path = run_dir / "metrics.jsonl"
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+def curve(run_dir, name):
+    return [row[name] for row in rows(run_dir) if name in row]
+
+
+def weights(run_dir):
+    return run_dir / "model" / "model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The folder of a run by stage and way; each is made once."""
+    folder = tmp_path_factory.mktemp("sharded")
+
+    def run(stage, way):
+        run_dir = folder / f"{stage}-{way}"
+        if not run_dir.is_dir():
+            words = [*STAGES[stage], *COMMON, *WAYS[way], f"paths.run_dir={run_dir}"]
+            sgg_ok(*words, cwd=folder)
+        return run_dir
+
+    return run
+
+
+@pytest.mark.parametrize("way", ["zero2", "zero3", "fsdp"])
+@pytest.mark.parametrize("stage", list(STAGES))
+def test_sharded_training_has_the_losses_of_plain_data_parallelism(undisturbed, stage, way):
+    plain, sharded = undisturbed(stage, "ddp"), undisturbed(stage, way)
+    assert (sharded / "checkpoint-2" / OWN_FILE[way]).is_file()
+    assert len(curve(sharded, "loss")) == 4
+    assert curve(sharded, "loss") == pytest.approx(curve(plain, "loss"), rel=1e-5, abs=2e-6)
+    assert curve(sharded, "grad_norm") == pytest.approx(curve(plain, "grad_norm"), rel=1e-4)
+    assert curve(sharded, "reward") == curve(plain, "reward")
+
+
+def stop_all(child):
+    """SIGKILL to the run and every process that it started."""
+    everyone = [child, *child.children(recursive=True)]
+    for process in everyone:
+        process.kill()
+    psutil.wait_procs(everyone, timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("stage", "way"),
+    [("sft", "zero2"), ("sft", "zero3"), ("sft", "fsdp"), ("grpo", "zero2"), ("grpo", "zero3")],
+)
+def test_killed_and_resumed_ends_at_the_same_weights(undisturbed, tmp_path, stage, way):
+    """All ranks killed after a checkpoint; the engine's own state is taken up, bit for bit."""
+    whole, run_dir = undisturbed(stage, way), tmp_path / "run"
+    words = [*STAGES[stage], *COMMON, *WAYS[way], f"paths.run_dir={run_dir}"]
+    with (tmp_path / "stderr").open("w") as stderr:
+        child = psutil.Popen(
+            command(*words), cwd=tmp_path, env=environment(tmp_path), stderr=stderr
+        )
+        deadline = time.monotonic() + 300
+        while max((row["step"] for row in rows(run_dir)), default=0) < 3:
+            assert child.poll() is None, (tmp_path / "stderr").read_text()[-3000:]
+            assert time.monotonic() < deadline, "the run does not get to step 3"
+            time.sleep(0.02)
+        stop_all(child)
+    sgg_ok(f"resume={run_dir}", cwd=tmp_path)
+    assert "going on from checkpoint-2" in (run_dir / "run.log").read_text()
+    assert weights(run_dir).read_bytes() == weights(whole).read_bytes()
+    assert curve(run_dir, "loss") == curve(whole, "loss")
+
+
+@pytest.mark.parametrize("way", ["zero3", "fsdp"])
+def test_the_result_of_sharded_training_loads_by_from_pretrained(undisturbed, way):
+    import torch
+    from safetensors.torch import load_file
+    from transformers import AutoModelForImageTextToText
+
+    folder = undisturbed("sft", way) / "model"
+    model, told = AutoModelForImageTextToText.from_pretrained(folder, output_loading_info=True)
+    assert not told["missing_keys"]
+    assert not told["unexpected_keys"]
+    assert not told["mismatched_keys"]
+    assert all(torch.isfinite(p).all() for p in model.parameters())
+    plain = load_file(weights(undisturbed("sft", "ddp")))
+    trained = load_file(weights(undisturbed("sft", way)))
+    tied = {"lm_head.weight"} - plain.keys()  # FSDP's gathering writes it a second time
+    assert plain.keys() <= trained.keys() <= plain.keys() | tied
+    for name in tied & trained.keys():
+        assert torch.equal(trained[name], trained["model.embed_tokens.weight"])
+    for name, value in plain.items():
+        torch.testing.assert_close(trained[name], value, rtol=0, atol=1e-5)
+
+
+@pytest.mark.skipif(
+    shutil.which(os.environ.get("CXX", "c++")) is None,
+    reason="no C++ compiler for DeepSpeed's CPU Adam (apt-get install g++)",
+)
+def test_weights_and_optimiser_in_cpu_memory_train_the_same(undisturbed, tmp_path):
+    """The first run on a machine compiles DeepSpeed's Adam: a minute and a half."""
+    plain, run_dir = undisturbed("sft", "ddp"), tmp_path / "run"
+    words = [*STAGES["sft"], *COMMON, "deepspeed=zero3_offload", f"paths.run_dir={run_dir}"]
+    kept = Path.home() / ".cache" / "torch_extensions"
+    sgg_ok(*words, cwd=tmp_path, TORCH_EXTENSIONS_DIR=str(kept))
+    assert curve(run_dir, "loss") == pytest.approx(curve(plain, "loss"), rel=1e-4)
+
+
+def test_an_adapter_trained_under_zero3_stays_an_adapter_that_loads(tmp_path):
+    run_dir = tmp_path / "run"
+    words = [*STAGES["sft"], *COMMON, "deepspeed=zero3", "model.lora.enable=true"]
+    sgg_ok(*words, f"paths.run_dir={run_dir}", cwd=tmp_path)
+    assert (run_dir / "model" / "adapter_model.safetensors").is_file()
+    again = sgg_ok(
+        *STAGES["sft"],
+        *COMMON,
+        f"model.path={run_dir}",
+        f"paths.run_dir={tmp_path / 'next'}",
+        cwd=tmp_path,
+    )
+    assert "Traceback" not in again.stderr
+    assert weights(tmp_path / "next").is_file()
