@@ -12,7 +12,10 @@ CONF_DIR = next(
 
 def groups() -> list[str]:
     """The config groups that a command line may choose from."""
-    return sorted(p.name for p in CONF_DIR.iterdir() if p.is_dir() and p.name != "stage_model")
+    return sorted(p.name for p in CONF_DIR.iterdir() if p.is_dir() and p.name not in _NOT_CHOSEN)
+
+
+_NOT_CHOSEN = ("stage_model", "hydra")
 
 
 def options_of(group: str) -> list[str]:
