@@ -68,12 +68,11 @@ def _start_composed(cfg: Any) -> None:
 def start(config: Config, choices: dict[str, str | None], overrides: list[str]) -> Path:
     """Check, freeze and run to the end; returns the folder of the run or pipeline."""
     from launchers.local import launch
-    from sgg.config import FROZEN_NAME, EvalConfig, thaw
-    from sgg.data.build import open_reader
+    from sgg.config import FROZEN_NAME, thaw
+    from sgg.preflight import Preflight
     from sgg.report.build import write_report
     from sgg.run import open_run, resumable
     from sgg.validate import validate
-    from sgg.weights import locate
 
     if config.resume is not None:
         frozen = resumable(config.resume, overrides)
@@ -85,10 +84,7 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
             from sgg.pipeline import run
 
             return run(config, overrides, start)
-        # what is missing is told before a run folder is made and before torch is loaded
-        locate(config.model.path, config.model.revision)
-        part = config.stage.part.name if isinstance(config.stage, EvalConfig) else "train"
-        open_reader(config.data, part)
+        Preflight().check(config)
         frozen = open_run(config) / FROZEN_NAME
     launch(frozen, config.hardware, run_frozen)
     write_report(frozen.parent)

@@ -29,6 +29,12 @@ from sgg.config import FROZEN_NAME, Config, freeze, thaw
 from sgg.errors import SggError
 from sgg.places import CONF_DIR
 
+REVISION = "revision.json"
+"""In a copy of the code that a launcher made: the git state of the checkout it was copied from."""
+
+PIPELINE = "pipeline.json"
+"""In the folder above the steps of a pipeline: their names in order, and those of its table."""
+
 PACKAGES = (
     "sgg",
     "torch",
@@ -154,8 +160,11 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def git_state() -> dict[str, Any] | None:
-    """Revision and dirtiness of the checkout the code runs from; None outside one."""
+    """Revision and dirtiness of the checkout the code comes from; None outside one."""
     folder = CONF_DIR.parent
+    if (folder / REVISION).is_file():
+        state: dict[str, Any] | None = json.loads((folder / REVISION).read_text())
+        return state
     revision = _git(folder, "rev-parse", "HEAD")
     if revision is None:
         return None
@@ -204,7 +213,7 @@ def _new_folder(config: Config) -> Path:
     return folder
 
 
-_NOT_COMPARED = ("resume", "dry_run", "choices")
+_NOT_COMPARED = ("resume", "dry_run", "choices", "paths.sweep_dir")
 
 
 def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
@@ -212,7 +221,7 @@ def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         found = []
         for key in sorted({*old, *new}):
-            if not prefix and key in _NOT_COMPARED:
+            if f"{prefix}{key}" in _NOT_COMPARED:
                 continue
             found += _differences(old.get(key), new.get(key), f"{prefix}{key}.")
         return found
