@@ -18,6 +18,14 @@ class Stopped(SggError):
         self.exit_code = 128 + signal_number
 
 
+class Failed(SggError):
+    """A process of a run failed; the message holds its last words."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """` Did you mean 'x'?` for the closest allowed word, or nothing."""
     import difflib

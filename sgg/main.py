@@ -68,6 +68,7 @@ def _start_composed(cfg: Any) -> None:
 def start(config: Config, choices: dict[str, str | None], overrides: list[str]) -> Path:
     """Check, freeze and run to the end; returns the folder of the run or pipeline."""
     from launchers.local import launch
+    from launchers.plan import make_plan
     from sgg.config import FROZEN_NAME, thaw
     from sgg.preflight import Preflight
     from sgg.report.build import write_report
@@ -84,9 +85,12 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
             from sgg.pipeline import run
 
             return run(config, overrides, start)
+        if config.dry_run:
+            print(make_plan(config).describe())
+            return Path(config.paths.run_dir or config.paths.root)
         Preflight().check(config)
         frozen = open_run(config) / FROZEN_NAME
-    launch(frozen, config.hardware, run_frozen)
+    launch(frozen, config, run_frozen)
     write_report(frozen.parent)
     return frozen.parent
 

@@ -52,7 +52,8 @@ def run(config: Config, overrides: list[str], start: Start) -> Path:
     assert pipeline is not None
     folder = Path(config.paths.run_dir) if config.paths.run_dir else _new_folder(config)
     steps = plan_steps(pipeline, overrides, folder, Composer())
-    freeze_steps(pipeline, steps, folder)
+    if not config.dry_run:
+        freeze_steps(pipeline, steps, folder)
     for number, step in enumerate(steps, start=1):
         stage = step.config.stage.name.name
         print(f"\n[{number}/{len(steps)}] {step.name}: stage={stage}", flush=True)
@@ -64,7 +65,8 @@ def run(config: Config, overrides: list[str], start: Start) -> Path:
             raise Stopped(
                 f"Stopped in step {step.name}. Go on with: {command}", stopped.signal_number
             ) from stopped
-    finish_if_complete(folder)
+    if not config.dry_run:
+        finish_if_complete(folder)
     return folder
 
 

@@ -173,14 +173,8 @@ def _prompt(config: Config) -> Iterator[str]:
 
 
 def _hardware(config: Config) -> Iterator[str]:
-    hardware = config.hardware
     if config.deepspeed is not None:
         yield from _installed("deepspeed", "deepspeed", "sgg[deepspeed]")
-    if hardware.nodes > 1:
-        yield (
-            f"hardware.nodes={hardware.nodes}: this launcher starts processes on one node. "
-            "Take hardware.nodes=1."
-        )
 
 
 def _installed(module: str, key: str, package: str | None = None) -> Iterator[str]:

@@ -40,10 +40,18 @@ LAYERS = [
     ["sgg.checkpoint", "sgg.run", "sgg.tracker", "sgg.predictions", "sgg.score"],
     ["sgg.weights", "sgg.model", "sgg.tiny", "sgg.tiny_base", "sgg.similarity_table"],
     ["sgg.generate", "sgg.train", "sgg.evaluate", "sgg.report", "sgg.predict"],
-    ["launchers", "launchers.local"],
+    [
+        "launchers",
+        "launchers.plan",
+        "launchers.place",
+        "launchers.ending",
+        "launchers.supervise",
+        "launchers.node",
+        "launchers.local",
+    ],
     ["sgg.pipeline", "sgg.verbs"],
     ["sgg.main", "sgg.__main__"],
-    ["launchers.rank"],
+    ["launchers.rank", "launchers.server"],
 ]
 """From left to right; a package stands for its modules. docs/house.md draws the same picture."""
 

@@ -1,0 +1,67 @@
+"""How a run ended: one small file in the run folder, for people, for `sgg status` and for other nodes."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+
+ENDING = "exit.json"
+
+
+class State(Enum):
+    """The ways to end."""
+
+    finished = "finished"
+    failed = "failed"
+    stopped = "stopped"
+    """By a signal; it can be gone on with."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What stands in the file."""
+
+    state: State
+    code: int
+    """Exit code: 0 finished, 2 a user's mistake, 128 + N stopped by signal N, else 1."""
+    reason: str
+    attempt: str = ""
+    """Which start of the run ended; see `place.Place`."""
+    job: str | None = None
+    """Slurm's id of the job."""
+    time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    def write(self, run_dir: Path, over_others: bool = False) -> None:
+        """Leave the file, whole; the first word stands unless `over_others`.
+
+        When one node fails, all of them end: the node that fell first knows why.
+        """
+        partial = run_dir / f"{ENDING}.{os.uname().nodename}.{os.getpid()}"
+        partial.write_text(json.dumps({**asdict(self), "state": self.state.name}, indent=1) + "\n")
+        if over_others:
+            partial.replace(run_dir / ENDING)
+            return
+        try:
+            os.link(partial, run_dir / ENDING)
+        except FileExistsError:
+            pass
+        finally:
+            partial.unlink()
+
+
+def read_ending(run_dir: Path) -> Ending | None:
+    """How the run ended; None while it runs, or when it was killed before it could say so."""
+    try:
+        content = json.loads((run_dir / ENDING).read_text())
+    except FileNotFoundError:
+        return None
+    return Ending(**{**content, "state": State[content["state"]]})
+
+
+def forget_ending(run_dir: Path) -> None:
+    """A new start: the run has not ended."""
+    (run_dir / ENDING).unlink(missing_ok=True)

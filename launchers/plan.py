@@ -1,0 +1,217 @@
+"""Config -> the processes of a run: which node, which GPUs, what command, what environment.
+
+Pure: comes in a typed config, the hosts and a port; goes out a `Plan` that `launchers/node.py` starts and
+`sgg … dry_run=true` prints. Training nodes come first, then nodes that only serve.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sgg.config import Config, GrpoConfig, TrainStageConfig
+from sgg.hardware import RolloutMode
+from sgg.validate import batch_plan
+
+SERVERS_VARIABLE = "SGG_ROLLOUT_SERVERS"
+"""Environment variable of the ranks: addresses of the rollout servers, comma-separated."""
+
+HEALTH_PATH = "/health"
+"""What a rollout server answers with 200 once it can generate."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process: a training rank or a rollout server."""
+
+    name: str
+    """`rank3` or `server0`; also the name of its log."""
+    node: int
+    command: tuple[str, ...]
+    gpus: tuple[int, ...] = ()
+    """The node's GPUs that it computes on."""
+    visible_gpus: tuple[int, ...] = ()
+    """GPUs that it may see: a rank sees those of its node's other ranks, and picks by LOCAL_RANK."""
+    environment: dict[str, str] = field(default_factory=dict)
+    address: str | None = None
+    """Of a server: `http://host:port`."""
+    restarts: int = 0
+    """How often it is started again when it dies."""
+
+    @property
+    def is_server(self) -> bool:
+        """Whether it serves for as long as the ranks train."""
+        return self.address is not None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All processes of a run."""
+
+    hosts: tuple[str, ...]
+    """Host of each node."""
+    processes: tuple[Process, ...]
+    notes: tuple[str, ...] = ()
+    """What else a reader of the plan wants to know."""
+
+    def on(self, node: int) -> list[Process]:
+        """The processes of one node."""
+        return [p for p in self.processes if p.node == node]
+
+    @property
+    def servers(self) -> list[Process]:
+        """The rollout servers of all nodes."""
+        return [p for p in self.processes if p.is_server]
+
+    def describe(self) -> str:
+        """What `dry_run=true` prints: nodes, processes, GPUs, and each command with its environment."""
+        ranks = [p for p in self.processes if not p.is_server]
+        lines = [f"{_count(len(self.hosts), 'node')}, {_count(len(ranks), 'rank')}"]
+        if self.servers:
+            lines[0] += f", {_count(len(self.servers), 'rollout server')}"
+        shared = _shared_environment(ranks)
+        for node, host in enumerate(self.hosts):
+            lines.append(f"node {node} ({host})")
+            for process in self.on(node):
+                words = _assignments(process.environment, leave_out=shared)
+                if process.is_server:
+                    words += process.command
+                where = f"GPU {_ranges(process.gpus)}" if process.gpus else "CPU"
+                lines.append(f"  {process.name:<8} {where:<8} {' '.join(words)}")
+        lines.append(f"every rank: {' '.join([*_assignments(shared), *ranks[0].command])}")
+        return "\n".join([*lines, *self.notes])
+
+
+def node_count(config: Config) -> int:
+    """Nodes that a run takes: those that train, and those that only serve."""
+    return config.hardware.nodes + (config.hardware.rollout.nodes if _serves(config) else 0)
+
+
+def gpus_per_node(config: Config) -> int:
+    """GPUs that a run takes on each of its nodes."""
+    hardware = config.hardware
+    if not hardware.gpu:
+        return 0
+    return hardware.processes_per_node + (hardware.rollout.gpus_per_node if _serves(config) else 0)
+
+
+def make_plan(
+    config: Config,
+    frozen: Path = Path("RUN_DIR/config.yaml"),
+    hosts: Sequence[str] | None = None,
+    port: int = 29500,
+) -> Plan:
+    """The processes of a run.
+
+    Args:
+        frozen: the frozen config, which every process reads.
+        hosts: name of each node; None for placeholders.
+        port: where rank 0 listens for the other ranks.
+
+    """
+    count = node_count(config)
+    names = tuple(hosts) if hosts is not None else tuple(f"node{i}" for i in range(count))
+    assert len(names) == count
+    servers = [
+        _server(config, frozen, number, node, names[node])
+        for number, node in enumerate(_serving_nodes(config))
+    ]
+    addresses = ",".join(s.address for s in servers if s.address)
+    ranks = [
+        _rank(config, frozen, node, local, names[0], port, addresses)
+        for node in range(config.hardware.nodes)
+        for local in range(config.hardware.processes_per_node)
+    ]
+    processes = sorted([*ranks, *servers], key=lambda p: p.node)
+    return Plan(names, tuple(processes), tuple(_notes(config)))
+
+
+def _notes(config: Config) -> Iterator[str]:
+    if isinstance(config.stage, TrainStageConfig):
+        batch = batch_plan(config)
+        yield (
+            f"batch: {batch.global_batch} samples a step = {batch.processes} ranks × "
+            f"{batch.micro_batch} in a micro batch × {batch.accumulation} accumulated"
+        )
+
+
+def _serves(config: Config) -> bool:
+    """Whether the run has rollout servers: only GRPO generates while it trains."""
+    serves = config.hardware.rollout.mode is RolloutMode.server
+    return serves and isinstance(config.stage, GrpoConfig)
+
+
+def _serving_nodes(config: Config) -> list[int]:
+    if not _serves(config):
+        return []
+    hardware = config.hardware
+    beside_ranks = range(hardware.nodes) if hardware.rollout.gpus_per_node else range(0)
+    return [*beside_ranks, *range(hardware.nodes, node_count(config))]
+
+
+def _rank(
+    config: Config, frozen: Path, node: int, local: int, main: str, port: int, servers: str
+) -> Process:
+    """A training process, in the environment that torchrun would give it."""
+    hardware = config.hardware
+    rank = node * hardware.processes_per_node + local
+    numbers = {
+        "RANK": rank,
+        "LOCAL_RANK": local,
+        "WORLD_SIZE": hardware.ranks,
+        "LOCAL_WORLD_SIZE": hardware.processes_per_node,
+        "MASTER_PORT": port,
+    }
+    environment = {**hardware.environment, **{k: str(v) for k, v in numbers.items()}}
+    environment["MASTER_ADDR"] = main
+    if servers:
+        environment[SERVERS_VARIABLE] = servers
+    return Process(
+        name=f"rank{rank}",
+        node=node,
+        command=(sys.executable, "-m", "launchers.rank", str(frozen)),
+        gpus=(local,) if hardware.gpu else (),
+        visible_gpus=tuple(range(hardware.processes_per_node)) if hardware.gpu else (),
+        environment=environment,
+    )
+
+
+def _server(config: Config, frozen: Path, number: int, node: int, host: str) -> Process:
+    """A rollout server: on a training node on the GPUs after the ranks', else on all of its node."""
+    hardware, rollout = config.hardware, config.hardware.rollout
+    first = hardware.processes_per_node if node < hardware.nodes else 0
+    gpus = tuple(range(first, gpus_per_node(config)))
+    command = (sys.executable, "-m", "launchers.server", str(frozen))
+    return Process(
+        name=f"server{number}",
+        node=node,
+        command=(*command, "--host", host, "--port", str(rollout.port), "--gpus", str(len(gpus))),
+        gpus=gpus,
+        visible_gpus=gpus,
+        environment=dict(hardware.environment),
+        address=f"http://{host}:{rollout.port}",
+        restarts=rollout.restarts,
+    )
+
+
+def _shared_environment(processes: Sequence[Process]) -> dict[str, str]:
+    """Variables that all have with the same value."""
+    first, *others = (p.environment for p in processes)
+    return {k: v for k, v in first.items() if all(o.get(k) == v for o in others)}
+
+
+def _assignments(environment: dict[str, str], leave_out: Container[str] = ()) -> list[str]:
+    return [f"{k}={shlex.quote(v)}" for k, v in environment.items() if k not in leave_out]
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """`0-3` for consecutive numbers; a plan gives no others."""
+    first, last = numbers[0], numbers[-1]
+    return f"{first}-{last}" if last > first else str(first)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -1,0 +1,295 @@
+"""Starts the processes of one node, watches them, and ends them all when one part ends.
+
+Knows processes and files, no graphs and no trainers. Ranks are started with torchrun's environment, but by
+this process itself: so it has each one's exit status, signals reach them at once, and every rank's words
+stand in a log of its own. Nothing here waits without a limit, but for healthy ranks to end.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from launchers.ending import Ending, State, forget_ending, read_ending
+from launchers.place import Place
+from launchers.plan import HEALTH_PATH, Plan, Process
+
+log = logging.getLogger("sgg")
+
+LOGS = "logs"
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+_POLL_S = 0.1
+_LAST_LINES = 20
+_STOPPED_CODES = {128 + number for number in SIGNALS}
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Longest waits, seconds."""
+
+    server_start_s: float
+    grace_s: float
+    """From a signal to the end of the ranks: a step and a checkpoint."""
+    kill_s: float = 10.0
+    """From SIGTERM to SIGKILL for what has nothing left to save."""
+
+
+class Child:
+    """A started process and its log."""
+
+    def __init__(self, process: Process, run_dir: Path, shown: bool) -> None:
+        self.process = process
+        self.log = run_dir / LOGS / f"{process.name}.log"
+        self.starts = 0
+        self._shown = shown
+        self._offset = 0
+        self.start()
+
+    def start(self) -> None:
+        """Start, or start again."""
+        self.log.parent.mkdir(exist_ok=True)
+        self._offset = self.log.stat().st_size if self.log.is_file() else 0
+        self.starts += 1
+        with self.log.open("ab") as file:
+            self._popen = subprocess.Popen(
+                self.process.command,
+                env=_environment(self.process),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if self._shown else file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a terminal's Ctrl-C comes through us alone
+                preexec_fn=_die_with_parent,
+            )
+        if self._shown:
+            self._tee = Thread(target=self._copy, args=(self._popen.stdout,), daemon=True)
+            self._tee.start()
+
+    @property
+    def code(self) -> int | None:
+        """Exit code; negative for a signal; None while it runs."""
+        return self._popen.poll()
+
+    def send(self, number: int) -> None:
+        """A signal, if it still runs."""
+        if self.code is None:
+            self._popen.send_signal(number)
+
+    def kill(self) -> None:
+        """End it and whatever it started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._popen.pid, signal.SIGKILL)
+        self._popen.wait()
+
+    def last_lines(self) -> str:
+        """The end of what this start has said."""
+        if self._shown:
+            self._tee.join(timeout=2)
+        with self.log.open("rb") as file:
+            file.seek(max(self._offset, self.log.stat().st_size - 20_000))
+            text = file.read().decode(errors="replace")
+        # a progress bar redraws its line; only its last state is a line
+        lines = [line.rsplit("\r", 1)[-1] for line in text.rstrip().splitlines()]
+        return "\n".join(f"  | {line}" for line in lines[-_LAST_LINES:])
+
+    def _copy(self, stream: Any) -> None:
+        with self.log.open("ab", buffering=0) as file:
+            while block := stream.read1(1 << 16):
+                file.write(block)
+                sys.stderr.buffer.write(block)
+                sys.stderr.buffer.flush()
+
+
+class Supervisor:
+    """One node's share of a run."""
+
+    def __init__(self, plan: Plan, place: Place, run_dir: Path, limits: Limits) -> None:
+        self._plan, self._place, self._run_dir, self._limits = plan, place, run_dir, limits
+        self._ranks: list[Child] = []
+        self._servers: list[Child] = []
+        self._received: list[int] = []
+
+    def run(self) -> Ending:
+        """Start everything, and stay until all of it has ended; how it ended."""
+        if self._place.node == 0:
+            forget_ending(self._run_dir)
+        ours = self._plan.on(self._place.node)
+        with self._listening():
+            try:
+                for process in ours:
+                    if process.is_server:
+                        self._servers.append(Child(process, self._run_dir, shown=False))
+                ranks = [p for p in ours if not p.is_server]
+                ending = self._await_servers() if ranks else None
+                if ending is None:
+                    for process in ranks:
+                        shown = process.name == "rank0"
+                        self._ranks.append(Child(process, self._run_dir, shown))
+                    ending = self._watch()
+            finally:
+                self._end(self._ranks + self._servers, self._limits.kill_s)
+        first_word = self._place.node == 0 and ending.state is State.finished
+        ending.write(self._run_dir, over_others=first_word)
+        return ending
+
+    def _await_servers(self) -> Ending | None:
+        """Until every node's servers answer; an ending if that never happens."""
+        deadline = time.monotonic() + self._limits.server_start_s
+        silent = [s.address for s in self._plan.servers if s.address is not None]
+        while silent:
+            ending = self._interrupted() or self._fallen_server()
+            if ending is not None:
+                return ending
+            if time.monotonic() > deadline:
+                return self._failed(
+                    f"No answer from {', '.join(silent)} within "
+                    f"hardware.rollout.start_limit_s={self._limits.server_start_s:g}. "
+                    f"Look into {self._run_dir / LOGS}/server*.log."
+                )
+            silent = [address for address in silent if not _healthy(address)]
+            time.sleep(_POLL_S)
+        return None
+
+    def _watch(self) -> Ending:
+        """Until the ranks have ended, or something makes them."""
+        while True:
+            ending = self._interrupted() or self._fallen_rank() or self._fallen_server()
+            if ending is not None:
+                return ending
+            if self._ranks and all(rank.code == 0 for rank in self._ranks):
+                return self._ending(State.finished, 0, "all steps done")
+            time.sleep(_POLL_S)
+
+    def _interrupted(self) -> Ending | None:
+        """A signal came, or another node has ended."""
+        if self._received:
+            return self._stop(self._received[0])
+        elsewhere = read_ending(self._run_dir)
+        if elsewhere is None or elsewhere.attempt != self._place.attempt:
+            return None
+        if elsewhere.state is State.finished:
+            return None if self._ranks else elsewhere
+        if elsewhere.state is State.stopped:
+            return self._stop(elsewhere.code - 128)
+        return elsewhere
+
+    def _fallen_rank(self) -> Ending | None:
+        for rank in self._ranks:
+            code = rank.code
+            if code in _STOPPED_CODES:  # the ranks agreed to stop on a signal that one of them got
+                return self._stop(code - 128)
+            if code:
+                return self._failed(_obituary(rank, self._place), code if code > 0 else 1)
+        return None
+
+    def _fallen_server(self) -> Ending | None:
+        for server in self._servers:
+            if server.code is None:
+                continue
+            if server.starts > server.process.restarts:
+                return self._failed(_obituary(server, self._place))
+            log.warning("%s Starting it again.", _obituary(server, self._place))
+            server.start()
+        return None
+
+    def _stop(self, number: int) -> Ending:
+        """Let the ranks save and end; a second signal, or the limit, ends the wait."""
+        for rank in self._ranks:
+            rank.send(number)
+        deadline = time.monotonic() + self._limits.grace_s
+        while any(rank.code is None for rank in self._ranks):
+            if time.monotonic() > deadline or len(self._received) > 1:
+                break
+            time.sleep(_POLL_S)
+        codes = [rank.code for rank in self._ranks]
+        if self._ranks and all(code == 0 for code in codes):
+            return self._ending(State.finished, 0, "all steps done")
+        for rank in self._ranks:
+            if rank.code == 2:
+                return self._failed(_obituary(rank, self._place), 2)
+        name = signal.Signals(number).name
+        saved = "after saving" if set(codes) <= {0, *_STOPPED_CODES} else "before it could save"
+        reason = f"Stopped by {name}, {saved}. Go on with: sgg resume={self._run_dir}"
+        return self._ending(State.stopped, 128 + number, reason)
+
+    def _end(self, children: list[Child], limit_s: float) -> None:
+        """Ask, wait, kill; nothing of this node's is left."""
+        for child in children:
+            child.send(signal.SIGTERM)
+        deadline = time.monotonic() + limit_s
+        while time.monotonic() < deadline and any(child.code is None for child in children):
+            time.sleep(_POLL_S)
+        for child in children:
+            child.kill()
+
+    def _failed(self, reason: str, code: int = 1) -> Ending:
+        return self._ending(State.failed, code, reason)
+
+    def _ending(self, state: State, code: int, reason: str) -> Ending:
+        return Ending(state, code, reason, self._place.attempt, self._place.slurm_job)
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        def note(number: int, frame: Any) -> None:
+            self._received.append(number)
+
+        before = {number: signal.signal(number, note) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _obituary(child: Child, place: Place) -> str:
+    """Who fell, where, how, and its last words."""
+    code = child.code
+    assert code is not None
+    how = f"ended with exit code {code}"
+    if code < 0:
+        how = f"was killed by {signal.Signals(-code).name}"
+        if -code == signal.SIGKILL:
+            how += " (by hand, or for lack of memory)"
+    host = place.hosts[place.node]
+    return (
+        f"{child.process.name} on node {place.node} ({host}) {how}. Its last lines, from {child.log}:\n"
+        f"{child.last_lines()}\n"
+    )
+
+
+def _environment(process: Process) -> dict[str, str]:
+    """This process's environment with the child's; GPUs counted among those that are visible here."""
+    inherited = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    inherited["PYTHONUNBUFFERED"] = "1"
+    if process.visible_gpus:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        names = visible.split(",") if visible else [str(i) for i in range(64)]
+        inherited["CUDA_VISIBLE_DEVICES"] = ",".join(names[i] for i in process.visible_gpus)
+    return {**inherited, **process.environment}
+
+
+def _die_with_parent() -> None:
+    """In the child: end when the supervisor is killed, so that no rank is left on a node's GPUs."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _healthy(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address + HEALTH_PATH, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
