@@ -36,7 +36,7 @@ class RunRecord:
     folder: str
     """Run folder, from SWEEP_DIR."""
     jobs: list[str] = field(default_factory=list)
-    """Slurm's ids, ARRAY_INDEX, of every submission; the newest last."""
+    """Of every start, the newest last: Slurm's id, ARRAY_INDEX, or the process here."""
 
 
 @dataclass
@@ -66,10 +66,10 @@ class SweepRecord:
     runs: list[RunRecord]
     cancelled: str | None = None
     """When `sgg cancel` was called."""
-    launcher_process: list[float] | None = None
-    """Local: process id of the launcher and the time that process was created."""
     host: str = ""
     """Local: the machine of the launcher."""
+    process: str = ""
+    """Local: the launcher (`processes.identity`)."""
 
     def write(self, folder: Path) -> None:
         """Write SWEEP_DIR/sweep.json, whole or not at all."""

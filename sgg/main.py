@@ -37,32 +37,38 @@ def main() -> None:
 
 
 def _hydra_app() -> int:
-    """Compose and run every point that the command line asks for; the worst exit code."""
+    """Compose and run what the command line asks for; the exit code."""
     gc.disable()  # composing makes many small objects and drops none: a third of its time otherwise
     import hydra
 
+    from launchers.plugins import register_plugins
     from sgg.config import register
     from sgg.places import CONF_DIR
 
     register()
-    codes: list[int] = []
-
-    def task(cfg: Any) -> None:
-        """One point of a sweep: its failure is told and kept, and the other points still run."""
-        gc.enable()
-        codes.append(guarded(lambda: _start_composed(cfg)))
-
-    app = hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")(task)
-    return max([guarded(app), *codes])
+    register_plugins()
+    app = hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")
+    return guarded(app(_start_composed))
 
 
 def _start_composed(cfg: Any) -> None:
+    """One run, here or as a job; a sweep's points do not come here, but to Hydra's launcher."""
+    gc.enable()
     from hydra.core.hydra_config import HydraConfig
 
+    from launchers.plugins import searchpath_words
     from sgg.config import typed
 
     hydra_config = HydraConfig.get()
-    start(typed(cfg), dict(hydra_config.runtime.choices), list(hydra_config.overrides.task))
+    choices = dict(hydra_config.runtime.choices)
+    words = [*searchpath_words(hydra_config), *hydra_config.overrides.task]
+    if choices["hydra/launcher"] == "slurm":  # which Hydra itself heeds only with -m
+        from launchers.sweeps import Launching, start_sweep
+
+        launcher = hydra_config.launcher
+        start_sweep([words], Launching("slurm", launcher.parallel, launcher.wait))
+    else:
+        start(typed(cfg), choices, words)
 
 
 def start(config: Config, choices: dict[str, str | None], overrides: list[str]) -> Path:

@@ -3,7 +3,8 @@
     RUN_DIR/config.yaml       frozen config; ranks and `resume` read this file alone
     RUN_DIR/provenance.json   code, versions, hardware, command, each start
     RUN_DIR/run.log           everything logged, of every start
-    RUN_DIR/metrics.jsonl     curves: one JSON object per logged step
+    RUN_DIR/metrics.jsonl     curves: one JSON object per logged step;  total.json  steps there will be
+    RUN_DIR/exit.json         how it ended;  logs/  what each process printed
     RUN_DIR/checkpoint-N/     sealed checkpoints;  RUN_DIR/model/ the final model
     RUN_DIR/completions.jsonl, metrics.json, report.html
 
@@ -28,9 +29,13 @@ from typing import Any
 from sgg.config import FROZEN_NAME, Config, freeze, thaw
 from sgg.errors import SggError
 from sgg.places import CONF_DIR
+from sgg.processes import identity
 
 REVISION = "revision.json"
 """In a copy of the code that a launcher made: the git state of the checkout it was copied from."""
+
+TOTAL = "total.json"
+"""Steps that a training run will have made."""
 
 PIPELINE = "pipeline.json"
 """In the folder above the steps of a pipeline: their names in order, and those of its table."""
@@ -84,7 +89,7 @@ def resumable(path: str, overrides: list[str]) -> Path:
         SggError: the folder is no run folder, or more than `resume` was set.
 
     """
-    others = [o for o in overrides if not o.lstrip("+").startswith("resume=")]
+    others = [o for o in overrides if not o.lstrip("+").startswith(("resume=", "hydra."))]
     if others:
         raise SggError(
             f"resume={path} runs the frozen config of that run; {' '.join(others)} would be ignored. "
@@ -129,6 +134,7 @@ def record_start(run_dir: Path, config: Config) -> None:
             "python": platform.python_version(),
             "hardware": _hardware(),
             "host": platform.node(),
+            "process": identity(),
         }
     )
     partial = path.with_suffix(".partial")

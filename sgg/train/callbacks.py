@@ -14,7 +14,7 @@ from typing import Any
 from tqdm import tqdm
 from transformers import TrainerCallback
 
-from sgg.run import append_json, read_json_lines
+from sgg.run import TOTAL, append_json, read_json_lines, write_json
 from sgg.tracker import Tracker
 from sgg.train.distributed import Ranks
 from sgg.train.rows import Epoch
@@ -36,6 +36,7 @@ class Curves(TrainerCallback):  # type: ignore[misc]
         """Forget what was logged after the checkpoint that this start goes on from."""
         if not state.is_world_process_zero:
             return
+        write_json(self._path.with_name(TOTAL), {"steps": state.max_steps})
         rows = [r for r in read_json_lines(self._path) if r["step"] <= state.global_step]
         partial = self._path.with_suffix(".partial")
         partial.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
