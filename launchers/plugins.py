@@ -5,14 +5,16 @@ Imports nothing but Hydra: every `sgg key=value` passes through here.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
@@ -55,16 +57,29 @@ class LocalLauncher(SweepLauncher):
     name = "local"
 
 
-class PointSweeper(BasicSweeper):
-    """Hydra's own sweeper, but points are composed once, by the launcher, and nothing is written here."""
+class PointSweeper(Sweeper):
+    """Every combination, as Hydra's own sweeper makes them; but points are composed once, by the launcher."""
+
+    def __init__(self, params: dict[str, str] | None) -> None:
+        self._params = params or {}
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Make the launcher."""
+        self._loader = hydra_context.config_loader
+        self._launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Hand every combination to the launcher."""
-        assert self.hydra_context is not None
-        assert self.launcher is not None
-        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        batches = self.split_arguments(parser.parse_overrides(arguments), self.max_batch_size)
-        return [self.launcher.launch(batch, 0) for batch in batches]
+        """Hand all combinations to the launcher."""
+        from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+        words = [*(f"{key}={values}" for key, values in self._params.items()), *arguments]
+        parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(words)
+        [points] = BasicSweeper.split_arguments(parsed, None)
+        return self._launcher.launch(points, 0)
 
 
 def searchpath_words(hydra_config: Any) -> list[str]:
@@ -75,9 +90,14 @@ def searchpath_words(hydra_config: Any) -> list[str]:
 
 
 def register_plugins() -> None:
-    """Tell Hydra the launchers and the sweeper. Idempotent."""
+    """Tell Hydra the launchers and the sweeper. Idempotent.
+
+    Hydra takes plugins from a package named hydra_plugins only. One on disk would be scanned by every
+    Hydra program of this environment, so this module stands in for it.
+    """
+    plugins = Plugins.instance()
+    package = sys.modules.setdefault("hydra_plugins", ModuleType("hydra_plugins"))
+    package.sgg = sys.modules[__name__]  # type: ignore[attr-defined]
     for plugin in (SlurmLauncher, LocalLauncher, PointSweeper):
-        plugin.__module__ = (
-            "hydra_plugins.sgg"  # Hydra takes plugins from a package of that name only
-        )
-        Plugins.instance().register(plugin)
+        plugin.__module__ = "hydra_plugins.sgg"
+        plugins.register(plugin)

@@ -130,14 +130,13 @@ def _steps(words: list[str], composer: Composer, folder: Path) -> tuple[Config, 
 
 def _name_points(lines: Sequence[list[str]]) -> list[PointRecord]:
     """Points named after what sets them apart: `003_reward-soft_recall_seed-1`."""
-    shared = set(lines[0]).intersection(*lines) if len(lines) > 1 else set()
+    shared = set(lines[0]).intersection(*lines)
     digits = max(3, len(str(len(lines) - 1)))
     records = []
     for number, line in enumerate(lines):
         own = [word for word in line if word not in shared]
-        told = own if len(lines) > 1 else [word for word in line if not word.startswith("hydra.")]
         slug = re.sub(r"[^A-Za-z0-9.]+", "-", "_".join(w.lstrip("+") for w in own)).strip("-.")
-        records.append(PointRecord(f"{number:0{digits}d}_{slug[:_SLUG_LENGTH]}".rstrip("_"), told))
+        records.append(PointRecord(f"{number:0{digits}d}_{slug[:_SLUG_LENGTH]}".rstrip("_"), own))
     return records
 
 

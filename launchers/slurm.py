@@ -12,7 +12,9 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +78,10 @@ def batch_script(array: Array) -> str:
     from submitit.slurm.slurm import _make_sbatch_string
 
     slurm = array.config.hardware.slurm
-    indices = ",".join(map(str, array.points))
     further: dict[str, Any] = {
         "requeue": True,
-        "array": f"{indices}%{array.parallel}",
+        "array": f"{_ranges(array.points)}%{array.parallel}",
         "chdir": array.cwd,
-        "output": str(array.sweep / SLURM / "%A_%a.log"),
     }
     if array.after is not None:
         further |= {"dependency": f"aftercorr:{array.after}", "kill-on-invalid-dep": "yes"}
@@ -100,6 +100,11 @@ def batch_script(array: Array) -> str:
         srun_args=["--kill-on-bad-exit=1", "--cpu-bind=none", *cpus, *slurm.srun],
         **_request(array.config),
     )
+
+
+def log_name(job: str) -> str:
+    """What the job with this id (ARRAY_INDEX) prints on its first node, as submitit names it."""
+    return f"{job}_0_log.out"
 
 
 def submit(array: Array) -> str:
@@ -128,6 +133,13 @@ def require_sbatch() -> None:
             "hydra/launcher=slurm: sbatch is not on this machine. Submit from a login node of the "
             "cluster, look at the jobs with dry_run=true, or run here with hydra/launcher=local."
         )
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """`0-2,5` for 0, 1, 2, 5."""
+    runs = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
+    spans = [[number for _, number in run] for _, run in runs]
+    return ",".join(str(s[0]) if len(s) == 1 else f"{s[0]}-{s[-1]}" for s in spans)
 
 
 def _setup(array: Array) -> list[str]:

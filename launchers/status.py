@@ -16,6 +16,7 @@ from launchers.ending import Ending, read_ending
 from launchers.ending import State as Ended
 from launchers.local_sweep import PRINTED
 from launchers.queue import JobState, ask_slurm
+from launchers.slurm import log_name
 from launchers.supervise import LOGS
 from launchers.sweep_file import SLURM, RunRecord, SweepRecord, read_sweep, sweep_of
 from sgg.config import FROZEN_NAME
@@ -222,5 +223,5 @@ def log_of(status: FolderStatus, run: RunRecord) -> Path:
     run_dir = status.folder / run.folder
     candidates = [run_dir / "run.log", run_dir / LOGS / "rank0.log", run_dir / PRINTED]
     if run.jobs and status.record is not None and status.record.launcher == "slurm":
-        candidates.append(status.folder / SLURM / f"{run.jobs[-1]}.log")
+        candidates.append(status.folder / SLURM / log_name(run.jobs[-1]))
     return next((path for path in candidates if path.is_file()), candidates[-1])

@@ -11,7 +11,7 @@ class Preflight:
     """Looks for what runs start from; what several points of a sweep share is looked for once."""
 
     def __init__(self) -> None:
-        self._seen: set[str] = set()
+        self._found: set[str] = set()
 
     def check(self, config: Config, model_is_made: bool = False) -> None:
         """Look for the run's weights and data.
@@ -24,13 +24,12 @@ class Preflight:
 
         """
         model = config.model
-        if not model_is_made and self._is_new(f"{model.path} {model.revision}"):
+        weights = f"{model.path} {model.revision}"
+        if not model_is_made and weights not in self._found:
             locate(model.path, model.revision)
+            self._found.add(weights)
         part = config.stage.part.name if isinstance(config.stage, EvalConfig) else "train"
-        if self._is_new(f"{part} {config.data}"):
+        data = f"{part} {config.data}"
+        if data not in self._found:
             open_reader(config.data, part)
-
-    def _is_new(self, key: str) -> bool:
-        new = key not in self._seen
-        self._seen.add(key)
-        return new
+            self._found.add(data)
