@@ -31,14 +31,8 @@ _MARGIN_S = 20
 
 
 def run_node(frozen: Path, place: Place) -> Ending:
-    """Run this node's processes to their end.
-
-    Raises:
-        SggError: the config wants other machines than these.
-
-    """
+    """Run this node's processes to their end."""
     config, run_dir = thaw(frozen), frozen.parent
-    _check_machine(config, place)
     plan = make_plan(config, frozen, place.hosts, place.port)
     return Supervisor(plan, place, run_dir, _limits(config, place)).run()
 
@@ -51,7 +45,8 @@ def told(ending: Ending) -> None:
         raise Failed(ending.reason, ending.code)
 
 
-def _check_machine(config: Config, place: Place) -> None:
+def check_machine(config: Config, place: Place) -> None:
+    """Raise SggError if the config wants other machines than these."""
     hardware, wanted = config.hardware, node_count(config)
     if wanted != len(place.hosts):
         raise SggError(
@@ -83,6 +78,7 @@ def _main(frozen: Path) -> None:
     place, run_dir = Place.here(), frozen.parent
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     before, started = _progress(run_dir), time.monotonic()
+    check_machine(thaw(frozen), place)
     ending = run_node(frozen, place)
     if ending.state is State.finished and place.node == 0:
         from sgg.report.build import write_report

@@ -1,4 +1,4 @@
-"""One rank of a run: `python -m launchers.rank RUN_DIR/config.yaml`, started by torchrun."""
+"""One rank of a run: `python -m launchers.rank RUN_DIR/config.yaml`, started by the node's supervisor."""
 
 from __future__ import annotations
 

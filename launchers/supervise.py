@@ -19,6 +19,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -73,7 +74,7 @@ class Child:
                 stdout=subprocess.PIPE if self._shown else file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a terminal's Ctrl-C comes through us alone
-                preexec_fn=_die_with_parent,
+                preexec_fn=partial(_die_with, os.getpid()),
             )
         if self._shown:
             self._tee = Thread(target=self._copy, args=(self._popen.stdout,), daemon=True)
@@ -208,8 +209,9 @@ class Supervisor:
 
     def _stop(self, number: int) -> Ending:
         """Let the ranks save and end; a second signal, or the limit, ends the wait."""
-        for rank in self._ranks:
-            rank.send(number)
+        if self._received:  # else the ranks have agreed to stop, and are on the way out
+            for rank in self._ranks:
+                rank.send(number)
         deadline = time.monotonic() + self._limits.grace_s
         while any(rank.code is None for rank in self._ranks):
             if time.monotonic() > deadline or len(self._received) > 1:
@@ -282,9 +284,11 @@ def _environment(process: Process) -> dict[str, str]:
     return {**inherited, **process.environment}
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
     """In the child: end when the supervisor is killed, so that no rank is left on a node's GPUs."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was killed before it could be watched
+        os._exit(1)
 
 
 def _healthy(address: str) -> bool:

@@ -74,6 +74,8 @@ def _start_composed(cfg: Any) -> None:
 def start(config: Config, choices: dict[str, str | None], overrides: list[str]) -> Path:
     """Check, freeze and run to the end; returns the folder of the run or pipeline."""
     from launchers.local import launch
+    from launchers.node import check_machine
+    from launchers.place import Place
     from launchers.plan import make_plan
     from sgg.config import FROZEN_NAME, thaw
     from sgg.preflight import Preflight
@@ -84,6 +86,7 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
     if config.resume is not None:
         frozen = resumable(config.resume, overrides)
         config = thaw(frozen)
+        check_machine(config, Place.alone())
     else:
         config.choices = {k: v for k, v in choices.items() if v and not k.startswith("hydra/")}
         validate(config)
@@ -95,6 +98,7 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
             print(make_plan(config).describe())
             return Path(config.paths.run_dir or config.paths.root)
         Preflight().check(config)
+        check_machine(config, Place.alone())
         frozen = open_run(config) / FROZEN_NAME
     launch(frozen, config, run_frozen)
     write_report(frozen.parent)

@@ -118,7 +118,8 @@ class StopOnSignal(TrainerCallback):  # type: ignore[misc]
     def __init__(self, ranks: Ranks, period: int = 1) -> None:
         self._ranks = ranks
         self._period = period
-        self.received: int | None = None
+        self.received = 0
+        """The signal that some rank got; 0 for none."""
         self.stopped_at: int | None = None
 
     @contextmanager
@@ -137,7 +138,8 @@ class StopOnSignal(TrainerCallback):  # type: ignore[misc]
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         """All ranks agree, save and stop together: one that stopped alone would leave the rest hanging."""
-        if not self._ranks.any(self.received is not None) or state.global_step % self._period:
+        self.received = self._ranks.largest(self.received)
+        if not self.received or state.global_step % self._period:
             return control
         if state.global_step < state.max_steps:
             self.stopped_at = state.global_step

@@ -27,7 +27,7 @@ class Ranks:
 
     @staticmethod
     def start(hardware: HardwareConfig) -> Ranks:
-        """Join the process group that torchrun announced, if any; pick the device and threads.
+        """Join the process group that the environment announces, if any; pick the device and threads.
 
         Raises:
             SggError: the profile wants GPUs that are not there.
@@ -46,6 +46,8 @@ class Ranks:
                     "processes, or a machine with GPUs."
                 )
             torch.cuda.set_device(local)
+        else:  # accelerate would say cpu:1, which torch.load knows no place for when a run is resumed
+            os.environ["ACCELERATE_TORCH_DEVICE"] = "cpu"
         device = torch.device("cuda", local) if hardware.gpu else torch.device("cpu")
         if world > 1 and not torch.distributed.is_initialized():
             backend = "nccl" if hardware.gpu else "gloo"
@@ -71,10 +73,10 @@ class Ranks:
         if self.is_main:
             self.wait()
 
-    def any(self, flag: bool) -> bool:
-        """Whether the flag is set on some process; all processes must ask."""
+    def largest(self, number: int) -> int:
+        """The largest number that any process has; all processes must ask."""
         if self.world == 1:
-            return flag
-        value = torch.tensor([float(flag)], device=self.device)
+            return number
+        value = torch.tensor([number], device=self.device)
         torch.distributed.all_reduce(value, op=torch.distributed.ReduceOp.MAX)
-        return bool(value.item())
+        return int(value.item())

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -117,7 +116,7 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
         if stop.stopped_at is not None:
             raise Stopped(
                 f"Stopped at step {stop.stopped_at}. Go on with: sgg resume={run_dir}",
-                stop.received or signal.SIGTERM,
+                stop.received,
             )
         _keep_model(trainer, run_dir)
     finally:

@@ -7,6 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from commands import command, environment, sgg_ok
 
@@ -42,8 +43,14 @@ def steps(run_dir):
     return [json.loads(line)["step"] for line in lines if line.endswith("}")]
 
 
-def stop_at(words, folder, run_dir, step, number):
-    """Start a run and send it a signal once it has logged `step`; its exit code and last words."""
+def rank_process(child, rank):
+    """The process of one rank among the children of a supervising `sgg`."""
+    started = psutil.Process(child.pid).children()
+    return next(p for p in started if p.environ().get("RANK") == str(rank))
+
+
+def stop_at(words, folder, run_dir, step, number, of_rank=None):
+    """Start a run and send it, or one of its ranks, a signal once it has logged `step`; exit code, stderr."""
     child = subprocess.Popen(
         command(*words), cwd=folder, env=environment(folder), stderr=subprocess.PIPE, text=True
     )
@@ -52,7 +59,7 @@ def stop_at(words, folder, run_dir, step, number):
         assert child.poll() is None, child.stderr.read()[-3000:]
         assert time.monotonic() < deadline, "the run does not get to the step"
         time.sleep(0.02)
-    child.send_signal(number)
+    (child if of_rank is None else rank_process(child, of_rank)).send_signal(number)
     stderr = child.communicate(timeout=120)[1]
     return child.returncode, stderr
 
@@ -91,6 +98,32 @@ def test_stopped_and_resumed_ends_at_the_same_weights(undisturbed, number):
     logged = [s for s in steps(run_dir) if s <= TOTAL_STEPS]
     assert sorted(set(logged)) == list(range(1, TOTAL_STEPS + 1))
     assert not (run_dir / "checkpoint-9" / "model.safetensors").exists() or number != signal.SIGKILL
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGUSR2])
+def test_a_rank_of_two_that_is_hit_ends_both_and_resumes(undisturbed, number):
+    """SIGKILL: the supervisor names the rank. SIGUSR2 to one rank alone: all save at the same step."""
+    folder, words = undisturbed
+    words = [
+        *words,
+        "hardware.processes_per_node=2",
+        "stage.optimizer.kind=trl",
+        "stage.micro_batch=null",
+    ]
+    whole, run_dir = folder / "two-whole", folder / f"two-{number.name}"
+    sgg_ok(*words, f"paths.run_dir={whole}", cwd=folder)
+    code, stderr = stop_at(
+        [*words, f"paths.run_dir={run_dir}"], folder, run_dir, 8, number, of_rank=1
+    )
+    assert code == (1 if number == signal.SIGKILL else 128 + number), stderr[-3000:]
+    ending = json.loads((run_dir / "exit.json").read_text())
+    if number == signal.SIGKILL:
+        assert ending["state"] == "failed"
+        assert "rank1 on node 0 (127.0.0.1) was killed by SIGKILL" in ending["reason"]
+    else:
+        assert ending["state"] == "stopped"
+    sgg_ok(f"resume={run_dir}", cwd=folder)
+    assert weights(run_dir) == weights(whole)
 
 
 def test_a_finished_run_is_left_alone(undisturbed):

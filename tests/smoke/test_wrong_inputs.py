@@ -63,7 +63,10 @@ def told(words, cwd, *phrases):
         (["data.shapes.max_objects=9"], ["data.shapes", "min ≤ max ≤ 6"]),
         (["prompt=dataset_open"], ["prompt.template=prompt_open", "Take prompt=open"]),
         (["prompt=closed", "data=jsonl", "data.root=x"], ["prompt.template=closed", "prompt=open"]),
-        (["hardware.nodes=2"], ["hardware.nodes=2", "one node"]),
+        (
+            ["hardware.nodes=2", "stage.optimizer.kind=trl"],
+            ["hardware.nodes=2", "takes 2 nodes, but here are 1", "hydra/launcher=slurm"],
+        ),
         (["hardware.gpu=true"], ["hardware.gpu=true", "0 GPUs are visible"]),
         (["generate.completions=4"], ["generate.completions=4", "Set a temperature"]),
         (["model.path=nowhere/at/all"], ["model.path=nowhere/at/all: no such folder"]),
