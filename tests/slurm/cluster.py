@@ -80,7 +80,10 @@ class Cluster:
         socket_file = self.folder / "munge" / "munge.socket"
         self._start(
             *("munged", "--foreground", "--num-threads=10", f"--socket={socket_file}"),
-            *(f"--{kind}-file={self.folder}/munge/{kind}" for kind in ("key", "pid", "seed", "log")),
+            *(
+                f"--{kind}-file={self.folder}/munge/{kind}"
+                for kind in ("key", "pid", "seed", "log")
+            ),
         )
         self._until(socket_file.exists, "munged's socket")
         self._start("slurmctld", "-D", "-c")
@@ -90,7 +93,9 @@ class Cluster:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        subprocess.run(["scancel", "--full", "--signal=KILL", "--user=root"], check=False, timeout=30)
+        subprocess.run(
+            ["scancel", "--full", "--signal=KILL", "--user=root"], check=False, timeout=30
+        )
         for daemon in reversed(self._daemons):
             daemon.terminate()
         for daemon in reversed(self._daemons):
@@ -111,7 +116,10 @@ class Cluster:
     def _write(self) -> None:
         for name in ("munge", "state", "spool", "log", "dev"):
             (self.folder / name).mkdir(mode=0o755, parents=True)
-        for parent in (self.folder, *self.folder.parents):  # munge refuses a way that others cannot read
+        for parent in (
+            self.folder,
+            *self.folder.parents,
+        ):  # munge refuses a way that others cannot read
             if parent.is_relative_to("/tmp") and parent != Path("/tmp"):
                 parent.chmod(0o755)
         for number in range(4):

@@ -27,7 +27,9 @@ def test_two_nodes_train_like_one_process(cluster, tmp_path):
         start = json.loads((spread / "provenance.json").read_text())["starts"][0]
         assert len(start["git"]["revision"]) == 40  # of the checkout, not of the copy that ran
     assert len({tuple(losses(p)) for p in points(many)}) == 3
-    assert len({run["jobs"][0].partition("_")[0] for run in _record(many)["runs"]}) == 1  # one array
+    assert (
+        len({run["jobs"][0].partition("_")[0] for run in _record(many)["runs"]}) == 1
+    )  # one array
 
 
 def test_pipeline_in_dependent_jobs(cluster, tmp_path):

@@ -8,10 +8,19 @@ import time
 from launchers.status import status_of
 
 SFT = [
-    *("stage=sft", "stage.global_batch=8", "stage.optimizer.kind=trl", "stage.args.logging_steps=1"),
+    *(
+        "stage=sft",
+        "stage.global_batch=8",
+        "stage.optimizer.kind=trl",
+        "stage.args.logging_steps=1",
+    ),
     *("data.train.limit=64", "hardware.threads=1", "data.workers=1"),
 ]
-SLURM = ["hydra/launcher=slurm", "hardware.slurm.time_min=30", "hardware.slurm.signal_before_end_s=60"]
+SLURM = [
+    "hydra/launcher=slurm",
+    "hardware.slurm.time_min=30",
+    "hardware.slurm.signal_before_end_s=60",
+]
 NODES = ["hardware.nodes=2", "hardware.processes_per_node=2"]
 
 
