@@ -10,25 +10,20 @@ import json
 import platform
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from launchers.ending import Ending, read_ending
 from launchers.ending import State as Ended
-from launchers.local_sweep import PRINTED
+from launchers.progress import starts
 from launchers.queue import JobState, ask_slurm
-from launchers.slurm import log_name
-from launchers.supervise import LOGS
-from launchers.sweep_file import SLURM, RunRecord, SweepRecord, read_sweep, sweep_of
+from launchers.sweep_file import RunRecord, SweepRecord, read_sweep, sweep_of
 from sgg.config import FROZEN_NAME
 from sgg.errors import SggError
 from sgg.processes import is_alive
-from sgg.run import PIPELINE, TOTAL, read_json_lines
+from sgg.run import PIPELINE
 from sgg.weights import is_complete
 
 ACTIVE = ("queued", "running")
 """States that change by themselves."""
-CURVES, PROVENANCE = "metrics.jsonl", "provenance.json"
-_SHOWN = ("loss", "reward", "answers/failed")
 
 
 @dataclass(frozen=True)
@@ -173,55 +168,12 @@ def _started_by_hand(run_dir: Path, run: RunRecord) -> RunStatus:
         return RunStatus(run, "finished", ending=ending)
     if ending is not None:
         return RunStatus(run, ending.state.name, ending.reason, ending)
-    starts = _starts(run_dir)
-    if not starts:
+    known = starts(run_dir)
+    if not known:
         return RunStatus(run, "queued", "not started yet")
-    last = starts[-1]
+    last = known[-1]
     if last["host"] != platform.node():
         return RunStatus(run, "unknown", f"it runs, or ran, on {last['host']}")
     if is_alive(last["process"]):
         return RunStatus(run, "running")
     return RunStatus(run, "stopped", f"go on with: sgg resume={run_dir}")
-
-
-def _starts(run_dir: Path) -> list[dict[str, Any]]:
-    path = run_dir / PROVENANCE
-    return json.loads(path.read_text())["starts"] if path.is_file() else []
-
-
-def progress(run_dir: Path) -> tuple[str, str, int]:
-    """Step of total, last metrics, and restarts, as far as the run's files tell."""
-    restarts = max(0, len(_starts(run_dir)) - 1)
-    metrics = run_dir / "metrics.json"
-    if metrics.is_file():
-        content = json.loads(metrics.read_text())
-        values = {k: content["metrics"][k] for k in ("R", "failure_rate")}
-        return f"{content['answers']} answers", _numbers(values), restarts
-    rows = read_json_lines(run_dir / CURVES)
-    if rows:
-        last: dict[str, Any] = {}
-        for row in rows[-20:]:
-            last |= row
-        shown = {k: last[k] for k in _SHOWN if isinstance(last.get(k), (int, float))}
-        return f"{last['step']}/{_total(run_dir)}", _numbers(shown), restarts
-    parts = [*run_dir.glob("completions.parts/*.jsonl"), *run_dir.glob("completions.jsonl")]
-    answers = sum(len(read_json_lines(path)) for path in parts)
-    return (f"{answers} answers" if answers else ""), "", restarts
-
-
-def _total(run_dir: Path) -> str:
-    path = run_dir / TOTAL
-    return str(json.loads(path.read_text())["steps"]) if path.is_file() else "?"
-
-
-def _numbers(values: dict[str, Any]) -> str:
-    return " ".join(f"{k}={v:.3g}" for k, v in values.items())
-
-
-def log_of(status: FolderStatus, run: RunRecord) -> Path:
-    """Where to read what a run said."""
-    run_dir = status.folder / run.folder
-    candidates = [run_dir / "run.log", run_dir / LOGS / "rank0.log", run_dir / PRINTED]
-    if run.jobs and status.record is not None and status.record.launcher == "slurm":
-        candidates.append(status.folder / SLURM / log_name(run.jobs[-1]))
-    return next((path for path in candidates if path.is_file()), candidates[-1])

@@ -10,16 +10,16 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import groupby
 from pathlib import Path
 
+from launchers.arrays import ConfigOf, arrays, write_runs_file
 from launchers.local_sweep import LocalSweep, check_local
 from launchers.plan import gpus_per_node, make_plan
 from launchers.points import Point, compose_points, sweep_folder
-from launchers.slurm import Array, batch_script, check_request, request_key, require_sbatch, submit
+from launchers.slurm import batch_script, check_request, require_sbatch, submit
 from launchers.snapshot import take_snapshot
 from launchers.status import ACTIVE, FolderStatus, RunStatus, status_of
 from launchers.sweep_file import CODE, SLURM, RunRecord, SweepRecord, read_sweep
@@ -28,11 +28,8 @@ from sgg.compose import Composer
 from sgg.config import FROZEN_NAME, Config, thaw
 from sgg.errors import Failed, SggError
 from sgg.processes import identity, is_alive, send
-from sgg.weights import is_complete
 
 _LOOK_AGAIN_S = 5.0
-
-ConfigOf = Callable[[RunRecord], Config]
 
 
 @dataclass(frozen=True)
@@ -159,8 +156,8 @@ def _launch(folder: Path, record: SweepRecord, runs: list[RunRecord], config_of:
         LocalSweep(folder, record, list(runs), gpus).run()
         return
     (folder / SLURM).mkdir(exist_ok=True)
-    for array, chosen in _arrays(folder, record, runs, config_of):
-        _write_runs_file(array, record)
+    for array, chosen in arrays(folder, record, runs, config_of):
+        write_runs_file(array, record)
         job = submit(array)
         for run in chosen:
             run.jobs.append(f"{job}_{run.point}")
@@ -168,61 +165,10 @@ def _launch(folder: Path, record: SweepRecord, runs: list[RunRecord], config_of:
         print(f"{array.step}: job {job}, {len(chosen)} runs", flush=True)
 
 
-def _write_runs_file(array: Array, record: SweepRecord) -> None:
-    folders = {run.point: run.folder for run in record.runs if run.step == array.step}
-    lines = [
-        str(array.sweep / folders[p]) if p in folders else "" for p in range(len(record.points))
-    ]
-    array.runs_file().write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _arrays(
-    folder: Path, record: SweepRecord, runs: list[RunRecord], config_of: ConfigOf
-) -> Iterable[tuple[Array, list[RunRecord]]]:
-    """Submissions in order: points with the same steps to do and the same requests share them.
-
-    A generator: when an array is asked for, the one before it has its job id.
-    """
-    sources = {(run.point, run.step): run for run in record.runs}
-    by_point: dict[int, list[RunRecord]] = {}
-    for run in runs:
-        by_point.setdefault(run.point, []).append(run)
-
-    def waits_for(run: RunRecord) -> str | None:
-        source = sources.get((run.point, run.after or ""))
-        if source is None or is_complete(folder / source.folder):
-            return None
-        return source.jobs[-1].partition("_")[0] if source.jobs else f"JOB_OF_{source.step}"
-
-    def kind(point: int) -> str:
-        ours = by_point[point]
-        return repr([(run.step, waits_for(run), request_key(config_of(run))) for run in ours])
-
-    kinds = {
-        point: kind(point) for point in by_point
-    }  # once: ids change while arrays are submitted
-    for _, alike in groupby(sorted(by_point, key=lambda p: (kinds[p], p)), key=kinds.__getitem__):
-        points = tuple(alike)
-        for chosen in zip(*(by_point[point] for point in points), strict=True):
-            first = chosen[0]
-            yield (
-                Array(
-                    folder,
-                    first.step,
-                    config_of(first),
-                    points,
-                    record.parallel,
-                    record.cwd,
-                    waits_for(first),
-                ),
-                list(chosen),
-            )
-
-
 def _describe(folder: Path, record: SweepRecord, config_of: ConfigOf) -> None:
     """dry_run: what would be started, for each kind of run; writes nothing."""
     print(f"{len(record.points)} points, {len(record.runs)} runs; would be in {folder}")
-    for array, chosen in _arrays(folder, record, record.runs, config_of):
+    for array, chosen in arrays(folder, record, record.runs, config_of):
         run_dir = folder / chosen[0].folder
         names = ", ".join(record.points[run.point].name for run in chosen[:3])
         more = f" and {len(chosen) - 3} more" if len(chosen) > 3 else ""

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
-from launchers.status import FolderStatus, RunStatus, log_of, progress
+from launchers.local_sweep import PRINTED
+from launchers.progress import progress
+from launchers.slurm import log_name
+from launchers.status import ACTIVE, FolderStatus, RunStatus
+from launchers.supervise import LOGS
+from launchers.sweep_file import SLURM, RunRecord
 from sgg.report.table import markdown
 
 _HEAD = ["point", "overrides", "run", "state", "step", "last metrics", "restarts", "log"]
-_REASON_LENGTH = 100
+_REASON_LENGTH = 150
 
 
 def status_table(status: FolderStatus) -> str:
@@ -19,7 +25,7 @@ def status_table(status: FolderStatus) -> str:
     lines = [markdown([[row[i] for i in kept] for row in rows])]
     lines.append(", ".join(f"{number} {state}" for state, number in counts.items()))
     for run in status.runs:
-        if run.reason and run.state not in ("finished", "running"):
+        if run.reason and run.state not in ("finished", *ACTIVE):
             lines.append(f"{run.run.folder or '.'}: {run.state}: {_short(run.reason)}")
     return "\n".join([*lines, status.note] if status.note else lines)
 
@@ -27,12 +33,12 @@ def status_table(status: FolderStatus) -> str:
 def _row(status: FolderStatus, run: RunStatus) -> list[str]:
     step, metrics, restarts = progress(status.run_dir(run))
     point = status.record.points[run.run.point] if status.record is not None else None
-    log = log_of(status, run.run)
+    log = _log_of(status, run.run)
     return [
-        point.name if point else "",
-        " ".join(point.overrides) if point else "",
+        point.name.partition("_")[0] if point else "",
+        " ".join(word.lstrip("+") for word in point.overrides) if point else "",
         run.run.step,
-        run.state,
+        f"{run.state} ({run.reason})" if run.state in ACTIVE and run.reason else run.state,
         step,
         metrics,
         str(restarts) if restarts else "",
@@ -40,7 +46,17 @@ def _row(status: FolderStatus, run: RunStatus) -> list[str]:
     ]
 
 
+def _log_of(status: FolderStatus, run: RunRecord) -> Path:
+    """Where to read what a run said."""
+    run_dir = status.folder / run.folder
+    candidates = [run_dir / "run.log", run_dir / LOGS / "rank0.log", run_dir / PRINTED]
+    if run.jobs and status.record is not None and status.record.launcher == "slurm":
+        candidates.append(status.folder / SLURM / log_name(run.jobs[-1]))
+    return next((path for path in candidates if path.is_file()), candidates[-1])
+
+
 def _short(reason: str) -> str:
-    """The first line, without what would wrap."""
-    line = reason.strip().splitlines()[0]
-    return line if len(line) <= _REASON_LENGTH else f"{line[:_REASON_LENGTH]}…"
+    """The first line and the last, which is where an error names itself, without what would wrap."""
+    first, *further = reason.strip().splitlines()
+    lines = [first, *further[-1:]]
+    return "\n    ".join(s if len(s) <= _REASON_LENGTH else f"{s[:_REASON_LENGTH]}…" for s in lines)

@@ -150,11 +150,14 @@ def sweep(tmp_path):
 
 def test_status_of_a_chain_that_broke(sweep):
     folder, record = sweep("local")
-    Ending(State.failed, 1, "rank0 fell\nmore").write(folder / record.runs[0].folder)
+    Ending(State.failed, 1, "rank0 fell\n| more\n| ValueError: no").write(
+        folder / record.runs[0].folder
+    )
     status = status_of(folder)
     assert [s.state for s in status.runs] == ["failed", "cancelled", "cancelled"]
     table = status_table(status)
     assert "rank0 fell" in table
+    assert "ValueError: no" in table
     assert "more" not in table
 
 
