@@ -105,9 +105,9 @@ def _status(
     if is_complete(run_dir):
         return RunStatus(run, "finished", ending=ending)
     if ending is not None:
-        state = (
-            "cancelled" if record.cancelled and ending.state is Ended.stopped else ending.state.name
-        )
+        by_hand = record.cancelled or (job is not None and job.state == "CANCELLED")
+        was_cancelled = by_hand and ending.state is Ended.stopped
+        state = "cancelled" if was_cancelled else ending.state.name
         return RunStatus(run, state, ending.reason, ending)
     if job is not None:
         return RunStatus(run, _ended(job), f"Slurm: {job.state} {job.reason}".strip())
