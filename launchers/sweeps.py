@@ -16,13 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from launchers.arrays import ConfigOf, arrays, write_runs_file
+from launchers.ending import forget_ending
 from launchers.local_sweep import LocalSweep, check_local
 from launchers.plan import gpus_per_node, make_plan
 from launchers.points import Point, compose_points, sweep_folder
 from launchers.slurm import batch_script, check_request, require_sbatch, submit
 from launchers.snapshot import take_snapshot
 from launchers.status import ACTIVE, FolderStatus, RunStatus, status_of
-from launchers.sweep_file import CODE, SLURM, RunRecord, SweepRecord, read_sweep
+from launchers.sweep_file import CODE, SLURM, RunRecord, SweepRecord
 from launchers.table import status_table
 from sgg.compose import Composer
 from sgg.config import FROZEN_NAME, Config, thaw
@@ -88,19 +89,26 @@ def resume_sweep(folder: Path, parallel: int | None, wait: bool) -> None:
         SggError: there is no sweep, or its local launcher is still at work.
 
     """
-    folder = folder.resolve()
-    record = read_sweep(folder)
+    status = status_of(folder)
+    folder, record = status.folder, status.record
+    if record is None:
+        raise SggError(
+            f"{folder}: no sweep there; a single run is gone on with by sgg resume={folder}."
+        )
     if record.launcher == "slurm":
         require_sbatch()
     elif is_alive(record.process):
         raise SggError(f"{folder}: its launcher still runs (process {record.process}).")
-    status = status_of(folder)
     if status.note:
         raise SggError(f"{folder}: {status.note} Resume it there.")
     todo = [s.run for s in status.runs if s.state not in (*ACTIVE, "finished")]
     print(f"{len(todo)} of {len(record.runs)} runs of {folder} are started again.", flush=True)
     record.parallel = parallel or record.parallel
     record.cancelled = None
+    for run in todo:
+        forget_ending(folder / run.folder)
+        if record.launcher == "local":
+            run.jobs.clear()  # a process that is gone; Slurm's ids stay for its records
     record.host, record.process = platform.node(), identity()
     record.write(folder)
     _launch(folder, record, todo, lambda run: thaw(folder / run.folder / FROZEN_NAME))

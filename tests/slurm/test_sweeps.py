@@ -63,6 +63,22 @@ def test_pipeline_in_dependent_jobs(cluster, tmp_path):
     assert len(submitted) == 3  # one array for each step
 
 
+def test_queued_jobs_are_seen_cancelled_and_started_again(cluster, tmp_path):
+    """Without -m it is a sweep of one; nothing of it trains here."""
+    sweep = tmp_path / "later"
+    words = ["pipeline=sft_grpo_eval", "hardware.slurm.sbatch.begin=now+1hour", *SLURM]
+    submitted = sgg_ok(*words, f"paths.sweep_dir={sweep}", cwd=tmp_path)
+    assert f"sgg status {sweep}" in submitted.stdout
+    assert "queued (BeginTime)" in sgg_ok("status", str(sweep), cwd=tmp_path).stdout
+    assert "3 runs cancelled" in sgg_ok("cancel", str(sweep), cwd=tmp_path).stdout
+    assert {s.state for s in states(sweep).values()} == {"cancelled"}
+    again = sgg_ok("sweep", f"resume={sweep}", cwd=tmp_path)
+    assert "3 of 3 runs" in again.stdout
+    assert {s.state for s in states(sweep).values()} == {"queued"}
+    assert "0 of 3 runs" in sgg_ok("sweep", f"resume={sweep}", cwd=tmp_path).stdout
+    sgg_ok("cancel", str(sweep), cwd=tmp_path)
+
+
 def _list(words):
     return f"[{','.join(map(repr, words))}]"
 
