@@ -44,6 +44,12 @@ def ask_slurm(jobs: Collection[str]) -> dict[str, JobState] | None:
     for line in done.stdout.splitlines():
         job, state, reason = line.strip().split("|", 2)
         states[job] = JobState(state, "" if reason == "None" else reason)
+    for job in set(jobs) - states.keys():
+        array = job.partition("_")[
+            0
+        ]  # tasks cancelled before they started are one line without index
+        if array in states:
+            states[job] = states[array]
     forgotten = sorted(set(jobs) - states.keys())
     if forgotten:
         states.update(_accounted(forgotten))
