@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import platform
 import signal
 import subprocess
@@ -67,6 +68,7 @@ def start_sweep(lines: Sequence[list[str]], launching: Launching) -> Path:
         require_sbatch()
     folder = sweep_folder(first)
     points = compose_points(lines, composer, folder, launching.check)
+    gc.enable()  # `main` does without while composing; waiting may take days
     record = _new_record(lines, launching, points, folder)
     configs = {(p.number, s.name): s.config for p in points for s in p.steps}
     if first.dry_run:

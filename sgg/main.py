@@ -47,8 +47,14 @@ def _hydra_app() -> int:
 
     register()
     register_plugins()
-    app = hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")
-    return guarded(app(_start_composed))
+    codes: list[int] = []
+
+    def task(cfg: Any) -> None:
+        """What goes wrong is told here: Hydra would add its own words."""
+        codes.append(guarded(lambda: _start_composed(cfg)))
+
+    app = hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")(task)
+    return max([guarded(app), *codes])
 
 
 def _start_composed(cfg: Any) -> None:
