@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SYSTEM_PACKAGES := slurmctld slurmd slurm-client munge gcc g++
 
 .DEFAULT_GOAL := help
 
@@ -22,9 +23,14 @@ test: setup ## Run the tests that need a few minutes.
 	$(BIN)/python -m pytest -m "not slow" --cov=sgg --cov-report=
 	$(BIN)/python -m coverage report
 
-test-all: setup lint type ## Lint, types and every test, the slow ones included.
+test-all: setup system lint type ## Lint, types and every test, the slow ones included.
 	$(BIN)/python -m pytest --cov=sgg --cov-report=
 	$(BIN)/python -m coverage report
+
+system: ## Install what the tests on a real Slurm need; as root on Debian, else they are skipped in words.
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! dpkg -s $(SYSTEM_PACKAGES) >/dev/null 2>&1; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SYSTEM_PACKAGES); \
+	fi
 
 lint: setup ## Check style and format.
 	$(BIN)/ruff check .
@@ -42,4 +48,4 @@ bench: setup ## Side-by-side measurements, each printing a ratio.
 clean: ## Remove the environment, caches and build products; runs stay.
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup demo test test-all lint type conf bench clean
+.PHONY: help setup system demo test test-all lint type conf bench clean

@@ -21,6 +21,7 @@ from sgg.checkpoint import newest_whole
 from sgg.cli import guarded
 from sgg.config import FROZEN_NAME, Config, thaw
 from sgg.errors import Failed, SggError, Stopped
+from sgg.run import PIPELINE
 from sgg.validate_hardware import ready_here
 
 log = logging.getLogger("sgg")
@@ -85,6 +86,10 @@ def _main(frozen: Path) -> None:
         from sgg.report.build import write_report
 
         write_report(run_dir)
+        if (run_dir.parent / PIPELINE).is_file():
+            from sgg.pipeline import finish_if_complete
+
+            finish_if_complete(run_dir.parent)
     if place.slurm_job is not None and ending.code == 128 + signal.SIGUSR2:
         half_time = thaw(frozen).hardware.slurm.time_min * 30
         idle = _progress(run_dir) == before and time.monotonic() - started > half_time

@@ -13,6 +13,9 @@ VERBS = {
     "predict": "sgg.verbs.predict",
     "report": "sgg.verbs.report",
     "reward": "sgg.verbs.reward",
+    "status": "sgg.verbs.status",
+    "sweep": "sgg.verbs.sweep",
+    "cancel": "sgg.verbs.cancel",
 }
 """Tools by their first word: the module whose `main(argv)` is called, imported then."""
 
@@ -20,7 +23,9 @@ HELP = """sgg: scene graph generation with vision-language models
 
   sgg key=value …            run the stage that the config names (stage=sft|grpo|eval)
   sgg pipeline=demo          run several stages in order; the demo is what `make demo` runs
-  sgg -m key=a,b …           sweep over values
+  sgg -m key=a,b …           sweep over values on this machine
+  sgg … hydra/launcher=slurm submit the run, pipeline or sweep (with -m) to Slurm
+  sgg … dry_run=true         print processes, GPUs and jobs, and start nothing
   sgg resume=RUN_DIR         go on with a run from its newest whole checkpoint
   sgg … --cfg job            print the composed config and stop
 
@@ -29,6 +34,9 @@ HELP = """sgg: scene graph generation with vision-language models
   sgg predict MODEL IMAGE    one picture in, drawn picture and JSON out
   sgg report RUN_DIR         write one HTML file about a run or a pipeline
   sgg reward completions=…   what each completion of a file earns, term by term, and why
+  sgg status DIR             how the runs of a sweep, a pipeline or a run folder stand
+  sgg sweep resume=SWEEP_DIR start again what did not finish
+  sgg cancel SWEEP_DIR       end what is queued or running
 
 Groups and their options (group=option):
 {groups}

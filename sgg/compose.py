@@ -1,30 +1,67 @@
-"""Composing configs from code: what `sgg key=value …` does, for tools, pipelines and tests."""
+"""Composing configs from code: what `sgg key=value …` does, for tools, pipelines, sweeps and tests."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import open_dict
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, open_dict
 
 from sgg.cli import prepare_argv
 from sgg.config import Config, register, typed
 from sgg.places import CONF_DIR
 
+Composed = tuple[Config, dict[str, str | None]]
+"""The typed config, and the option chosen in each group."""
 
-def compose_config(overrides: list[str]) -> tuple[Config, dict[str, str | None]]:
+
+def compose_config(overrides: list[str]) -> Composed:
     """The typed config of these overrides, and the option chosen in each group."""
-    register()
-    with _hydra():
-        words = [*_typed_searchpath(), *prepare_argv(overrides)]
-        cfg = compose("config", words, return_hydra_config=True)
+    return Composer().compose(overrides)
+
+
+class Composer:
+    """Composes many points of a sweep: each choice of groups once, values on top of a copy.
+
+    Hydra does the same two steps in one call, the first of which takes 90 % of its time.
+    """
+
+    def __init__(self) -> None:
+        register()
+        self._bases: dict[tuple[str, ...], tuple[DictConfig, dict[str, str | None]]] = {}
+
+    def compose(self, overrides: list[str]) -> Composed:
+        """The typed config of these overrides, and the option chosen in each group."""
+        words = prepare_argv(overrides)
+        with _hydra():
+            parsed = OverridesParser.create().parse_overrides(words)
+            chosen = tuple(w for w, o in zip(words, parsed, strict=True) if _chooses(o))
+            if chosen not in self._bases:
+                self._bases[chosen] = _base(list(chosen))
+            base, choices = self._bases[chosen]
+            cfg = copy.deepcopy(base)
+            ConfigLoaderImpl._apply_overrides_to_config([o for o in parsed if not _chooses(o)], cfg)
+            return typed(cfg), dict(choices)
+
+
+def _chooses(override: Override) -> bool:
+    """Whether an override decides which files are read, rather than a value in them."""
+    repository = GlobalHydra.instance().config_loader().repository  # type: ignore[attr-defined]
+    return bool(override.is_hydra_override() or repository.group_exists(override.key_or_group))
+
+
+def _base(chosen: list[str]) -> tuple[DictConfig, dict[str, str | None]]:
+    cfg = compose("config", chosen, return_hydra_config=True)
     choices = dict(cfg.hydra.runtime.choices)
     with open_dict(cfg):
         del cfg["hydra"]
-    return typed(cfg), choices
+    return cfg, choices
 
 
 @contextmanager
@@ -35,11 +72,3 @@ def _hydra() -> Iterator[None]:
         return
     with initialize_config_dir(str(CONF_DIR.resolve()), version_base="1.3"):
         yield
-
-
-def _typed_searchpath() -> list[str]:
-    """What the running command said about folders with further options: its steps see them, too."""
-    if not HydraConfig.initialized():
-        return []
-    words = HydraConfig.get().overrides.hydra
-    return [word for word in words if word.startswith("hydra.searchpath=")]

@@ -7,7 +7,7 @@ other modules on purpose: every key that a user can set, with its unit, is found
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -455,7 +455,9 @@ def _is_number(value: Any) -> bool:
 def freeze(config: Config, path: Path) -> None:
     """Write the resolved config, atomically: what a run reads is whole or not there."""
     partial = path.with_suffix(".partial")
-    partial.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)), encoding="utf-8")
+    # plain values: building the typed tree again takes five times as long, and a sweep has 100 points
+    text = OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
+    partial.write_text(text, encoding="utf-8")
     partial.replace(path)
 
 

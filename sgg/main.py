@@ -38,19 +38,20 @@ def main() -> None:
 
 
 def _hydra_app() -> int:
-    """Compose and run every point that the command line asks for; the worst exit code."""
+    """Compose and run what the command line asks for; the exit code."""
     gc.disable()  # composing makes many small objects and drops none: a third of its time otherwise
     import hydra
 
+    from launchers.plugins import register_plugins
     from sgg.config import register
     from sgg.places import CONF_DIR
 
     register()
+    register_plugins()
     codes: list[int] = []
 
     def task(cfg: Any) -> None:
-        """One point of a sweep: its failure is told and kept, and the other points still run."""
-        gc.enable()
+        """What goes wrong is told here: Hydra would add its own words."""
         codes.append(guarded(lambda: _start_composed(cfg)))
 
     app = hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")(task)
@@ -58,12 +59,23 @@ def _hydra_app() -> int:
 
 
 def _start_composed(cfg: Any) -> None:
+    """One run, here or as a job; a sweep's points do not come here, but to Hydra's launcher."""
+    gc.enable()
     from hydra.core.hydra_config import HydraConfig
 
+    from launchers.plugins import searchpath_words
     from sgg.config import typed
 
     hydra_config = HydraConfig.get()
-    start(typed(cfg), dict(hydra_config.runtime.choices), list(hydra_config.overrides.task))
+    choices = dict(hydra_config.runtime.choices)
+    words = [*searchpath_words(hydra_config), *hydra_config.overrides.task]
+    if choices["hydra/launcher"] == "slurm":  # which Hydra itself heeds only with -m
+        from launchers.sweeps import Launching, start_sweep
+
+        launcher = hydra_config.launcher
+        start_sweep([words], Launching("slurm", launcher.parallel, launcher.wait))
+    else:
+        start(typed(cfg), choices, words)
 
 
 def start(config: Config, choices: dict[str, str | None], overrides: list[str]) -> Path:
@@ -72,12 +84,11 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
     from launchers.node import check_machine
     from launchers.place import Place
     from launchers.plan import make_plan
-    from sgg.config import FROZEN_NAME, EvalConfig, thaw
-    from sgg.data.build import open_reader
+    from sgg.config import FROZEN_NAME, thaw
+    from sgg.preflight import Preflight
     from sgg.report.build import write_report
     from sgg.run import open_run, resumable
     from sgg.validate import validate
-    from sgg.weights import locate
 
     if config.resume is not None:
         frozen = resumable(config.resume, overrides)
@@ -93,10 +104,7 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
         if config.dry_run:
             print(make_plan(config).describe())
             return Path(config.paths.run_dir or config.paths.root)
-        # what is missing is told before a run folder is made and before torch is loaded
-        locate(config.model.path, config.model.revision)
-        part = config.stage.part.name if isinstance(config.stage, EvalConfig) else "train"
-        open_reader(config.data, part)
+        Preflight().check(config)
         check_machine(config, Place.alone())
         frozen = open_run(config) / FROZEN_NAME
     launch(frozen, config, run_frozen)

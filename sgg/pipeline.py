@@ -2,63 +2,105 @@
 
 A step is composed like a command: the pipeline's own overrides, then the command line's, then the
 step's. Every step has a run folder of its own below the pipeline's; a finished step is not run again,
-so the same command with the same paths.run_dir goes on where it was stopped.
+so the same command with the same paths.run_dir goes on where it was stopped. Who starts the steps is
+another matter: `run` does it here in order, a launcher makes jobs that depend on each other, and the
+last step that ends, wherever it ran, calls `finish_if_complete`.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import shlex
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sgg.compose import compose_config
+from filelock import FileLock
+
+from sgg.compose import Composer
 from sgg.config import Config, PipelineConfig, StageName
 from sgg.errors import SggError, Stopped
 from sgg.evaluate import read_metrics
 from sgg.report.build import write_report
 from sgg.report.table import metrics_table
-from sgg.run import write_json
+from sgg.run import PIPELINE, open_run, write_json
+from sgg.validate import validate
+from sgg.weights import is_complete
 
 log = logging.getLogger("sgg")
-
 
 Start = Callable[[Config, dict[str, str | None], list[str]], Path]
 """What runs one composed config to its end: `main.start`."""
 
 
+@dataclass(frozen=True)
+class Step:
+    """One composed and checked step."""
+
+    name: str
+    init_from: str | None
+    """Step whose final model it starts from."""
+    config: Config
+    choices: dict[str, str | None]
+
+
 def run(config: Config, overrides: list[str], start: Start) -> Path:
-    """Run all steps, print and write the table; returns the pipeline's folder."""
+    """Run all steps here, print and write the table; returns the pipeline's folder."""
     pipeline = config.pipeline
     assert pipeline is not None
     folder = Path(config.paths.run_dir) if config.paths.run_dir else _new_folder(config)
-    steps = {name: _step(config, pipeline, name, overrides, folder) for name in pipeline.steps}
-    for number, (name, (step_config, choices)) in enumerate(steps.items(), start=1):
-        print(f"\n[{number}/{len(steps)}] {name}: stage={step_config.stage.name.name}", flush=True)
+    steps = plan_steps(pipeline, overrides, folder, Composer())
+    if not config.dry_run:
+        freeze_steps(pipeline, steps, folder)
+    for number, step in enumerate(steps, start=1):
+        stage = step.config.stage.name.name
+        print(f"\n[{number}/{len(steps)}] {step.name}: stage={stage}", flush=True)
         try:
-            start(step_config, choices, [])
+            start(step.config, step.choices, [])
         except Stopped as stopped:
             same = [o for o in overrides if not o.startswith("paths.run_dir=")]
             command = shlex.join(["sgg", *same, f"paths.run_dir={folder}"])
             raise Stopped(
-                f"Stopped in step {name}. Go on with: {command}", stopped.signal_number
+                f"Stopped in step {step.name}. Go on with: {command}", stopped.signal_number
             ) from stopped
-    evaluated = {name: folder / name for name in pipeline.table}
-    table = metrics_table({name: read_metrics(path) for name, path in evaluated.items()})
-    (folder / "table.md").write_text(table + "\n", encoding="utf-8")
-    write_json(folder / "pipeline.json", {"steps": list(steps), "table": pipeline.table})
-    report = write_report(folder, [folder / name for name in steps])
-    print(f"\n{table}\n\nReport: {report}", flush=True)
+    if not config.dry_run:
+        finish_if_complete(folder)
     return folder
 
 
-def _step(
-    config: Config, pipeline: PipelineConfig, name: str, overrides: list[str], folder: Path
-) -> tuple[Config, dict[str, str | None]]:
-    """The step's config; all are composed and checked before the first one runs."""
-    from sgg.validate import validate
+def plan_steps(
+    pipeline: PipelineConfig, overrides: list[str], folder: Path, composer: Composer
+) -> list[Step]:
+    """All steps, composed and checked before the first one runs; writes nothing."""
+    return [_step(pipeline, name, overrides, folder, composer) for name in pipeline.steps]
 
+
+def freeze_steps(pipeline: PipelineConfig, steps: list[Step], folder: Path) -> list[Path]:
+    """Write FOLDER/pipeline.json and every step's frozen config; returns the run folders."""
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {"steps": [step.name for step in steps], "table": pipeline.table}
+    write_json(folder / PIPELINE, record)
+    return [open_run(step.config) for step in steps]
+
+
+def finish_if_complete(folder: Path) -> None:
+    """Once every step has its result: print the table, write it and the report."""
+    record = json.loads((folder / PIPELINE).read_text())
+    runs = [folder / name for name in record["steps"]]
+    if not all(is_complete(run_dir) for run_dir in runs):
+        return
+    with FileLock(folder / "pipeline.lock"):  # two steps may end at once
+        table = metrics_table({name: read_metrics(folder / name) for name in record["table"]})
+        (folder / "table.md").write_text(table + "\n", encoding="utf-8")
+        report = write_report(folder, runs)
+    print(f"\n{table}\n\nReport: {report}", flush=True)
+
+
+def _step(
+    pipeline: PipelineConfig, name: str, overrides: list[str], folder: Path, composer: Composer
+) -> Step:
     step = pipeline.steps[name]
     not_for_steps = ("pipeline=", "pipeline.", "paths.run_dir=", "stage=")
     ours = [o for o in overrides if not o.lstrip("+").startswith(not_for_steps)]
@@ -71,11 +113,12 @@ def _step(
                 f"pipeline.steps.{name}.init_from={step.init_from}: no earlier step of that name."
             )
         derived += [f"model.path={folder / step.init_from}", "model.init=pretrained"]
-    step_config, choices = compose_config([*ours, *derived])
-    if step_config.stage.name is not StageName.eval and name in pipeline.table:
+    config, choices = composer.compose([*ours, *derived])
+    if config.stage.name is not StageName.eval and name in pipeline.table:
         raise SggError(f"pipeline.table names {name}, which is no eval step.")
-    validate(step_config)
-    return step_config, choices
+    config.choices = {k: v for k, v in choices.items() if v and not k.startswith("hydra/")}
+    validate(config)
+    return Step(name, step.init_from, config, choices)
 
 
 def _new_folder(config: Config) -> Path:

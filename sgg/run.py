@@ -3,7 +3,8 @@
     RUN_DIR/config.yaml       frozen config; ranks and `resume` read this file alone
     RUN_DIR/provenance.json   code, versions, hardware, command, each start
     RUN_DIR/run.log           everything logged, of every start
-    RUN_DIR/metrics.jsonl     curves: one JSON object per logged step
+    RUN_DIR/metrics.jsonl     curves: one JSON object per logged step;  total.json  steps there will be
+    RUN_DIR/exit.json         how it ended;  logs/  what each process printed
     RUN_DIR/checkpoint-N/     sealed checkpoints;  RUN_DIR/model/ the final model
     RUN_DIR/completions.jsonl, metrics.json, report.html
 
@@ -28,6 +29,16 @@ from typing import Any
 from sgg.config import FROZEN_NAME, Config, freeze, thaw
 from sgg.errors import SggError
 from sgg.places import CONF_DIR
+from sgg.processes import identity
+
+REVISION = "revision.json"
+"""In a copy of the code that a launcher made: the git state of the checkout it was copied from."""
+
+TOTAL = "total.json"
+"""Steps that a training run will have made."""
+
+PIPELINE = "pipeline.json"
+"""In the folder above the steps of a pipeline: their names in order, and those of its table."""
 
 PACKAGES = (
     "sgg",
@@ -78,7 +89,7 @@ def resumable(path: str, overrides: list[str]) -> Path:
         SggError: the folder is no run folder, or more than `resume` was set.
 
     """
-    others = [o for o in overrides if not o.lstrip("+").startswith("resume=")]
+    others = [o for o in overrides if not o.lstrip("+").startswith(("resume=", "hydra."))]
     if others:
         raise SggError(
             f"resume={path} runs the frozen config of that run; {' '.join(others)} would be ignored. "
@@ -123,6 +134,7 @@ def record_start(run_dir: Path, config: Config) -> None:
             "python": platform.python_version(),
             "hardware": _hardware(),
             "host": platform.node(),
+            "process": identity(),
         }
     )
     partial = path.with_suffix(".partial")
@@ -154,8 +166,11 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def git_state() -> dict[str, Any] | None:
-    """Revision and dirtiness of the checkout the code runs from; None outside one."""
+    """Revision and dirtiness of the checkout the code comes from; None outside one."""
     folder = CONF_DIR.parent
+    if (folder / REVISION).is_file():
+        state: dict[str, Any] | None = json.loads((folder / REVISION).read_text())
+        return state
     revision = _git(folder, "rev-parse", "HEAD")
     if revision is None:
         return None
@@ -204,7 +219,7 @@ def _new_folder(config: Config) -> Path:
     return folder
 
 
-_NOT_COMPARED = ("resume", "dry_run", "choices")
+_NOT_COMPARED = ("resume", "dry_run", "choices", "paths.sweep_dir")
 
 
 def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
@@ -212,7 +227,7 @@ def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         found = []
         for key in sorted({*old, *new}):
-            if not prefix and key in _NOT_COMPARED:
+            if f"{prefix}{key}" in _NOT_COMPARED:
                 continue
             found += _differences(old.get(key), new.get(key), f"{prefix}{key}.")
         return found

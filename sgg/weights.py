@@ -10,7 +10,7 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
-from sgg.checkpoint import newest_whole, problem_with
+from sgg.checkpoint import is_sealed, newest_whole, problem_with
 from sgg.errors import SggError
 
 PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.jinja"]
@@ -40,6 +40,11 @@ def locate(path: str, revision: str | None = None, fetch: bool = True) -> Path:
             "folder, or a hub id such as Qwen/Qwen2.5-VL-7B-Instruct."
         )
     return _from_hub(path, revision, fetch)
+
+
+def is_complete(run_dir: Path) -> bool:
+    """Whether a run has left what it was for: its final model, whole, or its metrics."""
+    return is_sealed(run_dir / MODEL_FOLDER) or (run_dir / "metrics.json").is_file()
 
 
 def _in_folder(local: Path, path: str) -> Path:

@@ -13,7 +13,7 @@ from sgg.predictions import COMPLETIONS
 from sgg.report.curves import charts
 from sgg.report.html import details, items, page, picture, section, table
 from sgg.report.table import COLUMNS
-from sgg.run import read_json_lines
+from sgg.run import PIPELINE, read_json_lines
 from sgg.score import METRICS
 
 REPORT = "report.html"
@@ -40,7 +40,7 @@ def write_report(folder: Path, runs: Sequence[Path] | None = None) -> Path:
 
 def _runs_in(folder: Path) -> list[Path]:
     """The folder's own run, or those that its pipeline made, in their order."""
-    pipeline = folder / "pipeline.json"
+    pipeline = folder / PIPELINE
     if pipeline.is_file():
         return [folder / name for name in json.loads(pipeline.read_text())["steps"]]
     if not (folder / FROZEN_NAME).is_file():

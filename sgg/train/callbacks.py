@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import Any
 from tqdm import tqdm
 from transformers import TrainerCallback
 
-from sgg.run import append_json, read_json_lines
+from sgg.run import TOTAL, append_json, read_json_lines, write_json
 from sgg.tracker import Tracker
 from sgg.train.distributed import Ranks
 from sgg.train.rows import Epoch
@@ -36,6 +37,7 @@ class Curves(TrainerCallback):  # type: ignore[misc]
         """Forget what was logged after the checkpoint that this start goes on from."""
         if not state.is_world_process_zero:
             return
+        write_json(self._path.with_name(TOTAL), {"steps": state.max_steps})
         rows = [r for r in read_json_lines(self._path) if r["step"] <= state.global_step]
         partial = self._path.with_suffix(".partial")
         partial.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
@@ -108,8 +110,10 @@ class TellEpoch(TrainerCallback):  # type: ignore[misc]
 class StopOnSignal(TrainerCallback):  # type: ignore[misc]
     """SIGINT, SIGTERM and SIGUSR2 end the run at the next step boundary, with a checkpoint.
 
-    A second signal of the same kind acts as usual. `period` is the number of steps that reuse one batch
-    of answers (GRPO's num_iterations): a checkpoint between them could not be resumed exactly.
+    A second signal of the same kind acts as usual where nobody supervises the ranks; where somebody does,
+    Slurm and the supervisor send the same one, and it is the supervisor who kills. `period` is the number
+    of steps that reuse one batch of answers (GRPO's num_iterations): a checkpoint between them could not
+    be resumed exactly.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
@@ -117,6 +121,7 @@ class StopOnSignal(TrainerCallback):  # type: ignore[misc]
     def __init__(self, ranks: Ranks, period: int = 1) -> None:
         self._ranks = ranks
         self._period = period
+        self._supervised = "RANK" in os.environ
         self.received = 0
         """The signal that some rank got; 0 for none."""
         self.stopped_at: int | None = None
@@ -133,7 +138,8 @@ class StopOnSignal(TrainerCallback):  # type: ignore[misc]
 
     def _note(self, number: int, frame: Any) -> None:
         self.received = number
-        signal.signal(number, signal.SIG_DFL)
+        if not self._supervised:
+            signal.signal(number, signal.SIG_DFL)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         """All ranks agree, save and stop together: one that stopped alone would leave the rest hanging."""

@@ -1,0 +1,169 @@
+"""The runs of a sweep on this machine: some at once, in order, each in a process of its own.
+
+A run that fails keeps nobody else from running but those that start from its model. Processes have
+sessions of their own: they go on when this one is killed, and `sgg status` still knows them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from launchers.plan import gpus_per_node, node_count
+from launchers.snapshot import code_environment
+from launchers.sweep_file import CODE, RunRecord, SweepRecord
+from sgg.config import FROZEN_NAME, Config
+from sgg.errors import SggError, Stopped
+from sgg.processes import identity
+from sgg.weights import is_complete
+
+_POLL_S = 0.2
+PRINTED = "launch.log"
+"""In the run folder: what the run printed, when it had no terminal to itself."""
+
+
+@dataclass
+class LocalSweep:
+    """Runs that are to be done here."""
+
+    folder: Path
+    record: SweepRecord
+    pending: list[RunRecord]
+    gpus: int
+    """GPUs of one run; 0 for none."""
+    _active: dict[int, tuple[RunRecord, subprocess.Popen[bytes]]] = field(default_factory=dict)
+    """By slot."""
+    _codes: list[int] = field(default_factory=list)
+    _received: list[int] = field(default_factory=list)
+
+    def run(self) -> int:
+        """Run all; the worst exit code.
+
+        Raises:
+            Stopped: a signal came; it was passed on, and the runs have saved and ended.
+
+        """
+        with self._listening():
+            while (self.pending and not self._received) or self._active:
+                self._reap()
+                if not self._received:
+                    self._drop_blocked()
+                    self._fill()
+                time.sleep(_POLL_S)
+        if self._received:
+            raise Stopped(f"Stopped. Go on with: sgg sweep resume={self.folder}", self._received[0])
+        return max(self._codes, default=0)
+
+    def _reap(self) -> None:
+        for slot, (run, process) in list(self._active.items()):
+            code = process.poll()
+            if code is not None:
+                del self._active[slot]
+                self._codes.append(128 - code if code < 0 else code)
+                ended = "done" if code == 0 else f"ended with exit code {code}"
+                print(f"{run.folder}: {ended}", flush=True)
+
+    def _drop_blocked(self) -> None:
+        """Without the runs that start from a model that will never be."""
+        possible = {(run.point, run.step) for run, _ in self._active.values()}
+        kept = []
+        for run in self.pending:
+            if self._has_model(run) or (run.point, run.after) in possible:
+                kept.append(run)
+                possible.add((run.point, run.step))
+            else:
+                print(f"{run.folder}: left out, {run.after} did not finish", flush=True)
+                self._codes.append(1)
+        self.pending = kept
+
+    def _has_model(self, run: RunRecord) -> bool:
+        return run.after is None or is_complete((self.folder / run.folder).parent / run.after)
+
+    def _fill(self) -> None:
+        free = [slot for slot in range(self.record.parallel) if slot not in self._active]
+        for slot in free:
+            run = next((r for r in self.pending if self._has_model(r)), None)
+            if run is None:
+                return
+            self.pending.remove(run)
+            self._active[slot] = run, self._start(run, slot)
+
+    def _start(self, run: RunRecord, slot: int) -> subprocess.Popen[bytes]:
+        run_dir = self.folder / run.folder
+        print(f"{run.folder}: starting", flush=True)
+        command = [sys.executable, "-m", "launchers.node", str(run_dir / FROZEN_NAME)]
+        environment = {**os.environ, **code_environment(self.folder / CODE)}
+        if self.gpus and self.record.parallel > 1:
+            shares = gpu_shares(self.record.parallel, self.gpus)
+            environment["CUDA_VISIBLE_DEVICES"] = shares[slot]
+        with (run_dir / PRINTED).open("ab") as file:
+            alone = self.record.parallel == 1
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                cwd=self.record.cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=None if alone else file,
+                stderr=None if alone else subprocess.STDOUT,
+                start_new_session=True,
+            )
+        run.jobs.append(identity(process.pid))
+        self.record.write(self.folder)
+        return process
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM are passed on; the second one kills."""
+
+        def note(number: int, frame: Any) -> None:
+            self._received.append(number)
+            for _, process in self._active.values():
+                process.send_signal(number if len(self._received) == 1 else signal.SIGKILL)
+
+        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def gpu_shares(parallel: int, gpus: int) -> list[str]:
+    """CUDA_VISIBLE_DEVICES of each slot; no GPU is in two of them.
+
+    Raises:
+        SggError: fewer are visible.
+
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = [str(i) for i in range(parallel * gpus)] if visible is None else visible.split(",")
+    if len(names) < parallel * gpus:
+        raise SggError(
+            f"hydra.launcher.parallel={parallel} runs of {gpus} GPUs want {parallel * gpus}, but "
+            f"CUDA_VISIBLE_DEVICES={visible} has {len(names)}. Take fewer at once."
+        )
+    return [",".join(names[i * gpus : (i + 1) * gpus]) for i in range(parallel)]
+
+
+def check_local(config: Config, parallel: int) -> None:
+    """Whether one machine can do it.
+
+    Raises:
+        SggError: it takes several nodes, or more GPUs than are visible.
+
+    """
+    if node_count(config) > 1:
+        raise SggError(
+            f"hardware.nodes={config.hardware.nodes} with hydra/launcher=local: this is one machine. "
+            "Take hydra/launcher=slurm, or hardware.nodes=1."
+        )
+    if gpus_per_node(config) and parallel > 1:
+        gpu_shares(parallel, gpus_per_node(config))

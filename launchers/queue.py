@@ -1,0 +1,78 @@
+"""What Slurm knows of jobs: squeue first, sacct for what squeue has forgotten, and both may know nothing."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Collection
+from dataclasses import dataclass
+
+_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class JobState:
+    """A job as Slurm sees it."""
+
+    state: str
+    """Slurm's word, such as PENDING."""
+    reason: str = ""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it will be started."""
+        return self.state in ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has been started and has not ended."""
+        running = ("RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "SIGNALING", "RESIZING")
+        return self.state in running
+
+
+def ask_slurm(jobs: Collection[str]) -> dict[str, JobState] | None:
+    """States by job id (ARRAY_INDEX); what Slurm has forgotten is missing; None if it cannot be asked."""
+    if not jobs:
+        return {}
+    if shutil.which("squeue") is None:
+        return None
+    arrays = ",".join(sorted({job.partition("_")[0] for job in jobs}))
+    done = _run("squeue", "-h", "-r", "-t", "all", "-j", arrays, "-o", "%i|%T|%r")
+    if done is None or (done.returncode and "Invalid job id" not in done.stderr):
+        return None
+    states = {}
+    for line in done.stdout.splitlines():
+        job, state, reason = line.strip().split("|", 2)
+        states[job] = JobState(state, "" if reason == "None" else reason)
+    for job in set(jobs) - states.keys():
+        array = job.partition("_")[
+            0
+        ]  # tasks cancelled before they started are one line without index
+        if array in states:
+            states[job] = states[array]
+    forgotten = sorted(set(jobs) - states.keys())
+    if forgotten:
+        states.update(_accounted(forgotten))
+    return {job: states[job] for job in jobs if job in states}
+
+
+def _accounted(jobs: list[str]) -> dict[str, JobState]:
+    """From accounting; nothing where the cluster keeps none."""
+    done = _run("sacct", "-X", "-n", "-P", "-j", ",".join(jobs), "-o", "JobID,State")
+    if done is None or done.returncode:
+        return {}
+    states = {}
+    for line in done.stdout.splitlines():
+        job, _, state = line.partition("|")
+        if job in jobs:
+            states[job] = JobState(state.split()[0])  # "CANCELLED by 0"
+    return states
+
+
+def _run(*command: str) -> subprocess.CompletedProcess[str] | None:
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None

@@ -1,0 +1,160 @@
+"""What a job asks of Slurm: hardware.slurm -> the text of a batch script, and its submission.
+
+The text is submitit's. What runs in the job is ours: one `launchers.node` on each node, which reads a
+frozen config, so no pickle is written, and nobody waits for one that never comes. A job is always an
+array, indexed by the sweep's points, so that a chain is task by task (`aftercorr`).
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from launchers.plan import gpus_per_node, node_count
+from launchers.sweep_file import CODE, SLURM
+from sgg.config import FROZEN_NAME, Config
+from sgg.errors import SggError
+from sgg.hardware import GpuRequest
+
+_TIMEOUT_S = 120
+
+
+@dataclass(frozen=True)
+class Array:
+    """One submission: one step of some points, all asking for the same."""
+
+    sweep: Path
+    step: str
+    config: Config
+    """Of any of its runs: their requests are alike."""
+    points: tuple[int, ...]
+    parallel: int
+    cwd: str
+    after: str | None = None
+    """Id of the array whose tasks each task of this one waits for."""
+
+    def runs_file(self) -> Path:
+        """Run folders of this step, a line for each point of the sweep."""
+        return self.sweep / SLURM / f"{self.step}.runs"
+
+
+def request_key(config: Config) -> str:
+    """Equal for configs whose jobs ask for the same."""
+    return json.dumps(_request(config), sort_keys=True, default=str)
+
+
+def batch_script(array: Array) -> str:
+    """The text that sbatch gets."""
+    from submitit.slurm.slurm import _make_sbatch_string
+
+    slurm = array.config.hardware.slurm
+    further: dict[str, Any] = {
+        "requeue": True,
+        "array": f"{_ranges(array.points)}%{array.parallel}",
+        "chdir": array.cwd,
+    }
+    if array.after is not None:
+        further |= {"dependency": f"aftercorr:{array.after}", "kill-on-invalid-dep": "yes"}
+    cpus = [] if slurm.cpus_per_node is None else [f"--cpus-per-task={slurm.cpus_per_node}"]
+    return _make_sbatch_string(
+        command=f'{shlex.quote(sys.executable)} -m launchers.node "$RUN_DIR/{FROZEN_NAME}"',
+        folder=array.sweep / SLURM,
+        job_name=f"{array.sweep.name}.{array.step}",
+        setup=_setup(array),
+        signal_delay_s=slurm.signal_before_end_s,
+        stderr_to_stdout=True,
+        map_count=len(array.points),
+        wckey=None,  # type: ignore[arg-type]  # submitit's own, which a cluster may not know
+        additional_parameters={**further, **slurm.sbatch},
+        # one task has all CPUs of its node: it starts the ranks
+        srun_args=["--kill-on-bad-exit=1", "--cpu-bind=none", *cpus, *slurm.srun],
+        **_request(array.config),
+    )
+
+
+def log_name(job: str) -> str:
+    """What the job with this id (ARRAY_INDEX) prints on its first node, as submitit names it."""
+    return f"{job}_0_log.out"
+
+
+def submit(array: Array) -> str:
+    """Submit; the id of the array.
+
+    Raises:
+        SggError: sbatch refused, or is not here.
+
+    """
+    script = array.sweep / SLURM / f"{array.step}.sbatch"
+    script.write_text(batch_script(array), encoding="utf-8")
+    command = ["sbatch", "--parsable", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    if done.returncode:
+        raise SggError(
+            f"sbatch refused {script}: {done.stderr.strip()}\nMend hardware.slurm, or take another "
+            f"profile, and start the sweep anew; runs that were submitted go on (sgg status {array.sweep})."
+        )
+    return done.stdout.strip().partition(";")[0]
+
+
+def require_sbatch() -> None:
+    """Raise SggError where nothing can be submitted."""
+    if shutil.which("sbatch") is None:
+        raise SggError(
+            "hydra/launcher=slurm: sbatch is not on this machine. Submit from a login node of the "
+            "cluster, look at the jobs with dry_run=true, or run here with hydra/launcher=local."
+        )
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """`0-2,5` for 0, 1, 2, 5."""
+    runs = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
+    spans = [[number for _, number in run] for _, run in runs]
+    return ",".join(str(s[0]) if len(s) == 1 else f"{s[0]}-{s[-1]}" for s in spans)
+
+
+def _setup(array: Array) -> list[str]:
+    code = shlex.quote(str(array.sweep / CODE))
+    runs = shlex.quote(str(array.runs_file()))
+    return [
+        *array.config.hardware.slurm.setup,
+        f"export PYTHONPATH={code}${{PYTHONPATH:+:$PYTHONPATH}} PYTHONSAFEPATH=1",
+        f'RUN_DIR=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {runs})',
+    ]
+
+
+def _request(config: Config) -> dict[str, Any]:
+    """Resources, by the names of submitit."""
+    slurm = config.hardware.slurm
+    values: dict[str, Any] = {
+        "nodes": node_count(config),
+        "ntasks_per_node": 1,
+        "time": slurm.time_min,
+        "partition": slurm.partition,
+        "account": slurm.account,
+        "qos": slurm.qos,
+        "constraint": slurm.constraint,
+        "exclude": slurm.exclude,
+        "cpus_per_task": slurm.cpus_per_node,
+        "mem": None
+        if slurm.memory_gb is None
+        else f"{slurm.memory_gb}G"
+        if slurm.memory_gb
+        else "0",
+        "exclusive": slurm.exclusive or None,
+    }
+    gpus = gpus_per_node(config)
+    if gpus:
+        kind = f"{slurm.gpu_type}:" if slurm.gpu_type else ""
+        if slurm.gpu_request is GpuRequest.gpus_per_node:
+            values["gpus_per_node"] = f"{kind}{gpus}"
+        elif slurm.gpu_request is GpuRequest.gres:
+            values["gres"] = f"gpu:{kind}{gpus}"
+    return {k: v for k, v in values.items() if v is not None}

@@ -1,0 +1,179 @@
+"""How the runs of a folder stand: read from their files, and asked of Slurm where that can be done.
+
+Works for a sweep, a point, a pipeline and a run; while jobs run, without accounting, after the launcher
+is gone, and on a machine without Slurm, where it says what it cannot know.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from launchers.ending import Ending, read_ending
+from launchers.ending import State as Ended
+from launchers.progress import starts
+from launchers.queue import JobState, ask_slurm
+from launchers.sweep_file import RunRecord, SweepRecord, read_sweep, sweep_of
+from sgg.config import FROZEN_NAME
+from sgg.errors import SggError
+from sgg.processes import is_alive
+from sgg.run import PIPELINE
+from sgg.weights import is_complete
+
+ACTIVE = ("queued", "running")
+"""States that change by themselves."""
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """One line of the table."""
+
+    run: RunRecord
+    state: str
+    """queued, running, finished, failed, stopped, cancelled, lost, or unknown from this machine."""
+    reason: str = ""
+    ending: Ending | None = None
+
+
+@dataclass(frozen=True)
+class FolderStatus:
+    """All runs below a folder."""
+
+    folder: Path
+    record: SweepRecord | None
+    """None for runs that no sweep started."""
+    runs: list[RunStatus]
+    note: str = ""
+    """What could not be known, and why."""
+
+    def run_dir(self, status: RunStatus) -> Path:
+        """The folder of one of the runs."""
+        return self.folder / status.run.folder
+
+
+def status_of(folder: Path) -> FolderStatus:
+    """The status of a sweep, or of what lies in one.
+
+    Raises:
+        SggError: nothing that sgg has started is there.
+
+    """
+    sweep = sweep_of(folder)
+    if sweep is None:
+        return _without_sweep(folder)
+    record = read_sweep(sweep)
+    whole = folder.resolve()
+    ours = [run for run in record.runs if (sweep / run.folder).is_relative_to(whole)]
+    jobs = _slurm_jobs(record, ours) if record.launcher == "slurm" else _processes(record, ours)
+    statuses: dict[tuple[int, str], RunStatus] = {}
+    for run in record.runs:
+        before = statuses.get((run.point, run.after or ""))
+        statuses[run.point, run.step] = _status(sweep / run.folder, run, jobs, record, before)
+    chosen = [status for status in statuses.values() if status.run in ours]
+    return FolderStatus(sweep, record, chosen, _note(record, jobs))
+
+
+def _slurm_jobs(record: SweepRecord, runs: list[RunRecord]) -> dict[str, JobState] | None:
+    return ask_slurm({run.jobs[-1] for run in runs if run.jobs})
+
+
+def _processes(record: SweepRecord, runs: list[RunRecord]) -> dict[str, JobState] | None:
+    """The local launcher's processes in the words of a queue; None on another machine."""
+    if record.host != platform.node():
+        return None
+    return {
+        run.jobs[-1]: JobState("RUNNING") for run in runs if run.jobs and is_alive(run.jobs[-1])
+    }
+
+
+def _status(
+    run_dir: Path,
+    run: RunRecord,
+    jobs: dict[str, JobState] | None,
+    record: SweepRecord,
+    before: RunStatus | None,
+) -> RunStatus:
+    """Files that say that a run is finished come first, then who could still change it, then the rest."""
+    ending = read_ending(run_dir)
+    if ending is not None and ending.state is Ended.finished:
+        return RunStatus(run, "finished", ending=ending)
+    job = (jobs or {}).get(run.jobs[-1]) if run.jobs else None
+    if job is not None and (job.is_waiting or job.is_running):
+        return RunStatus(run, "queued" if job.is_waiting else "running", job.reason, ending)
+    if is_complete(run_dir):
+        return RunStatus(run, "finished", ending=ending)
+    if ending is not None:
+        by_hand = record.cancelled or (job is not None and job.state == "CANCELLED")
+        was_cancelled = by_hand and ending.state is Ended.stopped
+        state = "cancelled" if was_cancelled else ending.state.name
+        return RunStatus(run, state, ending.reason, ending)
+    if job is not None:
+        return RunStatus(run, _ended(job), f"Slurm: {job.state} {job.reason}".strip())
+    return _without_words(run, jobs, record, before)
+
+
+def _ended(job: JobState) -> str:
+    words = {
+        "CANCELLED": "cancelled",
+        "TIMEOUT": "stopped",
+        "PREEMPTED": "stopped",
+        "NODE_FAIL": "lost",
+    }
+    return words.get(job.state, "failed")
+
+
+def _without_words(
+    run: RunRecord, jobs: dict[str, JobState] | None, record: SweepRecord, before: RunStatus | None
+) -> RunStatus:
+    """Neither the run nor Slurm says anything."""
+    if jobs is None:
+        return RunStatus(run, "unknown", "not to be known from this machine")
+    if before is not None and before.state not in (*ACTIVE, "finished"):
+        return RunStatus(run, "cancelled", f"{run.after} is {before.state}")
+    if record.cancelled:
+        return RunStatus(run, "cancelled", f"sgg cancel at {record.cancelled}")
+    if record.launcher == "local" and not run.jobs and is_alive(record.process):
+        return RunStatus(run, "queued")
+    reason = "it ended without a word" if run.jobs else "it was never started"
+    return RunStatus(run, "lost", reason)
+
+
+def _note(record: SweepRecord, jobs: dict[str, JobState] | None) -> str:
+    if jobs is not None:
+        return ""
+    if record.launcher == "slurm":
+        return "Slurm cannot be asked from here: what is queued, running or lost is not known."
+    return f"The sweep runs on {record.host}: what is queued, running or lost is known there."
+
+
+def _without_sweep(folder: Path) -> FolderStatus:
+    """A run or a pipeline that was started in a terminal."""
+    if (folder / PIPELINE).is_file():
+        names = json.loads((folder / PIPELINE).read_text())["steps"]
+    elif (folder / FROZEN_NAME).is_file():
+        names = [""]
+    else:
+        raise SggError(
+            f"{folder}: no sweep, pipeline or run there (no sweep.json, {PIPELINE} or {FROZEN_NAME})."
+        )
+    runs = [RunRecord(0, name, None, name) for name in names]
+    return FolderStatus(folder, None, [_started_by_hand(folder / r.folder, r) for r in runs])
+
+
+def _started_by_hand(run_dir: Path, run: RunRecord) -> RunStatus:
+    ending = read_ending(run_dir)
+    if is_complete(run_dir):
+        return RunStatus(run, "finished", ending=ending)
+    if ending is not None:
+        return RunStatus(run, ending.state.name, ending.reason, ending)
+    known = starts(run_dir)
+    if not known:
+        return RunStatus(run, "queued", "not started yet")
+    last = known[-1]
+    if last["host"] != platform.node():
+        return RunStatus(run, "unknown", f"it runs, or ran, on {last['host']}")
+    if is_alive(last["process"]):
+        return RunStatus(run, "running")
+    return RunStatus(run, "stopped", f"go on with: sgg resume={run_dir}")

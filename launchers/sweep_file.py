@@ -1,0 +1,98 @@
+"""SWEEP_DIR/sweep.json: which points and runs a sweep has, and which jobs were asked to make them.
+
+    SWEEP_DIR/sweep.json                            this file, written whole after each submission
+    SWEEP_DIR/code/                                 the code that all runs use
+    SWEEP_DIR/points/NNN_slug/config.yaml           a run folder (docs/house.md)
+    SWEEP_DIR/points/NNN_slug/STEP/config.yaml      the same for a pipeline, below its pipeline.json
+    SWEEP_DIR/slurm/                                batch scripts and what jobs print
+
+States are not in it: they are read from the runs and asked of Slurm (`status.py`). Light: no Hydra.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from sgg.errors import SggError
+from sgg.run import write_json
+
+SWEEP = "sweep.json"
+POINTS = "points"
+CODE = "code"
+SLURM = "slurm"
+
+
+@dataclass
+class RunRecord:
+    """One run: a point, or one step of a point's pipeline."""
+
+    point: int
+    step: str
+    """The pipeline's name of the step, else the stage's."""
+    after: str | None
+    """Step of the same point whose model this run starts from."""
+    folder: str
+    """Run folder, from SWEEP_DIR."""
+    jobs: list[str] = field(default_factory=list)
+    """Of every start, the newest last: Slurm's id, ARRAY_INDEX, or the process here."""
+
+
+@dataclass
+class PointRecord:
+    """One combination of values."""
+
+    name: str
+    overrides: list[str]
+    """What sets it apart from the other points."""
+
+
+@dataclass
+class SweepRecord:
+    """A sweep as it was submitted."""
+
+    launcher: str
+    """slurm or local."""
+    parallel: int
+    """Points at once."""
+    cwd: str
+    """Folder that relative paths of the configs start from."""
+    submitted: str
+    """Time, ISO 8601 with zone."""
+    overrides: list[str]
+    """What all points share."""
+    points: list[PointRecord]
+    runs: list[RunRecord]
+    cancelled: str | None = None
+    """When `sgg cancel` was called."""
+    host: str = ""
+    """Local: the machine of the launcher."""
+    process: str = ""
+    """Local: the launcher (`processes.identity`)."""
+
+    def write(self, folder: Path) -> None:
+        """Write SWEEP_DIR/sweep.json, whole or not at all."""
+        write_json(folder / SWEEP, asdict(self))
+
+
+def read_sweep(folder: Path) -> SweepRecord:
+    """The record of a sweep.
+
+    Raises:
+        SggError: the folder holds none.
+
+    """
+    path = folder / SWEEP
+    if not path.is_file():
+        raise SggError(f"{folder}: no sweep there ({SWEEP} is missing).")
+    values = json.loads(path.read_text())
+    values["points"] = [PointRecord(**point) for point in values["points"]]
+    values["runs"] = [RunRecord(**run) for run in values["runs"]]
+    return SweepRecord(**values)
+
+
+def sweep_of(folder: Path) -> Path | None:
+    """The sweep folder that `folder` is or lies in: a point, or a step of one."""
+    folder = folder.resolve()
+    return next((f for f in (folder, *folder.parents[:3]) if (f / SWEEP).is_file()), None)

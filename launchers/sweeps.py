@@ -1,0 +1,230 @@
+"""What can be done with a sweep: start it, resume it, cancel it, wait for it.
+
+`slurm` and `local` differ only in how runs are started; points, folders, record and table are the same.
+"""
+
+from __future__ import annotations
+
+import gc
+import platform
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from launchers.arrays import ConfigOf, arrays, write_runs_file
+from launchers.ending import forget_ending
+from launchers.local_sweep import LocalSweep, check_local
+from launchers.plan import gpus_per_node, make_plan
+from launchers.points import Point, compose_points, sweep_folder
+from launchers.slurm import batch_script, require_sbatch, submit
+from launchers.snapshot import take_snapshot
+from launchers.status import ACTIVE, FolderStatus, RunStatus, status_of
+from launchers.sweep_file import CODE, SLURM, RunRecord, SweepRecord
+from launchers.table import status_table
+from sgg.compose import Composer
+from sgg.config import FROZEN_NAME, Config, thaw
+from sgg.errors import Failed, SggError
+from sgg.processes import identity, is_alive, send
+
+_LOOK_AGAIN_S = 5.0
+
+
+@dataclass(frozen=True)
+class Launching:
+    """How a sweep's points are started: hydra.launcher."""
+
+    launcher: str
+    """slurm or local."""
+    parallel: int
+    """Points at once."""
+    wait: bool = True
+    """Stay until all have ended; local sweeps always do."""
+
+    def check(self, config: Config) -> None:
+        """Raise SggError for a config that this launcher cannot start."""
+        if self.launcher == "local":
+            check_local(config, self.parallel)
+
+
+def start_sweep(lines: Sequence[list[str]], launching: Launching) -> Path:
+    """Compose, check and freeze all points, then start them; returns the sweep's folder.
+
+    Raises:
+        SggError: some points cannot run, and none was started; or some have failed.
+
+    """
+    if launching.parallel < 1:
+        raise SggError(f"hydra.launcher.parallel={launching.parallel}: must be 1 or more.")
+    composer = Composer()
+    first, _ = composer.compose(lines[0])
+    if launching.launcher == "slurm" and not first.dry_run:
+        require_sbatch()
+    folder = sweep_folder(first)
+    points = compose_points(lines, composer, folder, launching.check)
+    gc.enable()  # `main` does without while composing; waiting may take days
+    record = _new_record(lines, launching, points, folder)
+    configs = {(p.number, s.name): s.config for p in points for s in p.steps}
+    if first.dry_run:
+        _describe(folder, record, lambda run: configs[run.point, run.step])
+        return folder
+    for point in points:
+        point.freeze()
+    take_snapshot(folder / CODE)
+    record.write(folder)
+    print(f"{len(points)} points, {len(record.runs)} runs in {folder}", flush=True)
+    _launch(folder, record, record.runs, lambda run: configs[run.point, run.step])
+    _after_launch(folder, launching)
+    return folder
+
+
+def resume_sweep(folder: Path, parallel: int | None, wait: bool) -> None:
+    """Start again what is not finished, not queued and not running, from its newest checkpoints.
+
+    Raises:
+        SggError: there is no sweep, or its local launcher is still at work.
+
+    """
+    status = status_of(folder)
+    folder, record = status.folder, status.record
+    if record is None:
+        raise SggError(
+            f"{folder}: no sweep there; a single run is gone on with by sgg resume={folder}."
+        )
+    if record.launcher == "slurm":
+        require_sbatch()
+    elif is_alive(record.process):
+        raise SggError(f"{folder}: its launcher still runs (process {record.process}).")
+    if status.note:
+        raise SggError(f"{folder}: {status.note} Resume it there.")
+    todo = [s.run for s in status.runs if s.state not in (*ACTIVE, "finished")]
+    print(f"{len(todo)} of {len(record.runs)} runs of {folder} are started again.", flush=True)
+    record.parallel = parallel or record.parallel
+    record.cancelled = None
+    for run in todo:
+        forget_ending(folder / run.folder)
+        if record.launcher == "local":
+            run.jobs.clear()  # a process that is gone; Slurm's ids stay for its records
+    record.host, record.process = platform.node(), identity()
+    record.write(folder)
+    _launch(folder, record, todo, lambda run: thaw(folder / run.folder / FROZEN_NAME))
+    _after_launch(folder, Launching(record.launcher, record.parallel, wait))
+
+
+def cancel_sweep(folder: Path) -> int:
+    """End what is queued or running; the number of runs that were. What is finished stays.
+
+    Raises:
+        SggError: it cannot be reached from this machine.
+
+    """
+    folder = folder.resolve()
+    status = status_of(folder)
+    if status.record is None:
+        raise SggError(f"{folder}: no sweep there; a run in a terminal is stopped by Ctrl-C.")
+    if status.note:
+        raise SggError(f"{folder}: {status.note} Cancel it there.")
+    record, active = status.record, [s.run for s in status.runs if s.state in ACTIVE]
+    if status.folder == folder:
+        record.cancelled = datetime.now().astimezone().isoformat(timespec="seconds")
+        record.write(folder)
+    if record.launcher == "slurm":
+        jobs = [run.jobs[-1] for run in active if run.jobs]
+        if jobs:
+            subprocess.run(["scancel", *jobs], check=True, timeout=60)
+    elif status.folder != folder or not send(record.process, signal.SIGTERM):
+        for run in active:
+            send(run.jobs[-1], signal.SIGTERM)
+    return len(active)
+
+
+def _new_record(
+    lines: Sequence[list[str]], launching: Launching, points: list[Point], folder: Path
+) -> SweepRecord:
+    return SweepRecord(
+        launcher=launching.launcher,
+        parallel=launching.parallel,
+        cwd=str(Path.cwd()),
+        submitted=datetime.now(UTC).isoformat(timespec="seconds"),
+        overrides=sorted(set(lines[0]).intersection(*lines)),
+        points=[point.record for point in points],
+        runs=[run for point in points for run in point.runs(folder)],
+        host=platform.node(),
+        process=identity(),
+    )
+
+
+def _launch(folder: Path, record: SweepRecord, runs: list[RunRecord], config_of: ConfigOf) -> None:
+    if record.launcher == "local":
+        gpus = max((gpus_per_node(config_of(run)) for run in runs), default=0)
+        LocalSweep(folder, record, list(runs), gpus).run()
+        return
+    (folder / SLURM).mkdir(exist_ok=True)
+    for array, chosen in arrays(folder, record, runs, config_of):
+        write_runs_file(array, record)
+        job = submit(array)
+        for run in chosen:
+            run.jobs.append(f"{job}_{run.point}")
+        record.write(folder)
+        print(f"{array.step}: job {job}, {len(chosen)} runs", flush=True)
+
+
+def _describe(folder: Path, record: SweepRecord, config_of: ConfigOf) -> None:
+    """dry_run: what would be started, for each kind of run; writes nothing."""
+    print(f"{len(record.points)} points, {len(record.runs)} runs; would be in {folder}")
+    for array, chosen in arrays(folder, record, record.runs, config_of):
+        run_dir = folder / chosen[0].folder
+        names = ", ".join(record.points[run.point].name for run in chosen[:3])
+        more = f" and {len(chosen) - 3} more" if len(chosen) > 3 else ""
+        print(f"\n== {array.step}: {len(chosen)} runs ({names}{more})")
+        print(make_plan(array.config, run_dir / FROZEN_NAME).describe())
+        if record.launcher == "slurm":
+            print(f"-- {array.step}.sbatch\n{batch_script(array)}")
+
+
+def _after_launch(folder: Path, launching: Launching) -> None:
+    if launching.launcher == "slurm":
+        print(f"Look at it with: sgg status {folder}", flush=True)
+        if not launching.wait:
+            return
+        _wait(folder)
+    status = status_of(folder)
+    print(f"\n{status_table(status)}", flush=True)
+    bad = [s for s in status.runs if s.state != "finished"]
+    if bad:
+        raise Failed(
+            f"{len(bad)} of {len(status.runs)} runs did not finish. Start them again with: "
+            f"sgg sweep resume={folder}",
+            max(_code(s) for s in bad),
+        )
+
+
+def _code(status: RunStatus) -> int:
+    return status.ending.code if status.ending is not None and status.ending.code else 1
+
+
+def _wait(folder: Path) -> None:
+    """Until nothing is queued or running; Ctrl-C ends the waiting, not the jobs."""
+    shown = ""
+    try:
+        while True:
+            status = status_of(folder)
+            counts = _counts(status)
+            if counts != shown:
+                print(f"{datetime.now():%H:%M:%S} {counts}", flush=True)
+                shown = counts
+            if status.note == "" and not any(s.state in ACTIVE for s in status.runs):
+                return
+            time.sleep(_LOOK_AGAIN_S)
+    except KeyboardInterrupt:
+        print(f"\nThe jobs go on. Cancel them with: sgg cancel {folder}", flush=True)
+        raise
+
+
+def _counts(status: FolderStatus) -> str:
+    counted = Counter(s.state for s in status.runs)
+    return ", ".join(f"{number} {state}" for state, number in sorted(counted.items()))

@@ -1,0 +1,62 @@
+"""The table of `sgg status`: one line a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from launchers.local_sweep import PRINTED
+from launchers.progress import progress
+from launchers.slurm import log_name
+from launchers.status import ACTIVE, FolderStatus, RunStatus
+from launchers.supervise import LOGS
+from launchers.sweep_file import SLURM, RunRecord
+from sgg.report.table import markdown
+
+_HEAD = ["point", "overrides", "run", "state", "step", "last metrics", "restarts", "log"]
+_REASON_LENGTH = 150
+
+
+def status_table(status: FolderStatus) -> str:
+    """Markdown, the counts of each state, why runs did not finish, and what is not known."""
+    rows = [_HEAD, *(_row(status, run) for run in status.runs)]
+    kept = [i for i in range(len(_HEAD)) if any(row[i] for row in rows[1:])]
+    counts = Counter(run.state for run in status.runs)
+    lines = [markdown([[row[i] for i in kept] for row in rows])]
+    lines.append(", ".join(f"{number} {state}" for state, number in counts.items()))
+    for run in status.runs:
+        if run.reason and run.state not in ("finished", *ACTIVE):
+            lines.append(f"{run.run.folder or '.'}: {run.state}: {_short(run.reason)}")
+    return "\n".join([*lines, status.note] if status.note else lines)
+
+
+def _row(status: FolderStatus, run: RunStatus) -> list[str]:
+    step, metrics, restarts = progress(status.run_dir(run))
+    point = status.record.points[run.run.point] if status.record is not None else None
+    log = _log_of(status, run.run)
+    return [
+        point.name.partition("_")[0] if point else "",
+        " ".join(word.lstrip("+") for word in point.overrides) if point else "",
+        run.run.step,
+        f"{run.state} ({run.reason})" if run.state in ACTIVE and run.reason else run.state,
+        step,
+        metrics,
+        str(restarts) if restarts else "",
+        str(log.relative_to(status.folder)) if log.is_relative_to(status.folder) else str(log),
+    ]
+
+
+def _log_of(status: FolderStatus, run: RunRecord) -> Path:
+    """Where to read what a run said."""
+    run_dir = status.folder / run.folder
+    candidates = [run_dir / "run.log", run_dir / LOGS / "rank0.log", run_dir / PRINTED]
+    if run.jobs and status.record is not None and status.record.launcher == "slurm":
+        candidates.append(status.folder / SLURM / log_name(run.jobs[-1]))
+    return next((path for path in candidates if path.is_file()), candidates[-1])
+
+
+def _short(reason: str) -> str:
+    """The first line and the last, which is where an error names itself, without what would wrap."""
+    first, *further = reason.strip().splitlines()
+    lines = [first, *further[-1:]]
+    return "\n    ".join(s if len(s) <= _REASON_LENGTH else f"{s[:_REASON_LENGTH]}…" for s in lines)

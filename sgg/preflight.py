@@ -1,0 +1,35 @@
+"""Whether weights and data are there, told before a run folder is made and before torch is loaded."""
+
+from __future__ import annotations
+
+from sgg.config import Config, EvalConfig
+from sgg.data.build import open_reader
+from sgg.weights import locate
+
+
+class Preflight:
+    """Looks for what runs start from; what several points of a sweep share is looked for once."""
+
+    def __init__(self) -> None:
+        self._found: set[str] = set()
+
+    def check(self, config: Config, model_is_made: bool = False) -> None:
+        """Look for the run's weights and data.
+
+        Args:
+            model_is_made: an earlier step of the pipeline makes the weights.
+
+        Raises:
+            SggError: something is missing; the message names the key and what to do.
+
+        """
+        model = config.model
+        weights = f"{model.path} {model.revision}"
+        if not model_is_made and weights not in self._found:
+            locate(model.path, model.revision)
+            self._found.add(weights)
+        part = config.stage.part.name if isinstance(config.stage, EvalConfig) else "train"
+        data = f"{part} {config.data}"
+        if data not in self._found:
+            open_reader(config.data, part)
+            self._found.add(data)

@@ -1,0 +1,20 @@
+"""`sgg cancel`: end what a sweep has queued or running."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def main(argv: list[str]) -> None:
+    """`sgg cancel SWEEP_DIR`: what runs saves first; what is finished stays."""
+    parser = argparse.ArgumentParser(
+        prog="sgg cancel",
+        description="End what is queued or running. Runs save first where they can, and "
+        "`sgg sweep resume=SWEEP_DIR` goes on with them.",
+    )
+    parser.add_argument("folder", type=Path, help="SWEEP_DIR, or one point of it")
+    folder = parser.parse_args(argv).folder
+    from launchers.sweeps import cancel_sweep
+
+    print(f"{cancel_sweep(folder)} runs cancelled. Go on with: sgg sweep resume={folder}")

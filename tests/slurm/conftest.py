@@ -1,0 +1,18 @@
+"""One cluster for all tests of this folder."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import cluster as slurm_cluster
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory):
+    reason = slurm_cluster.missing()
+    if reason is not None:
+        pytest.skip(reason)
+    with slurm_cluster.Cluster(tmp_path_factory.mktemp("slurm")) as running:
+        yield running

@@ -1,0 +1,201 @@
+"""Everything that befalls jobs, in one sweep whose points are the same training.
+
+Whatever happened to a point, it ends at the weights of the one that nothing happened to.
+
+The code that is submitted is a checkout of the test's own, which is spoilt once the jobs are queued.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+from commands import command, environment
+from trainings import SFT, SLURM, points, states, steps_done, until, weights
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+FAULTS = [
+    "nothing",
+    "raises",
+    "rank killed",
+    "scancel",
+    "requeue",
+    "time limit",
+    "preempted",
+    "node down",
+]
+STEPS = 20
+
+
+class Faulty:
+    """The sweep, its points by what is to happen to them, and the cluster."""
+
+    def __init__(self, cluster, folder):
+        self.cluster, self.folder, self.sweep = cluster, folder, folder / "sweep"
+        self.checkout = folder / "checkout"
+        for name in ("sgg", "launchers", "conf"):
+            shutil.copytree(ROOT / name, self.checkout / name)
+        self.environment = environment(folder, PYTHONPATH=str(self.checkout), PYTHONSAFEPATH="1")
+
+    def sgg(self, *words):
+        done = subprocess.run(
+            command(*words),
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert "Traceback" not in done.stderr, done.stderr[-3000:]
+        return done
+
+    def submit(self):
+        """Submit by a launcher that would wait, and kill it as soon as the jobs are queued."""
+        kinds = ["cosine_with_min_lr" if fault == "raises" else "linear" for fault in FAULTS]
+        words = [
+            *("-m", *SFT, f"stage.args.max_steps={STEPS}", "stage.args.save_steps=100"),
+            f"stage.args.lr_scheduler_type={','.join(kinds)}",
+            *(*SLURM, "hardware.slurm.partition=preempt", "hydra.launcher.parallel=1"),
+            *("hydra.launcher.wait=true", "hardware.nodes=2", f"paths.sweep_dir={self.sweep}"),
+        ]
+        launcher = subprocess.Popen(
+            command(*words),
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for line in launcher.stdout:
+            if "sgg status" in line:
+                break
+        launcher.kill()
+        launcher.wait()
+        assert len(states(self.sweep)) == len(FAULTS)
+
+    def spoil_checkout(self):
+        """An edit of code and conf after the submission."""
+        (self.checkout / "sgg" / "train" / "sft.py").write_text("raise RuntimeError('edited')\n")
+        (self.checkout / "conf" / "stage" / "sft.yaml").write_text("args: {learning_rate: 1.0}\n")
+
+    def point(self, fault):
+        return points(self.sweep)[FAULTS.index(fault)]
+
+    def status(self, fault):
+        return states(self.sweep)[self.point(fault).name]
+
+    def job(self, fault):
+        return self.status(fault).run.jobs[-1]
+
+    def is_training(self, fault):
+        """Some steps are done, and some are left."""
+        done = steps_done(self.point(fault))
+        assert done < STEPS, f"{fault}: too fast to be disturbed"
+        return done >= 2 and self.status(fault).state == "running"
+
+    def strike(self, fault):
+        """Once it trains, do to it what it is there for."""
+        until(lambda: self.is_training(fault), f"{fault} trains")
+        getattr(self, f"_{fault.replace(' ', '_')}")(self.job(fault))
+
+    def _rank_killed(self, job):
+        run_dir = str(self.point("rank killed"))
+        ranks = [p for p in psutil.process_iter() if _is_rank(p, run_dir)]
+        assert len(ranks) == 2
+        os.kill(max(p.pid for p in ranks), signal.SIGKILL)
+
+    def _scancel(self, job):
+        self.cluster.slurm("scancel", job)
+
+    def _requeue(self, job):
+        self.cluster.slurm("scontrol", "requeue", job)
+
+    def _time_limit(self, job):
+        """The end comes within the minute in which it is announced; the second start has its time."""
+        self.cluster.slurm("scontrol", "update", f"JobId={job}", "TimeLimit=1")
+        until(lambda: self.status("time limit").state == "queued", "the job is queued again")
+        self.cluster.slurm("scontrol", "update", f"JobId={job}", "TimeLimit=30")
+
+    def _preempted(self, job):
+        self.cluster.slurm("sbatch", "-p", "debug", "-N2", "--exclusive", "--wrap", "sleep 1")
+        until(lambda: self.status("preempted").state == "queued", "the job is preempted")
+
+    def _node_down(self, job):
+        self.cluster.slurm(
+            "scontrol", "update", "NodeName=node2", "State=DOWN", "Reason=test fault"
+        )
+        until(lambda: self.status("node down").state == "queued", "Slurm queues the job again")
+        self.cluster.slurm("scontrol", "update", "NodeName=node2", "State=RESUME")
+
+
+def _is_rank(process, run_dir):
+    try:
+        words = process.cmdline()
+    except psutil.Error:
+        return False
+    return "launchers.rank" in words and any(word.startswith(run_dir) for word in words)
+
+
+@pytest.fixture(scope="module")
+def faulty(cluster, tmp_path_factory):
+    """All faults have struck, and nothing is queued or running any more."""
+    sweep = Faulty(cluster, tmp_path_factory.mktemp("faults"))
+    sweep.submit()
+    sweep.spoil_checkout()
+    for fault in FAULTS[2:]:
+        sweep.strike(fault)
+    ended = ("finished", "failed", "cancelled", "stopped", "lost")
+    until(lambda: {s.state for s in states(sweep.sweep).values()} <= set(ended), "all end", 600)
+    return sweep
+
+
+@pytest.mark.parametrize("fault", ["requeue", "time limit", "preempted", "node down"])
+def test_goes_on_by_itself(faulty, fault):
+    """Queued again by itself, resumed in the same folder, to the weights of an undisturbed run."""
+    assert faulty.status(fault).state == "finished"
+    assert weights(faulty.point(fault)) == weights(faulty.point("nothing"))
+    assert len(json.loads((faulty.point(fault) / "provenance.json").read_text())["starts"]) >= 2
+
+
+@pytest.mark.parametrize("fault", ["time limit", "preempted"])
+def test_saves_when_it_is_told_in_time(faulty, fault):
+    """The second start goes on from a checkpoint between those of save_steps=100."""
+    assert "going on from checkpoint-" in (faulty.point(fault) / "run.log").read_text()
+
+
+def test_a_point_that_raises_says_why(faulty):
+    status = faulty.status("raises")
+    assert status.state == "failed"
+    assert "min_lr" in status.reason
+    assert faulty.cluster.slurm(
+        "squeue", "-h", "-t", "all", "-j", faulty.job("raises"), "-o", "%T"
+    ) == ("FAILED")
+
+
+def test_a_killed_rank_is_named(faulty):
+    status = faulty.status("rank killed")
+    assert status.state == "failed"
+    assert "SIGKILL" in status.reason
+
+
+def test_resume_finishes_what_did_not(faulty):
+    """Only the three that did not finish are started again; two of them get there."""
+    assert faulty.status("scancel").state == "cancelled"
+    before = {fault: faulty.job(fault) for fault in FAULTS}
+    shutil.rmtree(faulty.checkout)
+    shutil.copytree(faulty.sweep / "code", faulty.checkout)
+    done = faulty.sgg("sweep", f"resume={faulty.sweep}", "wait=true")
+    assert done.returncode == 1
+    assert f"3 of {len(FAULTS)} runs" in done.stdout
+    assert "7 finished, 1 failed" in done.stdout.replace(
+        "1 failed, 7 finished", "7 finished, 1 failed"
+    )
+    again = {fault for fault in FAULTS if faulty.job(fault) != before[fault]}
+    assert again == {"raises", "rank killed", "scancel"}
+    for fault in ("rank killed", "scancel"):
+        assert weights(faulty.point(fault)) == weights(faulty.point("nothing"))

@@ -1,0 +1,87 @@
+"""Sweeps and pipelines on a real Slurm of two nodes."""
+
+import json
+
+import pytest
+from commands import sgg, sgg_ok
+from trainings import NODES, SFT, SLURM, losses, points, states
+
+pytestmark = pytest.mark.slow
+
+
+def test_two_nodes_train_like_one_process(cluster, tmp_path):
+    """3 points × 2 nodes × 2 ranks: the losses of one process with the same global batch."""
+    words = [*SFT, "seed=0,1,2", "stage.args.max_steps=3"]
+    many, one = tmp_path / "many", tmp_path / "one"
+    done = sgg_ok(
+        *("-m", *words, *SLURM, *NODES, "hydra.launcher.parallel=1", "hydra.launcher.wait=true"),
+        f"paths.sweep_dir={many}",
+        cwd=tmp_path,
+    )
+    assert "3 finished" in done.stdout
+    sgg_ok("-m", *words, f"paths.sweep_dir={one}", cwd=tmp_path)
+    for spread, alone in zip(points(many), points(one), strict=True):
+        assert spread.name == alone.name
+        assert losses(spread) == pytest.approx(losses(alone), rel=1e-5)
+        assert len(losses(spread)) == 3
+        start = json.loads((spread / "provenance.json").read_text())["starts"][0]
+        assert len(start["git"]["revision"]) == 40  # of the checkout, not of the copy that ran
+    assert len({tuple(losses(p)) for p in points(many)}) == 3
+    assert (
+        len({run["jobs"][0].partition("_")[0] for run in _record(many)["runs"]}) == 1
+    )  # one array
+
+
+def test_pipeline_in_dependent_jobs(cluster, tmp_path):
+    """SFT -> GRPO -> eval for two points; where SFT fails, Slurm cancels what follows."""
+    sweep = tmp_path / "chain"
+    tiny = ["stage=sft", "stage.global_batch=4", "stage.args.max_steps=2"]
+    bad = [*tiny, "stage.args.lr_scheduler_type=cosine_with_min_lr"]  # raises: no min_lr is given
+    grpo = ["stage=grpo", "stage.prompts_per_step=1", "stage.args.max_steps=1"]
+    grpo += ["stage.args.num_generations=2", "stage.args.max_completion_length=16"]
+    done = sgg(
+        *("-m", "pipeline=sft_grpo_eval", "data.train.limit=16", "data.eval.limit=4"),
+        f"pipeline.steps.sft.overrides={_list(tiny)},{_list(bad)}",
+        f"pipeline.steps.grpo.overrides={_list(grpo)}",
+        *("generate.max_new_tokens=16", "hardware.threads=1", "reward.terms.node_box.weight=1"),
+        *(*SLURM, "hydra.launcher.wait=true", f"paths.sweep_dir={sweep}"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1, done.stderr[-3000:]
+    good, failed = points(sweep)
+    assert (good / "eval" / "metrics.json").is_file()
+    assert f"path: {good / 'sft'}" in (good / "grpo" / "config.yaml").read_text()
+    assert "triplet recall" in (good / "table.md").read_text()
+    assert (good / "report.html").is_file()
+    found = {key: status.state for key, status in states(sweep).items()}
+    assert [found[f"{failed.name}/{step}"] for step in ("sft", "grpo", "eval")] == [
+        *("failed", "cancelled", "cancelled")
+    ]
+    assert "min_lr" in (failed / "sft" / "exit.json").read_text()
+    assert list(found.values()).count("finished") == 3
+    submitted = {run["jobs"][0].partition("_")[0] for run in _record(sweep)["runs"]}
+    assert len(submitted) == 3  # one array for each step
+
+
+def test_queued_jobs_are_seen_cancelled_and_started_again(cluster, tmp_path):
+    """Without -m it is a sweep of one; nothing of it trains here."""
+    sweep = tmp_path / "later"
+    words = ["pipeline=sft_grpo_eval", "hardware.slurm.sbatch.begin=now+1hour", *SLURM]
+    submitted = sgg_ok(*words, f"paths.sweep_dir={sweep}", cwd=tmp_path)
+    assert f"sgg status {sweep}" in submitted.stdout
+    assert "queued (BeginTime)" in sgg_ok("status", str(sweep), cwd=tmp_path).stdout
+    assert "3 runs cancelled" in sgg_ok("cancel", str(sweep), cwd=tmp_path).stdout
+    assert {s.state for s in states(sweep).values()} == {"cancelled"}
+    again = sgg_ok("sweep", f"resume={sweep}", cwd=tmp_path)
+    assert "3 of 3 runs" in again.stdout
+    assert {s.state for s in states(sweep).values()} == {"queued"}
+    assert "0 of 3 runs" in sgg_ok("sweep", f"resume={sweep}", cwd=tmp_path).stdout
+    sgg_ok("cancel", str(sweep), cwd=tmp_path)
+
+
+def _list(words):
+    return f"[{','.join(map(repr, words))}]"
+
+
+def _record(sweep):
+    return json.loads((sweep / "sweep.json").read_text())

@@ -1,0 +1,61 @@
+"""`sgg -m` on this machine: processes of their own, failures that hide nobody, stopping and resuming."""
+
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+from commands import command, environment, sgg, sgg_ok
+
+pytestmark = pytest.mark.slow
+
+WORDS = [
+    *("-m", "stage=sft", "stage.global_batch=4", "stage.optimizer.kind=trl", "data.train.limit=64"),
+    *("hardware.threads=1", "stage.args.logging_steps=1"),
+]
+
+
+def points(sweep):
+    return sorted((sweep / "points").iterdir())
+
+
+def starts(run_dir):
+    path = run_dir / "provenance.json"
+    return json.loads(path.read_text())["starts"] if path.is_file() else []
+
+
+def test_a_failed_point_neither_stops_nor_hides_the_others(tmp_path):
+    sweep = tmp_path / "sweep"
+    kinds = "stage.args.lr_scheduler_type=cosine_with_min_lr,linear"  # the first raises
+    words = [*WORDS, kinds, "stage.args.max_steps=2", f"paths.sweep_dir={sweep}"]
+    done = sgg(*words, "hydra.launcher.parallel=2", cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"sgg sweep resume={sweep}" in done.stderr
+    assert "1 failed, 1 finished" in done.stdout
+    assert "min_lr" in done.stdout
+    assert "1 failed, 1 finished" in sgg_ok("status", str(sweep), cwd=tmp_path).stdout
+    assert (points(sweep)[1] / "model" / "model.safetensors").is_file()
+    assert [p.name for p in tmp_path.iterdir() if p.name != "cache"] == ["sweep"]
+
+
+def test_stopped_and_resumed(tmp_path):
+    """SIGTERM: the point that trains saves, the next one is not started; resume does the rest."""
+    sweep = tmp_path / "sweep"
+    words = [*WORDS, "seed=0,1", "stage.args.max_steps=16", f"paths.sweep_dir={sweep}"]
+    launcher = subprocess.Popen(
+        command(*words), cwd=tmp_path, env=environment(tmp_path), stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 240
+    while not list(sweep.glob("points/000*/metrics.jsonl")):
+        assert launcher.poll() is None, launcher.stderr.read()[-3000:]
+        assert time.monotonic() < deadline, "the first point does not train"
+        time.sleep(0.05)
+    launcher.send_signal(signal.SIGTERM)
+    stderr = launcher.communicate(timeout=120)[1]
+    assert launcher.returncode == 128 + signal.SIGTERM
+    assert f"sgg sweep resume={sweep}" in stderr
+    assert "1 stopped, 1 lost" in sgg_ok("status", str(sweep), cwd=tmp_path).stdout
+    assert "2 finished" in sgg_ok("sweep", f"resume={sweep}", cwd=tmp_path).stdout
+    assert [len(starts(point)) for point in points(sweep)] == [2, 1]
+    assert "going on from checkpoint-" in (points(sweep)[0] / "run.log").read_text()

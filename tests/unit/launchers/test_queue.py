@@ -1,0 +1,52 @@
+"""Slurm's words, from stand-ins that print what Slurm 22.05 was seen to print."""
+
+import os
+
+import pytest
+
+from launchers.queue import JobState, ask_slurm
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """Puts a program first on PATH that prints a text and ends with a code."""
+
+    def make(name, text, code=0, to="1"):
+        path = tmp_path / name
+        path.write_text(f"#!/bin/sh\ncat >&{to} <<'END'\n{text}\nEND\nexit {code}\n")
+        path.chmod(0o755)
+
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return make
+
+
+def test_tasks_of_an_array_and_those_cancelled_before_they_started(stand_in):
+    stand_in("squeue", "7_0|RUNNING|None\n7_1|PENDING|JobArrayTaskLimit\n9|CANCELLED|BeginTime")
+    assert ask_slurm({"7_0", "7_1", "9_4"}) == {
+        "7_0": JobState("RUNNING"),
+        "7_1": JobState("PENDING", "JobArrayTaskLimit"),
+        "9_4": JobState("CANCELLED", "BeginTime"),
+    }
+
+
+def test_what_the_queue_has_forgotten_is_asked_of_accounting(stand_in):
+    stand_in("squeue", "slurm_load_jobs error: Invalid job id specified", code=1, to="2")
+    stand_in("sacct", "7_0|CANCELLED by 0\n7_1|COMPLETED")
+    assert ask_slurm({"7_0"}) == {"7_0": JobState("CANCELLED")}
+
+
+def test_without_accounting_it_is_not_known(stand_in):
+    stand_in("squeue", "slurm_load_jobs error: Invalid job id specified", code=1, to="2")
+    stand_in("sacct", "Slurm accounting storage is disabled", code=1, to="2")
+    assert ask_slurm({"7_0"}) == {}
+
+
+def test_a_silent_controller_is_not_an_empty_queue(stand_in):
+    stand_in("squeue", "slurm_load_jobs error: Unable to contact slurm controller", code=1, to="2")
+    assert ask_slurm({"7_0"}) is None
+
+
+def test_nothing_is_asked_about_nothing(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert ask_slurm(set()) == {}
+    assert ask_slurm({"7_0"}) is None

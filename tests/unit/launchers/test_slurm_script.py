@@ -1,0 +1,90 @@
+"""The text that sbatch gets."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from launchers.slurm import Array, batch_script, request_key
+from sgg.compose import compose_config
+
+
+def config(*words):
+    return compose_config(["stage=sft", "model.path=x/y", *words])[0]
+
+
+def script(*words, points=(0, 1, 2, 5), after=None):
+    return batch_script(Array(Path("/s/weep"), "sft", config(*words), points, 7, "/home/me", after))
+
+
+def options(text):
+    return dict(re.findall(r"^#SBATCH --([a-z-]+)=?(.*)$", text, re.M))
+
+
+def test_one_task_a_node_told_to_save_and_queued_again():
+    found = options(script("hardware.slurm.signal_before_end_s=90", "hardware.slurm.time_min=60"))
+    assert found["array"] == "0-2,5%7"
+    assert found["signal"] == "USR2@90"
+    assert found["time"] == "60"
+    assert (found["nodes"], found["ntasks-per-node"]) == ("1", "1")
+    assert found["open-mode"] == "append"
+    assert found["chdir"] == "/home/me"
+    assert "requeue" in found
+    assert "dependency" not in found
+
+
+def test_a_chain_goes_task_by_task_and_ends_with_its_first_failure():
+    found = options(script(after="41"))
+    assert found["dependency"] == "aftercorr:41"
+    assert found["kill-on-invalid-dep"] == "yes"
+
+
+def test_the_job_runs_the_snapshot_and_one_bad_node_ends_it():
+    text = script("hardware.slurm.setup=['module load cuda','echo hi']")
+    lines = text.splitlines()
+    assert lines.index("module load cuda") < lines.index("echo hi")
+    assert "export PYTHONPATH=/s/weep/code${PYTHONPATH:+:$PYTHONPATH} PYTHONSAFEPATH=1" in lines
+    assert "--kill-on-bad-exit=1" in text
+    assert text.rstrip().endswith('-m launchers.node "$RUN_DIR/config.yaml"')
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["hardware.slurm.gpu_type=h100"], {"gpus-per-node": "h100:4"}),
+        (["hardware.slurm.gpu_request=gres"], {"gres": "gpu:4"}),
+        (["hardware.slurm.gpu_request=none"], {}),
+        (
+            ["hardware.slurm.gpu_type=h100", "hardware.slurm.gpu_request=gres"],
+            {"gres": "gpu:h100:4"},
+        ),
+    ],
+)
+def test_forms_of_asking_for_gpus(words, expected):
+    found = options(script("hardware.gpu=true", "hardware.processes_per_node=4", *words))
+    assert {k: v for k, v in found.items() if k in ("gpus-per-node", "gres")} == expected
+
+
+def test_resources_and_what_passes_through():
+    text = script(
+        *("hardware.nodes=3", "hardware.slurm.partition=big", "hardware.slurm.account=a"),
+        *(
+            "hardware.slurm.constraint='ib&fast'",
+            "hardware.slurm.exclude=n7",
+            "hardware.slurm.qos=q",
+        ),
+        *("hardware.slurm.cpus_per_node=32", "hardware.slurm.memory_gb=0"),
+        *("hardware.slurm.exclusive=true", "++hardware.slurm.sbatch.mail-type=END"),
+        "hardware.slurm.srun=['--mpi=none']",
+    )
+    found = options(text)
+    wanted = {"nodes": "3", "partition": "big", "account": "a", "exclude": "n7", "qos": "q"}
+    wanted |= {"constraint": "'ib&fast'", "cpus-per-task": "32", "mem": "0", "mail-type": "END"}
+    assert wanted.items() <= found.items()
+    assert "exclusive" in found
+    assert re.search(r"^srun .*--cpus-per-task=32.* --mpi=none", text, re.M)
+
+
+def test_points_that_ask_alike_share_an_array():
+    assert request_key(config("seed=1")) == request_key(config("seed=2"))
+    assert request_key(config()) != request_key(config("hardware.nodes=2"))

@@ -1,0 +1,232 @@
+"""Sweeps: composed, checked and frozen; what `dry_run=true` prints; how they stand, from files alone."""
+
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import pytest
+from commands import sgg, sgg_ok
+
+from launchers.ending import Ending, State
+from launchers.local_sweep import gpu_shares
+from launchers.points import compose_points
+from launchers.status import status_of
+from launchers.sweep_file import PointRecord, RunRecord, SweepRecord
+from launchers.table import status_table
+from sgg.compose import Composer, compose_config
+from sgg.errors import SggError
+from sgg.processes import identity
+from sgg.run import git_state
+
+TINY = ["stage=sft", "stage.optimizer.kind=trl"]
+
+
+def composed(lines, folder=Path("/sweep")):
+    return compose_points(lines, Composer(), folder, lambda config: None)
+
+
+def test_points_are_named_after_what_sets_them_apart():
+    points = composed([[*TINY, f"seed={s}", "stage.global_batch=8"] for s in (0, 1)])
+    assert [p.record.name for p in points] == ["000_seed-0", "001_seed-1"]
+    assert [p.record.overrides for p in points] == [["seed=0"], ["seed=1"]]
+    assert points[1].steps[0].config.seed == 1
+    assert points[1].steps[0].config.paths.run_dir == "/sweep/points/001_seed-1"
+
+
+def test_a_quickly_composed_point_is_the_one_hydra_composes():
+    """Groups once and values on a copy give what composing anew gives, whatever was composed before."""
+    composer = Composer()
+    for words in (
+        ["stage=grpo", "hardware=a100", "reward.terms.node_box.weight=2", "seed=3"],
+        ["stage=grpo", "hardware=a100", "stage.args.beta=0.1"],
+        ["stage=grpo", "hardware=a100", "~reward.terms.edge", "model.lora.enable=true"],
+    ):
+        words = [w for w in words if not w.startswith("~")]
+        assert composer.compose(words) == compose_config(words)
+
+
+def test_every_bad_point_is_told_and_none_is_made(tmp_path):
+    lines = [[*TINY, f"stage.global_batch={b}"] for b in (8, 0, -1)]
+    with pytest.raises(SggError) as raised:
+        composed(lines, tmp_path)
+    assert "stage.global_batch=0" in str(raised.value)
+    assert "stage.global_batch=-1" in str(raised.value)
+    assert "001_stage.global-batch-0" in str(raised.value)
+    assert "Nothing was started" in str(raised.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_weights_are_told_for_the_first_step_only():
+    words = ["pipeline=sft_grpo_eval", "model.path=no/such/folder"]
+    with pytest.raises(SggError, match=r"model.path=no/such/folder"):
+        composed([words])
+    [point] = composed([words[:1]])
+    assert [step.name for step in point.steps] == ["sft", "grpo", "eval"]
+    assert point.steps[2].config.model.path.endswith("/grpo")
+
+
+def without_slurm():
+    """A PATH without sbatch."""
+    places = os.environ["PATH"].split(os.pathsep)
+    return os.pathsep.join(p for p in places if not (Path(p) / "sbatch").exists())
+
+
+def test_dry_run_prints_jobs_on_a_machine_without_slurm(tmp_path):
+    words = ["-m", "pipeline=sft_grpo_eval", "seed=0,1", "hydra/launcher=slurm", "dry_run=true"]
+    done = sgg_ok(*words, cwd=tmp_path, PATH=without_slurm())
+    assert done.stdout.count("#!/bin/bash") == 3
+    assert "--dependency=aftercorr:JOB_OF_sft" in done.stdout
+    assert "launchers.rank" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_submitting_without_slurm_says_so_first(tmp_path):
+    done = sgg(*TINY, "hydra/launcher=slurm", cwd=tmp_path, PATH=without_slurm())
+    assert done.returncode == 2
+    assert "dry_run=true" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_hundred_points_are_one_submission(tmp_path):
+    """A stand-in for sbatch counts its calls; everything is frozen when it is called."""
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    stand_in = bin_folder / "sbatch"
+    stand_in.write_text(f"#!/bin/sh\nls {tmp_path}/sweep/points >> {tmp_path}/calls\necho 77\n")
+    stand_in.chmod(0o755)
+    words = [
+        "-m",
+        *TINY,
+        "seed=range(100)",
+        "hydra/launcher=slurm",
+        f"paths.sweep_dir={tmp_path}/sweep",
+    ]
+    done = sgg_ok(*words, cwd=tmp_path, PATH=f"{bin_folder}:{os.environ['PATH']}")
+    assert "job 77, 100 runs" in done.stdout
+    assert len((tmp_path / "calls").read_text().splitlines()) == 100
+    record = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
+    assert [run["jobs"] for run in record["runs"]] == [[f"77_{i}"] for i in range(100)]
+    runs = (tmp_path / "sweep" / "slurm" / "sft.runs").read_text().splitlines()
+    assert all((Path(run) / "config.yaml").is_file() for run in runs)
+    code = tmp_path / "sweep" / "code"
+    script = "from sgg.run import git_state; import sgg, json; print(json.dumps([sgg.__file__, git_state()]))"
+    told = subprocess.run(
+        ["python", "-c", script],
+        env={**os.environ, "PYTHONPATH": str(code)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    file, state = json.loads(told.stdout)
+    assert file.startswith(str(code))
+    assert state["revision"] == git_state()["revision"]
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """Writes a sweep of one point of three steps, as a launcher leaves it."""
+
+    def write(launcher, **more):
+        runs = [
+            RunRecord(0, step, after, f"points/000/{step}", [])
+            for step, after in (("sft", None), ("grpo", "sft"), ("eval", "grpo"))
+        ]
+        for run in runs:
+            (tmp_path / run.folder).mkdir(parents=True)
+        record = SweepRecord(
+            *(launcher, 1, str(tmp_path), "2025-01-01T00:00:00+00:00", ["stage=sft"]),
+            points=[PointRecord("000", ["seed=0"])],
+            runs=runs,
+            **{"host": platform.node(), "process": "1@0", **more},
+        )
+        record.write(tmp_path)
+        return tmp_path, record
+
+    return write
+
+
+def test_status_of_a_chain_that_broke(sweep):
+    folder, record = sweep("local")
+    Ending(State.failed, 1, "rank0 fell\n| more\n| ValueError: no").write(
+        folder / record.runs[0].folder
+    )
+    status = status_of(folder)
+    assert [s.state for s in status.runs] == ["failed", "cancelled", "cancelled"]
+    table = status_table(status)
+    assert "rank0 fell" in table
+    assert "ValueError: no" in table
+    assert "more" not in table
+
+
+def test_status_while_the_launcher_lives_and_after(sweep):
+    folder, record = sweep("local", process=identity())
+    record.runs[0].jobs = [identity()]
+    record.write(folder)
+    assert [s.state for s in status_of(folder).runs] == ["running", "queued", "queued"]
+    record.process, record.runs[0].jobs = "1@0", ["1@0"]
+    record.write(folder)
+    assert {s.state for s in status_of(folder).runs} == {"lost", "cancelled"}
+
+
+def test_status_from_a_machine_without_slurm_says_what_it_cannot_know(sweep, monkeypatch):
+    monkeypatch.setenv("PATH", without_slurm())
+    folder, record = sweep("slurm")
+    record.runs[1].jobs = ["5_0"]
+    record.write(folder)
+    Ending(State.finished, 0, "all steps done").write(folder / record.runs[0].folder)
+    status = status_of(folder)
+    assert [s.state for s in status.runs] == ["finished", "unknown", "unknown"]
+    assert "Slurm cannot be asked" in status_table(status)
+
+
+def test_status_of_a_part_of_a_sweep(sweep):
+    folder, _ = sweep("local")
+    assert len(status_of(folder / "points" / "000").runs) == 3
+    assert len(status_of(folder / "points" / "000" / "grpo").runs) == 1
+
+
+def test_status_shows_step_and_numbers(sweep):
+    folder, record = sweep("local")
+    run_dir = folder / record.runs[0].folder
+    (run_dir / "metrics.jsonl").write_text('{"step": 3, "loss": 1.25}\n{"step": 4, "loss"')
+    (run_dir / "total.json").write_text('{"steps": 9}')
+    table = status_table(status_of(folder))
+    assert "3/9" in table
+    assert "loss=1.25" in table
+
+
+def test_gpus_of_slots_are_disjoint(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert gpu_shares(2, 2) == ["0,1", "2,3"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
+    assert gpu_shares(3, 1) == ["4", "5", "6"]
+    with pytest.raises(SggError, match=r"hydra.launcher.parallel=2"):
+        gpu_shares(2, 2)
+
+
+@pytest.mark.parametrize("verb", ["status", "sweep", "cancel"])
+def test_help_comes_without_torch(verb):
+    code = f"import sys; sys.argv = ['sgg', '{verb}', '--help']\nfrom sgg.main import main\n"
+    code += "try: main()\nexcept SystemExit: print('torch' in sys.modules)"
+    done = subprocess.run(["python", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["status", "nowhere"], "no sweep, pipeline or run there"),
+        (["sweep", "resum=x"], "Did you mean 'resume'?"),
+        (["sweep", "resume=x", "parallel=none"], "parallel=none"),
+        (["-m", "stage=sft", "seed=0,1", "hydra.launcher.parallel=0"], "hydra.launcher.parallel=0"),
+        (["-m", "stage=sft", "seed=0,1", "paths.run_dir=x"], "paths.run_dir=x"),
+    ],
+)
+def test_mistakes_in_words(words, said, tmp_path):
+    done = sgg(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
