@@ -105,7 +105,6 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
         trained = replace(config.model, init=Init.pretrained)
         model = load_model(trained, checkpoint, dtype, config.seed)
         model.config._name_or_path = str(folder)  # where GRPO's reference model comes from
-    sharding.mark(config, model)
     processor = load_processor(folder, *pixel_budget(config))
     with words_of_trl():
         trainer = make_trainer(Parts(config, args, prepared, model, processor))

@@ -1,7 +1,7 @@
 """DeepSpeed and FSDP: what must stand before the model is built, and where weights lie in pieces.
 
 Comes in: the config, with the process group up. Goes out: an environment in which TRL's trainers shard.
-Knows what the libraries leave out on a CPU and in generation; the sharding itself is theirs.
+Knows what the libraries leave out, on a CPU above all; the sharding itself is theirs.
 """
 
 from __future__ import annotations
@@ -91,16 +91,6 @@ def settle(config: Config) -> None:
         from accelerate.state import DistributedType, PartialState
 
         PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
-
-
-def mark(config: Config, model: Any) -> None:
-    """Tell `generate` that all ranks must keep step, as they gather every layer's weights together.
-
-    transformers 5.17 knows it of ZeRO-3 and of FSDP by its own hand, not of accelerate's FSDP: a rank
-    whose answers are done would leave the others waiting.
-    """
-    if config.fsdp is not None:
-        model._is_fsdp_managed_module = True
 
 
 def sum_in_fp32(trainer: Any) -> None:
