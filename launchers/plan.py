@@ -13,11 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sgg.config import Config, GrpoConfig, TrainStageConfig
-from sgg.hardware import RolloutMode
+from sgg.hardware import SERVERS_VARIABLE, RolloutMode
 from sgg.validate import batch_plan
-
-SERVERS_VARIABLE = "SGG_ROLLOUT_SERVERS"
-"""Environment variable of the ranks: addresses of the rollout servers, comma-separated."""
 
 HEALTH_PATH = "/health"
 """What a rollout server answers with 200 once it can generate."""

@@ -13,6 +13,9 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+SERVERS_VARIABLE = "SGG_ROLLOUT_SERVERS"
+"""Environment variable of the ranks: addresses of the rollout servers, comma-separated."""
+
 
 class Precision(Enum):
     """Precision of the computation."""

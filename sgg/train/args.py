@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from sgg.config import Config, GrpoConfig, SftConfig, TrainStageConfig
 from sgg.errors import SggError
-from sgg.hardware import Precision
+from sgg.hardware import SERVERS_VARIABLE, Precision, RolloutConfig, RolloutMode
 from sgg.spec import reward_mix
 from sgg.validate import batch_plan
 
@@ -33,6 +34,7 @@ def trl_args(config: Config, run_dir: Path) -> Any:
         assert isinstance(stage, GrpoConfig)
         kind = trl.GRPOConfig
         derived |= {"reward_weights": list(reward_mix(config.reward).weights.values())}
+        derived |= _rollout(config.hardware.rollout)
     with words_of_trl():
         return kind(**{**derived, **stage.args})
 
@@ -75,6 +77,22 @@ def _common(config: Config, run_dir: Path) -> dict[str, Any]:
         derived["tf32"] = hardware.tf32
     elif plan.processes > 1:
         derived["ddp_backend"] = "gloo"
+    return derived
+
+
+def _rollout(rollout: RolloutConfig) -> dict[str, Any]:
+    """Who generates, in TRL's words; the server's address comes from the launcher."""
+    if rollout.mode is RolloutMode.trainer:
+        return {}
+    derived = {
+        "use_vllm": True,
+        "vllm_mode": rollout.mode.name,
+        "vllm_tensor_parallel_size": rollout.tensor_parallel,
+        "vllm_gpu_memory_utilization": rollout.memory_share,
+        "vllm_max_model_length": rollout.max_length,
+    }
+    if rollout.mode is RolloutMode.server:
+        derived["vllm_server_base_url"] = os.environ[SERVERS_VARIABLE]
     return derived
 
 

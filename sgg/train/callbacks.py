@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from transformers import TrainerCallback
 from sgg.run import TOTAL, append_json, read_json_lines, write_json
 from sgg.tracker import Tracker
 from sgg.train.distributed import Ranks
-from sgg.train.rows import Epoch
 
 log = logging.getLogger("sgg")
 
@@ -97,14 +96,14 @@ class Progress(TrainerCallback):  # type: ignore[misc]
 
 
 class TellEpoch(TrainerCallback):  # type: ignore[misc]
-    """Tells the rows which epoch they are made for."""
+    """Tells whoever depends on it which epoch begins."""
 
-    def __init__(self, epoch: Epoch) -> None:
-        self._epoch = epoch
+    def __init__(self, tell: Callable[[int], None]) -> None:
+        self._tell = tell
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Runs before the epoch's loader is started, also in a resumed epoch."""
-        self._epoch.set(int(state.epoch or 0))
+        self._tell(int(state.epoch or 0))
 
 
 class StopOnSignal(TrainerCallback):  # type: ignore[misc]

@@ -19,6 +19,7 @@ from sgg.model import adapter_base
 from sgg.reward.score import Mix, with_counts
 from sgg.reward.trl_adapter import reward_functions
 from sgg.spec import graph_spec, prompter, reward_mix
+from sgg.train.callbacks import TellEpoch
 from sgg.train.loop import Parts, SealedCheckpoints, muon_optimizers, train
 from sgg.train.rows import GrpoRows, as_trl_dataset
 
@@ -31,7 +32,7 @@ class EpochSampler(RepeatSampler):  # type: ignore[misc]
     """
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by accelerate when an epoch begins."""
+        """Called when an epoch begins."""
         if self.shuffle:
             self.generator = torch.Generator()
             self.generator.manual_seed((self.seed or 0) * 1_000_003 + epoch)
@@ -45,6 +46,8 @@ class Trainer(SealedCheckpoints, GRPOTrainer):  # type: ignore[misc]
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         sampler = super()._get_train_sampler(dataset)
         sampler.__class__ = EpochSampler
+        # accelerate does not reach it through the loader of several ranks that are resumed within an epoch
+        self.add_callback(TellEpoch(sampler.set_epoch))
         return sampler
 
     def _calculate_rewards(self, *args: Any) -> Any:

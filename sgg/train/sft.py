@@ -35,7 +35,7 @@ def _trainer(parts: Parts) -> Any:
         args=parts.args,
         train_dataset=as_trl_dataset(parts.prepared, rows),
         processing_class=parts.processor,
-        callbacks=[TellEpoch(rows.epoch)],
+        callbacks=[TellEpoch(rows.epoch.set)],
         optimizers=muon_optimizers(parts),
     )
     # Qwen-VL's classes tell the Trainer not to count tokens over the optimiser step; TRL's loss can use the

@@ -29,7 +29,13 @@ STAGES = {
         "stage.args.num_train_epochs=2",
         "stage.args.max_steps=-1",
         "stage.args.max_completion_length=24",
-        "reward.terms.node_box.weight=1",
+        # what an untrained model can earn: without a reward that varies no weight would move
+        "reward.terms.length.weight=1",
+        *(
+            "reward.terms.length.options.free_chars=0",
+            "reward.terms.length.options.limit_chars=200",
+        ),
+        "stage.args.learning_rate=1e-3",
         "data.train.limit=12",
     ],
 }
@@ -74,6 +80,10 @@ def undisturbed(request, tmp_path_factory):
     words = [*STAGES[request.param], *COMMON]
     sgg_ok(*words, f"paths.run_dir={folder / 'whole'}", cwd=folder)
     assert max(steps(folder / "whole")) == TOTAL_STEPS
+    rows = [
+        json.loads(line) for line in (folder / "whole" / "metrics.jsonl").read_text().splitlines()
+    ]
+    assert max(row.get("grad_norm", 0) for row in rows) > 0, "nothing is learnt"
     return folder, words
 
 

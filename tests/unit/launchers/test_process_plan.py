@@ -2,8 +2,9 @@
 
 import pytest
 
-from launchers.plan import SERVERS_VARIABLE, gpus_per_node, make_plan, node_count
+from launchers.plan import gpus_per_node, make_plan, node_count
 from sgg.compose import compose_config
+from sgg.hardware import SERVERS_VARIABLE
 
 GPUS = ["hardware=local", "model=qwen2_5_vl_7b", "data=vg150"]
 SERVING = [*GPUS, "stage=grpo", "hardware.rollout.mode=server", "hardware.processes_per_node=4"]
