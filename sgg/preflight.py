@@ -1,9 +1,10 @@
-"""Whether weights and data are there, told before a run folder is made and before torch is loaded."""
+"""Whether a run can start from here, told before a run folder is made and before torch is loaded."""
 
 from __future__ import annotations
 
 from sgg.config import Config, EvalConfig
 from sgg.data.build import open_reader
+from sgg.validate_hardware import refuse_several_servers
 from sgg.weights import locate
 
 
@@ -23,6 +24,7 @@ class Preflight:
             SggError: something is missing; the message names the key and what to do.
 
         """
+        refuse_several_servers(config)
         model = config.model
         weights = f"{model.path} {model.revision}"
         if not model_is_made and weights not in self._found:

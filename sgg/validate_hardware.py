@@ -77,6 +77,21 @@ def ready_here(config: Config) -> None:
             )
 
 
+def refuse_several_servers(config: Config) -> None:
+    """TRL 1.16's trainer asks one rollout server; a plan with more can be shown, but not started."""
+    hardware, rollout = config.hardware, config.hardware.rollout
+    if not isinstance(config.stage, GrpoConfig) or rollout.mode is not RolloutMode.server:
+        return
+    servers = (hardware.nodes if rollout.gpus_per_node else 0) + rollout.nodes
+    if servers > 1:
+        raise SggError(
+            f"hardware.nodes={hardware.nodes} with hardware.rollout.gpus_per_node={rollout.gpus_per_node} "
+            f"and hardware.rollout.nodes={rollout.nodes} make {servers} rollout servers, of which TRL would "
+            "ask one. Take hardware.rollout.gpus_per_node=0 hardware.rollout.nodes=1, or look at the plan "
+            "with dry_run=true."
+        )
+
+
 def installed(module: str, key: str, package: str | None = None) -> Iterator[str]:
     """The problem of a key that needs a package which is not there."""
     if importlib.util.find_spec(module) is None:

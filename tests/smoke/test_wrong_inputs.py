@@ -67,6 +67,15 @@ def told(words, cwd, *phrases):
             ["hardware.nodes=2", "stage.optimizer.kind=trl"],
             ["hardware.nodes=2", "takes 2 nodes, but here are 1", "hydra/launcher=slurm"],
         ),
+        (
+            [
+                "stage=grpo",
+                "hardware=rtx4090_zero3",
+                "hardware.nodes=2",
+                "stage.optimizer.kind=trl",
+            ],
+            ["make 2 rollout servers", "hardware.rollout.nodes=1", "dry_run=true"],
+        ),
         (["hardware.rollout.nodes=1"], ["hardware.rollout.nodes=1", "mode=server"]),
         (["hardware.gpu=true"], ["hardware.gpu=true", "0 GPUs are visible"]),
         (["generate.completions=4"], ["generate.completions=4", "Set a temperature"]),
