@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -120,7 +120,8 @@ class Faulty:
         yield
         until(lambda: all(map(_is_told, ranks)), "Slurm's signal")
         for pid in ranks:
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
         until(lambda: self.status(fault).state == "queued", f"{fault}: queued again")
 
     def _rank_killed(self, job):
@@ -151,8 +152,11 @@ class Faulty:
 
 
 def _is_told(pid):
-    """Whether SIGUSR2 waits for a process that stands still."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    """Whether SIGUSR2 waits for a process that stands still, or Slurm has woken it and it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except FileNotFoundError:
+        return True
     pending = next(line for line in lines if line.startswith("ShdPnd")).split()[1]
     return bool(int(pending, 16) >> (signal.SIGUSR2 - 1) & 1)
 
