@@ -66,6 +66,8 @@ def status_of(folder: Path) -> FolderStatus:
     record = read_sweep(sweep)
     whole = folder.resolve()
     ours = [run for run in record.runs if (sweep / run.folder).is_relative_to(whole)]
+    if not ours:
+        raise SggError(f"{folder}: no run of the sweep {sweep} lies there.")
     jobs = _slurm_jobs(record, ours) if record.launcher == "slurm" else _processes(record, ours)
     statuses: dict[tuple[int, str], RunStatus] = {}
     for run in record.runs:

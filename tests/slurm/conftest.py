@@ -1,12 +1,7 @@
 """One cluster for all tests of this folder."""
 
-import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 import cluster as slurm_cluster
+import pytest
 
 
 @pytest.fixture(scope="session")

@@ -89,6 +89,7 @@ def test_submitting_without_slurm_says_so_first(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_hundred_points_are_one_submission(tmp_path):
     """A stand-in for sbatch counts its calls; everything is frozen when it is called."""
     bin_folder = tmp_path / "bin"
@@ -186,6 +187,9 @@ def test_status_of_a_part_of_a_sweep(sweep):
     folder, _ = sweep("local")
     assert len(status_of(folder / "points" / "000").runs) == 3
     assert len(status_of(folder / "points" / "000" / "grpo").runs) == 1
+    (folder / "code").mkdir()
+    with pytest.raises(SggError, match="no run of the sweep"):
+        status_of(folder / "code")
 
 
 def test_status_shows_step_and_numbers(sweep):

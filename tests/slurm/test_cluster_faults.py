@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -103,11 +104,28 @@ class Faulty:
         until(lambda: self.is_training(fault), f"{fault} trains")
         getattr(self, f"_{fault.replace(' ', '_')}")(self.job(fault))
 
+    def ranks(self, fault):
+        """Process ids of the point's ranks."""
+        run_dir = str(self.point(fault))
+        found = [p.pid for p in psutil.process_iter() if _is_rank(p, run_dir)]
+        assert len(found) == 2
+        return found
+
+    @contextmanager
+    def held(self, fault):
+        """The ranks stand still until Slurm has told them to save, which may take it half a minute."""
+        ranks = self.ranks(fault)
+        for pid in ranks:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+        until(lambda: all(map(_is_told, ranks)), "Slurm's signal")
+        for pid in ranks:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        until(lambda: self.status(fault).state == "queued", f"{fault}: queued again")
+
     def _rank_killed(self, job):
-        run_dir = str(self.point("rank killed"))
-        ranks = [p for p in psutil.process_iter() if _is_rank(p, run_dir)]
-        assert len(ranks) == 2
-        os.kill(max(p.pid for p in ranks), signal.SIGKILL)
+        os.kill(max(self.ranks("rank killed")), signal.SIGKILL)
 
     def _scancel(self, job):
         self.cluster.slurm("scancel", job)
@@ -116,14 +134,14 @@ class Faulty:
         self.cluster.slurm("scontrol", "requeue", job)
 
     def _time_limit(self, job):
-        """The end comes within the minute in which it is announced; the second start has its time."""
-        self.cluster.slurm("scontrol", "update", f"JobId={job}", "TimeLimit=1")
-        until(lambda: self.status("time limit").state == "queued", "the job is queued again")
+        """Announced more than its whole time before the end; the second start has time enough."""
+        with self.held("time limit"):
+            self.cluster.slurm("scontrol", "update", f"JobId={job}", "TimeLimit=1")
         self.cluster.slurm("scontrol", "update", f"JobId={job}", "TimeLimit=30")
 
     def _preempted(self, job):
-        self.cluster.slurm("sbatch", "-p", "debug", "-N2", "--exclusive", "--wrap", "sleep 1")
-        until(lambda: self.status("preempted").state == "queued", "the job is preempted")
+        with self.held("preempted"):
+            self.cluster.slurm("sbatch", "-p", "debug", "-N2", "--exclusive", "--wrap", "sleep 1")
 
     def _node_down(self, job):
         self.cluster.slurm(
@@ -131,6 +149,16 @@ class Faulty:
         )
         until(lambda: self.status("node down").state == "queued", "Slurm queues the job again")
         self.cluster.slurm("scontrol", "update", "NodeName=node2", "State=RESUME")
+
+
+def _is_told(pid):
+    """Whether SIGUSR2 waits for a process that stands still, or Slurm has woken it and it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except FileNotFoundError:
+        return True
+    pending = next(line for line in lines if line.startswith("ShdPnd")).split()[1]
+    return bool(int(pending, 16) >> (signal.SIGUSR2 - 1) & 1)
 
 
 def _is_rank(process, run_dir):
