@@ -97,13 +97,15 @@ def _status(
     record: SweepRecord,
     before: RunStatus | None,
 ) -> RunStatus:
-    """Files that say that a run is finished come first, then who could still change it, then the rest."""
+    """Who runs comes first, then files that say it is finished, then who waits, then the rest."""
     ending = read_ending(run_dir)
+    job = (jobs or {}).get(run.jobs[-1]) if run.jobs else None
+    if job is not None and job.is_running:  # also one that is finished and writes its report
+        return RunStatus(run, "running", job.reason, ending)
     if ending is not None and ending.state is Ended.finished:
         return RunStatus(run, "finished", ending=ending)
-    job = (jobs or {}).get(run.jobs[-1]) if run.jobs else None
-    if job is not None and (job.is_waiting or job.is_running):
-        return RunStatus(run, "queued" if job.is_waiting else "running", job.reason, ending)
+    if job is not None and job.is_waiting:
+        return RunStatus(run, "queued", job.reason, ending)
     if is_complete(run_dir):
         return RunStatus(run, "finished", ending=ending)
     if ending is not None:
