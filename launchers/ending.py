@@ -35,22 +35,27 @@ class Ending:
     """Slurm's id of the job."""
     time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
-    def write(self, run_dir: Path, over_others: bool = False) -> None:
-        """Leave the file, whole; the first word stands unless `over_others`.
+    def write(self, run_dir: Path) -> None:
+        """Leave the file, whole.
 
-        When one node fails, all of them end: the node that fell first knows why.
+        When one node fails, all of them end, so the first word of a start stands; but an earlier start has
+        no say, and a run is not finished when one of its nodes has failed.
         """
         partial = run_dir / f"{ENDING}.{os.uname().nodename}.{os.getpid()}"
         partial.write_text(json.dumps({**asdict(self), "state": self.state.name}, indent=1) + "\n")
-        if over_others:
-            partial.replace(run_dir / ENDING)
-            return
         try:
             os.link(partial, run_dir / ENDING)
         except FileExistsError:
-            pass
+            if self._outweighs(read_ending(run_dir)):
+                partial.replace(run_dir / ENDING)
         finally:
-            partial.unlink()
+            partial.unlink(missing_ok=True)
+
+    def _outweighs(self, there: Ending | None) -> bool:
+        if there is None or there.attempt != self.attempt:
+            return True
+        finished = State.finished
+        return there.state is finished and self.state is not finished
 
 
 def read_ending(run_dir: Path) -> Ending | None:
@@ -62,6 +67,8 @@ def read_ending(run_dir: Path) -> Ending | None:
     return Ending(**{**content, "state": State[content["state"]]})
 
 
-def forget_ending(run_dir: Path) -> None:
-    """A new start: the run has not ended."""
-    (run_dir / ENDING).unlink(missing_ok=True)
+def forget_ending(run_dir: Path, attempt: str | None = None) -> None:
+    """A new start: the run has not ended, unless another node of this very attempt says so."""
+    there = read_ending(run_dir)
+    if there is not None and (attempt is None or there.attempt != attempt):
+        (run_dir / ENDING).unlink(missing_ok=True)

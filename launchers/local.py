@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from launchers.node import run_node, told
 from launchers.place import Place
 from launchers.plan import make_plan
+from launchers.share import run_node, told
+from launchers.signals import listening
 from sgg.config import Config
 
 
@@ -23,4 +24,6 @@ def launch(frozen: Path, config: Config, run_frozen: Callable[[Path], None]) -> 
         run_frozen(frozen)
         return
     # a GPU run has a process of its own even when alone: it sees one GPU, and frees it when it ends
-    told(run_node(frozen, Place.alone()))
+    with listening() as received:
+        ending = run_node(frozen, Place.alone(), received)
+    told(ending)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,6 +19,8 @@ class Place:
     hosts: tuple[str, ...]
     port: int
     """Where rank 0 listens for the other ranks."""
+    server_port: int = 8000
+    """Where a rollout server of a node listens; there is at most one on a node."""
     attempt: str = "local"
     """What tells this start of the run from earlier ones; the same on all nodes."""
     slurm_job: str | None = None
@@ -24,10 +28,11 @@ class Place:
     @staticmethod
     def alone() -> Place:
         """This machine and no other; everything listens on loopback."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        return Place(0, ("127.0.0.1",), port, attempt=f"local-{os.getpid()}")
+        with socket.socket() as one, socket.socket() as other:  # both held: two different ports
+            one.bind(("127.0.0.1", 0))
+            other.bind(("127.0.0.1", 0))
+            ports = one.getsockname()[1], other.getsockname()[1]
+        return Place(0, ("127.0.0.1",), *ports, attempt=f"local-{os.getpid()}-{time.time_ns()}")
 
     @staticmethod
     def here(environment: Mapping[str, str] = os.environ) -> Place:
@@ -37,23 +42,32 @@ class Place:
         from submitit.slurm.slurm import SlurmJobEnvironment
 
         job, restart = environment["SLURM_JOB_ID"], environment.get("SLURM_RESTART_COUNT", "0")
+        # all nodes must know it without talking; jobs and restarts on one host must not share it
+        own = (7 * int(job) + int(restart)) % 5000
         return Place(
             node=int(environment["SLURM_NODEID"]),
             hosts=tuple(SlurmJobEnvironment().hostnames),
-            # all nodes must know it without talking; jobs and restarts on one host must not share it
-            port=20000 + (7 * int(job) + int(restart)) % 10000,
+            port=20000 + own,
+            server_port=25000 + own,
             attempt=f"{job}-{restart}",
             slurm_job=job,
         )
 
+    def is_preempted(self) -> bool:
+        """Whether Slurm is ending this job in favour of another."""
+        assert self.slurm_job is not None
+        shown = _scontrol("show", "job", "--oneliner", self.slurm_job).stdout
+        when = re.search(r"\bPreemptTime=(\S+)", shown)
+        return when is not None and when[1] not in ("None", "N/A", "Unknown")
+
     def requeue(self) -> str | None:
         """Ask Slurm to queue this job again; what went wrong, if anything did."""
         assert self.slurm_job is not None
-        done = subprocess.run(
-            ["scontrol", "requeue", self.slurm_job],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = _scontrol("requeue", self.slurm_job)
         return done.stderr.strip() or "no reason given" if done.returncode else None
+
+
+def _scontrol(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["scontrol", *words], capture_output=True, text=True, timeout=60, check=False
+    )

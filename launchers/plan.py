@@ -1,6 +1,6 @@
 """Config -> the processes of a run: which node, which GPUs, what command, what environment.
 
-Pure: comes in a typed config, the hosts and a port; goes out a `Plan` that `launchers/node.py` starts and
+Pure: comes in a typed config, the hosts and a port; goes out a `Plan` that `launchers/share.py` starts and
 `sgg … dry_run=true` prints. Training nodes come first, then nodes that only serve.
 """
 
@@ -100,6 +100,7 @@ def make_plan(
     frozen: Path = Path("RUN_DIR/config.yaml"),
     hosts: Sequence[str] | None = None,
     port: int = 29500,
+    server_port: int = 8000,
 ) -> Plan:
     """The processes of a run.
 
@@ -107,13 +108,14 @@ def make_plan(
         frozen: the frozen config, which every process reads.
         hosts: name of each node; None for placeholders.
         port: where rank 0 listens for the other ranks.
+        server_port: where a node's rollout server listens.
 
     """
     count = node_count(config)
     names = tuple(hosts) if hosts is not None else tuple(f"node{i}" for i in range(count))
     assert len(names) == count
     servers = [
-        _server(config, frozen, number, node, names[node])
+        _server(config, frozen, number, node, names[node], server_port)
         for number, node in enumerate(_serving_nodes(config))
     ]
     addresses = ",".join(s.address for s in servers if s.address)
@@ -176,7 +178,7 @@ def _rank(
     )
 
 
-def _server(config: Config, frozen: Path, number: int, node: int, host: str) -> Process:
+def _server(config: Config, frozen: Path, number: int, node: int, host: str, port: int) -> Process:
     """A rollout server: on a training node on the GPUs after the ranks', else on all of its node."""
     hardware, rollout = config.hardware, config.hardware.rollout
     first = hardware.processes_per_node if node < hardware.nodes else 0
@@ -185,11 +187,11 @@ def _server(config: Config, frozen: Path, number: int, node: int, host: str) -> 
     return Process(
         name=f"server{number}",
         node=node,
-        command=(*command, "--host", host, "--port", str(rollout.port), "--gpus", str(len(gpus))),
+        command=(*command, "--host", host, "--port", str(port), "--gpus", str(len(gpus))),
         gpus=gpus,
         visible_gpus=gpus,
         environment=dict(hardware.environment),
-        address=f"http://{host}:{rollout.port}",
+        address=f"http://{host}:{port}",
         restarts=rollout.restarts,
     )
 

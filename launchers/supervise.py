@@ -16,8 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,11 +26,11 @@ from typing import Any
 from launchers.ending import Ending, State, forget_ending, read_ending
 from launchers.place import Place
 from launchers.plan import HEALTH_PATH, Plan, Process
+from launchers.signals import SIGNALS
 
 log = logging.getLogger("sgg")
 
 LOGS = "logs"
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 _POLL_S = 0.1
 _LAST_LINES = 20
 _STOPPED_CODES = {128 + number for number in SIGNALS}
@@ -74,7 +73,7 @@ class Child:
                 stdout=subprocess.PIPE if self._shown else file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a terminal's Ctrl-C comes through us alone
-                preexec_fn=partial(_die_with, os.getpid()),
+                preexec_fn=partial(_prepare, os.getpid(), deaf=self.process.is_server),
             )
         if self._shown:
             self._tee = Thread(target=self._copy, args=(self._popen.stdout,), daemon=True)
@@ -118,33 +117,33 @@ class Child:
 class Supervisor:
     """One node's share of a run."""
 
-    def __init__(self, plan: Plan, place: Place, run_dir: Path, limits: Limits) -> None:
+    def __init__(
+        self, plan: Plan, place: Place, run_dir: Path, limits: Limits, received: list[int]
+    ) -> None:
         self._plan, self._place, self._run_dir, self._limits = plan, place, run_dir, limits
+        self._received = received
         self._ranks: list[Child] = []
         self._servers: list[Child] = []
-        self._received: list[int] = []
 
     def run(self) -> Ending:
         """Start everything, and stay until all of it has ended; how it ended."""
         if self._place.node == 0:
-            forget_ending(self._run_dir)
+            forget_ending(self._run_dir, self._place.attempt)
         ours = self._plan.on(self._place.node)
-        with self._listening():
-            try:
-                for process in ours:
-                    if process.is_server:
-                        self._servers.append(Child(process, self._run_dir, shown=False))
-                ranks = [p for p in ours if not p.is_server]
-                ending = self._await_servers() if ranks else None
-                if ending is None:
-                    for process in ranks:
-                        shown = process.name == "rank0"
-                        self._ranks.append(Child(process, self._run_dir, shown))
-                    ending = self._watch()
-            finally:
-                self._end(self._ranks + self._servers, self._limits.kill_s)
-        first_word = self._place.node == 0 and ending.state is State.finished
-        ending.write(self._run_dir, over_others=first_word)
+        try:
+            for process in ours:
+                if process.is_server:
+                    self._servers.append(Child(process, self._run_dir, shown=False))
+            ranks = [p for p in ours if not p.is_server]
+            ending = self._await_servers() if ranks else None
+            if ending is None:
+                for process in ranks:
+                    self._ranks.append(Child(process, self._run_dir, process.name == "rank0"))
+                ending = self._watch()
+        finally:
+            self._end()
+        if self._place.node == 0 or ending.state is not State.finished:
+            ending.write(self._run_dir)
         return ending
 
     def _await_servers(self) -> Ending | None:
@@ -152,7 +151,7 @@ class Supervisor:
         deadline = time.monotonic() + self._limits.server_start_s
         silent = [s.address for s in self._plan.servers if s.address is not None]
         while silent:
-            ending = self._interrupted() or self._fallen_server()
+            ending = self._interrupted() or self._fallen_server(may_restart=True)
             if ending is not None:
                 return ending
             if time.monotonic() > deadline:
@@ -201,11 +200,12 @@ class Supervisor:
                 return self._failed(_obituary(rank, self._place), code if code > 0 else 1)
         return None
 
-    def _fallen_server(self) -> Ending | None:
+    def _fallen_server(self, may_restart: bool = False) -> Ending | None:
+        """A server started again has the first weights, so that helps only before the ranks train."""
         for server in self._servers:
             if server.code is None:
                 continue
-            if server.starts > server.process.restarts:
+            if not may_restart or server.starts > server.process.restarts:
                 return self._failed(_obituary(server, self._place))
             log.warning("%s Starting it again.", _obituary(server, self._place))
             server.start()
@@ -232,14 +232,14 @@ class Supervisor:
         reason = f"Stopped by {name}, {saved}. Go on with: sgg resume={self._run_dir}"
         return self._ending(State.stopped, 128 + number, reason)
 
-    def _end(self, children: list[Child], limit_s: float) -> None:
-        """Ask, wait, kill; nothing of this node's is left."""
-        for child in children:
-            child.send(signal.SIGTERM)
-        deadline = time.monotonic() + limit_s
-        while time.monotonic() < deadline and any(child.code is None for child in children):
+    def _end(self) -> None:
+        """Ask ranks, wait, kill; servers have nothing to save. Nothing of this node's is left."""
+        for rank in self._ranks:
+            rank.send(signal.SIGTERM)
+        deadline = time.monotonic() + self._limits.kill_s
+        while time.monotonic() < deadline and any(rank.code is None for rank in self._ranks):
             time.sleep(_POLL_S)
-        for child in children:
+        for child in self._ranks + self._servers:
             child.kill()
 
     def _failed(self, reason: str, code: int = 1) -> Ending:
@@ -247,18 +247,6 @@ class Supervisor:
 
     def _ending(self, state: State, code: int, reason: str) -> Ending:
         return Ending(state, code, reason, self._place.attempt, self._place.slurm_job)
-
-    @contextmanager
-    def _listening(self) -> Iterator[None]:
-        def note(number: int, frame: Any) -> None:
-            self._received.append(number)
-
-        before = {number: signal.signal(number, note) for number in SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _obituary(child: Child, place: Place) -> str:
@@ -281,6 +269,7 @@ def _environment(process: Process) -> dict[str, str]:
     """This process's environment with the child's; GPUs counted among those that are visible here."""
     inherited = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     inherited["PYTHONUNBUFFERED"] = "1"
+    inherited["PYTHONSAFEPATH"] = "1"  # the code is ours, not what lies in the current folder
     if process.visible_gpus:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         names = visible.split(",") if visible else [str(i) for i in range(64)]
@@ -288,8 +277,14 @@ def _environment(process: Process) -> dict[str, str]:
     return {**inherited, **process.environment}
 
 
-def _die_with(parent: int) -> None:
-    """In the child: end when the supervisor is killed, so that no rank is left on a node's GPUs."""
+def _prepare(parent: int, deaf: bool) -> None:
+    """In the child: end when the supervisor is killed, so that no rank is left on a node's GPUs.
+
+    Slurm signals every process of a step; a server must live on for the step that is being saved.
+    """
+    if deaf:
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it was killed before it could be watched
         os._exit(1)

@@ -58,12 +58,10 @@ class RolloutConfig:
     """Part of a GPU's memory that vLLM may take."""
     max_length: int = 4096
     """Longest prompt and answer together, tokens."""
-    port: int = 8000
-    """Port of a server; the next one on the same node takes the next."""
     start_limit_s: int = 1200
     """How long a server may take until it answers, seconds."""
     restarts: int = 1
-    """How often a server that dies is started again before the run ends."""
+    """How often a server that dies while it starts is started again; later a dead one ends the run."""
 
 
 @dataclass

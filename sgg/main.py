@@ -81,9 +81,9 @@ def _start_composed(cfg: Any) -> None:
 def start(config: Config, choices: dict[str, str | None], overrides: list[str]) -> Path:
     """Check, freeze and run to the end; returns the folder of the run or pipeline."""
     from launchers.local import launch
-    from launchers.node import check_machine
     from launchers.place import Place
     from launchers.plan import make_plan
+    from launchers.share import check_machine
     from sgg.config import FROZEN_NAME, thaw
     from sgg.preflight import Preflight
     from sgg.report.build import write_report

@@ -125,8 +125,6 @@ def _ranges(hardware: HardwareConfig) -> Iterator[str]:
         yield (
             f"hardware.rollout.memory_share={rollout.memory_share}: must be above 0 and at most 1."
         )
-    if not 1024 <= rollout.port <= 65000:
-        yield f"hardware.rollout.port={rollout.port}: must be between 1024 and 65000."
 
 
 def _rollout(hardware: HardwareConfig) -> Iterator[str]:

@@ -8,6 +8,7 @@ texts and rewards between processes costs more than it saves (docs/rewards.md).
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import groupby
@@ -76,6 +77,7 @@ _scorers: list[Scorer] = []
 
 
 def _start(mix: Mix, spec: GraphSpec) -> None:
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # Slurm's warning; the rank saves and ends us
     _scorers[:] = [Scorer(mix, spec)]
 
 

@@ -111,7 +111,6 @@ SERVER = ["hardware.gpu=true", "hardware.rollout.mode=server"]
             ["tensor_parallel=8 does not divide hardware.processes_per_node, 4"],
         ),
         (["hardware.rollout.memory_share=1.5"], ["memory_share=1.5", "at most 1"]),
-        (["hardware.rollout.port=80"], ["port=80", "1024"]),
         (["hardware.rollout.restarts=-1"], ["restarts=-1: must be 0 or more"]),
         (
             ["hardware=rtx4090_zero3", "hardware.rollout.max_length=1024"],

@@ -49,7 +49,8 @@ LAYERS = [
         "launchers.place",
         "launchers.ending",
         "launchers.supervise",
-        "launchers.node",
+        "launchers.signals",
+        "launchers.share",
         "launchers.local",
     ],
     [
@@ -68,7 +69,7 @@ LAYERS = [
     ],
     ["sgg.verbs"],
     ["sgg.main", "sgg.__main__"],
-    ["launchers.rank", "launchers.server"],
+    ["launchers.rank", "launchers.server", "launchers.node"],
 ]
 """From left to right; a package stands for its modules. docs/house.md draws the same picture."""
 

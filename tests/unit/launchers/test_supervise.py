@@ -15,6 +15,7 @@ import pytest
 from launchers.ending import State, read_ending
 from launchers.place import Place
 from launchers.plan import Plan, Process
+from launchers.signals import listening
 from launchers.supervise import LOGS, Limits, Supervisor
 
 ROOT = Path(__file__).parents[3]
@@ -34,6 +35,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args): pass
 http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Answer).serve_forever()
 """
+ASKS = "import urllib.request as u; print(u.urlopen('{}/health').status)"
 LIMITS = Limits(server_start_s=20, grace_s=20, kill_s=2)
 
 
@@ -54,7 +56,8 @@ def server(code, node=0, restarts=0):
 def supervise(run_dir, *processes, node=0, nodes=1, limits=LIMITS):
     hosts = tuple(f"host{i}" for i in range(nodes))
     place = Place(node, hosts, 0, attempt="this")
-    return Supervisor(Plan(hosts, processes), place, run_dir, limits).run()
+    with listening() as received:
+        return Supervisor(Plan(hosts, processes), place, run_dir, limits, received).run()
 
 
 def log(run_dir, name):
@@ -146,7 +149,7 @@ def test_ranks_that_stopped_together_need_no_signal_of_ours(tmp_path):
 
 def test_ranks_start_once_the_server_answers(tmp_path):
     serving = server(SERVES)
-    asks = f"import urllib.request as u; print(u.urlopen('{serving.address}/health').status)"
+    asks = ASKS.format(serving.address)
     assert supervise(tmp_path, serving, rank(0, asks)).state is State.finished
     assert log(tmp_path, "rank0") == "200\n"
 
@@ -166,10 +169,39 @@ def test_a_server_that_dies_is_started_again_as_often_as_allowed(tmp_path):
     assert ending.state is State.finished
     assert "first death" in log(tmp_path, "server0")
     (tmp_path / "died").unlink()
-    ending = supervise(tmp_path, server(once, restarts=0), rank(0, "print('served')"))
+    (tmp_path / "again").mkdir()
+    ending = supervise(tmp_path / "again", server(once, restarts=0), rank(0, "print('served')"))
     assert ending.state is State.failed
     assert ending.reason.startswith("server0 on node 0 (host0) ended with exit code 1")
     assert "first death" in ending.reason
+
+
+def test_a_server_that_dies_under_the_ranks_ends_the_run(tmp_path):
+    """Started again it would answer with the first weights."""
+    log_of_rank = tmp_path / LOGS / "rank0.log"
+
+    def kill_server():
+        next(c for c in children() if "http.server" in " ".join(c.cmdline())).kill()
+
+    when(lambda: log_of_rank.is_file() and "ready" in log_of_rank.read_text(), kill_server)
+    ending = supervise(tmp_path, server(SERVES, restarts=5), rank(0, SAVES))
+    assert ending.reason.startswith("server0 on node 0 (host0) was killed by SIGKILL")
+
+
+def test_a_server_outlives_the_signals_that_slurm_sends_to_every_process(tmp_path):
+    log_of_rank = tmp_path / LOGS / "rank0.log"
+
+    def signal_all():
+        for process in children():
+            process.send_signal(signal.SIGUSR2)
+        os.kill(os.getpid(), signal.SIGUSR2)
+
+    serving = server(SERVES)
+    asks = SAVES.replace("print('saved'", f"{ASKS.format(serving.address)}; print('saved'")
+    when(lambda: log_of_rank.is_file() and "ready" in log_of_rank.read_text(), signal_all)
+    ending = supervise(tmp_path, serving, rank(0, asks))
+    assert (ending.state, ending.code) == (State.stopped, 140)
+    assert log(tmp_path, "rank0") == "ready\n200\nsaved 12\n"
 
 
 def test_a_failure_on_one_node_ends_the_other(tmp_path):
@@ -209,7 +241,7 @@ process = Process('server0' if {address!r} else 'rank1', 1, {command!r}, address
 hosts = ('host0', 'host1')
 place = Place(1, hosts, 0, attempt='this')
 limits = Limits(20, 20, 1)
-raise SystemExit(Supervisor(Plan(hosts, (process,)), place, Path({run_dir!r}), limits).run().code)
+raise SystemExit(Supervisor(Plan(hosts, (process,)), place, Path({run_dir!r}), limits, []).run().code)
 """
 
 
