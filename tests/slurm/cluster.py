@@ -11,6 +11,8 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel")
@@ -131,6 +133,24 @@ class Cluster:
         (self.folder / "slurm.conf").write_text(text)
         gres = f"NodeName=node[1-2] Name=gpu Type=h100 File={self.folder}/dev/nvidia[0-3]\n"
         (self.folder / "gres.conf").write_text(gres)
+
+    def take_all_nodes(self) -> None:
+        """A short job that preempts whatever runs in the partition `preempt`."""
+        words = ("-p", "debug", "-N2", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 1")
+        self.slurm("sbatch", *words)
+
+    @contextmanager
+    def no_warning_of_preemption(self) -> Iterator[None]:
+        """Inside the block a job that is preempted gets SIGTERM at once: Slurm's own default."""
+        path = self.folder / "slurm.conf"
+        text = path.read_text()
+        path.write_text(text.replace("SlurmctldParameters=preempt_send_user_signal\n", ""))
+        self.slurm("scontrol", "reconfigure")
+        try:
+            yield
+        finally:
+            path.write_text(text)
+            self.slurm("scontrol", "reconfigure")
 
     def _resolve_nodes(self) -> None:
         lines = "".join(f"127.0.0.1 node{i} {MARK}\n" for i in (1, 2))

@@ -141,7 +141,17 @@ class Faulty:
 
     def _preempted(self, job):
         with self.held("preempted"):
-            self.cluster.slurm("sbatch", "-p", "debug", "-N2", "--exclusive", "--wrap", "sleep 1")
+            self.cluster.slurm(
+                "sbatch",
+                "-p",
+                "debug",
+                "-N2",
+                "--exclusive",
+                "-o",
+                "/dev/null",
+                "--wrap",
+                "sleep 1",
+            )
 
     def _node_down(self, job):
         self.cluster.slurm(
