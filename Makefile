@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest --cov=sgg --cov-report= -n 2 --dist loadgroup
 SYSTEM_PACKAGES := slurmctld slurmd slurm-client munge gcc g++
 
 .DEFAULT_GOAL := help
@@ -20,11 +21,11 @@ demo: setup ## Train, reward, evaluate and report a tiny model on this computer 
 	$(BIN)/sgg pipeline=demo $(ARGS)
 
 test: setup ## Run the tests that need a few minutes.
-	$(BIN)/python -m pytest -m "not slow" --cov=sgg --cov-report=
+	$(PYTEST) -m "not slow"
 	$(BIN)/python -m coverage report
 
 test-all: setup system lint type ## Lint, types and every test, the slow ones included.
-	$(BIN)/python -m pytest --cov=sgg --cov-report=
+	$(PYTEST)
 	$(BIN)/python -m coverage report
 
 system: ## Install what the tests on a real Slurm need; as root on Debian, else they are skipped in words.
