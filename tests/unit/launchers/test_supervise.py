@@ -35,7 +35,8 @@ class Answer(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args): pass
 http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Answer).serve_forever()
 """
-ASKS = "import urllib.request as u; print(u.urlopen('{}/health').status)"
+ASKS = "print(u.urlopen('{}/health').status)"
+IMPORTS = "import urllib.request as u\n"
 LIMITS = Limits(server_start_s=20, grace_s=20, kill_s=2)
 
 
@@ -149,7 +150,7 @@ def test_ranks_that_stopped_together_need_no_signal_of_ours(tmp_path):
 
 def test_ranks_start_once_the_server_answers(tmp_path):
     serving = server(SERVES)
-    asks = ASKS.format(serving.address)
+    asks = IMPORTS + ASKS.format(serving.address)
     assert supervise(tmp_path, serving, rank(0, asks)).state is State.finished
     assert log(tmp_path, "rank0") == "200\n"
 
@@ -191,14 +192,17 @@ def test_a_server_that_dies_under_the_ranks_ends_the_run(tmp_path):
 def test_a_server_outlives_the_signals_that_slurm_sends_to_every_process(tmp_path):
     log_of_rank = tmp_path / LOGS / "rank0.log"
 
-    def signal_all():
-        for process in children():
-            process.send_signal(signal.SIGUSR2)
+    def signal_both():
+        next(c for c in children() if "http.server" in " ".join(c.cmdline())).send_signal(
+            signal.SIGUSR2
+        )
         os.kill(os.getpid(), signal.SIGUSR2)
 
     serving = server(SERVES)
-    asks = SAVES.replace("print('saved'", f"{ASKS.format(serving.address)}; print('saved'")
-    when(lambda: log_of_rank.is_file() and "ready" in log_of_rank.read_text(), signal_all)
+    asks = IMPORTS + SAVES.replace(
+        "print('saved'", f"{ASKS.format(serving.address)}; print('saved'"
+    )
+    when(lambda: log_of_rank.is_file() and "ready" in log_of_rank.read_text(), signal_both)
     ending = supervise(tmp_path, serving, rank(0, asks))
     assert (ending.state, ending.code) == (State.stopped, 140)
     assert log(tmp_path, "rank0") == "ready\n200\nsaved 12\n"
