@@ -63,6 +63,7 @@ LAYERS = [
         "launchers.local_sweep",
         "launchers.status",
         "launchers.table",
+        "launchers.waiting",
         "launchers.sweeps",
         "launchers.plugins",
     ],
