@@ -110,7 +110,8 @@ def _status(
     if ending is not None and ending.state is Ended.finished:
         return RunStatus(run, "finished", ending=ending)
     if job is not None and job.is_waiting:
-        return RunStatus(run, "queued", job.reason or job.state, ending, job.is_held)
+        reason = job.reason or (job.state if job.is_held else "")
+        return RunStatus(run, "queued", reason, ending, job.is_held)
     if is_complete(run_dir):
         return RunStatus(run, "finished", ending=ending)
     if ending is not None:
