@@ -20,7 +20,6 @@ FOLDERS = [
     "a,b",
     "back\\slash\\",
     "two words",
-    "${x}",
 ]
 
 
