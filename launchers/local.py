@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from launchers.ending import forget_ending
 from launchers.place import Place
 from launchers.plan import make_plan
 from launchers.share import run_node, told
@@ -21,6 +22,7 @@ def launch(frozen: Path, config: Config, run_frozen: Callable[[Path], None]) -> 
 
     """
     if len(make_plan(config).processes) == 1 and not config.hardware.gpu:
+        forget_ending(frozen.parent)  # of a start by a supervisor
         run_frozen(frozen)
         return
     # a GPU run has a process of its own even when alone: it sees one GPU, and frees it when it ends

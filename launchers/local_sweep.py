@@ -12,12 +12,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from launchers.ending import read_ending
+from launchers.place import Place
 from launchers.plan import gpus_per_node, node_count
+from launchers.queue import outside_jobs
+from launchers.share import check_machine
 from launchers.snapshot import code_environment
 from launchers.sweep_file import CODE, RunRecord, SweepRecord
 from sgg.config import FROZEN_NAME, Config
@@ -72,17 +76,22 @@ class LocalSweep:
                 print(f"{run.folder}: {ended}", flush=True)
 
     def _drop_blocked(self) -> None:
-        """Without the runs that start from a model that will never be."""
+        """Without the runs that were cancelled, or start from a model that will never be."""
         possible = {(run.point, run.step) for run, _ in self._active.values()}
         kept = []
         for run in self.pending:
-            if self._has_model(run) or (run.point, run.after) in possible:
+            if read_ending(self.folder / run.folder) is not None:
+                self._leave_out(run, "cancelled")
+            elif self._has_model(run) or (run.point, run.after) in possible:
                 kept.append(run)
                 possible.add((run.point, run.step))
             else:
-                print(f"{run.folder}: left out, {run.after} did not finish", flush=True)
-                self._codes.append(1)
+                self._leave_out(run, f"{run.after} did not finish")
         self.pending = kept
+
+    def _leave_out(self, run: RunRecord, why: str) -> None:
+        print(f"{run.folder}: left out, {why}", flush=True)
+        self._codes.append(1)
 
     def _has_model(self, run: RunRecord) -> bool:
         return run.after is None or is_complete((self.folder / run.folder).parent / run.after)
@@ -100,24 +109,27 @@ class LocalSweep:
         run_dir = self.folder / run.folder
         print(f"{run.folder}: starting", flush=True)
         command = [sys.executable, "-m", "launchers.node", str(run_dir / FROZEN_NAME)]
-        environment = {**os.environ, **code_environment(self.folder / CODE)}
+        environment = {**outside_jobs(os.environ), **code_environment(self.folder / CODE)}
         if self.gpus and self.record.parallel > 1:
             shares = gpu_shares(self.record.parallel, self.gpus)
             environment["CUDA_VISIBLE_DEVICES"] = shares[slot]
-        with (run_dir / PRINTED).open("ab") as file:
-            alone = self.record.parallel == 1
+        with self._screen_of(run_dir) as screen:
             process = subprocess.Popen(
                 command,
                 env=environment,
                 cwd=self.record.cwd,
                 stdin=subprocess.DEVNULL,
-                stdout=None if alone else file,
-                stderr=None if alone else subprocess.STDOUT,
+                stdout=screen,
+                stderr=subprocess.STDOUT if screen else None,
                 start_new_session=True,
             )
         run.jobs.append(identity(process.pid))
         self.record.write(self.folder)
         return process
+
+    def _screen_of(self, run_dir: Path) -> AbstractContextManager[IO[bytes] | None]:
+        """Where a run prints to: a file, or None for this terminal where it runs alone."""
+        return nullcontext() if self.record.parallel == 1 else (run_dir / PRINTED).open("ab")
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
@@ -145,19 +157,23 @@ def gpu_shares(parallel: int, gpus: int) -> list[str]:
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = [str(i) for i in range(parallel * gpus)] if visible is None else visible.split(",")
-    if len(names) < parallel * gpus:
-        raise SggError(
-            f"hydra.launcher.parallel={parallel} runs of {gpus} GPUs want {parallel * gpus}, but "
-            f"CUDA_VISIBLE_DEVICES={visible} has {len(names)}. Take fewer at once."
-        )
+    _enough(len(names), parallel, gpus)
     return [",".join(names[i * gpus : (i + 1) * gpus]) for i in range(parallel)]
 
 
+def _enough(visible: int, parallel: int, gpus: int) -> None:
+    if visible < parallel * gpus:
+        raise SggError(
+            f"hydra.launcher.parallel={parallel} runs of {gpus} GPUs want {parallel * gpus}, but "
+            f"{visible} are visible (CUDA_VISIBLE_DEVICES). Take fewer at once."
+        )
+
+
 def check_local(config: Config, parallel: int) -> None:
-    """Whether one machine can do it.
+    """Whether this machine can do it.
 
     Raises:
-        SggError: it takes several nodes, or more GPUs than are visible.
+        SggError: it takes several nodes, more GPUs than are visible, or packages that are not here.
 
     """
     if node_count(config) > 1:
@@ -165,5 +181,9 @@ def check_local(config: Config, parallel: int) -> None:
             f"hardware.nodes={config.hardware.nodes} with hydra/launcher=local: this is one machine. "
             "Take hydra/launcher=slurm, or hardware.nodes=1."
         )
-    if gpus_per_node(config) and parallel > 1:
-        gpu_shares(parallel, gpus_per_node(config))
+    check_machine(config, Place.alone())
+    gpus = gpus_per_node(config)
+    if gpus and parallel > 1:
+        import torch
+
+        _enough(torch.cuda.device_count(), parallel, gpus)

@@ -99,8 +99,8 @@ def compose_points(
         try:
             config, steps = _steps(lines[number], composer, folder / POINTS / record.name)
             for step in steps:
-                check(step.config)
                 if not config.dry_run:  # which shows a job for another machine
+                    check(step.config)
                     preflight.check(step.config, model_is_made=step.init_from is not None)
             points.append(Point(number, record, config, steps))
         except Exception as error:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 _TIMEOUT_S = 60
+_ABOUT_THE_CLUSTER = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT")
+
+
+_HELD = (
+    "JobHeldUser",
+    "JobHeldAdmin",
+    "JobHoldMaxRequeue",
+    "job requeued in held state",
+    "launch failed requeued held",
+)
+"""Reasons of squeue."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +36,28 @@ class JobState:
         return self.state in ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT")
 
     @property
+    def is_held(self) -> bool:
+        """Whether it waits for a person to release it."""
+        return self.state in ("REQUEUE_HOLD", "SPECIAL_EXIT") or self.reason in _HELD
+
+    @property
     def is_running(self) -> bool:
         """Whether it has been started and has not ended."""
         running = ("RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "SIGNALING", "RESIZING")
         return self.state in running
+
+
+def outside_jobs(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment without what Slurm or a shell's SBATCH_… say of other jobs.
+
+    sbatch heeds SBATCH_… before the script's own lines, and SLURM_… of a job that `sgg` is called in
+    would tell what it starts that it were a part of that job's step.
+    """
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in _ABOUT_THE_CLUSTER or not name.startswith(("SBATCH_", "SLURM_"))
+    }
 
 
 def ask_slurm(jobs: Collection[str]) -> dict[str, JobState] | None:
@@ -54,6 +84,13 @@ def ask_slurm(jobs: Collection[str]) -> dict[str, JobState] | None:
     if forgotten:
         states.update(_accounted(forgotten))
     return {job: states[job] for job in jobs if job in states}
+
+
+def max_array_size() -> int | None:
+    """Tasks that an array may have; None where Slurm does not say."""
+    done = _run("scontrol", "show", "config")
+    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", done.stdout, re.M) if done else None
+    return int(found[1]) if found else None
 
 
 def _accounted(jobs: list[str]) -> dict[str, JobState]:

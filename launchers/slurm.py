@@ -8,6 +8,7 @@ array, indexed by the sweep's points, so that a chain is task by task (`aftercor
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from launchers.plan import gpus_per_node, node_count
+from launchers.queue import max_array_size, outside_jobs
 from launchers.sweep_file import CODE, SLURM
 from sgg.config import FROZEN_NAME, Config
 from sgg.errors import SggError
@@ -67,7 +69,7 @@ def batch_script(array: Array) -> str:
     return _make_sbatch_string(
         command=f'{shlex.quote(sys.executable)} -m launchers.node "$RUN_DIR/{FROZEN_NAME}"',
         folder=array.sweep / SLURM,
-        job_name=f"{array.sweep.name}.{array.step}",
+        job_name=job_name(array),
         setup=_setup(array),
         signal_delay_s=slurm.signal_before_end_s,
         stderr_to_stdout=True,
@@ -85,23 +87,69 @@ def log_name(job: str) -> str:
     return f"{job}_0_log.out"
 
 
-def submit(array: Array) -> str:
+def submit(array: Array, others: bool) -> str:
     """Submit; the id of the array.
 
+    Args:
+        others: whether jobs of this sweep were submitted before.
+
     Raises:
-        SggError: sbatch refused, or is not here.
+        SggError: sbatch refused, or did not answer.
 
     """
     script = array.sweep / SLURM / f"{array.step}.sbatch"
     script.write_text(batch_script(array), encoding="utf-8")
-    command = ["sbatch", "--parsable", str(script)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
-    if done.returncode:
-        raise SggError(
-            f"sbatch refused {script}: {done.stderr.strip()}\nMend hardware.slurm, or take another "
-            f"profile, and start the sweep anew; runs that were submitted go on (sgg status {array.sweep})."
+    resume = f"sgg sweep resume={array.sweep}"
+    try:
+        done = subprocess.run(
+            ["sbatch", "--parsable", str(script)],
+            env=outside_jobs(os.environ),
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=False,
         )
+    except subprocess.TimeoutExpired as error:
+        raise SggError(
+            f"sbatch has not answered within {_TIMEOUT_S} s for {script}; the jobs may be accepted all "
+            f"the same. Look first: squeue --me --name={job_name(array)}. End what is there with scancel, "
+            f"or it runs twice, then submit again with: {resume}"
+        ) from error
+    if done.returncode:
+        way_out = (
+            f"What was submitted goes on. Submit what is missing with: {resume}"
+            if others
+            else "Nothing was submitted. Mend hardware.slurm, or take another profile, and start anew; or, "
+            f"if it is the cluster's state that changes, submit the same with: {resume}"
+        )
+        raise SggError(f"sbatch refused {script}: {done.stderr.strip()}\n{way_out}")
     return done.stdout.strip().partition(";")[0]
+
+
+def job_name(array: Array) -> str:
+    """What squeue calls its jobs."""
+    return f"{array.sweep.name}.{array.step}"
+
+
+def require_slurm(folder: Path, points: int) -> None:
+    """Look whether a sweep can be submitted, before anything of it is written.
+
+    Raises:
+        SggError: no sbatch, more points than an array may have, or a folder that Slurm misreads.
+
+    """
+    require_sbatch()
+    if "%" in str(folder):
+        raise SggError(
+            f"paths.sweep_dir={folder}: Slurm reads % in the path of a log as a pattern. Take a folder "
+            "without it (paths.sweep_dir, or paths.root)."
+        )
+    most = max_array_size()
+    if most is not None and points > most:
+        raise SggError(
+            f"{points} points, but an array of this cluster has at most {most} tasks (MaxArraySize). "
+            f"Sweep over fewer values at once, in several sweeps of up to {most} points."
+        )
 
 
 def require_sbatch() -> None:

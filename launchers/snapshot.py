@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 from pathlib import Path
 
 from sgg.places import CONF_DIR
@@ -27,6 +28,8 @@ def take_snapshot(folder: Path) -> None:
         shutil.copytree(root / package, partial / package, ignore=IGNORED)
     if CONF_DIR.parent == root:  # a checkout; a wheel has its conf inside sgg
         shutil.copytree(CONF_DIR, partial / "conf")
+    for path in (partial, *partial.rglob("*")):  # an install that nobody may write to, but its copy
+        path.chmod(path.stat().st_mode | stat.S_IWUSR)
     revision = partial / CONF_DIR.parent.relative_to(root) / REVISION
     revision.write_text(json.dumps(git_state()))
     partial.replace(folder)

@@ -35,6 +35,8 @@ class RunStatus:
     """queued, running, finished, failed, stopped, cancelled, lost, or unknown from this machine."""
     reason: str = ""
     ending: Ending | None = None
+    held: bool = False
+    """Queued until a person releases its job."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def status_of(folder: Path) -> FolderStatus:
     ours = [run for run in record.runs if (sweep / run.folder).is_relative_to(whole)]
     if not ours:
         raise SggError(f"{folder}: no run of the sweep {sweep} lies there.")
-    jobs = _slurm_jobs(record, ours) if record.launcher == "slurm" else _processes(record, ours)
+    # of all runs, since how one stands depends on those before it
+    jobs = _slurm_jobs(record) if record.launcher == "slurm" else _processes(record)
     statuses: dict[tuple[int, str], RunStatus] = {}
     for run in record.runs:
         before = statuses.get((run.point, run.after or ""))
@@ -77,16 +80,18 @@ def status_of(folder: Path) -> FolderStatus:
     return FolderStatus(sweep, record, chosen, _note(record, jobs))
 
 
-def _slurm_jobs(record: SweepRecord, runs: list[RunRecord]) -> dict[str, JobState] | None:
-    return ask_slurm({run.jobs[-1] for run in runs if run.jobs})
+def _slurm_jobs(record: SweepRecord) -> dict[str, JobState] | None:
+    return ask_slurm({run.jobs[-1] for run in record.runs if run.jobs})
 
 
-def _processes(record: SweepRecord, runs: list[RunRecord]) -> dict[str, JobState] | None:
+def _processes(record: SweepRecord) -> dict[str, JobState] | None:
     """The local launcher's processes in the words of a queue; None on another machine."""
     if record.host != platform.node():
         return None
     return {
-        run.jobs[-1]: JobState("RUNNING") for run in runs if run.jobs and is_alive(run.jobs[-1])
+        run.jobs[-1]: JobState("RUNNING")
+        for run in record.runs
+        if run.jobs and is_alive(run.jobs[-1])
     }
 
 
@@ -105,11 +110,12 @@ def _status(
     if ending is not None and ending.state is Ended.finished:
         return RunStatus(run, "finished", ending=ending)
     if job is not None and job.is_waiting:
-        return RunStatus(run, "queued", job.reason, ending)
+        reason = job.reason or (job.state if job.is_held else "")
+        return RunStatus(run, "queued", reason, ending, job.is_held)
     if is_complete(run_dir):
         return RunStatus(run, "finished", ending=ending)
     if ending is not None:
-        by_hand = record.cancelled or (job is not None and job.state == "CANCELLED")
+        by_hand = record.cancelled or not run.jobs or (job is not None and job.state == "CANCELLED")
         was_cancelled = by_hand and ending.state is Ended.stopped
         state = "cancelled" if was_cancelled else ending.state.name
         return RunStatus(run, state, ending.reason, ending)
@@ -178,6 +184,8 @@ def _started_by_hand(run_dir: Path, run: RunRecord) -> RunStatus:
     last = known[-1]
     if last["host"] != platform.node():
         return RunStatus(run, "unknown", f"it runs, or ran, on {last['host']}")
+    if "process" not in last:
+        return RunStatus(run, "unknown", "the version of sgg that started it wrote no process down")
     if is_alive(last["process"]):
         return RunStatus(run, "running")
     return RunStatus(run, "stopped", f"go on with: sgg resume={run_dir}")

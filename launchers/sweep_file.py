@@ -12,9 +12,11 @@ States are not in it: they are read from the runs and asked of Slurm (`status.py
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from sgg.cli import assignment
 from sgg.errors import SggError
 from sgg.run import write_json
 
@@ -90,6 +92,13 @@ def read_sweep(folder: Path) -> SweepRecord:
     values["points"] = [PointRecord(**point) for point in values["points"]]
     values["runs"] = [RunRecord(**run) for run in values["runs"]]
     return SweepRecord(**values)
+
+
+def way_on(run_dir: Path) -> str:
+    """The command that goes on with a run, wherever it stands."""
+    sweep = sweep_of(run_dir)
+    words = ["sgg", assignment("resume", str(run_dir))]
+    return shlex.join(words if sweep is None else ["sgg", "sweep", f"resume={sweep}"])
 
 
 def sweep_of(folder: Path) -> Path | None:

@@ -9,29 +9,26 @@ import gc
 import platform
 import signal
 import subprocess
-import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from launchers.arrays import ConfigOf, arrays, write_runs_file
-from launchers.ending import forget_ending
+from launchers.ending import Ending, State, forget_ending
 from launchers.local_sweep import LocalSweep, check_local
 from launchers.plan import gpus_per_node, make_plan
 from launchers.points import Point, compose_points, sweep_folder
-from launchers.slurm import batch_script, require_sbatch, submit
+from launchers.slurm import batch_script, require_sbatch, require_slurm, submit
 from launchers.snapshot import take_snapshot
-from launchers.status import ACTIVE, FolderStatus, RunStatus, status_of
+from launchers.status import ACTIVE, RunStatus, status_of
 from launchers.sweep_file import CODE, SLURM, RunRecord, SweepRecord
 from launchers.table import status_table
+from launchers.waiting import wait
 from sgg.compose import Composer
 from sgg.config import FROZEN_NAME, Config, thaw
 from sgg.errors import Failed, SggError
 from sgg.processes import identity, is_alive, send
-
-_LOOK_AGAIN_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -62,9 +59,9 @@ def start_sweep(lines: Sequence[list[str]], launching: Launching) -> Path:
         raise SggError(f"hydra.launcher.parallel={launching.parallel}: must be 1 or more.")
     composer = Composer()
     first, _ = composer.compose(lines[0])
-    if launching.launcher == "slurm" and not first.dry_run:
-        require_sbatch()
     folder = sweep_folder(first)
+    if launching.launcher == "slurm" and not first.dry_run:
+        require_slurm(folder, len(lines))
     points = compose_points(lines, composer, folder, launching.check)
     gc.enable()  # `main` does without while composing; waiting may take days
     record = _new_record(lines, launching, points, folder)
@@ -138,7 +135,12 @@ def cancel_sweep(folder: Path) -> int:
             subprocess.run(["scancel", *jobs], check=True, timeout=60)
     elif status.folder != folder or not send(record.process, signal.SIGTERM):
         for run in active:
-            send(run.jobs[-1], signal.SIGTERM)
+            if run.jobs:
+                send(run.jobs[-1], signal.SIGTERM)
+            else:  # the launcher leaves out what has an ending
+                Ending(State.stopped, 128 + signal.SIGTERM, "sgg cancel before it began").write(
+                    status.folder / run.folder
+                )
     return len(active)
 
 
@@ -166,7 +168,7 @@ def _launch(folder: Path, record: SweepRecord, runs: list[RunRecord], config_of:
     (folder / SLURM).mkdir(exist_ok=True)
     for array, chosen in arrays(folder, record, runs, config_of):
         write_runs_file(array, record)
-        job = submit(array)
+        job = submit(array, others=any(run.jobs for run in record.runs))
         for run in chosen:
             run.jobs.append(f"{job}_{run.point}")
         record.write(folder)
@@ -191,7 +193,7 @@ def _after_launch(folder: Path, launching: Launching) -> None:
         print(f"Look at it with: sgg status {folder}", flush=True)
         if not launching.wait:
             return
-        _wait(folder)
+        wait(folder)
     status = status_of(folder)
     print(f"\n{status_table(status)}", flush=True)
     bad = [s for s in status.runs if s.state != "finished"]
@@ -205,26 +207,3 @@ def _after_launch(folder: Path, launching: Launching) -> None:
 
 def _code(status: RunStatus) -> int:
     return status.ending.code if status.ending is not None and status.ending.code else 1
-
-
-def _wait(folder: Path) -> None:
-    """Until nothing is queued or running; Ctrl-C ends the waiting, not the jobs."""
-    shown = ""
-    try:
-        while True:
-            status = status_of(folder)
-            counts = _counts(status)
-            if counts != shown:
-                print(f"{datetime.now():%H:%M:%S} {counts}", flush=True)
-                shown = counts
-            if status.note == "" and not any(s.state in ACTIVE for s in status.runs):
-                return
-            time.sleep(_LOOK_AGAIN_S)
-    except KeyboardInterrupt:
-        print(f"\nThe jobs go on. Cancel them with: sgg cancel {folder}", flush=True)
-        raise
-
-
-def _counts(status: FolderStatus) -> str:
-    counted = Counter(s.state for s in status.runs)
-    return ", ".join(f"{number} {state}" for state, number in sorted(counted.items()))

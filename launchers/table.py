@@ -34,6 +34,9 @@ def _row(status: FolderStatus, run: RunStatus) -> list[str]:
     step, metrics, restarts = progress(status.run_dir(run))
     point = status.record.points[run.run.point] if status.record is not None else None
     log = _log_of(status, run.run)
+    shown = "" if log is None else str(log)
+    if log is not None and log.is_relative_to(status.folder):
+        shown = str(log.relative_to(status.folder))
     return [
         point.name.partition("_")[0] if point else "",
         " ".join(word.lstrip("+") for word in point.overrides) if point else "",
@@ -42,17 +45,17 @@ def _row(status: FolderStatus, run: RunStatus) -> list[str]:
         step,
         metrics,
         str(restarts) if restarts else "",
-        str(log.relative_to(status.folder)) if log.is_relative_to(status.folder) else str(log),
+        shown,
     ]
 
 
-def _log_of(status: FolderStatus, run: RunRecord) -> Path:
-    """Where to read what a run said."""
+def _log_of(status: FolderStatus, run: RunRecord) -> Path | None:
+    """Where to read what a run said, if it has."""
     run_dir = status.folder / run.folder
     candidates = [run_dir / "run.log", run_dir / LOGS / "rank0.log", run_dir / PRINTED]
     if run.jobs and status.record is not None and status.record.launcher == "slurm":
         candidates.append(status.folder / SLURM / log_name(run.jobs[-1]))
-    return next((path for path in candidates if path.is_file()), candidates[-1])
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def _short(reason: str) -> str:

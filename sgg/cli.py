@@ -65,6 +65,10 @@ UNCHOSEN = re.compile(r"^(deepspeed|fsdp|pipeline|experiment|debug)=null$")
 """A group that may go without an option, set to none; Hydra takes null in YAML only."""
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]*/[A-Za-z0-9_./-]*")
+"""Paths that Hydra's grammar takes as they are."""
+
+
 def prepare_argv(argv: list[str]) -> list[str]:
     """The words as Hydra wants them.
 
@@ -78,6 +82,15 @@ def _prepared(word: str) -> str:
     if OPEN_DICTS.match(word):
         return f"++{word}"
     return UNCHOSEN.sub(r"~\1", word)
+
+
+def assignment(key: str, value: str) -> str:
+    """`key=value` as one word from which Hydra reads this very text; a shell's quotes are not in it."""
+    if _PLAIN.fullmatch(value):
+        return f"{key}={value}"
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)  # backslashes count only before a quote
+    escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
+    return f"{key}='{escaped}'"
 
 
 def help_screen() -> str:

@@ -75,6 +75,8 @@ def _explain_config(error: BaseException) -> str | None:
             f"{error.override}: not an override. Write key=value, and quote values that hold "
             f"spaces or commas: 'key=\"a, b\"'. ({str(error).splitlines()[0]})"
         )
+    if (misfit := _option_that_does_not_fit(str(error))) is not None:
+        return misfit
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     if isinstance(cause, OmegaConfBaseException):
         return _bad_key_or_value(cause, str(error))
@@ -96,6 +98,22 @@ def _missing_option(error: MissingConfigException) -> str:
     if not allowed:
         return str(error).splitlines()[0]
     return f"{group}={option}: no such option.{nearest(option, allowed)} Allowed: {', '.join(allowed)}."
+
+
+def _option_that_does_not_fit(message: str) -> str | None:
+    """A file of a group that sets a key which the other choices leave no place for."""
+    found = re.match(
+        r"In '(\S+)/(\S+)': ConfigKeyError raised .*\nKey '.*' not in '(\w+)Config'\s+full_key: (\S+)",
+        message,
+    )
+    if found is None:
+        return None
+    group, option, owner, key = found.groups()
+    others = ", ".join(f"{group}={other}" for other in options_of(group) if other != option)
+    return (
+        f"{group}={option} sets {key}, which {owner.lower()} does not have (a pipeline may have a step of "
+        f"it). Leave it out, or take another: {others}."
+    )
 
 
 def _bad_group(message: str) -> str:

@@ -82,7 +82,7 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
     """Check, freeze and run to the end; returns the folder of the run or pipeline."""
     from launchers.local import launch
     from launchers.place import Place
-    from launchers.plan import make_plan
+    from launchers.plan import make_plan, node_count
     from launchers.share import check_machine
     from sgg.config import FROZEN_NAME, thaw
     from sgg.preflight import Preflight
@@ -93,6 +93,7 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
     if config.resume is not None:
         frozen = resumable(config.resume, overrides)
         config = thaw(frozen)
+        _refuse_part_of_sweep(frozen.parent, node_count(config))
         check_machine(config, Place.alone())
     else:
         config.choices = {k: v for k, v in choices.items() if v and not k.startswith("hydra/")}
@@ -110,6 +111,18 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
     launch(frozen, config, run_frozen)
     write_report(frozen.parent)
     return frozen.parent
+
+
+def _refuse_part_of_sweep(run_dir: Path, nodes: int) -> None:
+    """A sweep's run of several nodes goes on by the launcher that found the nodes."""
+    from launchers.sweep_file import sweep_of, way_on
+    from sgg.errors import SggError
+
+    if nodes > 1 and sweep_of(run_dir) is not None:
+        raise SggError(
+            f"resume={run_dir} takes {nodes} nodes, and this is one machine. It belongs to a "
+            f"sweep, whose launcher has them. Go on with: {way_on(run_dir)}"
+        )
 
 
 def run_frozen(path: Path) -> None:

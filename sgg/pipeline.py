@@ -19,10 +19,12 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from sgg.cli import assignment
 from sgg.compose import Composer
-from sgg.config import Config, PipelineConfig, StageName
+from sgg.config import Config, Init, PipelineConfig, StageName
 from sgg.errors import SggError, Stopped
 from sgg.evaluate import read_metrics
+from sgg.preflight import Preflight
 from sgg.report.build import write_report
 from sgg.report.table import metrics_table
 from sgg.run import PIPELINE, open_run, write_json
@@ -53,6 +55,9 @@ def run(config: Config, overrides: list[str], start: Start) -> Path:
     folder = Path(config.paths.run_dir) if config.paths.run_dir else _new_folder(config)
     steps = plan_steps(pipeline, overrides, folder, Composer())
     if not config.dry_run:
+        preflight = Preflight()
+        for step in steps:
+            preflight.check(step.config, model_is_made=step.init_from is not None)
         freeze_steps(pipeline, steps, folder)
     for number, step in enumerate(steps, start=1):
         stage = step.config.stage.name.name
@@ -61,7 +66,7 @@ def run(config: Config, overrides: list[str], start: Start) -> Path:
             start(step.config, step.choices, [])
         except Stopped as stopped:
             same = [o for o in overrides if not o.startswith("paths.run_dir=")]
-            command = shlex.join(["sgg", *same, f"paths.run_dir={folder}"])
+            command = shlex.join(["sgg", *same, assignment("paths.run_dir", str(folder))])
             raise Stopped(
                 f"Stopped in step {step.name}. Go on with: {command}", stopped.signal_number
             ) from stopped
@@ -104,7 +109,7 @@ def _step(
     step = pipeline.steps[name]
     not_for_steps = ("pipeline=", "pipeline.", "paths.run_dir=", "stage=")
     ours = [o for o in overrides if not o.lstrip("+").startswith(not_for_steps)]
-    derived = [f"paths.run_dir={folder / name}", *step.overrides]
+    source_folder = None
     if step.init_from is not None:
         source = pipeline.steps.get(step.init_from)
         before = list(pipeline.steps).index(name)
@@ -112,8 +117,12 @@ def _step(
             raise SggError(
                 f"pipeline.steps.{name}.init_from={step.init_from}: no earlier step of that name."
             )
-        derived += [f"model.path={folder / step.init_from}", "model.init=pretrained"]
-    config, choices = composer.compose([*ours, *derived])
+        source_folder = folder / step.init_from
+    config, choices = composer.compose([*ours, *step.overrides])
+    # set here, not as words: a folder may have any name, and Hydra's grammar is not for all of them
+    config.paths.run_dir = str(folder / name)
+    if source_folder is not None:
+        config.model.path, config.model.init = str(source_folder), Init.pretrained
     if config.stage.name is not StageName.eval and name in pipeline.table:
         raise SggError(f"pipeline.table names {name}, which is no eval step.")
     config.choices = {k: v for k, v in choices.items() if v and not k.startswith("hydra/")}

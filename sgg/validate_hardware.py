@@ -54,7 +54,19 @@ OWNED_SBATCH = {
 _OWNED_ENVIRONMENT = re.compile(
     r"^((LOCAL_|GROUP_)?(RANK|WORLD_SIZE)|MASTER_(ADDR|PORT)|CUDA_VISIBLE_DEVICES|(TORCHELASTIC|SLURM)_.*)$"
 )
-_SECRET = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|KEY)$")
+_SECRET = re.compile(
+    r"((TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE)|(^|_)(API|ACCESS|AUTH|PRIVATE|SECRET)?KEY)(_ID)?$"
+)
+"""Names of secrets, in capitals."""
+
+_ASSIGNMENT = re.compile(r"""(?<![\w-])([A-Za-z_]\w*)=(?=["']?[^\s"',;$])""")
+"""A value in plain text: `NAME=$(cat FILE)` and `NAME=$OTHER` tell nothing."""
+
+
+_NO_SECRETS = (
+    "secrets have no place in a config, which runs write down. "
+    "Set it in the shell that submits, or in the site's own login files."
+)
 
 
 def hardware_problems(config: Config) -> Iterator[str]:
@@ -63,6 +75,7 @@ def hardware_problems(config: Config) -> Iterator[str]:
     yield from _rollout(config.hardware)
     yield from _answer_fits(config)
     yield from _environment(config.hardware)
+    yield from _secrets_in_words(config.hardware.slurm)
     yield from _slurm(config.hardware.slurm)
 
 
@@ -172,12 +185,20 @@ def _answer_fits(config: Config) -> Iterator[str]:
 def _environment(hardware: HardwareConfig) -> Iterator[str]:
     for name in hardware.environment:
         if _SECRET.search(name.upper()):
-            yield (
-                f"hardware.environment.{name}: secrets have no place in a config, which runs write down. "
-                "Set it in the shell that submits, or in the site's own login files."
-            )
+            yield f"hardware.environment.{name}: {_NO_SECRETS}"
         elif _OWNED_ENVIRONMENT.match(name):
             yield f"hardware.environment.{name}: set by the launcher for each process. Leave it out."
+
+
+def _secrets_in_words(slurm: SlurmConfig) -> Iterator[str]:
+    """Secrets among what scripts and command lines of a job say."""
+    lines = {f"setup[{i}]": line for i, line in enumerate(slurm.setup)}
+    lines |= {f"srun[{i}]": word for i, word in enumerate(slurm.srun)}
+    lines |= {f"sbatch.{option}": str(value) for option, value in slurm.sbatch.items()}
+    for key, text in lines.items():
+        for name in _ASSIGNMENT.findall(text):
+            if _SECRET.search(name.upper()):
+                yield f"hardware.slurm.{key} gives {name} a value: {_NO_SECRETS}"
 
 
 def _slurm(slurm: SlurmConfig) -> Iterator[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from configs import check, options, points
 
+from launchers.sweeps import Launching, start_sweep
 from sgg.config import EvalConfig, GrpoConfig, SftConfig
 from sgg.hardware import RolloutMode
 from sgg.options import Template
@@ -144,14 +145,23 @@ def test_an_experiment_goes_through_the_pipeline():
 def commands(page):
     """Every `sgg …` in backticks on a page of the docs."""
     text = (DOCS / page).read_text()
-    return sorted(set(re.findall(r"`sgg ((?:-m )?experiment=[^`]+)`", text)))
+    return sorted(set(re.findall(r"`sgg ((?:-m )?(?:experiment|stage|pipeline)=[^`]+)`", text)))
 
 
-@pytest.mark.parametrize("command", commands("experiments.md"))
-def test_the_commands_of_the_docs_work(command):
-    words = [word for word in shlex.split(command) if word not in ("-m", "dry_run=true")]
-    for point in points(words) if command.startswith("-m") else [words]:
-        check(point)
+@pytest.mark.parametrize("command", [*commands("experiments.md"), *commands("slurm.md")])
+def test_dry_run_shows_the_commands_of_the_docs(command, capsys):
+    """Here, and as jobs: what takes several nodes is shown all the same."""
+    launcher = "hydra/launcher=slurm"
+    words = [word for word in shlex.split(command) if word not in ("-m", launcher)]
+    lines = (
+        points([*words, "dry_run=true"]) if command.startswith("-m") else [[*words, "dry_run=true"]]
+    )
+    for line in lines:
+        check(line)
+    if command.startswith("-m") or launcher in command:
+        for name in ("slurm",) if launcher in command else ("local", "slurm"):
+            start_sweep(lines, Launching(name, parallel=1))
+            assert f"{len(lines)} points" in capsys.readouterr().out
 
 
 def test_the_docs_name_every_experiment():

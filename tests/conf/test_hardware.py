@@ -134,6 +134,17 @@ SERVER = ["hardware.gpu=true", "hardware.rollout.mode=server"]
         (["hardware.slurm.sbatch.gpus_per_node=4"], ["hardware.slurm.gpu_request and gpu_type"]),
         (["hardware.slurm.sbatch.p=gpu"], ["write the long name"]),
         (["hardware.environment.WANDB_API_KEY=x"], ["WANDB_API_KEY: secrets have no place"]),
+        (["hardware.environment.WANDB_APIKEY=x"], ["WANDB_APIKEY: secrets have no place"]),
+        (["hardware.environment.AWS_ACCESS_KEY_ID=x"], ["AWS_ACCESS_KEY_ID: secrets"]),
+        (
+            ["hardware.slurm.setup=['module load a','export WANDB_API_KEY=abc']"],
+            ["hardware.slurm.setup[1] gives WANDB_API_KEY a value: secrets have no place"],
+        ),
+        (
+            ["hardware.slurm.sbatch.export='ALL,HF_TOKEN=xyz'"],
+            ["hardware.slurm.sbatch.export gives HF_TOKEN a value"],
+        ),
+        (["hardware.slurm.srun=['--export=ALL,my_secret=x']"], ["srun[0] gives my_secret a value"]),
         (["hardware.environment.RANK=0"], ["RANK: set by the launcher"]),
     ],
 )
@@ -152,6 +163,11 @@ def test_what_does_not_go_together_is_refused_in_words(words, phrases):
         ["hardware.slurm.sbatch.mail-type=ALL", "hardware.slurm.sbatch.reservation=course"],
         ["hardware.environment.NCCL_SOCKET_IFNAME=hsn", "hardware.environment.NCCL_CROSS_NIC=1"],
         ["hardware.nodes=4", "hardware.processes_per_node=2"],
+        [
+            "hardware.environment.TOKENIZERS_PARALLELISM=false",
+            "hardware.environment.NCCL_IB_PKEY=1",
+        ],
+        ["hardware.slurm.setup=['export HF_TOKEN=\"$(cat ~/.hf)\"','sort --key=2 x']"],
     ],
 )
 def test_what_goes_together(words):

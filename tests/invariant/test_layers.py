@@ -64,6 +64,7 @@ LAYERS = [
         "launchers.local_sweep",
         "launchers.status",
         "launchers.table",
+        "launchers.waiting",
         "launchers.sweeps",
         "launchers.plugins",
     ],

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from commands import sgg, sgg_ok
-from trainings import NODES, SFT, SLURM, losses, points, states
+from trainings import NODES, SFT, SLURM, losses, points, states, until
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +69,8 @@ def test_queued_jobs_are_seen_cancelled_and_started_again(cluster, tmp_path):
     words = ["pipeline=sft_grpo_eval", "hardware.slurm.sbatch.begin=now+1hour", *SLURM]
     submitted = sgg_ok(*words, f"paths.sweep_dir={sweep}", cwd=tmp_path)
     assert f"sgg status {sweep}" in submitted.stdout
+    # Slurm gives no reason before it has looked at a job for the first time
+    until(lambda: any(s.reason == "BeginTime" for s in states(sweep).values()), "a reason", 60)
     assert "queued (BeginTime)" in sgg_ok("status", str(sweep), cwd=tmp_path).stdout
     assert "3 runs cancelled" in sgg_ok("cancel", str(sweep), cwd=tmp_path).stdout
     assert {s.state for s in states(sweep).values()} == {"cancelled"}
@@ -76,6 +78,37 @@ def test_queued_jobs_are_seen_cancelled_and_started_again(cluster, tmp_path):
     assert "3 of 3 runs" in again.stdout
     assert {s.state for s in states(sweep).values()} == {"queued"}
     assert "0 of 3 runs" in sgg_ok("sweep", f"resume={sweep}", cwd=tmp_path).stdout
+    sgg_ok("cancel", str(sweep), cwd=tmp_path)
+
+
+def test_held_jobs_are_not_waited_for(cluster, tmp_path):
+    sweep = tmp_path / "held"
+    words = ["stage=sft", "hardware.slurm.sbatch.hold=true", *SLURM, "hydra.launcher.wait=true"]
+    done = sgg("-m", *words, "seed=0,1", f"paths.sweep_dir={sweep}", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr[-3000:]
+    assert "scontrol release" in done.stderr
+    assert f"sgg sweep resume={sweep} wait=true" in done.stderr
+    assert "2 runs cancelled" in sgg_ok("cancel", str(sweep), cwd=tmp_path).stdout
+
+
+def test_what_the_cluster_would_refuse_is_refused_before_anything_is_written(cluster, tmp_path):
+    words = ["-m", "stage=sft", "seed=range(1002)", *SLURM]  # MaxArraySize is 1001 by default
+    done = sgg(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "MaxArraySize" in done.stderr
+    assert [p.name for p in tmp_path.iterdir() if p.name != "cache"] == []
+
+
+def test_the_shells_sbatch_variables_do_not_count(cluster, tmp_path):
+    sweep = tmp_path / "sweep"
+    words = ["stage=sft", "hardware.slurm.sbatch.begin=now+1hour", *SLURM]
+    shell = {"SBATCH_TIMELIMIT": "5", "SBATCH_ARRAY_INX": "7-8"}
+    sgg_ok("-m", *words, "seed=0,1", f"paths.sweep_dir={sweep}", cwd=tmp_path, **shell)
+    assert {s.state for s in states(sweep).values()} == {"queued"}
+    job = _record(sweep)["runs"][0]["jobs"][0].partition("_")[0]
+    asked = cluster.slurm("squeue", "-h", "-r", "-j", job, "-o", "%K %l").split("\n")
+    assert sorted(line.split()[0] for line in asked if line) == ["0", "1"]
+    assert "5:00" not in {line.split()[1] for line in asked if line}
     sgg_ok("cancel", str(sweep), cwd=tmp_path)
 
 

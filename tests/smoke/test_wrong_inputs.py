@@ -78,6 +78,11 @@ def told(words, cwd, *phrases):
         ),
         (["hardware.rollout.nodes=1"], ["hardware.rollout.nodes=1", "mode=server"]),
         (["hardware.gpu=true"], ["hardware.gpu=true", "0 GPUs are visible"]),
+        (
+            ["-m", "stage=sft", "seed=0,1", "stage.optimizer.kind=trl", "hardware.gpu=true"],
+            ["0 GPUs are visible", "in 2 of 2 points", "Nothing was started"],
+        ),
+        (["stage=eval", "debug=steps"], ["debug=steps sets stage.args", "debug=fast"]),
         (["generate.completions=4"], ["generate.completions=4", "Set a temperature"]),
         (["model.path=nowhere/at/all"], ["model.path=nowhere/at/all: no such folder"]),
         (["model.family=qwen2_vl"], ["model.family=qwen2_vl", "is a qwen2_5_vl"]),

@@ -8,15 +8,23 @@ from pathlib import Path
 
 import pytest
 from commands import sgg, sgg_ok
+from hydra import compose, initialize_config_dir
+from omegaconf import open_dict
 
-from launchers.ending import Ending, State
-from launchers.local_sweep import gpu_shares
+from launchers.ending import Ending, State, read_ending
+from launchers.local import launch
+from launchers.local_sweep import LocalSweep, check_local, gpu_shares
 from launchers.points import compose_points
+from launchers.snapshot import take_snapshot
 from launchers.status import status_of
-from launchers.sweep_file import PointRecord, RunRecord, SweepRecord
+from launchers.sweep_file import PointRecord, RunRecord, SweepRecord, read_sweep, way_on
+from launchers.sweeps import cancel_sweep
 from launchers.table import status_table
-from sgg.compose import Composer, compose_config
+from sgg.cli import prepare_argv
+from sgg.compose import Composer
+from sgg.config import freeze, typed
 from sgg.errors import SggError
+from sgg.places import CONF_DIR
 from sgg.processes import identity
 from sgg.run import git_state
 
@@ -35,16 +43,28 @@ def test_points_are_named_after_what_sets_them_apart():
     assert points[1].steps[0].config.paths.run_dir == "/sweep/points/001_seed-1"
 
 
+def composed_by_hydra(words):
+    with initialize_config_dir(str(CONF_DIR.resolve()), version_base="1.3"):
+        cfg = compose("config", prepare_argv(words), return_hydra_config=True)
+    choices = dict(cfg.hydra.runtime.choices)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return typed(cfg), choices
+
+
 def test_a_quickly_composed_point_is_the_one_hydra_composes():
-    """Groups once and values on a copy give what composing anew gives, whatever was composed before."""
+    """Groups once and values on a copy give what Hydra gives in one call, whatever was composed before."""
     composer = Composer()
+    shared = ["stage=grpo", "hardware=a100", "reward=soft_recall"]
     for words in (
-        ["stage=grpo", "hardware=a100", "reward.terms.node_box.weight=2", "seed=3"],
-        ["stage=grpo", "hardware=a100", "stage.args.beta=0.1"],
-        ["stage=grpo", "hardware=a100", "~reward.terms.edge", "model.lora.enable=true"],
+        [*shared, "reward.terms.node_box.weight=2", "seed=3"],
+        [*shared, "stage.args.beta=0.1", "deepspeed=null"],
+        [*shared, "~reward.terms.edge_soft", "model.lora.enable=true"],
+        [*shared, "stage.args.beta=0.1"],
     ):
-        words = [w for w in words if not w.startswith("~")]
-        assert composer.compose(words) == compose_config(words)
+        config, choices = composer.compose(words)
+        assert (config, choices) == composed_by_hydra(words)
+        assert ("edge_soft" in config.reward.terms) == ("~reward.terms.edge_soft" not in words)
 
 
 def test_every_bad_point_is_told_and_none_is_made(tmp_path):
@@ -200,6 +220,94 @@ def test_status_shows_step_and_numbers(sweep):
     table = status_table(status_of(folder))
     assert "3/9" in table
     assert "loss=1.25" in table
+
+
+def test_a_run_that_was_never_started_is_cancelled_and_left_out(sweep, capsys):
+    folder, record = sweep("local", process=identity())
+    waiting = subprocess.Popen(["sleep", "60"])
+    record.runs[0].jobs = [identity(waiting.pid)]
+    record.write(folder)
+    assert cancel_sweep(folder / "points" / "000" / "eval") == 1
+    assert waiting.poll() is None
+    assert [s.state for s in status_of(folder).runs] == ["running", "queued", "cancelled"]
+    waiting.kill()
+    waiting.wait()
+    assert LocalSweep(folder, record, record.runs[2:], gpus=0).run() == 1
+    assert "points/000/eval: left out, cancelled" in capsys.readouterr().out
+    assert read_sweep(folder).runs[2].jobs == []
+
+
+def test_what_is_started_from_within_a_job_is_no_part_of_it(sweep, monkeypatch):
+    """A run alone keeps this terminal: the table names no log that is not there."""
+    folder, record = sweep("local")
+    (folder / "code" / "launchers").mkdir(parents=True)
+    (folder / "code" / "launchers" / "__init__.py").touch()
+    script = "import json, os; json.dump(dict(os.environ), open('environment.json', 'w'))"
+    (folder / "code" / "launchers" / "node.py").write_text(script)
+    monkeypatch.setenv("SLURM_STEP_ID", "0")
+    monkeypatch.setenv("SLURM_CONF", "/etc/slurm.conf")
+    assert LocalSweep(folder, record, record.runs[:1], gpus=0).run() == 0
+    environment = json.loads((folder / "environment.json").read_text())
+    assert {k for k in environment if k.startswith("SLURM_")} == {"SLURM_CONF"}
+    assert not list((folder / record.runs[0].folder).iterdir())
+    assert "launch.log" not in status_table(status_of(folder))
+
+
+def test_missing_gpus_are_told_before_the_first_point_starts(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    [point] = composed([[*TINY, "hardware.gpu=true", "seed=1"]])
+    with pytest.raises(SggError, match="0 GPUs are visible"):
+        check_local(point.config, 1)
+
+
+def test_the_way_on_is_that_of_the_sweep(sweep):
+    folder, record = sweep("slurm")
+    assert way_on(folder / record.runs[0].folder) == f"sgg sweep resume={folder}"
+    assert way_on(Path("/runs/a")) == "sgg resume=/runs/a"
+
+
+def test_a_run_of_several_nodes_in_a_sweep_names_the_way_on(tmp_path, sweep):
+    folder, record = sweep("slurm")
+    [point] = composed([[*TINY, "hardware.nodes=2"]])
+    run_dir = folder / record.runs[0].folder
+    freeze(point.config, run_dir / "config.yaml")
+    done = sgg(f"resume={run_dir}", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "takes 2 nodes, and this is one machine" in done.stderr
+    assert f"sgg sweep resume={folder}" in done.stderr
+
+
+def test_status_of_a_run_of_an_older_version(tmp_path):
+    (tmp_path / "config.yaml").touch()
+    start = {"starts": [{"host": platform.node()}]}
+    (tmp_path / "provenance.json").write_text(json.dumps(start))
+    assert [s.state for s in status_of(tmp_path).runs] == ["unknown"]
+
+
+def test_a_start_in_this_process_forgets_how_the_last_one_ended(tmp_path):
+    [point] = composed([TINY])
+    Ending(State.stopped, 143, "SIGTERM").write(tmp_path)
+    seen = []
+    launch(tmp_path / "config.yaml", point.config, lambda path: seen.append(read_ending(tmp_path)))
+    assert seen == [None]
+
+
+def test_a_snapshot_of_a_read_only_install_can_be_written(tmp_path):
+    """Another install than this one: a copy of it, without a right to write for anyone."""
+    install = tmp_path / "install"
+    take_snapshot(install)
+    (install / "revision.json").unlink()
+    for path in (install, *install.rglob("*")):
+        path.chmod(path.stat().st_mode & ~0o222)
+    code = "from pathlib import Path; from launchers.snapshot import take_snapshot as take"
+    code += f"; take(Path('{tmp_path}/copy'))"
+    environment = {**os.environ, "PYTHONPATH": str(install), "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run(["python", "-c", code], env=environment, cwd=tmp_path, check=True)
+    copied = [tmp_path / "copy", *(tmp_path / "copy").rglob("*")]
+    assert len(copied) > 100
+    assert all(path.stat().st_mode & 0o200 for path in copied)
+    for path in (install, *install.rglob("*")):  # pytest is to clear it away
+        path.chmod(path.stat().st_mode | 0o200)
 
 
 def test_gpus_of_slots_are_disjoint(monkeypatch):

@@ -1,0 +1,60 @@
+"""Pipelines: composed in any folder, and looked at whole before the first step."""
+
+from pathlib import Path
+
+import pytest
+
+from sgg.cli import assignment
+from sgg.compose import Composer, compose_config
+from sgg.config import Init
+from sgg.errors import SggError
+from sgg.pipeline import plan_steps, run
+
+WORDS = ["pipeline=sft_grpo_eval"]
+FOLDERS = [
+    "it's",
+    "x(1)",
+    "k=v",
+    "brack[et]",
+    "ümlaut",
+    "a,b",
+    "back\\slash\\",
+    "two words",
+]
+
+
+@pytest.fixture(scope="module")
+def composer():
+    return Composer()
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_pipeline_composes_in_any_folder(name, composer):
+    config, _ = composer.compose(WORDS)
+    folder = Path("/runs") / name
+    sft, grpo, evaluation = plan_steps(config.pipeline, WORDS, folder, composer)
+    assert sft.config.paths.run_dir == str(folder / "sft")
+    assert sft.config.model.path == config.model.path
+    assert grpo.config.model.path == str(folder / "sft")
+    assert evaluation.config.model.path == str(folder / "grpo")
+    assert evaluation.config.model.init is Init.pretrained
+
+
+@pytest.mark.parametrize("name", [*FOLDERS, "plain", "12", "null", "a'\\'b"])
+def test_an_assignment_is_read_back_as_it_is(name, composer):
+    assert composer.compose([assignment("paths.run_dir", name)])[0].paths.run_dir == name
+
+
+def test_data_of_a_later_step_are_missed_before_the_first(tmp_path):
+    folder = tmp_path / "runs"
+    words = [*WORDS, f"paths.run_dir={folder}", "data=jsonl", f"data.root={tmp_path}"]
+    words += ["data.train.path=there.jsonl", "data.eval.path=missing.jsonl"]
+    (tmp_path / "there.jsonl").write_text("")
+    config, _ = compose_config(words)
+
+    def start(*_):
+        raise AssertionError("a step was started")
+
+    with pytest.raises(SggError, match=r"data.eval.path.*missing.jsonl"):
+        run(config, words, start)
+    assert not folder.exists()
