@@ -27,6 +27,7 @@ from launchers.ending import Ending, State, forget_ending, read_ending
 from launchers.place import Place
 from launchers.plan import HEALTH_PATH, Plan, Process
 from launchers.signals import SIGNALS
+from launchers.sweep_file import way_on
 
 log = logging.getLogger("sgg")
 
@@ -229,7 +230,7 @@ class Supervisor:
                 return self._failed(_obituary(rank, self._place), 2)
         name = signal.Signals(number).name
         saved = "after saving" if set(codes) <= {0, *_STOPPED_CODES} else "before it could save"
-        reason = f"Stopped by {name}, {saved}. Go on with: sgg resume={self._run_dir}"
+        reason = f"Stopped by {name}, {saved}. Go on with: {way_on(self._run_dir)}"
         return self._ending(State.stopped, 128 + number, reason)
 
     def _end(self) -> None:

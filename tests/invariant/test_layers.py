@@ -45,6 +45,7 @@ LAYERS = [
     ["sgg.pipeline"],
     [
         "launchers",
+        "launchers.sweep_file",
         "launchers.plan",
         "launchers.place",
         "launchers.ending",
@@ -54,7 +55,6 @@ LAYERS = [
         "launchers.local",
     ],
     [
-        "launchers.sweep_file",
         "launchers.snapshot",
         "launchers.points",
         "launchers.slurm",
