@@ -57,7 +57,7 @@ class RolloutConfig:
     memory_share: float = 0.25
     """Part of a GPU's memory that vLLM may take."""
     max_length: int = 4096
-    """Longest prompt and answer together, tokens."""
+    """Longest prompt and answer together, tokens; of evaluation by vLLM too."""
     port: int = 8000
     """Port of a server; the next one on the same node takes the next."""
     start_limit_s: int = 1200
