@@ -32,12 +32,12 @@ class _Declares(MetaPathFinder):
     ) -> None:
         if fullname == _DESCRIBES and not _kept:
             import torch
-            from torchvision import extension  # type: ignore[import-not-found,import-untyped,unused-ignore]
+            from torchvision import extension
 
             if not extension._has_ops():
-                library = torch.library.Library("torchvision", "DEF")
+                library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
                 for schema in _SCHEMAS:
-                    library.define(schema)
+                    library.define(schema)  # type: ignore[no-untyped-call]
                 _kept.append(library)
 
 
@@ -50,8 +50,6 @@ _HOOK = _Declares()
 
 
 def declare_when_described() -> None:
-    """Be asked first for modules that are imported from now on. Imports nothing by itself; idempotent.
-    `import sgg` calls it.
-    """
+    """Be asked first for modules that are imported from now on. Imports nothing by itself; idempotent."""
     if _HOOK not in sys.meta_path:
         sys.meta_path.insert(0, _HOOK)

@@ -82,12 +82,15 @@ class VllmEngine:
                 yield flying.pop(output.request_id), completion
 
     def close(self) -> None:
-        """Give the memory back, and torch its process group, for what this process does next."""
+        """Give back memory and torch's process group, for what this process does next.
+
+        One of several ranks keeps both: the group is the run's, and the process ends with the run.
+        """
         from vllm.distributed import cleanup_dist_env_and_memory
 
-        self._llm.llm_engine.engine_core.shutdown()
-        del self._llm
-        if self._room.ranks == 1:  # else the group is the run's, and the process ends with the run
+        if self._room.ranks == 1:
+            self._llm.llm_engine.engine_core.shutdown()
+            del self._llm
             cleanup_dist_env_and_memory()
 
     def _start(self, folder: Path, architecture: str, dtype: torch.dtype) -> Any:
