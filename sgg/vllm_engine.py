@@ -106,6 +106,7 @@ class VllmEngine:
             # vLLM would look at the class in a helper process, which cannot import torchvision
             found = ModelRegistry.models[architecture].load_model_cls()
             ModelRegistry.register_model(architecture, found)
+        set_threads = torch.set_num_threads
         try:
             return LLM(
                 str(folder),
@@ -125,6 +126,8 @@ class VllmEngine:
             if "memory" not in str(error):
                 raise
             raise self._too_small(error) from error
+        finally:  # vLLM's CPU build puts a warning in its place, for all that run in this process
+            torch.set_num_threads = set_threads
 
     def _step(self) -> list[Any]:
         """What ended in one step of the engine."""
