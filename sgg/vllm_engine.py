@@ -54,17 +54,16 @@ class VllmEngine:
         """Start the engine.
 
         Raises:
-            SggError: vLLM is not installed, or the memory is too small.
+            SggError: the memory is too small.
 
         """
-        from transformers import AutoConfig, GenerationConfig
+        from transformers import AutoConfig
 
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         longest = int(config.get_text_config().max_position_embeddings)
         self._processor, self._sampling, self._room = processor, sampling, room
         self._limit = min(room.max_length, longest)
-        declared = GenerationConfig.from_pretrained(folder).eos_token_id
-        self._ends = end_ids(declared, processor.tokenizer)
+        self._ends = end_ids(_declared_ends(folder, config), processor.tokenizer)
         self._llm = self._start(folder, config.architectures[0], dtype)
 
     def answers(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
@@ -95,13 +94,8 @@ class VllmEngine:
 
     def _start(self, folder: Path, architecture: str, dtype: torch.dtype) -> Any:
         _set_environment(self._room.gpu)
-        try:
-            from vllm import LLM, ModelRegistry
-        except ModuleNotFoundError as error:
-            raise SggError(
-                "generate.engine=vllm is configured, but vllm is not installed: pip install 'sgg[vllm]'. "
-                "Or let transformers answer: generate=hf."
-            ) from error
+        from vllm import LLM, ModelRegistry
+
         if torchvision_operators.were_missing():
             # vLLM would look at the class in a helper process, which cannot import torchvision
             found = ModelRegistry.models[architecture].load_model_cls()
@@ -118,6 +112,7 @@ class VllmEngine:
                 enable_prefix_caching=True,
                 enforce_eager=not self._room.gpu,
                 generation_config="vllm",
+                use_tqdm_on_load=False,
                 seed=self._sampling.seed,
                 # engines beside each other, each the whole model: the way in which TRL colocates
                 distributed_executor_backend="external_launcher" if self._room.ranks > 1 else None,
@@ -142,8 +137,7 @@ class VllmEngine:
         share = (
             f"generate.memory_share={room.memory_share}"
             if room.gpu
-            else f"VLLM_CPU_KVCACHE_SPACE={os.environ['VLLM_CPU_KVCACHE_SPACE']} (GiB; "
-            "hardware.environment.VLLM_CPU_KVCACHE_SPACE sets it)"
+            else f"VLLM_CPU_KVCACHE_SPACE={os.environ['VLLM_CPU_KVCACHE_SPACE']} (environment, GiB)"
         )
         return SggError(
             f"vLLM has too little memory with {share}, hardware.rollout.max_length={room.max_length}, "
@@ -204,6 +198,15 @@ def answer_seed(seed: int, key: Key) -> int:
     """The seed of one answer, 0 to 2^56 - 1: the same whatever else is asked for, and when."""
     digest = hashlib.sha256(f"{seed} {key[1]} {key[0]}".encode()).digest()
     return int.from_bytes(digest[:7])
+
+
+def _declared_ends(folder: Path, config: Any) -> int | list[int] | None:
+    """What the checkpoint says ends an answer, read as transformers reads it."""
+    from transformers import GenerationConfig
+
+    if (folder / "generation_config.json").is_file():
+        return GenerationConfig.from_pretrained(folder).eos_token_id
+    return GenerationConfig.from_model_config(config).eos_token_id
 
 
 def _keys(batch: Batch) -> list[Key]:
