@@ -3,9 +3,11 @@
     --model PATH    model.path: a tiny base's name, a run folder, a folder, a hub id
     --images N      pictures, each another one
     --tokens N      longest answer
+    --batches N …   images of a batch of transformers, several in turn; 8 is the config's default
+    --side N        width and height of the pictures, pixels
     --gpu           on the GPU in bf16, with the larger batch sizes it takes
 
-Prints both speeds and their ratio; the time until an engine is up is not in them, but printed.
+Prints the speeds and their ratios; the time until an engine is up is not in them, but printed.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ import torch
 from PIL import Image
 
 from sgg.config import ModelConfig
-from sgg.generate import Batch, Engine, HfEngine, Request, Sampling
+from sgg.generate import Batch, Engine, Request, Sampling
+from sgg.hf_engine import HfEngine
 from sgg.model import family_of, load_model, load_processor
 from sgg.options import Family
 from sgg.prompt import BRIEF, messages
@@ -55,7 +58,7 @@ def measure(name: str, engine: Engine, images: int, side: int) -> float:
     answers = dict(engine.answers(batches(asked, engine.batch_size)))
     seconds = time.perf_counter() - start
     tokens = sum(answer.tokens for answer in answers.values())
-    print(f"{name:<13} {len(answers) / seconds:7.1f} answers/s {tokens / seconds:9.0f} tokens/s")
+    print(f"{name:<28} {len(answers) / seconds:7.1f} answers/s {tokens / seconds:9.0f} tokens/s")
     return tokens / seconds
 
 
@@ -64,7 +67,7 @@ def main() -> None:
     parser.add_argument("--model", default="tiny_qwen2_5_vl")
     parser.add_argument("--images", type=int, default=192)
     parser.add_argument("--tokens", type=int, default=128)
-    parser.add_argument("--batch", type=int, default=32, help="images of a batch of transformers")
+    parser.add_argument("--batches", type=int, nargs="+", default=[8, 32], help="of transformers")
     parser.add_argument("--side", type=int, default=SIDE, help="of the pictures, pixels")
     parser.add_argument("--gpu", action="store_true")
     asked = parser.parse_args()
@@ -74,8 +77,10 @@ def main() -> None:
     model = ModelConfig(path=asked.model, family=Family[family_of(source)])
     sampling = Sampling(asked.tokens, temperature=1.0)
     loaded = load_model(model, source, dtype, seed=0).to("cuda" if asked.gpu else "cpu")
-    hf = HfEngine(loaded, processor, sampling, asked.batch)
-    theirs = measure("transformers", hf, asked.images, asked.side)
+    theirs = {}
+    for size in asked.batches:
+        hf = HfEngine(loaded, processor, sampling, size)
+        theirs[size] = measure(f"transformers, batches of {size}", hf, asked.images, asked.side)
     del hf, loaded
     torch.cuda.empty_cache()
     with tempfile.TemporaryDirectory() as folder:
@@ -87,7 +92,9 @@ def main() -> None:
         up = time.perf_counter() - start
         ours = measure("vLLM", vllm, asked.images, asked.side)
         vllm.close()
-    print(f"vLLM up in {up:.0f} s; vLLM / transformers, tokens a second: {ours / theirs:.2f}")
+    print(f"vLLM up in {up:.0f} s. Tokens a second, vLLM / transformers:")
+    for size, speed in theirs.items():
+        print(f"  {ours / speed:.2f} of batches of {size}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ import torch
 
 from sgg.config import Config
 from sgg.config import Engine as Kind
-from sgg.generate import Engine, HfEngine, Sampling
+from sgg.generate import Engine, Sampling
+from sgg.hf_engine import HfEngine
 from sgg.model import load_model, load_processor, torch_dtype
 from sgg.spec import pixel_budget
 from sgg.train.distributed import Ranks

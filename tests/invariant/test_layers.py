@@ -43,6 +43,7 @@ LAYERS = [
     ["sgg.weights", "sgg.model", "sgg.tiny", "sgg.tiny_base", "sgg.similarity_table"],
     [
         "sgg.generate",
+        "sgg.hf_engine",
         "sgg.vllm_model",
         "sgg.vllm_engine",
         "sgg.engines",

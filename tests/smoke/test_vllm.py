@@ -14,7 +14,8 @@ from commands import command, environment, sgg, sgg_ok
 from PIL import Image
 
 from sgg.config import LoraConfig, ModelConfig
-from sgg.generate import Batch, Completion, HfEngine, Request, Sampling
+from sgg.generate import Batch, Completion, Request, Sampling
+from sgg.hf_engine import HfEngine
 from sgg.model import VISION_TOKENS, load_model, load_processor
 from sgg.options import Family
 from sgg.prompt import BRIEF, messages
@@ -105,7 +106,7 @@ def token_ids(monkeypatch):
         end = next((i + 1 for i, token in enumerate(ids) if token in ends), len(ids))
         return Completion(json.dumps(ids[:end]), end, truncated=ids[end - 1] not in ends)
 
-    monkeypatch.setattr("sgg.generate.completion_of", as_ids)
+    monkeypatch.setattr("sgg.hf_engine.completion_of", as_ids)
     monkeypatch.setattr("sgg.vllm_engine.completion_of", as_ids)
 
 
