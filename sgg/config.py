@@ -85,6 +85,8 @@ class Engine(Enum):
 
     hf = "hf"
     """transformers' generate."""
+    vllm = "vllm"
+    """vLLM in each process, on the process's own GPU or on the CPU."""
 
 
 class TrackerKind(Enum):
@@ -298,11 +300,14 @@ class RewardConfig:
 
 @dataclass
 class GenerateConfig:
-    """How answers are generated in evaluation and prediction."""
+    """How answers are generated in evaluation and prediction; prediction is by transformers always."""
 
     engine: Engine = Engine.hf
     batch_size: int = 8
-    """Images answered at once by one process."""
+    """Answers in the making at once in one process: images of a batch with engine=hf, requests in flight
+    with engine=vllm."""
+    memory_share: float = 0.9
+    """engine=vllm: part of a GPU's memory that vLLM may take; it has the GPU to itself in evaluation."""
     completions: int = 1
     """Answers per image."""
     max_new_tokens: int = 1024

@@ -19,13 +19,13 @@ from sgg.metric.tally import Task
 from sgg.predictions import COMPLETIONS, Predictions, read_predictions
 from sgg.run import git_state
 from sgg.score import METRICS, Scored, score
-from sgg.spec import graph_spec, pixel_budget, prompter
+from sgg.spec import graph_spec, prompter
 
 
 def run(config: Config, run_dir: Path) -> None:
     """The eval stage: generate what is missing, score, write metrics.json."""
-    from sgg.generate import HfEngine, Sampling, Shard, generate_split, merge
-    from sgg.model import load_model, load_processor, torch_dtype
+    from sgg.engines import opened
+    from sgg.generate import Sampling, Shard, generate_split, merge
     from sgg.train.distributed import Ranks
     from sgg.weights import locate
 
@@ -47,20 +47,17 @@ def run(config: Config, run_dir: Path) -> None:
         config.seed,
     )
     if not (run_dir / COMPLETIONS).is_file():
-        dtype = torch_dtype(config.model.dtype, config.hardware.precision)
-        model = load_model(config.model, folder, dtype, config.seed).to(ranks.device)
-        processor = load_processor(folder, *pixel_budget(config))
-        generate_split(
-            HfEngine(model, processor, sampling),
-            prepared,
-            image_store(config.data, part),
-            prompter(config),
-            sampling,
-            run_dir,
-            generate.batch_size,
-            Shard(ranks.rank, ranks.world),
-            config.stage.shuffle_images,
-        )
+        with opened(config, folder, sampling, ranks, run_dir) as engine:
+            generate_split(
+                engine,
+                prepared,
+                image_store(config.data, part),
+                prompter(config),
+                sampling,
+                run_dir,
+                Shard(ranks.rank, ranks.world),
+                config.stage.shuffle_images,
+            )
     ranks.wait()
     if ranks.is_main:
         completions = run_dir / COMPLETIONS

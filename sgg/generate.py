@@ -1,18 +1,17 @@
-"""Prompts and pictures -> answers, with transformers, into a file that can be gone on with.
+"""Prompts and pictures -> answers, by an engine, into a file that can be gone on with.
 
 Comes in: a prepared split. Goes out: `completions.jsonl`, one JSON object per answer in the order of
-the split. Batches are the same in every start and each has its own seed, so a run that was killed and
-gone on with ends with the same file. No scoring here.
+the split. Batches are the same in every start and an answer's randomness hangs on the seed and its batch
+alone, so a run that was killed and gone on with ends with the same file. No scoring here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import torch
 from tqdm import tqdm
 
 from sgg.data.build import Prepared, example
@@ -53,81 +52,56 @@ class Completion:
     """Whether it was cut at the token limit instead of ending by itself."""
 
 
+Key = tuple[str, int]
+"""Image id, and which of its answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One picture and what is asked about it."""
+
+    image_id: str
+    chat: Messages
+    image: Image
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Pictures that are answered together."""
+
+    start: int
+    """Place of the first one in the split."""
+    requests: list[Request]
+    missing: set[Key]
+    """Answers that are not written yet, at least one."""
+
+
 class Engine(Protocol):
     """What generates."""
 
-    def answer(
-        self, chats: Sequence[Messages], images: Sequence[Image], seed: int
-    ) -> list[list[Completion]]:
-        """Answers per chat, all of one batch; the same for the same batch and seed."""
+    batch_size: int
+    """Images of a batch: those that have an answer's randomness in common."""
+
+    def answers(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
+        """All that is missing, each as soon as it is there; more than is missing perhaps.
+
+        Takes batches as it has room for them, not all at once: pictures are read when they are taken.
+        """
         ...
 
 
-class HfEngine:
-    """transformers' `generate`, left-padded batches.
+def end_ids(declared: int | list[int] | None, tokenizer: Any) -> list[int]:
+    """Tokens that end an answer: those of the checkpoint's generation config, and the tokenizer's."""
+    listed = declared if isinstance(declared, list) else [] if declared is None else [declared]
+    return sorted({*listed, tokenizer.eos_token_id})
 
-    Of the checkpoint's own generation settings the ends of an answer are kept and nothing else: a
-    repetition penalty that a hub checkpoint brings along would bend what the config says, and differ
-    from what GRPO samples.
-    """
 
-    def __init__(self, model: Any, processor: Any, sampling: Sampling) -> None:
-        from transformers import GenerationConfig
-
-        self._model = model.eval()
-        self._processor = processor
-        self._sampling = sampling
-        declared = model.generation_config.eos_token_id
-        ends = declared if isinstance(declared, list) else [] if declared is None else [declared]
-        self._eos_ids = sorted({*ends, processor.tokenizer.eos_token_id})
-        model.generation_config = GenerationConfig(eos_token_id=self._eos_ids)
-
-    def answer(
-        self, chats: Sequence[Messages], images: Sequence[Image], seed: int
-    ) -> list[list[Completion]]:
-        """See `Engine.answer`."""
-        sampling, model = self._sampling, self._model
-        texts = [
-            self._processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-            for chat in chats
-        ]
-        inputs = self._processor(
-            text=texts, images=[[image] for image in images], padding=True, return_tensors="pt"
-        ).to(model.device)
-        with torch.inference_mode(), torch.random.fork_rng():
-            torch.manual_seed(seed)
-            ids = model.generate(**inputs, generation_config=self._generation_config())
-        answers = ids[:, inputs["input_ids"].size(1) :]
-        flat = [self._completion(row.tolist()) for row in answers]
-        n = sampling.completions
-        return [flat[i : i + n] for i in range(0, len(flat), n)]
-
-    def _generation_config(self) -> Any:
-        from transformers import GenerationConfig
-
-        sampling, config = self._sampling, self._model.config
-        tokenizer = self._processor.tokenizer
-        sampled = sampling.temperature > 0
-        drawn = {
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "top_k": sampling.top_k,
-        }
-        return GenerationConfig(
-            max_new_tokens=sampling.max_new_tokens,
-            num_return_sequences=sampling.completions,
-            do_sample=sampled,
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=self._eos_ids,
-            suppress_tokens=[config.image_token_id, config.video_token_id],
-            **(drawn if sampled else {}),
-        )
-
-    def _completion(self, ids: list[int]) -> Completion:
-        ends = [i for i, token in enumerate(ids) if token in self._eos_ids]
-        kept = ids[: ends[0]] if ends else ids
-        text = self._processor.tokenizer.decode(kept, skip_special_tokens=True)
-        return Completion(text, len(kept), truncated=not ends)
+def completion_of(ids: list[int], ends: list[int], tokenizer: Any) -> Completion:
+    """The answer in sampled tokens, up to the first one that ends it."""
+    found = [i for i, token in enumerate(ids) if token in ends]
+    kept = ids[: found[0]] if found else ids
+    text = tokenizer.decode(kept, skip_special_tokens=True)
+    return Completion(text, len(kept), truncated=not found)
 
 
 @dataclass(frozen=True)
@@ -145,7 +119,6 @@ def generate_split(
     prompter: Prompter,
     sampling: Sampling,
     run_dir: Path,
-    batch_size: int,
     shard: Shard = Shard(),
     shuffle_images: bool = False,
 ) -> None:
@@ -160,27 +133,35 @@ def generate_split(
     part = parts / f"rank{shard.rank}.jsonl"
     done = {(r["image_id"], r["index"]) for r in _written(parts)}
     _mend(part)
-    batches = list(_batches(len(prepared), batch_size))[shard.rank :: shard.world]
-    with tqdm(
-        total=sum(map(len, batches)), desc="generate", unit="image", disable=shard.rank > 0
-    ) as bar:
-        for batch in batches:
-            rows = [prepared.rows[i] for i in batch]
-            wanted = {(r["image_id"], k) for r in rows for k in range(sampling.completions)}
-            if not wanted <= done:
-                pictures = [prepared.rows[_other(i, len(prepared), shuffle_images)] for i in batch]
-                examples = [example(r, store) for r in pictures]
-                golds = [prepared.gold(i) for i in batch]
-                chats = [prompter.messages(g["width"], g["height"], g["columns"]) for g in golds]
-                answers = engine.answer(
-                    chats, [e.image for e in examples], sampling.seed * 1_000_003 + batch.start
-                )
-                for row, texts in zip(rows, answers, strict=True):
-                    for index, completion in enumerate(texts):
-                        if (row["image_id"], index) not in done:
-                            key = {"image_id": row["image_id"], "index": index}
-                            append_json(part, key | asdict(completion))
-            bar.update(len(batch))
+    ranges = list(_ranges(len(prepared), engine.batch_size))[shard.rank :: shard.world]
+
+    def batches() -> Iterator[Batch]:
+        for places in ranges:
+            ids = [prepared.rows[i]["image_id"] for i in places]
+            wanted = {(image_id, k) for image_id in ids for k in range(sampling.completions)}
+            if missing := wanted - done:
+                requests = [_request(prepared, store, prompter, i, shuffle_images) for i in places]
+                yield Batch(places.start, requests, missing)
+
+    mine = {prepared.rows[i]["image_id"] for places in ranges for i in places}
+    total = len(mine) * sampling.completions
+    ready = sum(image_id in mine for image_id, _ in done)
+    quiet = shard.rank > 0
+    with tqdm(total=total, initial=ready, desc="generate", unit="answer", disable=quiet) as bar:
+        for key, completion in engine.answers(batches()):
+            if key not in done:
+                done.add(key)
+                append_json(part, {"image_id": key[0], "index": key[1]} | asdict(completion))
+                bar.update()
+
+
+def _request(
+    prepared: Prepared, store: ImageStore, prompter: Prompter, place: int, shuffle_images: bool
+) -> Request:
+    gold = prepared.gold(place)
+    chat = prompter.messages(gold["width"], gold["height"], gold["columns"])
+    picture = prepared.rows[_other(place, len(prepared), shuffle_images)]
+    return Request(prepared.rows[place]["image_id"], chat, example(picture, store).image)
 
 
 def merge(prepared: Prepared, run_dir: Path, completions: int) -> Path:
@@ -208,7 +189,7 @@ def merge(prepared: Prepared, run_dir: Path, completions: int) -> Path:
     return path
 
 
-def _batches(count: int, size: int) -> Iterator[range]:
+def _ranges(count: int, size: int) -> Iterator[range]:
     return (range(i, min(i + size, count)) for i in range(0, count, size))
 
 

@@ -57,7 +57,7 @@ class RolloutConfig:
     memory_share: float = 0.25
     """Part of a GPU's memory that vLLM may take."""
     max_length: int = 4096
-    """Longest prompt and answer together, tokens."""
+    """Longest prompt and answer together, tokens; of evaluation by vLLM too."""
     start_limit_s: int = 1200
     """How long a server may take until it answers, seconds."""
     restarts: int = 1

@@ -21,6 +21,14 @@ from sgg.hardware import Precision
 from sgg.weights import locate
 
 IMAGE_TOKEN = "<|image_pad|>"
+VISION_TOKENS = (
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|vision_pad|>",
+    IMAGE_TOKEN,
+    "<|video_pad|>",
+)
+"""What stands for pictures in a prompt and is never an answer's: the model would look for their pixels."""
 _UPSTREAM_PROCESSOR = {"qwen2_vl": "Qwen2VLProcessor", "qwen2_5_vl": "Qwen2_5_VLProcessor"}
 
 
@@ -92,6 +100,16 @@ def family_of(folder: Path) -> str:
     return str(config.model_type)
 
 
+def check_family(model: ModelConfig, folder: Path) -> None:
+    """Raise SggError if the checkpoint is of another family than `model.family`."""
+    found = family_of(folder)
+    if found != model.family.name:
+        raise SggError(
+            f"model.family={model.family.name}, but {folder} is a {found}: the boxes would be read in "
+            f"the wrong frame. Set model.family={found} (model={found}_… sets it)."
+        )
+
+
 def load_model(model: ModelConfig, folder: Path, dtype: torch.dtype, seed: int) -> Any:
     """The model of a checkpoint folder as the config wants it: dtype, attention, frozen parts, LoRA.
 
@@ -99,12 +117,7 @@ def load_model(model: ModelConfig, folder: Path, dtype: torch.dtype, seed: int) 
         SggError: the checkpoint is of another family than `model.family`.
 
     """
-    found = family_of(folder)
-    if found != model.family.name:
-        raise SggError(
-            f"model.family={model.family.name}, but {folder} is a {found}: the boxes would be read in "
-            f"the wrong frame. Set model.family={found} (model={found}_… sets it)."
-        )
+    check_family(model, folder)
     loaded = _load(model, folder, dtype, seed)
     for part, frozen in _parts(loaded, model):
         part.requires_grad_(not frozen)

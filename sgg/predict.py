@@ -11,8 +11,9 @@ from sgg.data.check import MAX_ASPECT
 from sgg.data.images import DECODE_ERRORS, open_upright
 from sgg.draw import draw_graph
 from sgg.errors import SggError
-from sgg.generate import HfEngine, Sampling
+from sgg.generate import Sampling
 from sgg.graph import to_dict
+from sgg.hf_engine import HfEngine
 from sgg.model import load_model, load_processor, torch_dtype
 from sgg.run import write_json
 from sgg.spec import graph_spec, pixel_budget, prompter

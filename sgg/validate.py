@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from sgg.config import (
     Attention,
     Config,
+    Engine,
     EvalConfig,
     GrpoConfig,
     OptimizerKind,
@@ -247,6 +248,8 @@ def _generate(config: Config) -> Iterator[str]:
         yield f"generate.top_p={generate.top_p}: must be above 0 and at most 1."
     if generate.top_k < 0:
         yield f"generate.top_k={generate.top_k}: must be 0 (no limit) or more."
+    if generate.engine is Engine.vllm:
+        yield from _vllm(config)
     if generate.completions > 1 and generate.temperature == 0:
         yield (
             f"generate.completions={generate.completions} with generate.temperature=0 would give the "
@@ -256,6 +259,19 @@ def _generate(config: Config) -> Iterator[str]:
         yield (
             "model.lora.enable=true makes a fresh adapter, which stage=eval would only add noise with. "
             "Evaluate the trained run by model.path=RUN_DIR."
+        )
+
+
+def _vllm(config: Config) -> Iterator[str]:
+    generate, longest = config.generate, config.hardware.rollout.max_length
+    if not 0 < generate.memory_share <= 1:
+        yield f"generate.memory_share={generate.memory_share}: must be above 0 and at most 1."
+    if generate.temperature > 2:
+        yield f"generate.temperature={generate.temperature}: vLLM takes at most 2. Or take generate=hf."
+    if generate.max_new_tokens >= longest:
+        yield (
+            f"hardware.rollout.max_length={longest} leaves no room for a prompt beside "
+            f"generate.max_new_tokens={generate.max_new_tokens}. Raise the one or lower the other."
         )
 
 

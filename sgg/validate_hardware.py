@@ -11,7 +11,7 @@ import importlib.util
 import re
 from collections.abc import Iterator
 
-from sgg.config import Config, GrpoConfig
+from sgg.config import Config, Engine, EvalConfig, GrpoConfig
 from sgg.errors import SggError
 from sgg.hardware import GpuRequest, HardwareConfig, RolloutMode, SlurmConfig
 
@@ -88,6 +88,9 @@ def ready_here(config: Config) -> None:
                 f"{problem} Or let the ranks answer: hardware.rollout.mode=trainer "
                 "hardware.rollout.gpus_per_node=0 hardware.rollout.nodes=0."
             )
+    if isinstance(config.stage, EvalConfig) and config.generate.engine is Engine.vllm:
+        for problem in installed("vllm", "generate.engine=vllm", "sgg[vllm]"):
+            raise SggError(f"{problem} Or let transformers answer: generate=hf.")
 
 
 def refuse_several_servers(config: Config) -> None:

@@ -183,13 +183,32 @@ def test_owned_options_name_keys_that_exist():
     assert named <= known
 
 
-@pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed here")
-def test_a_login_node_without_vllm_checks_what_only_the_job_can_run():
-    grpo = check([*BIG, "hardware=rtx4090_zero3", "stage=grpo"])
-    with pytest.raises(SggError, match=r"vllm is not installed: pip install 'sgg\[vllm\]'"):
-        ready_here(grpo)
+def test_a_login_node_without_vllm_checks_what_only_the_job_can_run(monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "vllm" else find(name)
+    )
+    told = r"vllm is not installed: pip install 'sgg\[vllm\]'"
+    with pytest.raises(SggError, match=told):
+        ready_here(check([*BIG, "hardware=rtx4090_zero3", "stage=grpo"]))
     ready_here(check([*BIG, "hardware=rtx4090_zero3", "stage=sft"]))
     ready_here(check([*BIG, "hardware=a100", "stage=grpo"]))
+    with pytest.raises(SggError, match=f"generate.engine=vllm is configured, but {told}"):
+        ready_here(check([*BIG, "hardware=a100", "stage=eval", "generate=vllm"]))
+    ready_here(check([*BIG, "hardware=a100", "stage=sft", "generate=vllm"]))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("generate.memory_share=1.5", "generate.memory_share=1.5: must be above 0 and at most 1"),
+        ("generate.temperature=3", "generate.temperature=3.0: vLLM takes at most 2"),
+        ("hardware.rollout.max_length=1024", "leaves no room for a prompt beside generate.max_new"),
+    ],
+)
+def test_what_vllm_cannot_do_is_told(words, told):
+    with pytest.raises(SggError, match=told):
+        check([*BIG, "hardware=a100", "stage=eval", "generate=vllm", words])
 
 
 MYCLUSTER = """# @package _global_

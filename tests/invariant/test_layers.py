@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 LAYERS = [
-    ["sgg", "sgg.options", "sgg.errors", "sgg.places"],
+    ["sgg", "sgg.options", "sgg.errors", "sgg.places", "sgg.torchvision_operators"],
     ["sgg.graph", "sgg.boxes", "sgg.vocab"],
     [
         "sgg.codec",
@@ -41,7 +41,18 @@ LAYERS = [
     ["sgg.data"],
     ["sgg.checkpoint", "sgg.processes", "sgg.run", "sgg.tracker", "sgg.predictions", "sgg.score"],
     ["sgg.weights", "sgg.model", "sgg.tiny", "sgg.tiny_base", "sgg.similarity_table"],
-    ["sgg.generate", "sgg.train", "sgg.evaluate", "sgg.report", "sgg.predict", "sgg.preflight"],
+    [
+        "sgg.generate",
+        "sgg.hf_engine",
+        "sgg.vllm_model",
+        "sgg.vllm_engine",
+        "sgg.engines",
+        "sgg.train",
+        "sgg.evaluate",
+        "sgg.report",
+        "sgg.predict",
+        "sgg.preflight",
+    ],
     ["sgg.pipeline"],
     [
         "launchers",

@@ -9,8 +9,9 @@ from PIL import Image
 
 from sgg.config import Dtype, LoraConfig, ModelConfig
 from sgg.errors import SggError
-from sgg.generate import HfEngine, Sampling
+from sgg.generate import Sampling
 from sgg.hardware import Precision
+from sgg.hf_engine import HfEngine
 from sgg.model import load_model, load_processor, torch_dtype
 from sgg.options import Family
 from sgg.prompt import BRIEF, messages

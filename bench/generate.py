@@ -1,0 +1,101 @@
+"""Answers a second by vLLM beside transformers, same machine, same model: `python bench/generate.py`.
+
+    --model PATH    model.path: a tiny base's name, a run folder, a folder, a hub id
+    --images N      pictures, each another one
+    --tokens N      longest answer
+    --batches N …   images of a batch of transformers, several in turn; 8 is the config's default
+    --side N        width and height of the pictures, pixels
+    --gpu           on the GPU in bf16, with the larger batch sizes it takes
+
+Prints the speeds and their ratios; the time until an engine is up is not in them, but printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from sgg.config import ModelConfig
+from sgg.generate import Batch, Engine, Request, Sampling
+from sgg.hf_engine import HfEngine
+from sgg.model import family_of, load_model, load_processor
+from sgg.options import Family
+from sgg.prompt import BRIEF, messages
+from sgg.vllm_engine import Room, VllmEngine
+from sgg.vllm_model import write_for_vllm
+from sgg.weights import locate
+
+SIDE = 112
+WARM_UP = 8
+
+
+def requests(count: int, side: int, seed: int) -> list[Request]:
+    """Pictures of coloured blocks."""
+    random = np.random.default_rng(seed)
+    blocks = random.integers(0, 256, (count, 4, 4, 3), dtype=np.uint8)
+    pictures = (Image.fromarray(b).resize((side, side), Image.Resampling.NEAREST) for b in blocks)
+    return [Request(f"{seed}-{i}", messages(BRIEF, ""), p) for i, p in enumerate(pictures)]
+
+
+def batches(asked: list[Request], size: int) -> Iterator[Batch]:
+    for start in range(0, len(asked), size):
+        part = asked[start : start + size]
+        yield Batch(start, part, {(r.image_id, 0) for r in part})
+
+
+def measure(name: str, engine: Engine, images: int, side: int) -> float:
+    """Tokens a second, warm."""
+    list(engine.answers(batches(requests(WARM_UP, side, seed=0), engine.batch_size)))
+    asked = requests(images, side, seed=1)
+    start = time.perf_counter()
+    answers = dict(engine.answers(batches(asked, engine.batch_size)))
+    seconds = time.perf_counter() - start
+    tokens = sum(answer.tokens for answer in answers.values())
+    print(f"{name:<28} {len(answers) / seconds:7.1f} answers/s {tokens / seconds:9.0f} tokens/s")
+    return tokens / seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", default="tiny_qwen2_5_vl")
+    parser.add_argument("--images", type=int, default=192)
+    parser.add_argument("--tokens", type=int, default=128)
+    parser.add_argument("--batches", type=int, nargs="+", default=[8, 32], help="of transformers")
+    parser.add_argument("--side", type=int, default=SIDE, help="of the pictures, pixels")
+    parser.add_argument("--gpu", action="store_true")
+    asked = parser.parse_args()
+    dtype = torch.bfloat16 if asked.gpu else torch.float32
+    source = locate(asked.model)
+    processor = load_processor(source, 3136, max(3136, asked.side**2))
+    model = ModelConfig(path=asked.model, family=Family[family_of(source)])
+    sampling = Sampling(asked.tokens, temperature=1.0)
+    loaded = load_model(model, source, dtype, seed=0).to("cuda" if asked.gpu else "cpu")
+    theirs = {}
+    for size in asked.batches:
+        hf = HfEngine(loaded, processor, sampling, size)
+        theirs[size] = measure(f"transformers, batches of {size}", hf, asked.images, asked.side)
+    del hf, loaded
+    torch.cuda.empty_cache()
+    with tempfile.TemporaryDirectory() as folder:
+        served = Path(folder) / "model"
+        write_for_vllm(model, source, processor, dtype, 0, served)
+        start = time.perf_counter()
+        room = Room(256 if asked.gpu else 64, 4096, 0.8, asked.gpu)
+        vllm = VllmEngine(served, processor, sampling, dtype, room)
+        up = time.perf_counter() - start
+        ours = measure("vLLM", vllm, asked.images, asked.side)
+        vllm.close()
+    print(f"vLLM up in {up:.0f} s. Tokens a second, vLLM / transformers:")
+    for size, speed in theirs.items():
+        print(f"  {ours / speed:.2f} of batches of {size}")
+
+
+if __name__ == "__main__":
+    main()

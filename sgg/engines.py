@@ -1,0 +1,68 @@
+"""The engine that a config names, with its model, for as long as a run generates."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sgg.config import Config
+from sgg.config import Engine as Kind
+from sgg.generate import Engine, Sampling
+from sgg.hf_engine import HfEngine
+from sgg.model import load_model, load_processor, torch_dtype
+from sgg.spec import pixel_budget
+from sgg.train.distributed import Ranks
+from sgg.vllm_engine import Room, VllmEngine
+from sgg.vllm_model import FOLDER, write_for_vllm
+
+
+@contextmanager
+def opened(
+    config: Config, folder: Path, sampling: Sampling, ranks: Ranks, run_dir: Path
+) -> Iterator[Engine]:
+    """This rank's engine; all ranks enter and leave together.
+
+    Args:
+        folder: the model's files.
+
+    Raises:
+        SggError: what the config asks for cannot be loaded.
+
+    """
+    dtype = torch_dtype(config.model.dtype, config.hardware.precision)
+    processor = load_processor(folder, *pixel_budget(config))
+    if config.generate.engine is Kind.vllm:
+        with _vllm(config, folder, processor, dtype, sampling, ranks, run_dir / FOLDER) as engine:
+            yield engine
+    else:
+        model = load_model(config.model, folder, dtype, config.seed).to(ranks.device)
+        yield HfEngine(model, processor, sampling, config.generate.batch_size)
+
+
+@contextmanager
+def _vllm(
+    config: Config,
+    folder: Path,
+    processor: Any,
+    dtype: torch.dtype,
+    sampling: Sampling,
+    ranks: Ranks,
+    served: Path,
+) -> Iterator[VllmEngine]:
+    if ranks.is_main:
+        write_for_vllm(config.model, folder, processor, dtype, config.seed, served)
+    ranks.wait()
+    generate, hardware = config.generate, config.hardware
+    length = hardware.rollout.max_length
+    room = Room(generate.batch_size, length, generate.memory_share, hardware.gpu, ranks.world)
+    engine = VllmEngine(served, processor, sampling, dtype, room)
+    yield engine
+    engine.close()
+    ranks.wait()
+    if ranks.is_main:
+        shutil.rmtree(served)

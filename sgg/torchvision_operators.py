@@ -1,0 +1,55 @@
+"""A cure for torchvision beside a torch that its compiled library was not built for.
+
+PyPI's torchvision is built for CUDA. Beside a CPU build of torch its library does not load, torchvision
+then describes operators that nobody declared, and its import, so that of transformers' processors, dies:
+“operator torchvision::nms does not exist”. vLLM's CPU build brings that pair along. Here the two operators
+are declared just before they are described; nobody here calls them, and transforms need no library.
+Where the library loads, or torchvision is not installed, this does nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from types import ModuleType
+from typing import Any
+
+_DESCRIBES = "torchvision._meta_registrations"
+_SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
+_kept: list[Any] = []
+"""The declaration lasts as long as the library object."""
+
+
+class _Declares(MetaPathFinder):
+    """Finds nothing; asked for the module that describes operators, it declares those that are missing."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> None:
+        if fullname == _DESCRIBES and not _kept:
+            import torch
+            from torchvision import extension
+
+            if not extension._has_ops():
+                library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+                for schema in _SCHEMAS:
+                    library.define(schema)  # type: ignore[no-untyped-call]
+                _kept.append(library)
+
+
+def were_missing() -> bool:
+    """Whether torchvision has been imported and needed the cure: processes without us cannot import it."""
+    return bool(_kept)
+
+
+_HOOK = _Declares()
+
+
+def declare_when_described() -> None:
+    """Be asked first for modules that are imported from now on. Imports nothing by itself; idempotent."""
+    if _HOOK not in sys.meta_path:
+        sys.meta_path.insert(0, _HOOK)

@@ -1,0 +1,227 @@
+"""Answers by vLLM, in this process: many pictures at once, each written as soon as it is answered.
+
+Comes in: the folder that `vllm_model` wrote, and batches of one picture each. What is asked of vLLM is what
+transformers would do: the same pixels (pictures are resized here, as sgg.model's processor does, so that
+vLLM's own resizing has nothing left to do), the same ends of an answer, the same tokens never sampled, of
+the checkpoint's own generation settings none. An answer's seed hangs on (seed, image, index) alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from sgg import torchvision_operators
+from sgg.boxes import resized_size
+from sgg.errors import SggError
+from sgg.generate import Batch, Completion, Key, Request, Sampling, completion_of, end_ids
+from sgg.model import VISION_TOKENS
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class Room:
+    """What vLLM may use."""
+
+    in_flight: int
+    """Answers in the making at once."""
+    max_length: int
+    """Longest prompt and answer together, tokens."""
+    memory_share: float
+    """Part of the GPU's memory."""
+    gpu: bool
+    ranks: int = 1
+    """Processes of the run, each with an engine of its own."""
+
+
+class VllmEngine:
+    """vLLM's `LLM` with requests put in as answers come out."""
+
+    batch_size = 1
+
+    def __init__(
+        self, folder: Path, processor: Any, sampling: Sampling, dtype: torch.dtype, room: Room
+    ) -> None:
+        """Start the engine.
+
+        Raises:
+            SggError: the memory is too small.
+
+        """
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        longest = int(config.get_text_config().max_position_embeddings)
+        self._processor, self._sampling, self._room = processor, sampling, room
+        self._limit = min(room.max_length, longest)
+        self._ends = end_ids(_declared_ends(folder, config), processor.tokenizer)
+        self._llm = self._start(folder, config.architectures[0], dtype)
+
+    def answers(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
+        """See `sgg.generate.Engine`; in the order in which they end."""
+        waiting = ((request, key) for b in batches for request in b.requests for key in _keys(b))
+        flying: dict[str, Key] = {}
+        while True:
+            for request, key in islice(waiting, self._room.in_flight - len(flying)):
+                flying[self._put_in(request, key)] = key
+            if not flying:
+                return
+            for output in self._step():
+                ids = list(output.outputs[0].token_ids)
+                completion = completion_of(ids, self._ends, self._processor.tokenizer)
+                yield flying.pop(output.request_id), completion
+
+    def close(self) -> None:
+        """Give back memory and torch's process group, for what this process does next.
+
+        One of several ranks keeps both: the group is the run's, and the process ends with the run.
+        """
+        from vllm.distributed import cleanup_dist_env_and_memory
+
+        if self._room.ranks == 1:
+            self._llm.llm_engine.engine_core.shutdown()
+            del self._llm
+            cleanup_dist_env_and_memory()
+
+    def _start(self, folder: Path, architecture: str, dtype: torch.dtype) -> Any:
+        _set_environment(self._room.gpu)
+        from vllm import LLM, ModelRegistry
+
+        if torchvision_operators.were_missing():
+            # vLLM would look at the class in a helper process, which cannot import torchvision
+            found = ModelRegistry.models[architecture].load_model_cls()
+            ModelRegistry.register_model(architecture, found)
+        set_threads = torch.set_num_threads
+        try:
+            return LLM(
+                str(folder),
+                dtype=str(dtype).removeprefix("torch."),
+                max_model_len=self._limit,
+                max_num_seqs=self._room.in_flight,
+                gpu_memory_utilization=self._room.memory_share,
+                limit_mm_per_prompt={"image": 1, "video": 0},
+                enable_prefix_caching=True,
+                enforce_eager=not self._room.gpu,
+                generation_config="vllm",
+                use_tqdm_on_load=False,
+                seed=self._sampling.seed,
+                # engines beside each other, each the whole model: the way in which TRL colocates
+                distributed_executor_backend="external_launcher" if self._room.ranks > 1 else None,
+            )
+        except (torch.OutOfMemoryError, ValueError, RuntimeError) as error:
+            if "memory" not in str(error):
+                raise
+            raise self._too_small(error) from error
+        finally:  # vLLM's CPU build puts a warning in its place, for all that run in this process
+            torch.set_num_threads = set_threads
+
+    def _step(self) -> list[Any]:
+        """What ended in one step of the engine."""
+        try:
+            return [o for o in self._llm.llm_engine.step() if o.finished]
+        except torch.OutOfMemoryError as error:
+            raise self._too_small(error) from error
+
+    def _too_small(self, error: Exception) -> SggError:
+        room = self._room
+        reason = str(error).strip().splitlines()[-1]
+        share = (
+            f"generate.memory_share={room.memory_share}"
+            if room.gpu
+            else f"VLLM_CPU_KVCACHE_SPACE={os.environ['VLLM_CPU_KVCACHE_SPACE']} (environment, GiB)"
+        )
+        return SggError(
+            f"vLLM has too little memory with {share}, hardware.rollout.max_length={room.max_length}, "
+            f"generate.batch_size={room.in_flight}: {reason} Lower the latter two, or give it more room."
+        )
+
+    def _put_in(self, request: Request, key: Key) -> str:
+        """Hand a request over; returns the id that its answer will carry."""
+        text = self._processor.apply_chat_template(
+            request.chat, tokenize=False, add_generation_prompt=True
+        )
+        image = self._resized(request.image)
+        self._check_length(request.image_id, text, image)
+        # vLLM puts the image's tokens in: the text has the one that stands for them
+        prompt = {"prompt": text, "multi_modal_data": {"image": image}}
+        (name,) = self._llm.enqueue([prompt], self._parameters(key), use_tqdm=False)
+        return str(name).rsplit("-", 1)[0]  # vLLM adds a random end, which answers do not carry
+
+    def _resized(self, image: Image) -> Image:
+        from PIL.Image import Resampling
+
+        size = self._processor.image_processor.size
+        wanted = resized_size(*image.size, size["shortest_edge"], size["longest_edge"])
+        return image.convert("RGB").resize(wanted, Resampling.BICUBIC)
+
+    def _check_length(self, image_id: str, text: str, image: Image) -> None:
+        """Raise for a prompt that leaves no room: vLLM would refuse it, or cut the answer short."""
+        processor, wanted = self._processor.image_processor, self._sampling.max_new_tokens
+        patch = processor.patch_size * processor.merge_size
+        pictured = (image.width // patch) * (image.height // patch)
+        prompt = len(self._processor.tokenizer(text)["input_ids"]) - 1 + pictured
+        if prompt + wanted > self._limit:
+            raise SggError(
+                f"{image_id}: a prompt of {prompt} tokens and generate.max_new_tokens={wanted} are more "
+                f"than {self._limit} (hardware.rollout.max_length={self._room.max_length}, and what the "
+                "model was made for). Raise the limit, or lower generate.max_new_tokens or "
+                "stage.max_pixels."
+            )
+
+    def _parameters(self, key: Key) -> Any:
+        from vllm import SamplingParams
+
+        sampling = self._sampling
+        return SamplingParams(
+            max_tokens=sampling.max_new_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            seed=answer_seed(sampling.seed, key),
+            ignore_eos=True,  # vLLM's own idea of an end; ours are these
+            stop_token_ids=self._ends,
+            bad_words=list(VISION_TOKENS),
+            detokenize=False,
+        )
+
+
+def answer_seed(seed: int, key: Key) -> int:
+    """The seed of one answer, 0 to 2^56 - 1: the same whatever else is asked for, and when."""
+    digest = hashlib.sha256(f"{seed} {key[1]} {key[0]}".encode()).digest()
+    return int.from_bytes(digest[:7])
+
+
+def _declared_ends(folder: Path, config: Any) -> int | list[int] | None:
+    """What the checkpoint says ends an answer, read as transformers reads it."""
+    from transformers import GenerationConfig
+
+    if (folder / "generation_config.json").is_file():
+        return GenerationConfig.from_pretrained(folder).eos_token_id
+    return GenerationConfig.from_model_config(config).eos_token_id
+
+
+def _keys(batch: Batch) -> list[Key]:
+    """The missing answers, the first ones first."""
+    return sorted(batch.missing)
+
+
+def _set_environment(gpu: bool) -> None:
+    """What vLLM reads from the environment when it is imported."""
+    os.environ |= {
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine lives and dies with this process
+        "VLLM_CONFIGURE_LOGGING": "0",  # into the run's log, as everything
+    }
+    if not gpu:
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")

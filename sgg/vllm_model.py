@@ -1,0 +1,43 @@
+"""A model's folder as vLLM takes it: full weights, and a processor that keeps this run's pixel budget.
+
+vLLM reads the processor's settings from the model's folder, where a checkpoint has its maker's. So the
+weights are linked into a folder of the run's own, beside the processor as sgg has it. An adapter, which vLLM
+would need the base for, is merged, and random weights are made.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sgg.config import Init, ModelConfig
+from sgg.model import adapter_base, check_family, load_model
+
+FOLDER = "vllm_model"
+"""In a run folder, while the run generates."""
+
+_LINKED = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json")
+
+
+def write_for_vllm(
+    model: ModelConfig, folder: Path, processor: Any, dtype: torch.dtype, seed: int, out: Path
+) -> None:
+    """Make `out` from a checkpoint's folder; one that was there is made again.
+
+    Raises:
+        SggError: the checkpoint is of another family than `model.family`.
+
+    """
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    if model.init is Init.random or adapter_base(folder) is not None:
+        load_model(model, folder, dtype, seed).save_pretrained(out)
+    else:
+        check_family(model, folder)
+        for pattern in _LINKED:
+            for file in folder.glob(pattern):
+                (out / file.name).symlink_to(file.resolve())
+    processor.save_pretrained(out)
