@@ -12,6 +12,7 @@ settings.register_profile("sgg", deadline=None, derandomize=True, database=None,
 settings.load_profile("sgg")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items):
     """With `-n 2` a file stays on one worker, which keeps its fixtures; the Slurm tests share one cluster."""
     for item in items:
