@@ -26,7 +26,7 @@ $(VLLM_STAMP): $(STAMP)
 	$(BIN)/python -m pip uninstall --quiet --disable-pip-version-check --yes torchaudio torchcodec triton
 	touch $(VLLM_STAMP)
 
-demo: setup ## Train, reward, evaluate and report a tiny model on this computer (about 10 minutes).
+demo: setup ## Train, reward, evaluate and report a tiny model on this computer (about 12 minutes).
 	$(BIN)/sgg pipeline=demo $(ARGS)
 
 test: setup ## Run the tests that need a few minutes.
