@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PYTEST := $(BIN)/python -m pytest --cov=sgg --cov-report= -n 2 --dist loadgroup
+PYTEST := $(BIN)/python -m pytest --cov=sgg --cov-report= -n 2 --dist loadfile
 VLLM_STAMP := $(VENV)/.installed-vllm
 SYSTEM_PACKAGES := slurmctld slurmd slurm-client munge gcc g++
 

@@ -1,7 +1,7 @@
 """A real Slurm of two virtual nodes on this machine: munged, slurmctld and two slurmd in a folder.
 
 Ports are free ones, nodeN resolves through /etc/hosts while the cluster is up, every daemon is stopped by
-its process id. GPUs are links to /dev/null.
+its process id. GPUs are links to /dev/null. Two clusters may be up at once, one for each pytest worker.
 """
 
 from __future__ import annotations
@@ -10,17 +10,21 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock
+
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel")
 HOSTS = Path("/etc/hosts")
-MARK = "# sgg test cluster"
+HOSTS_LOCK = Path(tempfile.gettempdir()) / "sgg-tests-hosts.lock"
 
 CONF = """
 ClusterName=test
+FirstJobId={first_job}
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
@@ -74,6 +78,7 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._daemons: list[subprocess.Popen] = []
+        self._mark = f"# sgg's tests, {os.getpid()}"
 
     def __enter__(self) -> Cluster:
         self._write()
@@ -107,8 +112,9 @@ class Cluster:
                 daemon.kill()
                 daemon.wait()
         del os.environ["SLURM_CONF"]
-        kept = [line for line in HOSTS.read_text().splitlines(True) if MARK not in line]
-        HOSTS.write_text("".join(kept))
+        with FileLock(HOSTS_LOCK):
+            kept = [line for line in HOSTS.read_text().splitlines(True) if self._mark not in line]
+            HOSTS.write_text("".join(kept))
 
     def slurm(self, *command: str) -> str:
         """What a Slurm command prints; a failure is an empty answer."""
@@ -129,7 +135,15 @@ class Cluster:
         (self.folder / "munge" / "key").write_bytes(os.urandom(64))
         (self.folder / "munge" / "key").chmod(0o400)
         host = socket.gethostname().partition(".")[0]
-        text = CONF.format(folder=self.folder, host=host, ports=_free_ports(3), node=NODE)
+        # the ranks' port follows from the job's number: two clusters on this host must not share numbers
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+        text = CONF.format(
+            folder=self.folder,
+            host=host,
+            ports=_free_ports(3),
+            node=NODE,
+            first_job=1000 * (int(worker) + 1),
+        )
         (self.folder / "slurm.conf").write_text(text)
         gres = f"NodeName=node[1-2] Name=gpu Type=h100 File={self.folder}/dev/nvidia[0-3]\n"
         (self.folder / "gres.conf").write_text(gres)
@@ -153,8 +167,9 @@ class Cluster:
             self.slurm("scontrol", "reconfigure")
 
     def _resolve_nodes(self) -> None:
-        lines = "".join(f"127.0.0.1 node{i} {MARK}\n" for i in (1, 2))
-        HOSTS.write_text(HOSTS.read_text() + lines)
+        lines = "".join(f"127.0.0.1 node{i} {self._mark}\n" for i in (1, 2))
+        with FileLock(HOSTS_LOCK):
+            HOSTS.write_text(HOSTS.read_text() + lines)
 
     def _start(self, *command: str) -> None:
         name = f"{Path(command[0]).name}{len(self._daemons)}.out"
