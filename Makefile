@@ -30,12 +30,15 @@ demo: setup ## Train, reward, evaluate and report a tiny model on this computer 
 	$(BIN)/sgg pipeline=demo $(ARGS)
 
 test: setup ## Run the tests that need a few minutes.
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not thorough"
 	$(BIN)/python -m coverage report
 
-test-all: setup-vllm system lint type ## Lint, types and every test, the slow ones included.
-	$(PYTEST)
+test-all: setup-vllm system lint type ## Lint, types and the tests, the slow ones included.
+	$(PYTEST) -m "not thorough"
 	$(BIN)/python -m coverage report
+
+test-thorough: setup-vllm system ## Long variants that test-all leaves out (FSDP, offload, adapters …).
+	$(PYTEST) --no-cov -m thorough
 
 system: ## Install what the tests on a real Slurm need; as root on Debian, else they are skipped in words.
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! dpkg -s $(SYSTEM_PACKAGES) >/dev/null 2>&1; then \
@@ -58,4 +61,4 @@ bench: setup ## Side-by-side measurements, each printing a ratio.
 clean: ## Remove the environment, caches and build products; runs stay.
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup setup-vllm system demo test test-all lint type conf bench clean
+.PHONY: help setup setup-vllm system demo test test-all test-thorough lint type conf bench clean

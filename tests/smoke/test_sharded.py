@@ -63,6 +63,9 @@ def weights(run_dir):
     return run_dir / "model" / "model.safetensors"
 
 
+FSDP = pytest.param("fsdp", marks=pytest.mark.thorough)
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """The folder of a run by stage and way; each is made once."""
@@ -78,7 +81,7 @@ def undisturbed(tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("way", ["zero2", "zero3", "fsdp"])
+@pytest.mark.parametrize("way", ["zero2", "zero3", FSDP])
 @pytest.mark.parametrize("stage", list(STAGES))
 def test_sharded_training_has_the_losses_of_plain_data_parallelism(undisturbed, stage, way):
     plain, sharded = undisturbed(stage, "ddp"), undisturbed(stage, way)
@@ -99,7 +102,10 @@ def stop_all(child):
 
 @pytest.mark.parametrize(
     ("stage", "way"),
-    [("sft", "zero2"), ("sft", "zero3"), ("sft", "fsdp"), ("grpo", "zero2"), ("grpo", "zero3")],
+    [
+        *(("sft", "zero2"), ("sft", "zero3"), ("grpo", "zero2"), ("grpo", "zero3")),
+        pytest.param("sft", "fsdp", marks=pytest.mark.thorough),
+    ],
 )
 def test_killed_and_resumed_ends_at_the_same_weights(undisturbed, tmp_path, stage, way):
     """All ranks killed after a checkpoint; the engine's own state is taken up, bit for bit."""
@@ -121,7 +127,7 @@ def test_killed_and_resumed_ends_at_the_same_weights(undisturbed, tmp_path, stag
     assert curve(run_dir, "loss") == curve(whole, "loss")
 
 
-@pytest.mark.parametrize("way", ["zero3", "fsdp"])
+@pytest.mark.parametrize("way", ["zero3", FSDP])
 def test_the_result_of_sharded_training_loads_by_from_pretrained(undisturbed, way):
     import torch
     from safetensors.torch import load_file
@@ -143,6 +149,7 @@ def test_the_result_of_sharded_training_loads_by_from_pretrained(undisturbed, wa
         torch.testing.assert_close(trained[name], value, rtol=0, atol=1e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(
     shutil.which(os.environ.get("CXX", "c++")) is None,
     reason="no C++ compiler for DeepSpeed's CPU Adam (apt-get install g++)",
@@ -156,6 +163,7 @@ def test_weights_and_optimiser_in_cpu_memory_train_the_same(undisturbed, tmp_pat
     assert curve(run_dir, "loss") == pytest.approx(curve(plain, "loss"), rel=1e-4)
 
 
+@pytest.mark.thorough
 def test_an_adapter_trained_under_zero3_stays_an_adapter_that_loads(tmp_path):
     run_dir = tmp_path / "run"
     words = [*STAGES["sft"], *COMMON, "deepspeed=zero3", "model.lora.enable=true"]

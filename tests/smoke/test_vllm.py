@@ -183,6 +183,7 @@ def test_tokens_that_stand_for_pictures_are_never_sampled(tmp_path, token_ids):
     engines.vllm.close()
 
 
+@pytest.mark.thorough
 def test_an_adapter_is_served_with_its_base(tmp_path):
     model = ModelConfig(path="tiny_qwen2_vl", family=Family.qwen2_vl)
     adapter = load_model(
@@ -262,6 +263,7 @@ def test_an_evaluation_killed_three_times_ends_with_the_same_file(tmp_path):
     ).read_bytes()
 
 
+@pytest.mark.thorough
 def test_two_processes_share_the_images(tmp_path):
     answers = []
     for processes in (1, 2):
