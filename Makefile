@@ -26,7 +26,7 @@ $(VLLM_STAMP): $(STAMP)
 	$(BIN)/python -m pip uninstall --quiet --disable-pip-version-check --yes torchaudio torchcodec triton
 	touch $(VLLM_STAMP)
 
-demo: setup ## Train, reward, evaluate and report a tiny model on this computer (about 12 minutes).
+demo: setup ## Train, reward, evaluate and report a tiny model on this computer (about 9 minutes).
 	$(BIN)/sgg pipeline=demo $(ARGS)
 
 test: setup ## Run the tests that need a few minutes.
@@ -55,7 +55,7 @@ type: setup ## Check types.
 conf: setup ## Compose and validate every config.
 	$(BIN)/python -m pytest tests/conf
 
-bench: setup ## Side-by-side measurements, each printing a ratio.
+bench: setup-vllm ## Side-by-side measurements, each printing a ratio.
 	for script in bench/*.py; do $(BIN)/python $$script; done
 
 clean: ## Remove the environment, caches and build products; runs stay.

@@ -45,9 +45,8 @@ def arrays(
         ours = by_point[point]
         return repr([(run.step, waits_for(run), request_key(config_of(run))) for run in ours])
 
-    kinds = {
-        point: kind(point) for point in by_point
-    }  # once: ids change while arrays are submitted
+    # once: ids change while arrays are submitted
+    kinds = {point: kind(point) for point in by_point}
     for _, alike in groupby(sorted(by_point, key=lambda p: (kinds[p], p)), key=kinds.__getitem__):
         points = tuple(alike)
         for chosen in zip(*(by_point[point] for point in points), strict=True):

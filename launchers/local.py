@@ -21,7 +21,8 @@ def launch(frozen: Path, config: Config, run_frozen: Callable[[Path], None]) -> 
         Stopped: a signal ended the run.
 
     """
-    if len(make_plan(config).processes) == 1 and not config.hardware.gpu:
+    alone = len(make_plan(config).processes) == 1 and not config.hardware.gpu
+    if alone and not config.hardware.environment:  # which only a process of its own can have
         forget_ending(frozen.parent)  # of a start by a supervisor
         run_frozen(frozen)
         return

@@ -11,17 +11,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from launchers.ending import read_ending
 from launchers.place import Place
-from launchers.plan import gpus_per_node, node_count
+from launchers.plan import gpus_per_node
 from launchers.queue import outside_jobs
 from launchers.share import check_machine
+from launchers.signals import listening
 from launchers.snapshot import code_environment
 from launchers.sweep_file import CODE, RunRecord, SweepRecord
 from sgg.config import FROZEN_NAME, Config
@@ -47,6 +47,7 @@ class LocalSweep:
     """By slot."""
     _codes: list[int] = field(default_factory=list)
     _received: list[int] = field(default_factory=list)
+    _passed_on: int = 0
 
     def run(self) -> int:
         """Run all; the worst exit code.
@@ -55,9 +56,10 @@ class LocalSweep:
             Stopped: a signal came; it was passed on, and the runs have saved and ended.
 
         """
-        with self._listening():
+        with listening() as self._received:
             while (self.pending and not self._received) or self._active:
                 self._reap()
+                self._pass_on()
                 if not self._received:
                     self._drop_blocked()
                     self._fill()
@@ -74,6 +76,13 @@ class LocalSweep:
                 self._codes.append(128 - code if code < 0 else code)
                 ended = "done" if code == 0 else f"ended with exit code {code}"
                 print(f"{run.folder}: {ended}", flush=True)
+
+    def _pass_on(self) -> None:
+        """Signals go on to the runs; the second one kills."""
+        for number in self._received[self._passed_on :]:
+            for _, process in self._active.values():
+                process.send_signal(signal.SIGKILL if self._passed_on else number)
+            self._passed_on += 1
 
     def _drop_blocked(self) -> None:
         """Without the runs that were cancelled, or start from a model that will never be."""
@@ -131,22 +140,6 @@ class LocalSweep:
         """Where a run prints to: a file, or None for this terminal where it runs alone."""
         return nullcontext() if self.record.parallel == 1 else (run_dir / PRINTED).open("ab")
 
-    @contextmanager
-    def _listening(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM are passed on; the second one kills."""
-
-        def note(number: int, frame: Any) -> None:
-            self._received.append(number)
-            for _, process in self._active.values():
-                process.send_signal(number if len(self._received) == 1 else signal.SIGKILL)
-
-        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
 
 def gpu_shares(parallel: int, gpus: int) -> list[str]:
     """CUDA_VISIBLE_DEVICES of each slot; no GPU is in two of them.
@@ -176,11 +169,6 @@ def check_local(config: Config, parallel: int) -> None:
         SggError: it takes several nodes, more GPUs than are visible, or packages that are not here.
 
     """
-    if node_count(config) > 1:
-        raise SggError(
-            f"hardware.nodes={config.hardware.nodes} with hydra/launcher=local: this is one machine. "
-            "Take hydra/launcher=slurm, or hardware.nodes=1."
-        )
     check_machine(config, Place.alone())
     gpus = gpus_per_node(config)
     if gpus and parallel > 1:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+
+from sgg.errors import SggError
 
 _TIMEOUT_S = 60
 _ABOUT_THE_CLUSTER = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT")
-
-
 _HELD = (
     "JobHeldUser",
     "JobHeldAdmin",
@@ -75,15 +75,27 @@ def ask_slurm(jobs: Collection[str]) -> dict[str, JobState] | None:
         job, state, reason = line.strip().split("|", 2)
         states[job] = JobState(state, "" if reason == "None" else reason)
     for job in set(jobs) - states.keys():
-        array = job.partition("_")[
-            0
-        ]  # tasks cancelled before they started are one line without index
+        array = job.partition("_")[0]
+        # tasks that were cancelled before they started are one line without index
         if array in states:
             states[job] = states[array]
     forgotten = sorted(set(jobs) - states.keys())
     if forgotten:
         states.update(_accounted(forgotten))
     return {job: states[job] for job in jobs if job in states}
+
+
+def end_jobs(jobs: Sequence[str]) -> None:
+    """Scancel.
+
+    Raises:
+        SggError: Slurm refused, or did not answer; jobs may still run.
+
+    """
+    done = _run("scancel", *jobs)
+    if done is None or done.returncode:
+        reason = "no answer" if done is None else done.stderr.strip()
+        raise SggError(f"scancel {' '.join(jobs)} failed: {reason}. Try again; some may still run.")
 
 
 def max_array_size() -> int | None:

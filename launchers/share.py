@@ -19,7 +19,7 @@ from sgg.checkpoint import checkpoints, is_sealed
 from sgg.config import Config, thaw
 from sgg.errors import Failed, SggError, Stopped
 from sgg.explain import explain
-from sgg.run import PIPELINE
+from sgg.run import PARTS, PIPELINE
 from sgg.validate_hardware import ready_here
 
 log = logging.getLogger("sgg")
@@ -153,4 +153,4 @@ def _failed(ending: Ending, why: str) -> Ending:
 def _progress(run_dir: Path) -> tuple[list[str], int]:
     """What a restart would not have to do again: checkpoints and answers."""
     whole = [folder.name for folder in checkpoints(run_dir) if is_sealed(folder)]
-    return whole, sum(path.stat().st_size for path in run_dir.glob("completions*/*.jsonl"))
+    return whole, sum(path.stat().st_size for path in (run_dir / PARTS).glob("*.jsonl"))

@@ -47,6 +47,10 @@ class Array:
         """Run folders of this step, a line for each point of the sweep."""
         return self.sweep / SLURM / f"{self.step}.runs"
 
+    def script(self) -> Path:
+        """The batch script; arrays of one step differ in their first point."""
+        return self.sweep / SLURM / f"{self.step}-{self.points[0]}.sbatch"
+
 
 def request_key(config: Config) -> str:
     """Equal for configs whose jobs ask for the same."""
@@ -97,7 +101,7 @@ def submit(array: Array, others: bool) -> str:
         SggError: sbatch refused, or did not answer.
 
     """
-    script = array.sweep / SLURM / f"{array.step}.sbatch"
+    script = array.script()
     script.write_text(batch_script(array), encoding="utf-8")
     resume = f"sgg sweep resume={array.sweep}"
     try:

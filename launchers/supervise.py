@@ -193,10 +193,8 @@ class Supervisor:
             code = rank.code
             if code in _STOPPED_CODES:  # the ranks agreed to stop on a signal that one of them got
                 return self._stop(code - 128)
-            if (
-                code is not None and -code in SIGNALS
-            ):  # Slurm signals ranks, too, also while they load
-                return self._stop(-code)
+            if code is not None and -code in SIGNALS:
+                return self._stop(-code)  # Slurm signals ranks, too, also while they load
             if code:
                 return self._failed(_obituary(rank, self._place), code if code > 0 else 1)
         return None

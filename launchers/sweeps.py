@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import platform
 import signal
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from launchers.ending import Ending, State, forget_ending
 from launchers.local_sweep import LocalSweep, check_local
 from launchers.plan import gpus_per_node, make_plan
 from launchers.points import Point, compose_points, sweep_folder
+from launchers.queue import end_jobs
 from launchers.slurm import batch_script, require_sbatch, require_slurm, submit
 from launchers.snapshot import take_snapshot
 from launchers.status import ACTIVE, RunStatus, status_of
@@ -132,7 +132,7 @@ def cancel_sweep(folder: Path) -> int:
     if record.launcher == "slurm":
         jobs = [run.jobs[-1] for run in active if run.jobs]
         if jobs:
-            subprocess.run(["scancel", *jobs], check=True, timeout=60)
+            end_jobs(jobs)
     elif status.folder != folder or not send(record.process, signal.SIGTERM):
         for run in active:
             if run.jobs:
@@ -185,7 +185,7 @@ def _describe(folder: Path, record: SweepRecord, config_of: ConfigOf) -> None:
         print(f"\n== {array.step}: {len(chosen)} runs ({names}{more})")
         print(make_plan(array.config, run_dir / FROZEN_NAME).describe())
         if record.launcher == "slurm":
-            print(f"-- {array.step}.sbatch\n{batch_script(array)}")
+            print(f"-- {array.script().name}\n{batch_script(array)}")
 
 
 def _after_launch(folder: Path, launching: Launching) -> None:

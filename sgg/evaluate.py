@@ -16,9 +16,9 @@ from sgg.config import FROZEN_NAME, Config, DataConfig, EvalConfig, TrackerKind
 from sgg.data.build import Prepared, image_store, prepare, vocabulary
 from sgg.data.zero_shot import unseen_triplets
 from sgg.metric.tally import Task
-from sgg.predictions import COMPLETIONS, Predictions, read_predictions
-from sgg.run import git_state
-from sgg.score import METRICS, Scored, score
+from sgg.predictions import Predictions, read_predictions
+from sgg.run import COMPLETIONS, METRICS, git_state
+from sgg.score import Scored, score
 from sgg.spec import graph_spec, prompter
 
 

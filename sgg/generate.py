@@ -17,14 +17,11 @@ from tqdm import tqdm
 from sgg.data.build import Prepared, example
 from sgg.data.images import ImageStore
 from sgg.errors import SggError
-from sgg.predictions import COMPLETIONS
 from sgg.prompt import Messages, Prompter
-from sgg.run import append_json, read_json_lines
+from sgg.run import COMPLETIONS, PARTS, append_json, read_json_lines
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-PARTS_FOLDER = "completions.parts"
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,7 @@ def generate_split(
         shuffle_images: give each prompt the next image's picture: the control for looking.
 
     """
-    parts = run_dir / PARTS_FOLDER
+    parts = run_dir / PARTS
     parts.mkdir(exist_ok=True)
     part = parts / f"rank{shard.rank}.jsonl"
     done = {(r["image_id"], r["index"]) for r in _written(parts)}
@@ -171,13 +168,13 @@ def merge(prepared: Prepared, run_dir: Path, completions: int) -> Path:
         SggError: answers are missing.
 
     """
-    found = {(r["image_id"], r["index"]): r for r in _written(run_dir / PARTS_FOLDER)}
+    found = {(r["image_id"], r["index"]): r for r in _written(run_dir / PARTS)}
     ids = prepared.rows["image_id"]
     wanted = [(image_id, index) for image_id in ids for index in range(completions)]
     missing = [key for key in wanted if key not in found]
     if missing:
         raise SggError(
-            f"{len(missing)} answers are missing in {run_dir / PARTS_FOLDER}, first {missing[0]}. "
+            f"{len(missing)} answers are missing in {run_dir / PARTS}, first {missing[0]}. "
             f"Go on with resume={run_dir}."
         )
     path = run_dir / COMPLETIONS

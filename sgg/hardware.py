@@ -4,8 +4,6 @@
 what a job asks of Slurm.
 """
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass, field
 from enum import Enum

@@ -3,8 +3,6 @@
 Imports nothing but the standard library, so that `sgg --help` stays as quick as bare Hydra.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import Enum
 

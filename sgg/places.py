@@ -36,6 +36,12 @@ def site_folder() -> Path | None:
     return folder
 
 
+def cache_here() -> str:
+    """This user's cache of prepared data and of what was downloaded."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return str(Path(home) / "sgg")
+
+
 def groups() -> list[str]:
     """The config groups that a command line may choose from."""
     found = {p.name for folder in _conf_dirs() for p in folder.iterdir() if p.is_dir()}

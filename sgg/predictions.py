@@ -27,11 +27,10 @@ from sgg.codec import ErrorKind, GraphSpec, Parsed, Problem, parse
 from sgg.errors import SggError
 from sgg.graph import Edge, Node, SceneGraph
 from sgg.options import Frame
+from sgg.run import COMPLETIONS
 from sgg.vocab import Vocabulary
 
 Row = dict[str, Any]
-COMPLETIONS = "completions.jsonl"
-"""Name of a run's answers."""
 
 _PIXELS = FrameSpec(Frame.original_px)
 

@@ -34,6 +34,11 @@ from sgg.processes import identity
 REVISION = "revision.json"
 """In a copy of the code that a launcher made: the git state of the checkout it was copied from."""
 
+PROVENANCE, CURVES, METRICS = "provenance.json", "metrics.jsonl", "metrics.json"
+COMPLETIONS = "completions.jsonl"
+PARTS = "completions.parts"
+"""Answers of each rank, while a run generates."""
+
 TOTAL = "total.json"
 """Steps that a training run will have made."""
 
@@ -123,7 +128,7 @@ def start_logging(run_dir: Path, rank: int = 0) -> None:
 
 def record_start(run_dir: Path, config: Config) -> None:
     """Append this start to provenance.json."""
-    path = run_dir / "provenance.json"
+    path = run_dir / PROVENANCE
     record = json.loads(path.read_text()) if path.is_file() else {"starts": []}
     record["starts"].append(
         {

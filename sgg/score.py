@@ -27,9 +27,9 @@ from sgg.metric.recall import Estimate
 from sgg.metric.summary import Summary, summarise
 from sgg.metric.tally import Builder, Tally, Task, join
 from sgg.predictions import Predictions
-from sgg.run import write_json
+from sgg.run import METRICS, write_json
 
-METRICS, PER_PREDICATE, FAILURES = "metrics.json", "per_predicate.csv", "failures.jsonl"
+PER_PREDICATE, FAILURES = "per_predicate.csv", "failures.jsonl"
 CHUNK = 128
 """Images that a process scores at a time."""
 FEW = 1000

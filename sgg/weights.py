@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sgg.checkpoint import is_sealed, newest_whole, problem_with
 from sgg.errors import SggError
+from sgg.run import METRICS
 
 PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.jinja"]
 MODEL_FOLDER = "model"
@@ -44,7 +45,7 @@ def locate(path: str, revision: str | None = None, fetch: bool = True) -> Path:
 
 def is_complete(run_dir: Path) -> bool:
     """Whether a run has left what it was for: its final model, whole, or its metrics."""
-    return is_sealed(run_dir / MODEL_FOLDER) or (run_dir / "metrics.json").is_file()
+    return is_sealed(run_dir / MODEL_FOLDER) or (run_dir / METRICS).is_file()
 
 
 def _in_folder(local: Path, path: str) -> Path:

@@ -4,8 +4,6 @@ Typed schema of `conf/protocol/`; the whole of it is written into every metrics.
 numpy: `sgg --cfg job` passes through here.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from enum import Enum
 

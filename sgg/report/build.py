@@ -9,12 +9,10 @@ from typing import Any
 
 from sgg.config import FROZEN_NAME, Config, StageName, thaw
 from sgg.errors import SggError
-from sgg.predictions import COMPLETIONS
 from sgg.report.curves import charts
 from sgg.report.html import details, items, page, picture, section, table
 from sgg.report.table import COLUMNS
-from sgg.run import PIPELINE, read_json_lines
-from sgg.score import METRICS
+from sgg.run import COMPLETIONS, CURVES, METRICS, PIPELINE, PROVENANCE, read_json_lines
 
 REPORT = "report.html"
 
@@ -64,7 +62,7 @@ def _run(run_dir: Path) -> str:
     content = _json(run_dir / METRICS)
     if content is not None:
         body.append(_metrics(content))
-    drawn = charts(read_json_lines(run_dir / "metrics.jsonl"))
+    drawn = charts(read_json_lines(run_dir / CURVES))
     if drawn:
         body.append(f"<h3>Curves</h3><div class='grid'>{''.join(drawn)}</div>")
     if config.stage.name is StageName.eval and (run_dir / COMPLETIONS).is_file():
@@ -75,7 +73,7 @@ def _run(run_dir: Path) -> str:
 
 
 def _origin(run_dir: Path, config: Config) -> str:
-    record = _json(run_dir / "provenance.json") or {"starts": []}
+    record = _json(run_dir / PROVENANCE) or {"starts": []}
     rows: list[tuple[str, object]] = [("model", config.model.path), ("seed", config.seed)]
     rows += sorted(config.choices.items())
     if record["starts"]:

@@ -15,13 +15,12 @@ from typing import Any
 from tqdm import tqdm
 from transformers import TrainerCallback
 
-from sgg.run import TOTAL, append_json, read_json_lines, write_json
+from sgg.run import CURVES, TOTAL, append_json, read_json_lines, write_json
 from sgg.tracker import Tracker
 from sgg.train.distributed import Ranks
 
 log = logging.getLogger("sgg")
 
-CURVES = "metrics.jsonl"
 _SHOWN = ("loss", "reward", "answers/failed", "grad_norm")
 
 

@@ -31,9 +31,8 @@ def start(config: Config) -> None:
     if config.deepspeed is None:
         return
     if not config.hardware.gpu:
-        os.environ["DS_ACCELERATOR"] = (
-            "cpu"  # read when deepspeed is imported; a GPU may be here too
-        )
+        # read when deepspeed is imported; a GPU may be here too
+        os.environ["DS_ACCELERATOR"] = "cpu"
     import deepspeed
 
     # an all-reduce for inference on one node: training never calls it, and compiling takes a minute

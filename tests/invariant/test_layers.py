@@ -27,6 +27,7 @@ LAYERS = [
     ["sgg.reward", "sgg.metric"],
     [
         "sgg.config",
+        "sgg.site",
         "sgg.hardware",
         "sgg.trl_fields",
         "sgg.plan",

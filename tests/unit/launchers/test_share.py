@@ -12,11 +12,14 @@ import pytest
 from commands import environment
 
 from launchers.ending import ENDING, Ending, State, forget_ending, read_ending
+from launchers.local import launch
 from launchers.place import Place
+from launchers.progress import progress
+from launchers.queue import end_jobs
 from launchers.share import _conclude, _progress, _queue_again, run_share
 from sgg.compose import compose_config
-from sgg.config import FROZEN_NAME, freeze
-from sgg.errors import SggError
+from sgg.config import FROZEN_NAME, freeze, thaw
+from sgg.errors import Failed, SggError
 
 FINISHED = Ending(State.finished, 0, "all steps done", "2")
 FAILED = Ending(State.failed, 1, "rank5 fell", "2")
@@ -116,3 +119,27 @@ def _listens(pid):
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     caught = int(next(line for line in lines if line.startswith("SigCgt")).split()[1], 16)
     return caught & (1 << (signal.SIGTERM - 1))
+
+
+@pytest.mark.slow
+def test_a_run_with_an_environment_has_a_process_of_its_own(tmp_path):
+    """The profile's variables would else reach nobody; the rank says so by failing for want of weights."""
+    path = frozen(tmp_path, "hardware.environment.SGG_PROBE=1", "model.path=nowhere/at/all")
+    with pytest.raises(Failed, match="nowhere/at/all: no such folder"):
+        launch(path, thaw(path), lambda _: pytest.fail("run in the parent"))
+    assert (tmp_path / "logs" / "rank0.log").is_file()
+
+
+def test_answers_are_counted_once_when_the_parts_are_merged(tmp_path):
+    (tmp_path / "completions.parts").mkdir()
+    (tmp_path / "completions.parts" / "rank0.jsonl").write_text("{}\n{}\n")
+    assert progress(tmp_path)[0] == "2 answers"
+    (tmp_path / "completions.jsonl").write_text("{}\n{}\n")
+    assert progress(tmp_path)[0] == "2 answers"
+
+
+def test_a_scancel_that_fails_is_told(monkeypatch, tmp_path):
+    """No Slurm answers from this configuration."""
+    monkeypatch.setenv("SLURM_CONF", str(tmp_path / "none.conf"))
+    with pytest.raises(SggError, match="scancel 7_0 failed"):
+        end_jobs(["7_0"])

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -134,7 +135,7 @@ def test_a_hundred_points_are_one_submission(tmp_path):
     code = tmp_path / "sweep" / "code"
     script = "from sgg.run import git_state; import sgg, json; print(json.dumps([sgg.__file__, git_state()]))"
     told = subprocess.run(
-        ["python", "-c", script],
+        [sys.executable, "-c", script],
         env={**os.environ, "PYTHONPATH": str(code)},
         cwd=tmp_path,
         capture_output=True,
@@ -302,7 +303,7 @@ def test_a_snapshot_of_a_read_only_install_can_be_written(tmp_path):
     code = "from pathlib import Path; from launchers.snapshot import take_snapshot as take"
     code += f"; take(Path('{tmp_path}/copy'))"
     environment = {**os.environ, "PYTHONPATH": str(install), "PYTHONDONTWRITEBYTECODE": "1"}
-    subprocess.run(["python", "-c", code], env=environment, cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, check=True)
     copied = [tmp_path / "copy", *(tmp_path / "copy").rglob("*")]
     assert len(copied) > 100
     assert all(path.stat().st_mode & 0o200 for path in copied)
@@ -323,7 +324,7 @@ def test_gpus_of_slots_are_disjoint(monkeypatch):
 def test_help_comes_without_torch(verb):
     code = f"import sys; sys.argv = ['sgg', '{verb}', '--help']\nfrom sgg.main import main\n"
     code += "try: main()\nexcept SystemExit: print('torch' in sys.modules)"
-    done = subprocess.run(["python", "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
 
 
