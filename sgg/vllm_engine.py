@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sgg import torchvision_operators
-from sgg.boxes import resized_size
 from sgg.errors import SggError
 from sgg.generate import Batch, Completion, Key, Request, Sampling, completion_of, end_ids
 from sgg.model import VISION_TOKENS
+from sgg.vllm_setup import engine_arguments, fitted, own_threads, register, set_environment
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -93,36 +92,25 @@ class VllmEngine:
             cleanup_dist_env_and_memory()
 
     def _start(self, folder: Path, architecture: str, dtype: torch.dtype) -> Any:
-        _set_environment(self._room.gpu)
-        from vllm import LLM, ModelRegistry
+        set_environment(self._room.gpu)
+        from vllm import LLM
 
-        if torchvision_operators.were_missing():
-            # vLLM would look at the class in a helper process, which cannot import torchvision
-            found = ModelRegistry.models[architecture].load_model_cls()
-            ModelRegistry.register_model(architecture, found)
-        set_threads = torch.set_num_threads
+        register(architecture)
         try:
-            return LLM(
-                str(folder),
-                dtype=str(dtype).removeprefix("torch."),
-                max_model_len=self._limit,
-                max_num_seqs=self._room.in_flight,
-                gpu_memory_utilization=self._room.memory_share,
-                limit_mm_per_prompt={"image": 1, "video": 0},
-                enable_prefix_caching=True,
-                enforce_eager=not self._room.gpu,
-                generation_config="vllm",
-                use_tqdm_on_load=False,
-                seed=self._sampling.seed,
-                # engines beside each other, each the whole model: the way in which TRL colocates
-                distributed_executor_backend="external_launcher" if self._room.ranks > 1 else None,
-            )
+            with own_threads():
+                return LLM(
+                    str(folder),
+                    max_model_len=self._limit,
+                    max_num_seqs=self._room.in_flight,
+                    gpu_memory_utilization=self._room.memory_share,
+                    use_tqdm_on_load=False,
+                    seed=self._sampling.seed,
+                    **engine_arguments(dtype, self._room.gpu, self._room.ranks),
+                )
         except (torch.OutOfMemoryError, ValueError, RuntimeError) as error:
             if "memory" not in str(error):
                 raise
             raise self._too_small(error) from error
-        finally:  # vLLM's CPU build puts a warning in its place, for all that run in this process
-            torch.set_num_threads = set_threads
 
     def _step(self) -> list[Any]:
         """What ended in one step of the engine."""
@@ -149,19 +137,12 @@ class VllmEngine:
         text = self._processor.apply_chat_template(
             request.chat, tokenize=False, add_generation_prompt=True
         )
-        image = self._resized(request.image)
+        image = fitted(request.image, self._processor.image_processor)
         self._check_length(request.image_id, text, image)
         # vLLM puts the image's tokens in: the text has the one that stands for them
         prompt = {"prompt": text, "multi_modal_data": {"image": image}}
         (name,) = self._llm.enqueue([prompt], self._parameters(key), use_tqdm=False)
         return str(name).rsplit("-", 1)[0]  # vLLM adds a random end, which answers do not carry
-
-    def _resized(self, image: Image) -> Image:
-        from PIL.Image import Resampling
-
-        size = self._processor.image_processor.size
-        wanted = resized_size(*image.size, size["shortest_edge"], size["longest_edge"])
-        return image.convert("RGB").resize(wanted, Resampling.BICUBIC)
 
     def _check_length(self, image_id: str, text: str, image: Image) -> None:
         """Raise for a prompt that leaves no room: vLLM would refuse it, or cut the answer short."""
@@ -212,16 +193,3 @@ def _declared_ends(folder: Path, config: Any) -> int | list[int] | None:
 def _keys(batch: Batch) -> list[Key]:
     """The missing answers, the first ones first."""
     return sorted(batch.missing)
-
-
-def _set_environment(gpu: bool) -> None:
-    """What vLLM reads from the environment when it is imported."""
-    os.environ |= {
-        "VLLM_NO_USAGE_STATS": "1",
-        "DO_NOT_TRACK": "1",
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine lives and dies with this process
-        "VLLM_CONFIGURE_LOGGING": "0",  # into the run's log, as everything
-    }
-    if not gpu:
-        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
-        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")

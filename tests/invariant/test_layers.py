@@ -46,6 +46,7 @@ LAYERS = [
         "sgg.generate",
         "sgg.hf_engine",
         "sgg.vllm_model",
+        "sgg.vllm_setup",
         "sgg.vllm_engine",
         "sgg.engines",
         "sgg.train",
