@@ -58,7 +58,7 @@ def supervise(run_dir, *processes, node=0, nodes=1, limits=LIMITS):
     hosts = tuple(f"host{i}" for i in range(nodes))
     place = Place(node, hosts, 0, attempt="this")
     with listening() as received:
-        return Supervisor(Plan(hosts, processes), place, run_dir, limits, received).run()
+        return Supervisor(Plan(hosts, processes), place, run_dir, limits, received, {}).run()
 
 
 def log(run_dir, name):
@@ -245,7 +245,7 @@ process = Process('server0' if {address!r} else 'rank1', 1, {command!r}, address
 hosts = ('host0', 'host1')
 place = Place(1, hosts, 0, attempt='this')
 limits = Limits(20, 20, 1)
-raise SystemExit(Supervisor(Plan(hosts, (process,)), place, Path({run_dir!r}), limits, []).run().code)
+raise SystemExit(Supervisor(Plan(hosts, (process,)), place, Path({run_dir!r}), limits, [], {{}}).run().code)
 """
 
 
