@@ -16,6 +16,7 @@ VERBS = {
     "status": "sgg.verbs.status",
     "sweep": "sgg.verbs.sweep",
     "cancel": "sgg.verbs.cancel",
+    "serve": "sgg.verbs.serve",
 }
 """Tools by their first word: the module whose `main(argv)` is called, imported then."""
 

@@ -7,12 +7,15 @@ would need the base for, is merged, and random weights are made.
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import AutoConfig
 
+from sgg import torchvision_operators
 from sgg.config import Init, ModelConfig
 from sgg.model import adapter_base, check_family, load_model
 
@@ -41,3 +44,27 @@ def write_for_vllm(
             for file in folder.glob(pattern):
                 (out / file.name).symlink_to(file.resolve())
     processor.save_pretrained(out)
+
+
+def longest_context(folder: Path, wanted: int) -> int:
+    """Tokens of a prompt and its answer together: as many as wanted, or as the model was made for."""
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    return min(wanted, int(config.get_text_config().max_position_embeddings))
+
+
+def register_model(folder: Path) -> None:
+    """Show vLLM the model's class where a helper process of its own could not import torchvision."""
+    from vllm import ModelRegistry
+
+    if torchvision_operators.were_missing():
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        name = config.architectures[0]
+        ModelRegistry.register_model(name, ModelRegistry.models[name].load_model_cls())
+
+
+def set_environment(gpu: bool) -> None:
+    """What vLLM reads from the environment when it is imported."""
+    os.environ |= {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+    if not gpu:
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
