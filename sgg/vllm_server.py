@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,7 +23,26 @@ from sgg.vllm_model import longest_context, register_model, set_environment
 KEY_VARIABLE = "SGG_SERVER_KEY"
 """Environment variable with the key that requests must carry; none is asked for where it is not set."""
 
+PATHS = ("/health", "/metrics", "/v1/models", "/v1/chat/completions")
+"""What is served. vLLM asks for the key below /v1 alone, and has more doors, some of which generate."""
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class OnlyAnswers:
+    """ASGI middleware that closes all doors but `PATHS`."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass the request on, or answer 404."""
+        if scope["type"] == "lifespan" or scope["path"] in PATHS:
+            await self._app(scope, receive, send)
+        else:
+            from starlette.responses import PlainTextResponse
+
+            await PlainTextResponse("not served\n", 404)(scope, receive, send)
 
 
 def check_address(host: str) -> None:
@@ -36,7 +56,7 @@ def check_address(host: str) -> None:
 
 
 def arguments(config: Config, folder: Path, dtype: torch.dtype, host: str, port: int) -> list[str]:
-    """vLLM's own words for the server; the key is not among them."""
+    """The server's words, vLLM's own; the key is not among them."""
     generate, hardware = config.generate, config.hardware
     words = {
         "model": str(folder),
@@ -53,6 +73,7 @@ def arguments(config: Config, folder: Path, dtype: torch.dtype, host: str, port:
         "seed": str(config.seed),
         # a name that no host has: pictures come inside requests
         "allowed-media-domains": "none.invalid",
+        "middleware": f"{OnlyAnswers.__module__}.{OnlyAnswers.__name__}",
     }
     switches = ["--enable-prefix-caching", "--disable-uvicorn-access-log"]
     if not hardware.gpu:
