@@ -17,16 +17,10 @@ import torch
 
 from sgg import torchvision_operators
 from sgg.config import Config
-from sgg.errors import SggError
 from sgg.vllm_model import longest_context, register_model, set_environment
-
-KEY_VARIABLE = "SGG_SERVER_KEY"
-"""Environment variable with the key that requests must carry; none is asked for where it is not set."""
 
 PATHS = ("/health", "/metrics", "/v1/models", "/v1/chat/completions")
 """What is served. vLLM asks for the key below /v1 alone, and has more doors, some of which generate."""
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class OnlyAnswers:
@@ -43,16 +37,6 @@ class OnlyAnswers:
             from starlette.responses import PlainTextResponse
 
             await PlainTextResponse("not served\n", 404)(scope, receive, send)
-
-
-def check_address(host: str) -> None:
-    """Raise SggError for a server that others could reach and use without a key."""
-    if host not in LOOPBACK and not os.environ.get(KEY_VARIABLE):
-        raise SggError(
-            f"host={host} lets others reach the server, and {KEY_VARIABLE} is not set: anybody could use it. "
-            f"Set {KEY_VARIABLE} in the environment, here and (as generate.key_variable names it) where "
-            "answers are asked for, or leave host out to listen on 127.0.0.1."
-        )
 
 
 def arguments(config: Config, folder: Path, dtype: torch.dtype, host: str, port: int) -> list[str]:
@@ -81,10 +65,15 @@ def arguments(config: Config, folder: Path, dtype: torch.dtype, host: str, port:
     return [word for name, value in words.items() for word in (f"--{name}", value)] + switches
 
 
-def serve(words: list[str], folder: Path, gpu: bool) -> None:
-    """Answer requests until SIGTERM or SIGINT."""
+def serve(words: list[str], folder: Path, gpu: bool, key: str | None) -> None:
+    """Answer requests until SIGTERM or SIGINT.
+
+    Args:
+        key: what requests must carry; None for nothing.
+
+    """
     set_environment(gpu)
-    if key := os.environ.get(KEY_VARIABLE):
+    if key is not None:
         os.environ["VLLM_API_KEY"] = key
     import uvloop
     from vllm.entrypoints.launchers.api_server.entry import run_server

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -10,6 +12,11 @@ from pathlib import Path
 from sgg.compose import compose_config
 from sgg.config import Config
 from sgg.errors import SggError
+
+KEY_VARIABLE = "SGG_SERVER_KEY"
+"""Environment variable with the key that requests must carry; none is asked for where it is not set."""
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 OWN = {"host": "127.0.0.1", "port": "8000"}
 """Words of this tool, with their values where they are left out; the others are keys of a config."""
@@ -39,9 +46,25 @@ def main(argv: list[str]) -> None:
     own = OWN | {key: value for key, _, value in (w.partition("=") for w in words) if key in OWN}
     if not (own["port"].isdecimal() and 0 < int(own["port"]) < 65536):
         raise SggError(f"port={own['port']}: must be a number from 1 to 65535.")
+    check_address(own["host"], int(own["port"]))
     rest = [w for w in words if w.partition("=")[0] not in OWN]
     config, _ = compose_config(["stage=eval", "generate=vllm", *rest])
     _serve(config, own["host"], int(own["port"]))
+
+
+def check_address(host: str, port: int) -> None:
+    """Raise SggError for a server that anybody could use, or an address that cannot be had."""
+    if host not in _LOOPBACK and not os.environ.get(KEY_VARIABLE):
+        raise SggError(
+            f"host={host} lets others reach the server, and {KEY_VARIABLE} is not set: anybody could use it. "
+            f"Set {KEY_VARIABLE} here, and where answers are asked for the variable that "
+            "generate.key_variable names; or leave host out to listen on 127.0.0.1."
+        )
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise SggError(f"host={host} port={port}: {error.strerror}. Take another port=.") from error
 
 
 def _serve(config: Config, host: str, port: int) -> None:
@@ -53,10 +76,9 @@ def _serve(config: Config, host: str, port: int) -> None:
     from sgg.model import load_processor, torch_dtype
     from sgg.spec import pixel_budget
     from sgg.vllm_model import FOLDER, write_for_vllm
-    from sgg.vllm_server import arguments, check_address, serve
+    from sgg.vllm_server import arguments, serve
     from sgg.weights import locate
 
-    check_address(host)
     model = locate(config.model.path, config.model.revision)
     processor = load_processor(model, *pixel_budget(config))
     dtype = torch_dtype(config.model.dtype, config.hardware.precision)
@@ -64,4 +86,5 @@ def _serve(config: Config, host: str, port: int) -> None:
         folder = Path(temporary) / FOLDER
         write_for_vllm(config.model, model, processor, dtype, config.seed, folder)
         print(f"sgg serve: {config.model.path} on http://{host}:{port}", file=sys.stderr)
-        serve(arguments(config, folder, dtype, host, port), folder, config.hardware.gpu)
+        words = arguments(config, folder, dtype, host, port)
+        serve(words, folder, config.hardware.gpu, os.environ.get(KEY_VARIABLE))
