@@ -73,6 +73,7 @@ def _serve(config: Config, host: str, port: int) -> None:
 
     validate(config)
     ready_here(config)
+    os.environ |= config.hardware.environment
     from sgg.model import load_processor, torch_dtype
     from sgg.spec import pixel_budget
     from sgg.vllm_model import FOLDER, write_for_vllm

@@ -37,7 +37,7 @@ class Serving:
         self.folder, self.port = folder, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "serve.log"
-        self.process = None
+        self.process, self.kills = None, 0
 
     def start(self):
         words = command("serve", "hardware.threads=1", f"port={self.port}")
@@ -59,6 +59,7 @@ class Serving:
 
     def kill(self):
         """SIGKILL; the engine's processes, which would be left behind, go too."""
+        self.kills += 1
         family = [*psutil.Process(self.process.pid).children(recursive=True)]
         for process in (psutil.Process(self.process.pid), *family):
             with suppress(psutil.NoSuchProcess):
@@ -77,13 +78,18 @@ def serving(tmp_path_factory):
             server.process.wait(60)
         except subprocess.TimeoutExpired:
             server.kill()
-    # told to end, it takes its model's folder along; the one that was killed could not
-    assert len(list(server.folder.glob("sgg-serve-*"))) == 1
+    # told to end, it takes its model's folder along; one that was killed cannot
+    assert len(list(server.folder.glob("sgg-serve-*"))) == server.kills
 
 
 def asking(serving, run_dir, *more):
     where = [f"generate.servers=[{serving.url}]", f"paths.run_dir={run_dir}"]
     return [*EVAL, "generate=server", *where, *more]
+
+
+def lines(run_dir, rank=0):
+    part = run_dir / "completions.parts" / f"rank{rank}.jsonl"
+    return part.read_bytes().split(b"\n")[:-1] if part.is_file() else []
 
 
 def test_answers_and_metrics_are_those_of_transformers(serving, tmp_path):
@@ -104,6 +110,19 @@ def test_answers_and_metrics_are_those_of_transformers(serving, tmp_path):
     assert "is it the same model?" not in (tmp_path / "server" / "run.log").read_text()
 
 
+@pytest.mark.thorough
+def test_two_processes_ask_the_same(serving, tmp_path):
+    answers = []
+    for processes in (1, 2):
+        run_dir = tmp_path / str(processes)
+        sampled = ["generate.temperature=1", "generate.completions=2", "data.eval.limit=10"]
+        words = asking(serving, run_dir, *sampled, f"hardware.processes_per_node={processes}")
+        sgg_ok(*words, cwd=tmp_path, OPENAI_API_KEY=KEY)
+        answers.append((run_dir / "completions.jsonl").read_bytes())
+    assert answers[0] == answers[1]
+    assert len(lines(tmp_path / "2", rank=1)) == 10
+
+
 def test_nothing_but_answers_is_served_and_only_with_the_key(serving):
     with httpx.Client(base_url=serving.url, timeout=30) as client:
         assert client.get("/v1/models").status_code == 401
@@ -120,11 +139,6 @@ def test_nothing_but_answers_is_served_and_only_with_the_key(serving):
         assert "allowed domains" in refused.text
     assert KEY not in " ".join(psutil.Process(serving.process.pid).cmdline())
     assert KEY not in serving.log.read_text()
-
-
-def lines(run_dir):
-    part = run_dir / "completions.parts" / "rank0.jsonl"
-    return part.read_bytes().split(b"\n")[:-1] if part.is_file() else []
 
 
 def test_a_killed_server_ends_the_run_in_words_and_another_one_finishes_it(serving, tmp_path):
