@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
+from sgg.asking import resized
 from sgg.main import run_frozen
 from sgg.rollout import client, generation
 from sgg.rollout.probe import Probe
-from sgg.vllm_setup import fitted
 
 LENGTH = 12
 frozen, *words = sys.argv[1:]
@@ -26,11 +26,13 @@ class Told(generation.Rollouts):
         super().sync_weights()
         if "greedy" in words:
             probe = Probe(self._settings, self.processing_class)
-            print(json.dumps({"vllm": self._greedy(probe), "trainer": self._own(probe)}), flush=True)
+            print(
+                json.dumps({"vllm": self._greedy(probe), "trainer": self._own(probe)}), flush=True
+            )
 
     def _greedy(self, probe):
         ends = {k: v for k, v in self._settings.sampling.items() if k == "logit_bias"}
-        picture = fitted(probe.picture, self._settings.processor.image_processor)
+        picture = resized(probe.picture, self._settings.processor)
         if self.mode == "server":
             (one,) = self.vllm_client.clients
             features = [self._place_features(one.image_features([[picture]])[0], probe.ids)]

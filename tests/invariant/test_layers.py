@@ -34,6 +34,7 @@ LAYERS = [
         "sgg.validate",
         "sgg.validate_reward",
         "sgg.validate_hardware",
+        "sgg.validate_servers",
         "sgg.validate_sharding",
         "sgg.spec",
         "sgg.cli",
@@ -45,9 +46,13 @@ LAYERS = [
     [
         "sgg.generate",
         "sgg.hf_engine",
+        "sgg.asking",
         "sgg.vllm_model",
         "sgg.vllm_setup",
         "sgg.vllm_engine",
+        "sgg.rollout",
+        "sgg.vllm_server",
+        "sgg.servers",
         "sgg.engines",
         "sgg.train",
         "sgg.evaluate",
@@ -143,7 +148,7 @@ def test_no_exception_is_idle():
     assert {pair for pair in EXCEPTIONS if layer(pair[1]) > layer(pair[0])} <= used
 
 
-HEAVY = ("torch", "transformers", "trl", "vllm", "deepspeed", "wandb")
+HEAVY = ("torch", "transformers", "trl", "vllm", "deepspeed", "wandb", "httpx")
 LIGHT_MODULES = sorted(name for name, _ in modules() if layer(name) < LIGHT)
 
 

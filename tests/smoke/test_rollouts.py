@@ -1,4 +1,4 @@
-"""GRPO with answers by real vLLM on this machine: the same weights, pixels and log-probabilities, or words."""
+"""GRPO with answers by real vLLM on this machine: the trainer's weights and log-probabilities, or words."""
 
 import importlib.util
 import json
@@ -126,7 +126,9 @@ class Server:
     def ready(self):
         end = time.monotonic() + 240
         while not answers_health(self.port):
-            assert self.process.poll() is None, (self.config.parent / "server.log").read_text()[-3000:]
+            assert self.process.poll() is None, (self.config.parent / "server.log").read_text()[
+                -3000:
+            ]
             assert time.monotonic() < end
             time.sleep(0.2)
         return self
@@ -340,7 +342,9 @@ def test_a_port_that_is_taken_and_a_slow_server_are_told(tmp_path):
     from launchers.place import Place
     from launchers.share import run_node
 
-    config = frozen(tmp_path / "taken", "hardware.rollout.mode=server", "hardware.rollout.restarts=0")
+    config = frozen(
+        tmp_path / "taken", "hardware.rollout.mode=server", "hardware.rollout.restarts=0"
+    )
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
