@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -24,12 +24,15 @@ from trl.generation.vllm_client import VLLMClient
 
 from sgg.errors import SggError
 from sgg.rollout.cures import keeps_image_features
+from sgg.rollout.probe import Answer, Probe
 from sgg.rollout.settings import Settings, run_mark
 
 _CONNECT_S = 10
 _PAUSE_S = 0.5
+_AT_ONCE = 64
 _MEMORY = Path("/dev/shm")
-T = TypeVar("T")
+Place = Callable[[dict[str, Any] | None, list[int]], dict[str, Any] | None]
+"""Points a picture's features at the image tokens of its prompt."""
 
 
 class ServerFault(Exception):
@@ -170,29 +173,44 @@ class Servers:
         self,
         prompts: list[list[int]],
         images: list[list[Any] | None],
-        place: Callable[[dict[str, Any] | None, list[int]], dict[str, Any] | None],
+        place: Place,
         sampling: list[dict[str, Any]],
     ) -> tuple[list[list[int]], list[list[list[float | None]]]]:
         """Completions and log-probabilities, those of a prompt beside each other.
 
         Args:
-            place: points a picture's features at the image tokens of its prompt.
             sampling: of each prompt.
 
         Raises:
             ServerFault: a server failed; nothing of this call is kept.
 
         """
-        with ThreadPoolExecutor(len(prompts)) as pool:
+        with ThreadPoolExecutor(min(_AT_ONCE, len(prompts))) as pool:
             clients = [self.clients[i % len(self.clients)] for i in range(len(prompts))]
             for client in self.clients:
                 client.check_identity()
             done = list(pool.map(partial(_answer, place), clients, prompts, images, sampling))
         return [c for d in done for c in d[0]], [p for d in done for p in d[1]]
 
+    def probe(self, probe: Probe, images: list[Any] | None, place: Place) -> Answer:
+        """The probe's answer, which all servers have to give.
+
+        Raises:
+            ServerFault: one failed, or answers otherwise than the first.
+
+        """
+        sampling = {"n": 1, "max_tokens": probe.LENGTH, "generation_kwargs": probe.sampling}
+        answers = []
+        for client in self.clients:
+            ids, logprobs = _answer(place, client, probe.ids, images, sampling)
+            answers.append(Answer(ids[0], [float(p[0] or 0.0) for p in logprobs[0]]))
+            if answers[-1].tokens != answers[0].tokens:
+                raise ServerFault(f"{client.base_url} answers otherwise than the first server.")
+        return answers[0]
+
 
 def _answer(
-    place: Callable[[dict[str, Any] | None, list[int]], dict[str, Any] | None],
+    place: Place,
     client: Client,
     prompt: list[int],
     images: list[Any] | None,

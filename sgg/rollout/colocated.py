@@ -1,13 +1,20 @@
-"""A vLLM engine inside a training rank: TRL's, with what TRL leaves out."""
+"""A vLLM engine inside each training rank: TRL's, with what TRL leaves out."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from vllm import LLM
+from trl.generation import vllm_generation
+from vllm import LLM, SamplingParams
 
+from sgg.rollout.cpu import keep_matrices_loadable
+from sgg.rollout.cures import collapsed, expands_twice, keeps_image_features
+from sgg.rollout.generation import Rollouts
+from sgg.rollout.patch import replaced
+from sgg.rollout.probe import Answer, Probe
 from sgg.rollout.settings import Settings
-from sgg.vllm_setup import engine_arguments
+from sgg.vllm_setup import engine_arguments, own_threads, register_model
 
 
 class Engine(LLM):  # type: ignore[misc]
@@ -18,12 +25,9 @@ class Engine(LLM):  # type: ignore[misc]
         ours = engine_arguments(settings.dtype, settings.gpu, settings.ranks)
         if theirs["tensor_parallel_size"] > 1:
             ours["distributed_executor_backend"] = theirs["distributed_executor_backend"]
-        theirs["max_num_batched_tokens"] = max(
-            theirs["max_num_batched_tokens"], theirs["max_model_len"] or 0
-        )
-        super().__init__(
-            **{**theirs, **ours, "model": str(settings.folder), "use_tqdm_on_load": False}
-        )
+        longest = max(theirs["max_num_batched_tokens"], theirs["max_model_len"] or 0)
+        ours |= {"max_num_batched_tokens": longest, "use_tqdm_on_load": False}
+        super().__init__(**{**theirs, **ours, "model": str(settings.folder)})
 
     def generate(self, prompts: Any, sampling_params: Any = None, **more: Any) -> Any:
         """As vLLM's."""
@@ -33,3 +37,64 @@ class Engine(LLM):  # type: ignore[misc]
                 params.seed = seed
             sampling_params = each
         return super().generate(prompts, sampling_params=sampling_params, **more)
+
+
+class Colocated(Rollouts):
+    """Rollouts by this rank's own engine."""
+
+    def _init_vllm(self) -> None:
+        register_model(self._settings.folder)
+        if not self._settings.gpu:
+            keep_matrices_loadable()
+        with replaced(vllm_generation, "LLM", partial(Engine, self._settings)), own_threads():
+            super()._init_vllm()
+
+    def push(self) -> None:
+        """By TRL's way of loading."""
+        with self.limited("Pushing weights"):
+            super(Rollouts, self).sync_weights()
+            if keeps_image_features():
+                self.llm.llm_engine.reset_encoder_cache()
+
+    def generate(
+        self,
+        prompts: list[list[int]],
+        images: list[list[Any] | None] | None,
+        num_generations: int,
+        profiler: Any = None,
+    ) -> tuple[Any, ...]:
+        """See TRL's."""
+        pictures = None if images is None else self.resized(images, len(prompts))
+        ids = [self.for_engine(p) for p in prompts]
+        self.llm.seeds = self._row_seeds(len(prompts), num_generations)
+        with self.limited("Generating"):
+            done = super().generate(ids, pictures, num_generations, profiler)
+        return prompts, *done[1:]
+
+    def ask(self, probe: Probe) -> Answer:
+        """By this rank's engine."""
+        if self.enable_sleep_mode:
+            self.llm.wake_up(tags=["kv_cache"])
+        self.llm.seeds = []
+        params = SamplingParams(max_tokens=probe.LENGTH, logprobs=0, **probe.sampling)
+        picture = {"image": self.resized([[probe.picture]], 1)[0]}
+        prompt = {"prompt_token_ids": self.for_engine(probe.ids), "multi_modal_data": picture}
+        (output,) = self.llm.generate([prompt], params, use_tqdm=False)
+        answer = output.outputs[0]
+        tokens = list(answer.token_ids)
+        scores = (step[token].logprob for token, step in zip(tokens, answer.logprobs, strict=True))
+        return Answer(tokens, list(scores))
+
+    def for_engine(self, prompt: list[int]) -> list[int]:
+        """A prompt with its image tokens as vLLM wants them."""
+        if not expands_twice():
+            return prompt
+        return collapsed(prompt, self.processing_class.image_token_id)
+
+    def _row_seeds(self, rows: int, num_generations: int) -> list[int]:
+        """Seeds for the rows of this rank's engine: those that a server would give them."""
+        beside = self.tensor_parallel_size  # ranks that share a copy of the model, and their rows
+        first = self.accelerator.process_index // beside * beside * rows
+        seeds = self.seeds(-(-rows * self.accelerator.num_processes // num_generations))
+        places = (divmod(first + i, num_generations) for i in range(beside * rows))
+        return [seeds[prompt] + answer for prompt, answer in places]

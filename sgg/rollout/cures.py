@@ -25,12 +25,6 @@ def keeps_image_features() -> bool:
     return "encoder_cache" not in inspect.getsource(VLLMGeneration.sync_weights)
 
 
-@cache
-def passes_no_dtype() -> bool:
-    """A colocated engine takes its precision from the checkpoint, not from the trainer."""
-    return "dtype=" not in inspect.getsource(VLLMGeneration._init_vllm)
-
-
 def collapsed(ids: list[int], image_token: int) -> list[int]:
     """The prompt with one image token in the place of each run of them, as vLLM wants it."""
     runs = ((token, list(run)) for token, run in groupby(ids))

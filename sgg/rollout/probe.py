@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,15 @@ import torch
 from PIL import Image
 
 from sgg.rollout.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What vLLM sampled."""
+
+    tokens: list[int]
+    logprobs: list[float]
+    """Of these tokens, nats, at temperature 1."""
 
 
 class Probe:
@@ -30,19 +40,14 @@ class Probe:
             return_tensors="pt",
         )
         self.ids: list[int] = self._inputs["input_ids"][0].tolist()
+        bias = settings.sampling.get("logit_bias", {})  # in the trainer's head, too
+        self.sampling = {"seed": 0, "ignore_eos": True, "logit_bias": bias}
+        """Arguments of vLLM's SamplingParams: temperature 1, nothing cut."""
 
-    def disagreement(
-        self, model: Any, accelerator: Any, tokens: list[int], logprobs: list[float]
-    ) -> str | None:
-        """Compare with the trainer's log-probabilities of the same tokens; all ranks call it.
-
-        Args:
-            tokens: what vLLM sampled.
-            logprobs: of these tokens by vLLM, nats, at temperature 1.
-
-        """
-        ours = self._score(model, accelerator, tokens)
-        gap = max(abs(a - b) for a, b in zip(ours, logprobs, strict=True))
+    def disagreement(self, model: Any, accelerator: Any, answer: Answer) -> str | None:
+        """Compare with the trainer's log-probabilities of the same tokens; all ranks call it."""
+        ours = self._score(model, accelerator, answer.tokens)
+        gap = max(abs(a - b) for a, b in zip(ours, answer.logprobs, strict=True))
         if gap <= self._settings.tolerance:
             return None
         return (

@@ -27,7 +27,7 @@ def rollouts(parts: Parts) -> Iterator[None]:
     if mode is RolloutMode.trainer:
         yield
         return
-    from sgg.rollout.generation import cured
+    from sgg.rollout.patch import cured
 
     state, served = PartialState(), Path(parts.args.output_dir) / FOLDER
     if mode is RolloutMode.colocate:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -182,8 +183,11 @@ def test_a_server_that_dies_under_the_ranks_is_started_again_as_often_as_allowed
     killed = []
 
     def server_process():
-        alive = [c for c in children() if "http.server" in " ".join(c.cmdline())]
-        return next((c for c in alive if c.pid not in killed), None)
+        for child in children():
+            with suppress(psutil.Error):  # it may be on its way out
+                if child.pid not in killed and "http.server" in " ".join(child.cmdline()):
+                    return child
+        return None
 
     def kill_twice():
         for _ in range(2):

@@ -1,0 +1,153 @@
+"""Rollouts by servers: asked by the main rank for all, with one second chance for a server that died."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+from accelerate.utils import broadcast_object_list, gather_object
+
+from sgg.errors import SggError
+from sgg.rollout.client import ServerFault, Servers
+from sgg.rollout.generation import Rollouts
+from sgg.rollout.probe import Answer, Probe
+
+log = logging.getLogger("sgg")
+
+
+class Remote(Rollouts):
+    """Rollouts by one server or several."""
+
+    def _init_vllm(self) -> None:
+        self.vllm_client = Servers(self._settings, self.group_port)
+        self._join()
+
+    def push(self) -> None:
+        """To every server.
+
+        Raises:
+            SggError: on all ranks; a server failed twice.
+
+        """
+        self._twice("Pushing weights", self._push_to_all, lambda: None)
+
+    def _push_to_all(self) -> None:
+        """All ranks gather; the main one sends. Once for each server: weights are not held twice."""
+        if self._weight_metadata is None:
+            self._weight_metadata = [
+                (name, str(p.dtype).removeprefix("torch."), list(p.shape))
+                for name, p in self._iter_named_params()
+            ]
+        for client in self.vllm_client.clients:
+            params = self._iter_named_params()
+            try:
+                if self.accelerator.is_main_process:
+                    client.push(self._weight_metadata, params)
+            finally:  # gathering is for all, also when a server is gone
+                for _ in params:
+                    pass
+
+    def generate(
+        self,
+        prompts: list[list[int]],
+        images: list[list[Any] | None] | None,
+        num_generations: int,
+        profiler: Any = None,
+    ) -> tuple[Any, ...]:
+        """See TRL's; a group's picture travels once, be the group spread over ranks or not.
+
+        Raises:
+            SggError: on all ranks; the servers failed twice.
+
+        """
+        first = self.accelerator.process_index * len(prompts)
+        leads = [(first + i) % num_generations == 0 for i in range(len(prompts))]
+        pictures = self.resized(images, len(prompts))
+        needed = [picture if lead else None for picture, lead in zip(pictures, leads, strict=True)]
+        all_prompts = gather_object(prompts)[::num_generations]
+        all_pictures = gather_object(needed)[::num_generations]
+        sampling = [self._sampling(num_generations, s) for s in self.seeds(len(all_prompts))]
+        answers: list[Any] = [None]
+
+        def ask() -> None:
+            if self.accelerator.is_main_process:
+                with profiler or nullcontext():
+                    answers[0] = self.vllm_client.answers(
+                        all_prompts, all_pictures, self._place_features, sampling
+                    )
+
+        self._twice("Generating", ask, self.sync_weights)
+        broadcast_object_list(answers, from_process=0)
+        mine = slice(first, first + len(prompts))
+        return prompts, answers[0][0][mine], answers[0][1][mine], None
+
+    def ask(self, probe: Probe) -> Answer | str:
+        """By every server, which have to agree."""
+        found: list[Any] = [None]
+
+        def ask() -> None:
+            if self.accelerator.is_main_process:
+                found[0] = self.vllm_client.probe(
+                    probe, self.resized([[probe.picture]], 1)[0], self._place_features
+                )
+
+        fault = self._on_main("Asking the probe", ask)
+        broadcast_object_list(found, from_process=0)
+        return found[0] if fault is None else fault
+
+    def _sampling(self, count: int, seed: int) -> dict[str, Any]:
+        return {
+            "n": count,
+            "repetition_penalty": self.repetition_penalty,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "top_k": self.top_k,
+            "min_p": self.min_p or 0.0,
+            "max_tokens": self.max_completion_length,
+            "logprobs": self.logprobs,
+            "structured_outputs_regex": self.structured_outputs_regex,
+            "generation_kwargs": {**self.generation_kwargs, "seed": seed},
+        }
+
+    def _join(self) -> None:
+        seconds = self._settings.start_limit_s + self._settings.wait_limit_s
+
+        def join() -> None:
+            if self.accelerator.is_main_process:
+                self.vllm_client.join(self.accelerator.device)
+
+        fault = self._on_main("Joining the servers", join, seconds)
+        if fault is not None:
+            raise self._lost(fault)
+
+    def _twice(self, what: str, act: Callable[[], None], prepare: Callable[[], None]) -> None:
+        """Have the servers do something; if that fails, join, `prepare`, and try again, once."""
+        fault = self._on_main(what, act)
+        if fault is not None:
+            log.warning("%s: %s Waiting for it to come back, once.", what, fault)
+            self._join()
+            prepare()
+            fault = self._on_main(what, act)
+        if fault is not None:
+            raise self._lost(fault)
+
+    def _on_main(
+        self, what: str, act: Callable[[], None], seconds: float | None = None
+    ) -> str | None:
+        """All ranks act; the main one's fault in words, on all ranks."""
+        fault: list[str | None] = [None]
+        with self.limited(what, seconds):
+            try:
+                act()
+            except ServerFault as error:
+                fault[0] = str(error)
+            broadcast_object_list(fault, from_process=0)
+        return fault[0]
+
+    def _lost(self, fault: str) -> SggError:
+        return SggError(
+            f"Rollout server: {fault} Look into {self._settings.logs}. The run goes on from its newest "
+            "checkpoint when it is started again."
+        )
