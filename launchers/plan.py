@@ -147,7 +147,8 @@ def _serving_nodes(config: Config) -> list[int]:
     if not _serves(config):
         return []
     hardware = config.hardware
-    beside_ranks = range(hardware.nodes) if hardware.rollout.gpus_per_node else range(0)
+    beside = hardware.rollout.gpus_per_node or not hardware.gpu
+    beside_ranks = range(hardware.nodes) if beside else range(0)
     return [*beside_ranks, *range(hardware.nodes, node_count(config))]
 
 
@@ -179,7 +180,7 @@ def _rank(
 
 
 def _server(config: Config, frozen: Path, number: int, node: int, host: str, port: int) -> Process:
-    """A rollout server: on a training node on the GPUs after the ranks', else on all of its node."""
+    """A rollout server: on a training node on the GPUs that the ranks leave, or all of its node's."""
     hardware, rollout = config.hardware, config.hardware.rollout
     first = hardware.processes_per_node if node < hardware.nodes else 0
     gpus = tuple(range(first, gpus_per_node(config)))

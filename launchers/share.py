@@ -14,11 +14,13 @@ from pathlib import Path
 from launchers.ending import Ending, State
 from launchers.place import Place
 from launchers.plan import gpus_per_node, make_plan, node_count
+from launchers.secret import rollout_key
 from launchers.supervise import Limits, Supervisor
 from sgg.checkpoint import checkpoints, is_sealed
 from sgg.config import Config, thaw
 from sgg.errors import Failed, SggError, Stopped
 from sgg.explain import explain
+from sgg.hardware import KEY_VARIABLE
 from sgg.run import PARTS, PIPELINE
 from sgg.validate_hardware import ready_here
 
@@ -66,7 +68,8 @@ def run_node(frozen: Path, place: Place, received: list[int]) -> Ending:
     """Run this node's processes to their end; `received` is where signals are noted."""
     config, run_dir = thaw(frozen), frozen.parent
     plan = make_plan(config, frozen, place.hosts, place.port, place.server_port)
-    return Supervisor(plan, place, run_dir, _limits(config, place), received).run()
+    secrets = {KEY_VARIABLE: rollout_key(run_dir, place.attempt)} if plan.servers else {}
+    return Supervisor(plan, place, run_dir, _limits(config, place), received, secrets).run()
 
 
 def told(ending: Ending) -> None:

@@ -16,6 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -53,8 +54,11 @@ class Limits:
 class Child:
     """A started process and its log."""
 
-    def __init__(self, process: Process, run_dir: Path, shown: bool) -> None:
+    def __init__(
+        self, process: Process, run_dir: Path, shown: bool, secrets: Mapping[str, str]
+    ) -> None:
         self.process = process
+        self._secrets = secrets
         self.log = run_dir / LOGS / f"{process.name}.log"
         self.starts = 0
         self._shown = shown
@@ -69,7 +73,7 @@ class Child:
         with self.log.open("ab") as file:
             self._popen = subprocess.Popen(
                 self.process.command,
-                env=_environment(self.process),
+                env={**_environment(self.process), **self._secrets},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if self._shown else file,
                 stderr=subprocess.STDOUT,
@@ -119,8 +123,16 @@ class Supervisor:
     """One node's share of a run."""
 
     def __init__(
-        self, plan: Plan, place: Place, run_dir: Path, limits: Limits, received: list[int]
+        self,
+        plan: Plan,
+        place: Place,
+        run_dir: Path,
+        limits: Limits,
+        received: list[int],
+        secrets: Mapping[str, str],
     ) -> None:
+        """`secrets`: variables that processes get and nobody writes down."""
+        self._secrets = secrets
         self._plan, self._place, self._run_dir, self._limits = plan, place, run_dir, limits
         self._received = received
         self._ranks: list[Child] = []
@@ -134,12 +146,13 @@ class Supervisor:
         try:
             for process in ours:
                 if process.is_server:
-                    self._servers.append(Child(process, self._run_dir, shown=False))
+                    self._servers.append(Child(process, self._run_dir, False, self._secrets))
             ranks = [p for p in ours if not p.is_server]
             ending = self._await_servers() if ranks else None
             if ending is None:
                 for process in ranks:
-                    self._ranks.append(Child(process, self._run_dir, process.name == "rank0"))
+                    shown = process.name == "rank0"
+                    self._ranks.append(Child(process, self._run_dir, shown, self._secrets))
                 ending = self._watch()
         finally:
             self._end()
@@ -152,7 +165,7 @@ class Supervisor:
         deadline = time.monotonic() + self._limits.server_start_s
         silent = [s.address for s in self._plan.servers if s.address is not None]
         while silent:
-            ending = self._interrupted() or self._fallen_server(may_restart=True)
+            ending = self._interrupted() or self._fallen_server()
             if ending is not None:
                 return ending
             if time.monotonic() > deadline:
@@ -199,14 +212,15 @@ class Supervisor:
                 return self._failed(_obituary(rank, self._place), code if code > 0 else 1)
         return None
 
-    def _fallen_server(self, may_restart: bool = False) -> Ending | None:
-        """A server started again has the first weights, so that helps only before the ranks train."""
+    def _fallen_server(self) -> Ending | None:
+        """A server started again has the first weights; the ranks see that, and push theirs."""
         for server in self._servers:
             if server.code is None:
                 continue
-            if not may_restart or server.starts > server.process.restarts:
+            if server.starts > server.process.restarts:
                 return self._failed(_obituary(server, self._place))
             log.warning("%s Starting it again.", _obituary(server, self._place))
+            server.kill()  # what it started may have outlived it
             server.start()
         return None
 

@@ -15,6 +15,10 @@ SERVERS_VARIABLE = "SGG_ROLLOUT_SERVERS"
 """Environment variable of the ranks: addresses of the rollout servers, comma-separated."""
 
 
+KEY_VARIABLE = "SGG_ROLLOUT_KEY"
+"""Environment variable of ranks and rollout servers: what a server asks of those who talk to it."""
+
+
 class Precision(Enum):
     """Precision of the computation."""
 
@@ -30,7 +34,7 @@ class RolloutMode(Enum):
     colocate = "colocate"
     """A vLLM engine inside each rank, on the rank's own GPU."""
     server = "server"
-    """vLLM servers on GPUs of their own."""
+    """vLLM servers: on GPUs of their own, or where there are none, one on this machine's CPU."""
 
 
 class GpuRequest(Enum):
@@ -58,8 +62,13 @@ class RolloutConfig:
     """Longest prompt and answer together, tokens; of evaluation by vLLM too."""
     start_limit_s: int = 1200
     """How long a server may take until it answers, seconds."""
+    wait_limit_s: int = 600
+    """Longest wait for a push of weights, or for the answers to one batch, seconds."""
     restarts: int = 1
-    """How often a server that dies while it starts is started again; later a dead one ends the run."""
+    """How often a server that dies is started again; a training one gets its weights again."""
+    max_logp_difference: float = 0.3
+    """Largest mean difference between the log-probabilities that vLLM sampled by and the trainer's, nats;
+    a step with more ends the run."""
 
 
 @dataclass

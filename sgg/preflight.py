@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sgg.config import Config, EvalConfig
 from sgg.data.build import open_reader
-from sgg.validate_hardware import refuse_several_servers
 from sgg.weights import locate
 
 
@@ -24,7 +23,6 @@ class Preflight:
             SggError: something is missing; the message names the key and what to do.
 
         """
-        refuse_several_servers(config)
         model = config.model
         weights = f"{model.path} {model.revision}"
         if not model_is_made and weights not in self._found:

@@ -93,21 +93,6 @@ def ready_here(config: Config) -> None:
             raise SggError(f"{problem} Or let transformers answer: generate=hf.")
 
 
-def refuse_several_servers(config: Config) -> None:
-    """TRL 1.16's trainer asks one rollout server; a plan with more can be shown, but not started."""
-    hardware, rollout = config.hardware, config.hardware.rollout
-    if not isinstance(config.stage, GrpoConfig) or rollout.mode is not RolloutMode.server:
-        return
-    servers = (hardware.nodes if rollout.gpus_per_node else 0) + rollout.nodes
-    if servers > 1:
-        raise SggError(
-            f"hardware.nodes={hardware.nodes} with hardware.rollout.gpus_per_node={rollout.gpus_per_node} "
-            f"and hardware.rollout.nodes={rollout.nodes} make {servers} rollout servers, of which TRL would "
-            "ask one. Take hardware.rollout.gpus_per_node=0 hardware.rollout.nodes=1, or look at the plan "
-            "with dry_run=true."
-        )
-
-
 def installed(module: str, key: str, package: str | None = None) -> Iterator[str]:
     """The problem of a key that needs a package which is not there."""
     if importlib.util.find_spec(module) is None:
@@ -128,6 +113,7 @@ def _ranges(hardware: HardwareConfig) -> Iterator[str]:
         "rollout.tensor_parallel": (rollout.tensor_parallel, 1),
         "rollout.max_length": (rollout.max_length, 1),
         "rollout.start_limit_s": (rollout.start_limit_s, 1),
+        "rollout.wait_limit_s": (rollout.wait_limit_s, 1),
         "rollout.restarts": (rollout.restarts, 0),
         "slurm.time_min": (slurm.time_min, 1),
         "slurm.signal_before_end_s": (slurm.signal_before_end_s, 1),
@@ -137,6 +123,8 @@ def _ranges(hardware: HardwareConfig) -> Iterator[str]:
     for key, (value, lowest) in at_least.items():
         if value is not None and value < lowest:
             yield f"hardware.{key}={value}: must be {lowest} or more."
+    if rollout.max_logp_difference <= 0:
+        yield f"hardware.rollout.max_logp_difference={rollout.max_logp_difference}: must be above 0."
     if not 0 < rollout.memory_share <= 1:
         yield (
             f"hardware.rollout.memory_share={rollout.memory_share}: must be above 0 and at most 1."
@@ -155,7 +143,8 @@ def _rollout(hardware: HardwareConfig) -> Iterator[str]:
     if rollout.mode is RolloutMode.trainer:
         return
     if not hardware.gpu:
-        yield f"{key} needs hardware.gpu=true. On a CPU take hardware.rollout.mode=trainer."
+        yield from _rollout_on_cpu(hardware)
+        return
     if rollout.mode is RolloutMode.server and not any(value > 0 for value in serving.values()):
         yield f"{key} needs GPUs: set hardware.rollout.gpus_per_node or hardware.rollout.nodes."
     shared = {  # GPUs on one node, over which copies of the model are laid
@@ -170,6 +159,23 @@ def _rollout(hardware: HardwareConfig) -> Iterator[str]:
             yield (
                 f"hardware.rollout.tensor_parallel={rollout.tensor_parallel} does not divide "
                 f"{name}, {gpus}: a copy of the model stands on one node."
+            )
+
+
+def _rollout_on_cpu(hardware: HardwareConfig) -> Iterator[str]:
+    """One server beside the ranks: weights reach it through the machine's memory."""
+    rollout = hardware.rollout
+    only = {
+        "nodes": (hardware.nodes, 1),
+        "rollout.gpus_per_node": (rollout.gpus_per_node, 0),
+        "rollout.nodes": (rollout.nodes, 0),
+        "rollout.tensor_parallel": (rollout.tensor_parallel, 1),
+    }
+    for name, (value, possible) in only.items():
+        if value != possible and not (name == "nodes" and rollout.mode is RolloutMode.colocate):
+            yield (
+                f"hardware.{name}={value} with hardware.rollout.mode={rollout.mode.name}: without GPUs "
+                f"take {possible}."
             )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from sgg.config import Config, GrpoConfig, SftConfig, TrainStageConfig
 from sgg.errors import SggError
-from sgg.hardware import SERVERS_VARIABLE, Precision, RolloutConfig, RolloutMode
+from sgg.hardware import Precision, RolloutConfig, RolloutMode
 from sgg.spec import reward_mix
 from sgg.validate import batch_plan
 
@@ -81,19 +80,16 @@ def _common(config: Config, run_dir: Path) -> dict[str, Any]:
 
 
 def _rollout(rollout: RolloutConfig) -> dict[str, Any]:
-    """Who generates, in TRL's words; the server's address comes from the launcher."""
+    """Who generates, in TRL's words; more of it in sgg/train/rollouts.py."""
     if rollout.mode is RolloutMode.trainer:
         return {}
-    derived = {
+    return {
         "use_vllm": True,
         "vllm_mode": rollout.mode.name,
         "vllm_tensor_parallel_size": rollout.tensor_parallel,
         "vllm_gpu_memory_utilization": rollout.memory_share,
         "vllm_max_model_length": rollout.max_length,
     }
-    if rollout.mode is RolloutMode.server:
-        derived["vllm_server_base_url"] = os.environ[SERVERS_VARIABLE]
-    return derived
 
 
 def _fsdp(chosen: dict[str, Any], gradient_checkpointing: bool) -> dict[str, Any]:

@@ -19,9 +19,14 @@ from sgg.model import adapter_base
 from sgg.reward.score import Mix, with_counts
 from sgg.reward.trl_adapter import reward_functions
 from sgg.spec import graph_spec, prompter, reward_mix
+from sgg.train import sharding
 from sgg.train.callbacks import TellEpoch
+from sgg.train.guard import add_bias, vision_bias
 from sgg.train.loop import Parts, SealedCheckpoints, muon_optimizers, train
+from sgg.train.rollouts import rollouts
 from sgg.train.rows import GrpoRows, as_trl_dataset
+
+_DIFFERENCE = "sampling/sampling_logp_difference/mean"
 
 
 class EpochSampler(RepeatSampler):  # type: ignore[misc]
@@ -42,6 +47,7 @@ class Trainer(SealedCheckpoints, GRPOTrainer):  # type: ignore[misc]
     """TRL's trainer with whole checkpoints, exact resumption and weights that warm up."""
 
     mix: Mix
+    largest_difference: float
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         sampler = super()._get_train_sampler(dataset)
@@ -49,6 +55,20 @@ class Trainer(SealedCheckpoints, GRPOTrainer):  # type: ignore[misc]
         # accelerate does not reach it through the loader of several ranks that are resumed within an epoch
         self.add_callback(TellEpoch(sampler.set_epoch))
         return sampler
+
+    def _generate_and_score_completions(self, inputs: Any) -> Any:
+        """Stop where vLLM and the trainer disagree, before anything is learned from it."""
+        scored = super()._generate_and_score_completions(inputs)
+        seen = self._metrics["train" if self.model.training else "eval"][_DIFFERENCE]
+        if seen and seen[-1] > self.largest_difference:
+            raise SggError(
+                f"Step {self.state.global_step}: vLLM sampled with log-probabilities that differ from the "
+                f"trainer's by {seen[-1]:.3g} nats on average, more than "
+                f"hardware.rollout.max_logp_difference={self.largest_difference:g}. Such answers teach "
+                "nothing. Sampling by top_p, top_k or a penalty makes a part of it (stage.args); "
+                "hardware.rollout.mode=trainer generates without vLLM."
+            )
+        return scored
 
     def _calculate_rewards(self, *args: Any) -> Any:
         """Set the step's weights first: values stay unweighted, as they are logged."""
@@ -82,15 +102,23 @@ def _trainer(parts: Parts) -> Any:
     )
     functions = reward_functions(mix, graph_spec(config), config.reward.workers)
     rows = GrpoRows(image_store(config.data, "train"), prompter(config))
-    trainer = Trainer(
-        model=parts.model,
-        reward_funcs=functions,
-        args=parts.args,
-        train_dataset=as_trl_dataset(parts.prepared, rows),
-        processing_class=parts.processor,
-        optimizers=muon_optimizers(parts),
-    )
+    with rollouts(parts):
+        trainer = Trainer(
+            model=parts.model,
+            reward_funcs=functions,
+            args=parts.args,
+            train_dataset=as_trl_dataset(parts.prepared, rows),
+            processing_class=parts.processor,
+            optimizers=muon_optimizers(parts),
+        )
     trainer.mix = mix
+    trainer.largest_difference = config.hardware.rollout.max_logp_difference
+    if trainer.use_vllm:
+        trainer.vllm_generation.step = lambda: trainer.state.global_step
+    if not sharding.in_pieces(config):
+        bias = vision_bias(parts.processor.tokenizer)
+        for model in filter(None, (trainer.model, trainer.ref_model)):
+            add_bias(model, bias)
     return trainer
 
 

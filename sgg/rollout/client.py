@@ -1,0 +1,213 @@
+"""The trainer's side of rollout servers: TRL's client, with a key, limits, words, and several servers.
+
+A server's name tells whose it is and which start of it: one that died and was started again has the first
+weights, and must not be taken for the one that was pushed to.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+import torch
+from safetensors.torch import save_file
+from trl.generation.vllm_client import VLLMClient
+
+from sgg.errors import SggError
+from sgg.rollout.cures import keeps_image_features
+from sgg.rollout.settings import Settings, run_mark
+
+_CONNECT_S = 10
+_PAUSE_S = 0.5
+_MEMORY = Path("/dev/shm")
+T = TypeVar("T")
+
+
+class ServerFault(Exception):
+    """A server is gone, has forgotten its weights, or answers nonsense; the message names it."""
+
+
+class Client(VLLMClient):  # type: ignore[misc]
+    """One server."""
+
+    def __init__(self, address: str, settings: Settings, group_port: int) -> None:
+        # not TRL's constructor: its session waits for ever, and repeats requests behind our back
+        self.base_url, self.host = address, urlsplit(address).hostname
+        self.group_port = group_port
+        self.communicator = None
+        self._updating_weights = False
+        self._settings = settings
+        self.session = requests.Session()
+        self.session.headers["Authorization"] = f"Bearer {settings.key}"
+        limits = (_CONNECT_S, settings.wait_limit_s)
+        self.session.request = partial(self.session.request, timeout=limits)  # type: ignore[method-assign]
+        self.model = ""
+
+    def join(self, device: torch.device) -> None:
+        """Wait until the server answers, look whose it is, and make ready for weights.
+
+        Raises:
+            ServerFault: it does not answer in time, or is another run's.
+
+        """
+        deadline = time.monotonic() + self._settings.start_limit_s
+        while True:
+            try:
+                with self.told():
+                    self.model = self._name()
+                break
+            except ServerFault:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE_S)
+        if not self.model.startswith(run_mark(self._settings.key)):
+            raise SggError(
+                f"The server at {self.base_url} serves {self.model!r}, not this run's model: another "
+                "process listens there. Start the run again; it takes another port."
+            )
+        if device.type != "cpu":
+            with self.told():
+                self.init_communicator(device)
+
+    def check_identity(self) -> None:
+        """Raise ServerFault if the server was started again since `join`."""
+        with self.told():
+            name = self._name()
+        if name != self.model:
+            raise ServerFault(f"{self.base_url} was started again and has the first weights.")
+
+    def _name(self) -> str:
+        return str(self._get(f"{self.base_url}/v1/models")["data"][0]["id"])
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """What goes wrong inside is told as a ServerFault that names the server."""
+        try:
+            yield
+        except (ServerFault, SggError):
+            raise
+        except requests.RequestException as error:
+            if isinstance(error, requests.JSONDecodeError):
+                raise ServerFault(f"{self.base_url} gave an answer that is no JSON.") from error
+            raise ServerFault(f"{self.base_url} does not answer: {_short(error)}") from error
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise ServerFault(
+                f"{self.base_url} gave a malformed answer: {type(error).__name__}: {_short(error)}"
+            ) from error
+        except Exception as error:  # what TRL raises for a status that is not 200
+            raise ServerFault(f"{self.base_url}: {_short(error)}") from error
+
+    def push(
+        self, metadata: list[tuple[str, str, list[int]]], params: Iterator[tuple[str, torch.Tensor]]
+    ) -> None:
+        """All weights, and nothing kept of the old ones. `params` is read to its end, come what may.
+
+        Raises:
+            ServerFault: the server did not take them.
+
+        """
+        if self.communicator is None:  # no NCCL on a CPU: through the machine's memory
+            self._push_files(params)
+        else:
+            with self.told():
+                self.update_named_params(metadata, params)
+        with self.told():
+            self.reset_prefix_cache()
+            if keeps_image_features():
+                self._post(f"{self.base_url}/reset_encoder_cache")
+
+    def _push_files(self, params: Iterator[tuple[str, torch.Tensor]]) -> None:
+        tensors = {name: tensor.detach().contiguous().clone() for name, tensor in params}
+        place = str(_MEMORY) if _MEMORY.is_dir() else None
+        folder = tempfile.mkdtemp(prefix="sgg-weights-", dir=place)
+        try:
+            save_file(tensors, Path(folder) / "model.safetensors")
+            with self.told():
+                self._post(
+                    f"{self.base_url}/collective_rpc",
+                    json={"method": "reload_weights", "kwargs": {"weights_path": folder}},
+                )
+        finally:
+            shutil.rmtree(folder)
+
+    def _post(self, url: str, **kwargs: Any) -> Any:
+        """TRL's, for answers with and without a body."""
+        response = self.session.post(url, **kwargs)
+        if response.status_code != 200:
+            raise RuntimeError(f"status {response.status_code}: {response.text[:500]}")
+        return response.json() if response.content else None
+
+
+class Servers:
+    """All rollout servers as the one client that TRL's trainer knows; prompts are dealt out in turn."""
+
+    def __init__(self, settings: Settings, group_port: int) -> None:
+        self.clients = [
+            Client(address, settings, group_port + i) for i, address in enumerate(settings.servers)
+        ]
+
+    def join(self, device: torch.device) -> None:
+        """See `Client.join`."""
+        for client in self.clients:
+            client.join(device)
+
+    def get_server_info(self) -> dict[str, Any]:
+        """TRL's trainer asks how log-probabilities are reported; ours are all started the same way."""
+        info: dict[str, Any] = self.clients[0].get_server_info()
+        return info
+
+    def answers(
+        self,
+        prompts: list[list[int]],
+        images: list[list[Any] | None],
+        place: Callable[[dict[str, Any] | None, list[int]], dict[str, Any] | None],
+        sampling: list[dict[str, Any]],
+    ) -> tuple[list[list[int]], list[list[list[float | None]]]]:
+        """Completions and log-probabilities, those of a prompt beside each other.
+
+        Args:
+            place: points a picture's features at the image tokens of its prompt.
+            sampling: of each prompt.
+
+        Raises:
+            ServerFault: a server failed; nothing of this call is kept.
+
+        """
+        with ThreadPoolExecutor(len(prompts)) as pool:
+            clients = [self.clients[i % len(self.clients)] for i in range(len(prompts))]
+            for client in self.clients:
+                client.check_identity()
+            done = list(pool.map(partial(_answer, place), clients, prompts, images, sampling))
+        return [c for d in done for c in d[0]], [p for d in done for p in d[1]]
+
+
+def _answer(
+    place: Callable[[dict[str, Any] | None, list[int]], dict[str, Any] | None],
+    client: Client,
+    prompt: list[int],
+    images: list[Any] | None,
+    sampling: dict[str, Any],
+) -> tuple[list[list[int]], list[list[list[float | None]]]]:
+    with client.told():
+        features = place(client.image_features([images])[0], prompt)
+        answer = client.generate([prompt], features=[features], **sampling)
+        ids, logprobs = answer["completion_ids"], answer["logprobs"]
+        if len(ids) != sampling["n"] or any(
+            len(i) != len(p) for i, p in zip(ids, logprobs, strict=True)
+        ):
+            raise ValueError(f"{sampling['n']} completions were asked for")
+        return ids, logprobs
+
+
+def _short(error: Exception) -> str:
+    text = str(error)
+    return text if len(text) < 500 else f"{text[:500]} …"

@@ -1,0 +1,68 @@
+"""One small question whose answer tells whether vLLM has the trainer's weights: language model and eyes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from sgg.rollout.settings import Settings
+
+
+class Probe:
+    """A picture of noise and a question; vLLM samples a few tokens, the trainer scores the same ones."""
+
+    LENGTH = 4
+    """Tokens."""
+
+    def __init__(self, settings: Settings, processor: Any) -> None:
+        self._settings = settings
+        noise = np.random.default_rng(0).integers(0, 256, (56, 56, 3), dtype=np.uint8)
+        self.picture = Image.fromarray(noise)
+        content = [{"type": "image", "image": self.picture}, {"type": "text", "text": "?"}]
+        self._inputs = processor.apply_chat_template(
+            [[{"role": "user", "content": content}]],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+        )
+        self.ids: list[int] = self._inputs["input_ids"][0].tolist()
+
+    def disagreement(
+        self, model: Any, accelerator: Any, tokens: list[int], logprobs: list[float]
+    ) -> str | None:
+        """Compare with the trainer's log-probabilities of the same tokens; all ranks call it.
+
+        Args:
+            tokens: what vLLM sampled.
+            logprobs: of these tokens by vLLM, nats, at temperature 1.
+
+        """
+        ours = self._score(model, accelerator, tokens)
+        gap = max(abs(a - b) for a, b in zip(ours, logprobs, strict=True))
+        if gap <= self._settings.tolerance:
+            return None
+        return (
+            f"on the probe prompt its log-probabilities differ from the trainer's by {gap:.3g} nats, where "
+            f"{self._settings.tolerance:g} is allowed."
+        )
+
+    @torch.no_grad()
+    def _score(self, model: Any, accelerator: Any, tokens: list[int]) -> list[float]:
+        more = torch.tensor([tokens])
+        inputs = {k: v.to(accelerator.device) for k, v in self._inputs.items()}
+        for name, fill in (("attention_mask", 1), ("mm_token_type_ids", 0)):
+            if name in inputs:
+                grown = torch.cat([inputs[name], torch.full_like(more, fill).to(inputs[name])], 1)
+                inputs[name] = grown
+        inputs["input_ids"] = torch.cat([inputs["input_ids"], more.to(accelerator.device)], 1)
+        was_training = model.training
+        model.eval()
+        with accelerator.autocast():
+            logits = model(**inputs).logits[0, -len(tokens) - 1 : -1].float()
+        model.train(was_training)
+        scores = logits.log_softmax(-1).cpu()[torch.arange(len(tokens)), tokens]
+        return [float(s) for s in scores]

@@ -1,0 +1,43 @@
+"""What rollouts are told beyond TRL's own arguments."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run's."""
+
+    folder: Path
+    """The start weights as vLLM takes them, for a colocated engine."""
+    processor: Any
+    dtype: torch.dtype
+    gpu: bool
+    ranks: int
+    seed: int
+    servers: tuple[str, ...] = ()
+    """`http://host:port` of each rollout server."""
+    key: str = ""
+    """What servers ask of those who talk to them."""
+    start_limit_s: int = 1200
+    wait_limit_s: int = 600
+    sampling: dict[str, Any] = field(default_factory=dict)
+    """Arguments of vLLM's SamplingParams that hold for every answer: ends, and what is never sampled."""
+    logs: str = "this run's log"
+    """Where to look when a server fails."""
+
+    @property
+    def tolerance(self) -> float:
+        """How far vLLM's log-probabilities may lie from the trainer's with the same weights, nats."""
+        return 1e-3 if self.dtype is torch.float32 else 0.5
+
+
+def run_mark(key: str) -> str:
+    """What the names of a run's servers begin with: tells them from others', gives nothing away."""
+    return f"sgg-{hashlib.sha256(key.encode()).hexdigest()[:12]}"

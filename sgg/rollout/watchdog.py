@@ -1,0 +1,40 @@
+"""A limit on waits that Python cannot interrupt, such as a broadcast whose other end has died."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Timer
+
+log = logging.getLogger("sgg")
+
+
+@contextmanager
+def limited(what: str, seconds: float, look: str) -> Iterator[None]:
+    """End this process, in words, if the block takes longer; its supervisor then ends the run.
+
+    Args:
+        what: what is waited for, as in "… has not ended".
+        look: where to look for the reason.
+
+    """
+    timer = Timer(seconds, _give_up, (what, seconds, look))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _give_up(what: str, seconds: float, look: str) -> None:
+    message = (
+        f"{what} has not ended within {seconds:g} s (hardware.rollout.wait_limit_s). Look into {look}. "
+        "If it was only slow, raise the limit; the run goes on from its newest checkpoint."
+    )
+    log.error("%s", message)
+    print(f"sgg: {message}", file=sys.stderr, flush=True)
+    os._exit(1)

@@ -1,0 +1,77 @@
+"""Who generates GRPO's answers: from the config to TRL's trainer with our rollouts in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+
+from sgg.config import Config
+from sgg.generate import end_ids
+from sgg.hardware import KEY_VARIABLE, SERVERS_VARIABLE, Precision, RolloutMode
+from sgg.train.guard import vision_bias
+from sgg.train.loop import Parts
+from sgg.vllm_model import FOLDER, write_for_vllm
+
+
+@contextmanager
+def rollouts(parts: Parts) -> Iterator[None]:
+    """A GRPOTrainer that is made inside generates as `hardware.rollout` says."""
+    mode = parts.config.hardware.rollout.mode
+    if mode is RolloutMode.trainer:
+        yield
+        return
+    from sgg.rollout.generation import cured
+
+    state, served = PartialState(), Path(parts.args.output_dir) / FOLDER
+    if mode is RolloutMode.colocate:
+        start = Path(parts.model.config._name_or_path)
+        if state.is_main_process:
+            config = parts.config
+            dtype = rollout_dtype(config)
+            write_for_vllm(config.model, start, parts.processor, dtype, config.seed, served)
+        state.wait_for_everyone()
+    with cured(_settings(parts, served, state.num_processes)):
+        yield
+    if mode is RolloutMode.colocate:
+        state.wait_for_everyone()
+        if state.is_main_process:
+            shutil.rmtree(served)
+
+
+def rollout_dtype(config: Config) -> torch.dtype:
+    """What the trainer computes in, whatever the checkpoint is kept in."""
+    return torch.bfloat16 if config.hardware.precision is Precision.bf16 else torch.float32
+
+
+def _settings(parts: Parts, served: Path, ranks: int) -> Any:
+    from sgg.rollout.settings import Settings
+
+    config, tokenizer = parts.config, parts.processor.tokenizer
+    rollout, run_dir = config.hardware.rollout, Path(parts.args.output_dir)
+    serves = rollout.mode is RolloutMode.server
+    ends = end_ids(parts.model.generation_config.eos_token_id, tokenizer)
+    return Settings(
+        folder=served,
+        processor=parts.processor,
+        dtype=rollout_dtype(config),
+        gpu=config.hardware.gpu,
+        ranks=ranks,
+        seed=config.seed,
+        servers=tuple(os.environ[SERVERS_VARIABLE].split(",")) if serves else (),
+        key=os.environ[KEY_VARIABLE] if serves else "",
+        start_limit_s=rollout.start_limit_s,
+        wait_limit_s=rollout.wait_limit_s,
+        sampling={
+            "ignore_eos": True,  # vLLM's own idea of an end; ours are these
+            "stop_token_ids": ends,
+            "logit_bias": vision_bias(tokenizer),
+        },
+        logs=f"{run_dir / 'logs'}/server*.log" if serves else f"{run_dir / 'run.log'}",
+    )
