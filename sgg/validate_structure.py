@@ -58,13 +58,24 @@ def _generates(config: Config) -> Iterator[str]:
             f"structure cannot be held with generate.engine={config.generate.engine.name}: only vLLM in "
             "the process applies grammars. Take generate=vllm, or structure=null."
         )
-    if not isinstance(stage, GrpoConfig):
-        return
+    if isinstance(stage, GrpoConfig):
+        yield from _learns(config, stage)
+
+
+def _learns(config: Config, stage: GrpoConfig) -> Iterator[str]:
+    """The trainer's head has to carry the masks, too."""
     mode = config.hardware.rollout.mode
     if mode is RolloutMode.trainer:
         yield (
             "structure cannot be held with hardware.rollout.mode=trainer: transformers applies no "
             "grammars. Take hardware.rollout.mode=colocate or server, or structure=null."
+        )
+    zero = (config.deepspeed or {}).get("zero_optimization", {}).get("stage", 0)
+    if config.fsdp is not None or zero == 3:
+        sharded = "fsdp" if config.fsdp is not None else "deepspeed.zero_optimization.stage=3"
+        yield (
+            f"structure needs the head's weights whole in each process, and {sharded} shares them out. Take "
+            "deepspeed=zero2 fsdp=null, or structure=null."
         )
     if stage.args.get("vllm_structured_outputs_regex") is not None:
         yield (

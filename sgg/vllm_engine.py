@@ -3,7 +3,8 @@
 Comes in: the folder that `vllm_model` wrote, and batches of one picture each. What is asked of vLLM is what
 transformers would do: the same pixels (pictures are resized here, as sgg.model's processor does, so that
 vLLM's own resizing has nothing left to do), the same ends of an answer, the same tokens never sampled, of
-the checkpoint's own generation settings none. An answer's seed hangs on (seed, image, index) alone.
+the checkpoint's own generation settings none. An answer's seed hangs on (seed, image, index) alone. With a
+grammar answers are held to it, and carry how much probability that took away.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ import torch
 from sgg.errors import SggError
 from sgg.generate import Batch, Completion, Key, Request, Sampling, completion_of, end_ids
 from sgg.model import VISION_TOKENS
+from sgg.removed_mass import RemovedMass
 from sgg.vllm_setup import engine_arguments, fitted, own_threads, register, set_environment
 
 if TYPE_CHECKING:
@@ -48,9 +50,18 @@ class VllmEngine:
     batch_size = 1
 
     def __init__(
-        self, folder: Path, processor: Any, sampling: Sampling, dtype: torch.dtype, room: Room
+        self,
+        folder: Path,
+        processor: Any,
+        sampling: Sampling,
+        dtype: torch.dtype,
+        room: Room,
+        grammar: str | None = None,
     ) -> None:
         """Start the engine.
+
+        Args:
+            grammar: what answers are held to, in xgrammar's EBNF.
 
         Raises:
             SggError: the memory is too small.
@@ -63,6 +74,9 @@ class VllmEngine:
         self._processor, self._sampling, self._room = processor, sampling, room
         self._limit = min(room.max_length, longest)
         self._ends = end_ids(_declared_ends(folder, config), processor.tokenizer)
+        self._grammar = grammar
+        set_environment(room.gpu)
+        self._removed = None if grammar is None else RemovedMass(sampling.temperature)
         self._llm = self._start(folder, config.architectures[0], dtype)
 
     def answers(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
@@ -77,6 +91,9 @@ class VllmEngine:
             for output in self._step():
                 ids = list(output.outputs[0].token_ids)
                 completion = completion_of(ids, self._ends, self._processor.tokenizer)
+                if self._removed is not None:
+                    mass = self._removed.take(output.request_id)
+                    completion = replace(completion, removed_mass=mass)
                 yield flying.pop(output.request_id), completion
 
     def close(self) -> None:
@@ -86,13 +103,14 @@ class VllmEngine:
         """
         from vllm.distributed import cleanup_dist_env_and_memory
 
+        if self._removed is not None:
+            self._removed.close()
         if self._room.ranks == 1:
             self._llm.llm_engine.engine_core.shutdown()
             del self._llm
             cleanup_dist_env_and_memory()
 
     def _start(self, folder: Path, architecture: str, dtype: torch.dtype) -> Any:
-        set_environment(self._room.gpu)
         from vllm import LLM
 
         register(architecture)
@@ -160,8 +178,9 @@ class VllmEngine:
 
     def _parameters(self, key: Key) -> Any:
         from vllm import SamplingParams
+        from vllm.sampling_params import StructuredOutputsParams
 
-        sampling = self._sampling
+        sampling, grammar = self._sampling, self._grammar
         return SamplingParams(
             max_tokens=sampling.max_new_tokens,
             temperature=sampling.temperature,
@@ -172,6 +191,7 @@ class VllmEngine:
             stop_token_ids=self._ends,
             bad_words=list(VISION_TOKENS),
             detokenize=False,
+            structured_outputs=StructuredOutputsParams(grammar=grammar) if grammar else None,
         )
 
 

@@ -48,6 +48,7 @@ LAYERS = [
         "sgg.generate",
         "sgg.hf_engine",
         "sgg.vllm_model",
+        "sgg.removed_mass",
         "sgg.vllm_setup",
         "sgg.vllm_engine",
         "sgg.engines",
