@@ -24,6 +24,7 @@ def command(config: Config, folder: Path, host: str, port: int, gpus: int) -> li
     """The words for vLLM's server: as many copies of the model as the GPUs hold, one where there are none."""
     from trl.scripts.vllm_serve import ScriptArguments, build_command
 
+    from sgg.rollout.cpu import EXTENSION
     from sgg.rollout.settings import run_mark
     from sgg.train.rollouts import rollout_dtype
 
@@ -45,7 +46,7 @@ def command(config: Config, folder: Path, host: str, port: int, gpus: int) -> li
     words = ["--model", *line[line.index("serve") + 1 :]]
     if not gpu:  # the way to push weights that TRL asks for is NCCL's
         at = words.index("--weight-transfer-config")
-        del words[at : at + 2]
+        words[at : at + 2] = ["--worker-extension-cls", EXTENSION]
     name = f"{run_mark(os.environ[KEY_VARIABLE])}-{time.time_ns():x}"
     return [
         *words,

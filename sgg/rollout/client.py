@@ -130,11 +130,12 @@ class Client(VLLMClient):  # type: ignore[misc]
         place = str(_MEMORY) if _MEMORY.is_dir() else None
         folder = tempfile.mkdtemp(prefix="sgg-weights-", dir=place)
         try:
-            save_file(tensors, Path(folder) / "model.safetensors")
+            file = Path(folder) / "weights.safetensors"
+            save_file(tensors, file)
             with self.told():
                 self._post(
                     f"{self.base_url}/collective_rpc",
-                    json={"method": "reload_weights", "kwargs": {"weights_path": folder}},
+                    json={"method": "take_weights", "args": [str(file)]},
                 )
         finally:
             shutil.rmtree(folder)

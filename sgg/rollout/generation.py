@@ -22,6 +22,7 @@ from trl.trainer import grpo_trainer
 
 from sgg.errors import SggError
 from sgg.rollout.client import ServerFault, Servers
+from sgg.rollout.cpu import keep_matrices_loadable
 from sgg.rollout.cures import collapsed, expands_twice, keeps_image_features
 from sgg.rollout.probe import Probe
 from sgg.rollout.settings import Settings
@@ -48,6 +49,8 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
             from sgg.rollout.colocated import Engine
 
             register(self.model.config.architectures[0])
+            if not self._settings.gpu:
+                keep_matrices_loadable()
             with _replaced(vllm_generation, "LLM", partial(Engine, self._settings)), own_threads():
                 super()._init_vllm()
             return
@@ -86,12 +89,7 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
             if fault is not None:
                 raise self._lost(fault)
             return
-        if self._settings.gpu:
-            super().sync_weights()
-        else:  # vLLM's CPU build packs its matrices when they are loaded, and has to do so again
-            weights = {"weights_iterator": self._iter_named_params()}
-            self.llm.collective_rpc("reload_weights", kwargs=weights)
-            self.llm.reset_prefix_cache()
+        super().sync_weights()
         if keeps_image_features():
             self.llm.llm_engine.reset_encoder_cache()
 
@@ -133,7 +131,7 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
                     prompts, pictures, num_generations, profiler or nullcontext()
                 )
             ids = [self._for_engine(p) for p in prompts]
-            self.llm.seeds = self._seeds(len(prompts), self.accelerator.process_index)
+            self.llm.seeds = self._row_seeds(len(prompts), num_generations)
             with_pictures = None if images is None else pictures
             done = super().generate(ids, with_pictures, num_generations, profiler)
             return prompts, *done[1:]
@@ -157,7 +155,7 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
         ]
         all_prompts = gather_object(prompts)[::num_generations]
         all_images = gather_object(needed)[::num_generations]
-        seeds = self._seeds(len(all_prompts), 0)
+        seeds = self._seeds(len(all_prompts))
         sampling = [self._sampling(num_generations, seed) for seed in seeds]
         answers: list[Any] = [None]
 
@@ -192,12 +190,20 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
             "generation_kwargs": {**self.generation_kwargs, "seed": seed},
         }
 
-    def _seeds(self, count: int, rank: int) -> list[int]:
+    def _row_seeds(self, rows: int, num_generations: int) -> list[int]:
+        """For the rows of this rank's engine the seeds that a server would give them: it counts up in a group."""
+        beside = self.tensor_parallel_size  # ranks that share a copy of the model, and their rows
+        first = self.accelerator.process_index // beside * beside * rows
+        seeds = self._seeds(-(-rows * self.accelerator.num_processes // num_generations))
+        places = (divmod(first + i, num_generations) for i in range(beside * rows))
+        return [seeds[prompt] + answer for prompt, answer in places]
+
+    def _seeds(self, count: int) -> list[int]:
         """A seed for each prompt, from the run's seed, the step, and how often this step has drawn."""
         step = self.step()
         again = self._drawn[1] + 1 if self._drawn[0] == step else 0
         self._drawn = (step, again)
-        rng = np.random.default_rng([self._settings.seed, step, again, rank])
+        rng = np.random.default_rng([self._settings.seed, step, again])
         return [int(s) for s in rng.integers(0, 1 << 48, count)]
 
     def _fitted(self, images: list[list[Any] | None]) -> list[list[Any] | None]:
