@@ -30,9 +30,9 @@ class RemovedMass:
         self._apply = gpu_model_runner.apply_grammar_bitmask
         gpu_model_runner.apply_grammar_bitmask = self._measured
 
-    def take(self, request: str) -> float:
+    def take(self, answer: str) -> float:
         """The mean over an answer's tokens, its end among them; it is forgotten here."""
-        steps = self._steps.pop(request)
+        steps = self._steps.pop(answer)
         return sum(steps) / len(steps)
 
     def close(self) -> None:
@@ -50,4 +50,5 @@ class RemovedMass:
         masked = set(grammars.structured_output_request_ids)
         for request, mass in zip(batch.req_ids, removed, strict=True):
             if request in masked:
-                self._steps[str(request).rsplit("-", 1)[0]].append(mass)  # the id that answers carry
+                answer = str(request).rsplit("-", 1)[0]  # vLLM adds a random end
+                self._steps[answer].append(mass)

@@ -57,6 +57,14 @@ def test_names_are_those_of_the_prompt_unless_told_otherwise():
             ],
             "stage.args.generation_kwargs.structured_outputs and structure both say",
         ),
+        (
+            [*GRPO, "hardware.rollout.mode=colocate", "deepspeed=zero3"],
+            "deepspeed.zero_optimization.stage=3 shares them out. Take deepspeed=zero2",
+        ),
+        (
+            [*GRPO, "hardware.rollout.mode=colocate", "deepspeed=null", "fsdp=full_shard"],
+            "and fsdp shares them out",
+        ),
         ([*EVAL, "structure.max_objects=0"], "structure.max_objects=0: must be 1 or more"),
         ([*EVAL, "structure.max_thought=-1"], "structure.max_thought=-1: must be 0 or more"),
         ([*EVAL, "structure.max_letters=60"], "max_words=3, max_letters=60: names could be longer"),
