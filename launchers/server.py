@@ -65,22 +65,22 @@ def _serve(words: list[str]) -> None:
     parser.add_argument("--gpus", type=int, required=True)
     asked = parser.parse_args(words)
     config = thaw(asked.frozen)
-    from sgg.vllm_setup import register, set_environment
+    from sgg.vllm_setup import register_model, set_environment
 
     set_environment(config.hardware.gpu)
     # the endpoints through which trainers push weights stand behind vLLM's development mode
     os.environ |= {"VLLM_SERVER_DEV_MODE": "1", "VLLM_CONFIGURE_LOGGING": "1"}
     with tempfile.TemporaryDirectory(prefix="sgg-server-") as folder:
-        architecture = _write_model(config, Path(folder) / "model")
-        register(architecture)
+        _write_model(config, Path(folder) / "model")
+        register_model(Path(folder) / "model")
         sys.argv[1:] = command(config, Path(folder) / "model", asked.host, asked.port, asked.gpus)
         from vllm.entrypoints.launchers.api_server.entry import main
 
         main()
 
 
-def _write_model(config: Config, folder: Path) -> str:
-    """The start weights as vLLM takes them; the name of their architecture."""
+def _write_model(config: Config, folder: Path) -> None:
+    """The start weights as vLLM takes them."""
     from sgg.model import load_processor
     from sgg.spec import pixel_budget
     from sgg.train.rollouts import rollout_dtype
@@ -90,7 +90,6 @@ def _write_model(config: Config, folder: Path) -> str:
     start = locate(config.model.path, config.model.revision)
     processor = load_processor(start, *pixel_budget(config))
     write_for_vllm(config.model, start, processor, rollout_dtype(config), config.seed, folder)
-    return str(json.loads((folder / "config.json").read_text())["architectures"][0])
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ VERBS = {
     "status": "sgg.verbs.status",
     "sweep": "sgg.verbs.sweep",
     "cancel": "sgg.verbs.cancel",
+    "serve": "sgg.verbs.serve",
 }
 """Tools by their first word: the module whose `main(argv)` is called, imported then."""
 
@@ -32,6 +33,7 @@ HELP = """sgg: scene graph generation with vision-language models
   sgg prepare data=…         read, check, count and cache a data set
   sgg score predictions=FILE score answers without a model, or compare two runs (against=FILE)
   sgg predict MODEL IMAGE    one picture in, drawn picture and JSON out
+  sgg serve model.path=…     a vLLM server that generate=server may ask
   sgg report RUN_DIR         write one HTML file about a run or a pipeline
   sgg reward completions=…   what each completion of a file earns, term by term, and why
   sgg status DIR             how the runs of a sweep, a pipeline or a run folder stand

@@ -39,9 +39,28 @@ def opened(
     if config.generate.engine is Kind.vllm:
         with _vllm(config, folder, processor, dtype, sampling, ranks, run_dir / FOLDER) as engine:
             yield engine
+    elif config.generate.engine is Kind.server:
+        yield _servers(config, folder, processor, sampling, run_dir)
     else:
         model = load_model(config.model, folder, dtype, config.seed).to(ranks.device)
         yield HfEngine(model, processor, sampling, config.generate.batch_size)
+
+
+def _servers(
+    config: Config, folder: Path, processor: Any, sampling: Sampling, run_dir: Path
+) -> Engine:
+    from sgg.servers.engine import Access, ServerEngine
+
+    generate = config.generate
+    access = Access(
+        generate.servers,
+        config.model.path,
+        generate.batch_size,
+        generate.request_limit_s,
+        generate.server_model,
+        generate.key_variable,
+    )
+    return ServerEngine(access, folder, processor, sampling, run_dir)
 
 
 @contextmanager

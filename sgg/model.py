@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer, Qwen2VLProcessor
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    AutoTokenizer,
+    GenerationConfig,
+    Qwen2VLProcessor,
+)
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from sgg.config import Dtype, Init, LoraConfig, ModelConfig
@@ -102,7 +108,7 @@ def token_count(tokenizer: Any) -> Callable[[str], int]:
 
 def family_of(folder: Path) -> str:
     """The `model_type` in the checkpoint's config; an adapter's is its base's."""
-    config = AutoConfig.from_pretrained(_full_weights(folder), trust_remote_code=False)
+    config = AutoConfig.from_pretrained(full_weights(folder), trust_remote_code=False)
     return str(config.model_type)
 
 
@@ -135,7 +141,7 @@ def load_model(model: ModelConfig, folder: Path, dtype: torch.dtype, seed: int) 
 def _load(model: ModelConfig, folder: Path, dtype: torch.dtype, seed: int) -> Any:
     options = {"dtype": dtype, "attn_implementation": model.attention.name}
     if model.init is Init.random:
-        config = AutoConfig.from_pretrained(_full_weights(folder), trust_remote_code=False)
+        config = AutoConfig.from_pretrained(full_weights(folder), trust_remote_code=False)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             return AutoModelForImageTextToText.from_config(config, **options)
@@ -161,10 +167,18 @@ def adapter_base(folder: Path) -> Path | None:
     return locate(json.loads(adapter.read_text())["base_model_name_or_path"])
 
 
-def _full_weights(folder: Path) -> Path:
+def full_weights(folder: Path) -> Path:
     """The folder of the full weights below all adapters."""
     base = adapter_base(folder)
-    return folder if base is None else _full_weights(base)
+    return folder if base is None else full_weights(base)
+
+
+def declared_ends(folder: Path) -> int | list[int] | None:
+    """What a folder of full weights says ends an answer, read as transformers reads it."""
+    if (folder / "generation_config.json").is_file():
+        return GenerationConfig.from_pretrained(folder).eos_token_id
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    return GenerationConfig.from_model_config(config).eos_token_id
 
 
 def _parts(loaded: Any, model: ModelConfig) -> list[tuple[torch.nn.Module, bool]]:

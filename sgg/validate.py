@@ -28,6 +28,7 @@ from sgg.plan import BatchPlan, largest_micro, plan_batch
 from sgg.trl_fields import problems_with
 from sgg.validate_hardware import hardware_problems, installed
 from sgg.validate_reward import reward_problems
+from sgg.validate_servers import server_problems
 from sgg.validate_sharding import sharding_problems
 from sgg.validate_structure import structure_problems
 
@@ -252,6 +253,7 @@ def _generate(config: Config) -> Iterator[str]:
         yield f"generate.top_k={generate.top_k}: must be 0 (no limit) or more."
     if generate.engine is Engine.vllm:
         yield from _vllm(config)
+    yield from server_problems(generate)
     if generate.completions > 1 and generate.temperature == 0:
         yield (
             f"generate.completions={generate.completions} with generate.temperature=0 would give the "

@@ -56,7 +56,8 @@ def _generates(config: Config) -> Iterator[str]:
     if isinstance(stage, EvalConfig) and config.generate.engine is not Engine.vllm:
         yield (
             f"structure cannot be held with generate.engine={config.generate.engine.name}: only vLLM in "
-            "the process applies grammars. Take generate=vllm, or structure=null."
+            "the run's own processes applies grammars and tells what they removed. Take generate=vllm, or "
+            "structure=null."
         )
     if isinstance(stage, GrpoConfig):
         yield from _learns(config, stage)

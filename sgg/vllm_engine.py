@@ -9,24 +9,22 @@ grammar answers are held to it, and carry how much probability that took away.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
+from sgg.asking import answer_seed, prompt_text, prompt_tokens, resized
 from sgg.errors import SggError
 from sgg.generate import Batch, Completion, Key, Request, Sampling, completion_of, end_ids
-from sgg.model import VISION_TOKENS
+from sgg.model import VISION_TOKENS, declared_ends
 from sgg.removed_mass import RemovedMass
-from sgg.vllm_setup import engine_arguments, fitted, own_threads, register, set_environment
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from sgg.vllm_model import longest_context
+from sgg.vllm_setup import engine_arguments, engine_here, own_threads, register_model
 
 
 @dataclass(frozen=True)
@@ -67,17 +65,12 @@ class VllmEngine:
             SggError: the memory is too small.
 
         """
-        from transformers import AutoConfig
-
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        longest = int(config.get_text_config().max_position_embeddings)
         self._processor, self._sampling, self._room = processor, sampling, room
-        self._limit = min(room.max_length, longest)
-        self._ends = end_ids(_declared_ends(folder, config), processor.tokenizer)
+        self._limit = longest_context(folder, room.max_length)
+        self._ends = end_ids(declared_ends(folder), processor.tokenizer)
         self._grammar = grammar
-        set_environment(room.gpu)
-        self._removed = None if grammar is None else RemovedMass(sampling.temperature)
-        self._llm = self._start(folder, config.architectures[0], dtype)
+        self._removed: RemovedMass | None = None
+        self._llm = self._start(folder, dtype)
 
     def answers(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
         """See `sgg.generate.Engine`; in the order in which they end."""
@@ -110,10 +103,13 @@ class VllmEngine:
             del self._llm
             cleanup_dist_env_and_memory()
 
-    def _start(self, folder: Path, architecture: str, dtype: torch.dtype) -> Any:
+    def _start(self, folder: Path, dtype: torch.dtype) -> Any:
+        engine_here(self._room.gpu)
+        if self._grammar is not None:
+            self._removed = RemovedMass(self._sampling.temperature)
         from vllm import LLM
 
-        register(architecture)
+        register_model(folder)
         try:
             with own_threads():
                 return LLM(
@@ -152,27 +148,23 @@ class VllmEngine:
 
     def _put_in(self, request: Request, key: Key) -> str:
         """Hand a request over; returns the id that its answer will carry."""
-        text = self._processor.apply_chat_template(
-            request.chat, tokenize=False, add_generation_prompt=True
-        )
-        image = fitted(request.image, self._processor.image_processor)
-        self._check_length(request.image_id, text, image)
+        text = prompt_text(request.chat, self._processor)
+        self._check_length(request, text)
+        image = resized(request.image, self._processor)
         # vLLM puts the image's tokens in: the text has the one that stands for them
         prompt = {"prompt": text, "multi_modal_data": {"image": image}}
         (name,) = self._llm.enqueue([prompt], self._parameters(key), use_tqdm=False)
         return str(name).rsplit("-", 1)[0]  # vLLM adds a random end, which answers do not carry
 
-    def _check_length(self, image_id: str, text: str, image: Image) -> None:
+    def _check_length(self, request: Request, text: str) -> None:
         """Raise for a prompt that leaves no room: vLLM would refuse it, or cut the answer short."""
-        processor, wanted = self._processor.image_processor, self._sampling.max_new_tokens
-        patch = processor.patch_size * processor.merge_size
-        pictured = (image.width // patch) * (image.height // patch)
-        prompt = len(self._processor.tokenizer(text)["input_ids"]) - 1 + pictured
+        prompt = prompt_tokens(text, request.image, self._processor)
+        wanted = self._sampling.max_new_tokens
         if prompt + wanted > self._limit:
             raise SggError(
-                f"{image_id}: a prompt of {prompt} tokens and generate.max_new_tokens={wanted} are more "
-                f"than {self._limit} (hardware.rollout.max_length={self._room.max_length}, and what the "
-                "model was made for). Raise the limit, or lower generate.max_new_tokens or "
+                f"{request.image_id}: a prompt of {prompt} tokens and generate.max_new_tokens={wanted} are "
+                f"more than {self._limit} (hardware.rollout.max_length={self._room.max_length}, and what "
+                "the model was made for). Raise the limit, or lower generate.max_new_tokens or "
                 "stage.max_pixels."
             )
 
@@ -193,21 +185,6 @@ class VllmEngine:
             detokenize=False,
             structured_outputs=StructuredOutputsParams(grammar=grammar) if grammar else None,
         )
-
-
-def answer_seed(seed: int, key: Key) -> int:
-    """The seed of one answer, 0 to 2^56 - 1: the same whatever else is asked for, and when."""
-    digest = hashlib.sha256(f"{seed} {key[1]} {key[0]}".encode()).digest()
-    return int.from_bytes(digest[:7])
-
-
-def _declared_ends(folder: Path, config: Any) -> int | list[int] | None:
-    """What the checkpoint says ends an answer, read as transformers reads it."""
-    from transformers import GenerationConfig
-
-    if (folder / "generation_config.json").is_file():
-        return GenerationConfig.from_pretrained(folder).eos_token_id
-    return GenerationConfig.from_model_config(config).eos_token_id
 
 
 def _keys(batch: Batch) -> list[Key]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import AutoConfig
 
 from sgg.config import Init, ModelConfig
 from sgg.model import adapter_base, check_family, load_model
@@ -41,3 +42,9 @@ def write_for_vllm(
             for file in folder.glob(pattern):
                 (out / file.name).symlink_to(file.resolve())
     processor.save_pretrained(out)
+
+
+def longest_context(folder: Path, wanted: int) -> int:
+    """Tokens of a prompt and its answer together: as many as wanted, or as the model was made for."""
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    return min(wanted, int(config.get_text_config().max_position_embeddings))

@@ -1,7 +1,6 @@
 """What every vLLM engine of ours is told, be it in an evaluation, in a training rank or in a server.
 
-Asked for are the pixels, the precision and the ends that transformers has; of the checkpoint's own
-generation settings none.
+The precision is the trainer's; of the checkpoint's own generation settings none is kept.
 """
 
 from __future__ import annotations
@@ -9,40 +8,37 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import torch
+from transformers import AutoConfig
 
 from sgg import torchvision_operators
-from sgg.boxes import resized_size
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 
 def set_environment(gpu: bool) -> None:
     """What vLLM reads from the environment when it is imported."""
-    os.environ |= {
-        "VLLM_NO_USAGE_STATS": "1",
-        "DO_NOT_TRACK": "1",
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine lives and dies with this process
-        "VLLM_CONFIGURE_LOGGING": "0",  # into the run's log, as everything
-    }
+    os.environ |= {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
     if not gpu:
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 
 
-def register(architecture: str) -> None:
-    """Let vLLM find the model's class without a look at it in a helper process.
+def engine_here(gpu: bool) -> None:
+    """`set_environment` for an engine that lives and dies with this process, and logs as it does."""
+    set_environment(gpu)
+    os.environ |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CONFIGURE_LOGGING": "0"}
 
-    Such a process does not import sgg, and without us cannot import a torchvision that needs the cure.
-    """
+
+def register_model(folder: Path) -> None:
+    """Show vLLM the model's class where a helper process of its own could not import torchvision."""
     from vllm import ModelRegistry
 
     if torchvision_operators.were_missing():
-        found = ModelRegistry.models[architecture].load_model_cls()
-        ModelRegistry.register_model(architecture, found)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        name = config.architectures[0]
+        ModelRegistry.register_model(name, ModelRegistry.models[name].load_model_cls())
 
 
 @contextmanager
@@ -68,15 +64,3 @@ def engine_arguments(dtype: torch.dtype, gpu: bool, ranks: int) -> dict[str, Any
         # engines beside each other, each the whole model: the way in which TRL colocates
         "distributed_executor_backend": "external_launcher" if ranks > 1 else None,
     }
-
-
-def fitted(image: Image, image_processor: Any) -> Image:
-    """The picture at the size, and by the resampling, that transformers' processor would give it.
-
-    vLLM's own resizing then has nothing left to do.
-    """
-    from PIL.Image import Resampling
-
-    size = image_processor.size
-    wanted = resized_size(*image.size, size["shortest_edge"], size["longest_edge"])
-    return image.convert("RGB").resize(wanted, Resampling.BICUBIC)

@@ -20,6 +20,7 @@ from trl.generation import vllm_generation
 from trl.generation.vllm_generation import VLLMGeneration
 from trl.trainer import grpo_trainer
 
+from sgg.asking import resized
 from sgg.errors import SggError
 from sgg.rollout.client import ServerFault, Servers
 from sgg.rollout.cpu import keep_matrices_loadable
@@ -27,7 +28,7 @@ from sgg.rollout.cures import collapsed, expands_twice, keeps_image_features
 from sgg.rollout.probe import Probe
 from sgg.rollout.settings import Settings
 from sgg.rollout.watchdog import limited
-from sgg.vllm_setup import fitted, own_threads, register, set_environment
+from sgg.vllm_setup import engine_here, own_threads, register_model
 
 log = logging.getLogger("sgg")
 
@@ -40,15 +41,16 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
         self._settings = settings
         self._drawn = (-1, 0)
         self._probe: Probe | None = None
+        self._weight_metadata: list[tuple[str, str, list[int]]] | None = None
         theirs["generation_kwargs"] = settings.sampling | (theirs["generation_kwargs"] or {})
         super().__init__(**theirs)
 
     def _init_vllm(self) -> None:
-        set_environment(self._settings.gpu)
         if self.mode == "colocate":
+            engine_here(self._settings.gpu)
             from sgg.rollout.colocated import Engine
 
-            register(self.model.config.architectures[0])
+            register_model(self._settings.folder)
             if not self._settings.gpu:
                 keep_matrices_loadable()
             with _replaced(vllm_generation, "LLM", partial(Engine, self._settings)), own_threads():
@@ -124,7 +126,7 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
             SggError: on all ranks; the servers failed twice.
 
         """
-        pictures = self._fitted(images) if images is not None else [None] * len(prompts)
+        pictures = self._resized(images if images is not None else [None] * len(prompts))
         with self._limited("Generating by vLLM"):
             if self.mode == "server":
                 return self._from_servers(
@@ -191,7 +193,7 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
         }
 
     def _row_seeds(self, rows: int, num_generations: int) -> list[int]:
-        """For the rows of this rank's engine the seeds that a server would give them: it counts up in a group."""
+        """Seeds for the rows of this rank's engine: those of a server, which counts up in a group."""
         beside = self.tensor_parallel_size  # ranks that share a copy of the model, and their rows
         first = self.accelerator.process_index // beside * beside * rows
         seeds = self._seeds(-(-rows * self.accelerator.num_processes // num_generations))
@@ -206,14 +208,13 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
         rng = np.random.default_rng([self._settings.seed, step, again])
         return [int(s) for s in rng.integers(0, 1 << 48, count)]
 
-    def _fitted(self, images: list[list[Any] | None]) -> list[list[Any] | None]:
+    def _resized(self, images: list[list[Any] | None]) -> list[list[Any] | None]:
         """Resized; rows of a group share one picture, and go on sharing it."""
         known: dict[int, Any] = {}
-        resizer = self._settings.processor.image_processor
         for row in images:
             for image in row or []:
                 if id(image) not in known:
-                    known[id(image)] = fitted(image, resizer)
+                    known[id(image)] = resized(image, self._settings.processor)
         return [None if row is None else [known[id(image)] for image in row] for row in images]
 
     def _disagreement(self) -> str | None:
@@ -234,7 +235,7 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
 
     def _ask(self, probe: Probe) -> tuple[list[int], list[float]]:
         """The probe's tokens and their log-probabilities by vLLM."""
-        picture = fitted(probe.picture, self._settings.processor.image_processor)
+        picture = resized(probe.picture, self._settings.processor)
         if self.mode == "server":
             per_server = []
             for client in self.vllm_client.clients:

@@ -69,13 +69,13 @@ def test_sft_states_the_references_settings(name):
 
 @pytest.mark.parametrize("name", [n for n in options("experiment") if n.startswith("grpo")])
 def test_grpo_states_the_references_settings(name):
-    """32 prompts × 8, lr 6e-7, beta 0, eps .2, T 1, top_p .9, top_k 50, 512·28² pixels, Hard Recall."""
+    """32 prompts × 8, lr 6e-7, beta 0, eps .2, T 1, 512·28² pixels, Hard Recall; but no top_p, no top_k."""
     config = check([f"experiment={name}", "hardware=a100", "hardware.nodes=4"])
     stage, args = config.stage, config.stage.args
     assert isinstance(stage, GrpoConfig)
     assert (stage.prompts_per_step, args["num_generations"]) == (32, 8)
     assert (args["learning_rate"], args["beta"], args["epsilon"]) == (6e-7, 0.0, 0.2)
-    assert (args["temperature"], args["top_p"], args["top_k"]) == (1.0, 0.9, 50)
+    assert (args["temperature"], args["top_p"], args["top_k"]) == (1.0, 1.0, 0)
     assert (args["max_completion_length"], args["num_iterations"]) == (1024, 1)
     length = {"max_steps": 2000} if "psg" in name else {"num_train_epochs": 1}
     assert length.items() <= args.items()

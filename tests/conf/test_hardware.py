@@ -92,8 +92,20 @@ SERVER = ["hardware.gpu=true", "hardware.rollout.mode=server"]
             ["hardware.rollout.gpus_per_node=4"],
             ["gpus_per_node=4", "serves nobody", "mode=trainer"],
         ),
-        (["hardware.rollout.mode=server"], ["hardware.gpu=true", "hardware.rollout.gpus_per_node"]),
-        (["hardware.rollout.mode=colocate"], ["mode=colocate needs hardware.gpu=true"]),
+        (SERVER, ["mode=server needs GPUs", "hardware.rollout.gpus_per_node"]),
+        (
+            ["hardware.rollout.mode=server", "hardware.rollout.gpus_per_node=1"],
+            ["gpus_per_node=1 with hardware.rollout.mode=server: without GPUs take 0"],
+        ),
+        (
+            ["hardware.rollout.mode=server", "hardware.nodes=2"],
+            ["hardware.nodes=2", "without GPUs take 1"],
+        ),
+        (
+            ["hardware.rollout.mode=colocate", "hardware.rollout.tensor_parallel=2"],
+            ["tensor_parallel=2", "without GPUs take 1"],
+        ),
+        (["hardware.rollout.max_logp_difference=0"], ["max_logp_difference=0.0: must be above 0"]),
         (
             [*SERVER, "hardware.rollout.gpus_per_node=4", "hardware.rollout.tensor_parallel=3"],
             ["tensor_parallel=3 does not divide hardware.rollout.gpus_per_node, 4"],
@@ -192,7 +204,7 @@ def test_a_login_node_without_vllm_checks_what_only_the_job_can_run(monkeypatch)
     with pytest.raises(SggError, match=told):
         ready_here(check([*BIG, "hardware=rtx4090_zero3", "stage=grpo"]))
     ready_here(check([*BIG, "hardware=rtx4090_zero3", "stage=sft"]))
-    ready_here(check([*BIG, "hardware=a100", "stage=grpo"]))
+    ready_here(check([*BIG, "hardware=a100", "stage=grpo", "hardware.rollout.mode=trainer"]))
     with pytest.raises(SggError, match=f"generate.engine=vllm is configured, but {told}"):
         ready_here(check([*BIG, "hardware=a100", "stage=eval", "generate=vllm"]))
     ready_here(check([*BIG, "hardware=a100", "stage=sft", "generate=vllm"]))

@@ -35,6 +35,7 @@ LAYERS = [
         "sgg.validate",
         "sgg.validate_reward",
         "sgg.validate_hardware",
+        "sgg.validate_servers",
         "sgg.validate_sharding",
         "sgg.validate_structure",
         "sgg.spec",
@@ -47,10 +48,14 @@ LAYERS = [
     [
         "sgg.generate",
         "sgg.hf_engine",
+        "sgg.asking",
         "sgg.vllm_model",
         "sgg.removed_mass",
         "sgg.vllm_setup",
         "sgg.vllm_engine",
+        "sgg.rollout",
+        "sgg.vllm_server",
+        "sgg.servers",
         "sgg.engines",
         "sgg.train",
         "sgg.evaluate",
@@ -146,7 +151,7 @@ def test_no_exception_is_idle():
     assert {pair for pair in EXCEPTIONS if layer(pair[1]) > layer(pair[0])} <= used
 
 
-HEAVY = ("torch", "transformers", "trl", "vllm", "deepspeed", "wandb")
+HEAVY = ("torch", "transformers", "trl", "vllm", "deepspeed", "wandb", "httpx")
 LIGHT_MODULES = sorted(name for name, _ in modules() if layer(name) < LIGHT)
 
 

@@ -13,13 +13,14 @@ import torch
 from commands import command, environment, sgg, sgg_ok
 from PIL import Image
 
+from sgg.asking import answer_seed, resized
 from sgg.config import LoraConfig, ModelConfig
 from sgg.generate import Batch, Completion, Request, Sampling
 from sgg.hf_engine import HfEngine
 from sgg.model import VISION_TOKENS, load_model, load_processor
 from sgg.options import Family
 from sgg.prompt import BRIEF, messages
-from sgg.vllm_engine import Room, VllmEngine, answer_seed
+from sgg.vllm_engine import Room, VllmEngine
 from sgg.vllm_model import write_for_vllm
 from sgg.weights import locate
 
@@ -130,7 +131,7 @@ def test_pictures_reach_the_model_with_the_pixels_of_training(both):
     theirs = cached_processor_from_config(both.vllm._llm.model_config).image_processor
     for picture in PICTURES:
         expected = both.processor.image_processor(images=[picture], return_tensors="pt")
-        seen = theirs(images=[both.vllm._resized(picture)], return_tensors="pt")
+        seen = theirs(images=[resized(picture, both.processor)], return_tensors="pt")
         assert torch.equal(seen["image_grid_thw"], expected["image_grid_thw"])
         torch.testing.assert_close(
             seen["pixel_values"], expected["pixel_values"], rtol=0, atol=1e-5

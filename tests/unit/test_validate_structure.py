@@ -42,6 +42,10 @@ def test_names_are_those_of_the_prompt_unless_told_otherwise():
         (["structure=bounded", "stage=sft"], "stage=sft generates none. Take structure=null"),
         ([*EVAL, "generate=hf"], "generate.engine=hf: only vLLM"),
         (
+            [*EVAL, "generate=server", "generate.servers=[http://127.0.0.1:8000]"],
+            "generate.engine=server: only vLLM in the run's own processes",
+        ),
+        (
             [*GRPO, "hardware.rollout.mode=trainer"],
             "Take hardware.rollout.mode=colocate or server, or structure=null",
         ),

@@ -1,0 +1,145 @@
+"""One exchange with an OpenAI-compatible server: what is sent, what comes back, what may go wrong.
+
+Comes in: an address and what to ask. Goes out: a typed answer; a `Fault` for what may go well at another
+server or later (no connection, 5xx, an answer that is none, no answer in time); an `SggError` for what would
+go the same way everywhere (4xx). The key is sent as a Bearer header and told nowhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Annotated, Any, TypeVar
+
+import httpx
+import msgspec
+
+from sgg.errors import SggError
+
+_SAID = 400
+"""Characters of a server's own words that are shown."""
+
+_LATER = (408, 429)
+"""4xx that say: try again."""
+
+
+class Fault(Exception):
+    """What went wrong at a server and may go well at another one, or later."""
+
+
+class Overdue(Fault):
+    """No answer within the limit."""
+
+
+class Model(msgspec.Struct):
+    """A model that a server lists."""
+
+    id: str
+    owned_by: str = ""
+    root: str | None = None
+    """vLLM: the folder or hub id that it was loaded from."""
+
+
+class Models(msgspec.Struct):
+    """What /v1/models says."""
+
+    data: list[Model]
+
+
+class Message(msgspec.Struct):
+    """What the model said."""
+
+    content: str | None = None
+
+
+class Choice(msgspec.Struct):
+    """One answer, with its reason to end."""
+
+    message: Message
+    finish_reason: str
+    token_ids: list[int] | None = None
+    """vLLM, if asked to."""
+
+
+class Usage(msgspec.Struct):
+    """Tokens as the server counts them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Answer(msgspec.Struct):
+    """What /v1/chat/completions says."""
+
+    choices: Annotated[list[Choice], msgspec.Meta(min_length=1)]
+    usage: Usage
+
+
+_Said = TypeVar("_Said", Models, Answer)
+
+
+class Caller:
+    """Connections to the servers, with the run's key."""
+
+    def __init__(self, key_variable: str) -> None:
+        self._variable, self._key = key_variable, os.environ.get(key_variable)
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        # how many at once is the engine's affair, how long they may take that of each exchange
+        everything = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        self._http = httpx.AsyncClient(headers=headers, timeout=None, limits=everything)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    async def models(self, server: str, limit_s: float) -> list[Model]:
+        """What a server lists; raises as the module says."""
+        return (await self._exchange(f"{server}/v1/models", None, limit_s, Models)).data
+
+    async def complete(self, server: str, body: dict[str, Any], limit_s: float) -> Answer:
+        """The answer to a chat; raises as the module says."""
+        return await self._exchange(f"{server}/v1/chat/completions", body, limit_s, Answer)
+
+    async def _exchange(
+        self, url: str, body: dict[str, Any] | None, limit_s: float, kind: type[_Said]
+    ) -> _Said:
+        try:
+            async with asyncio.timeout(limit_s):
+                response = await self._http.request(
+                    "GET" if body is None else "POST", url, json=body
+                )
+        except TimeoutError as error:
+            raise Overdue(f"no answer within {limit_s:g} s") from error
+        except httpx.HTTPError as error:
+            raise Fault(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+        self._check_status(url, response)
+        try:
+            return msgspec.json.decode(response.content, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Fault(f"an answer that is none: {error}: {self._said(response)}") from error
+
+    def _check_status(self, url: str, response: httpx.Response) -> None:
+        if response.is_success:
+            return
+        status = f"HTTP {response.status_code}: {self._said(response)}"
+        if response.status_code >= 500 or response.status_code in _LATER:
+            raise Fault(status)
+        hint = ""
+        if response.status_code in (401, 403):
+            is_set = "is set" if self._key else "is not set"
+            hint = (
+                f" The key is read from the environment variable {self._variable}, which {is_set}."
+            )
+        elif response.status_code == 404 and url.endswith("/models"):
+            hint = (
+                " Is it an OpenAI-compatible server? generate.servers wants what stands before /v1."
+            )
+        raise SggError(f"{url} refuses: {status}{hint}")
+
+    def _said(self, response: httpx.Response) -> str:
+        """The server's own words, on one line, cut; a key that it repeats is left out."""
+        said = response.text
+        if self._key:
+            said = said.replace(self._key, "…")
+        said = " ".join(said.split())
+        return said if len(said) <= _SAID else f"{said[:_SAID]}…"

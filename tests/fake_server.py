@@ -1,0 +1,84 @@
+"""A small OpenAI-compatible server in a thread, which misbehaves as a test wants."""
+
+import json
+import threading
+import time
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+TEXT = "an answer"
+
+
+def answer(text=TEXT, finish="stop", **choice):
+    message = {"role": "assistant", "content": text}
+    return {
+        "choices": [{"index": 0, "message": message, "finish_reason": finish, **choice}],
+        "usage": {"prompt_tokens": 45, "completion_tokens": 3},
+    }
+
+
+class FakeServer:
+    """Answers what `script` gives for the number of a request: a dict, a status and text, or a word.
+
+    Words: `hang` answers nothing, `close` breaks off in the middle, anything else is sent as it is.
+    """
+
+    def __init__(self, script=lambda number: answer(), models=("tiny",), **model):
+        self.script, self.models, self.model = script, models, model
+        self.bodies, self.keys = [], []
+        self.ended = threading.Event()
+        self._lock = threading.Lock()
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
+
+    def end(self):
+        self.ended.set()
+        self._http.shutdown()
+        self._http.server_close()
+
+    def _handler(fake):  # noqa: N805
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+            def do_GET(self):
+                if fake.models is None:
+                    self.reply(404, "nothing here")
+                    return
+                listed = [{"id": name, "object": "model", **fake.model} for name in fake.models]
+                self.reply(200, json.dumps({"object": "list", "data": listed}))
+
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with fake._lock:
+                    number = len(fake.bodies)
+                    fake.bodies.append(body)
+                    fake.keys.append(self.headers.get("Authorization"))
+                said = fake.script(number)
+                if said == "hang":
+                    fake.ended.wait(60)
+                    self.close_connection = True
+                elif said == "close":
+                    self.reply(200, json.dumps(answer()), cut=30)
+                elif isinstance(said, dict):
+                    time.sleep(0.01)
+                    self.reply(200, json.dumps(said))
+                elif isinstance(said, tuple):
+                    self.reply(*said)
+                else:
+                    self.reply(200, said)
+
+            def reply(self, status, text, cut=None):
+                content = text.encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                with suppress(ConnectionError):  # who asked may be gone
+                    self.wfile.write(content[:cut])
+                self.close_connection = cut is not None
+
+        return Handler

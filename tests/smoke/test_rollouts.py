@@ -1,0 +1,378 @@
+"""GRPO with answers by real vLLM on this machine: the trainer's weights and log-probabilities, or words."""
+
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from commands import environment, sgg
+from safetensors.torch import load_file
+
+from sgg.compose import compose_config
+from sgg.config import FROZEN_NAME, freeze
+from sgg.hardware import KEY_VARIABLE, SERVERS_VARIABLE
+from sgg.run import read_json_lines
+from sgg.weights import locate
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.vllm,
+    pytest.mark.skipif(
+        importlib.util.find_spec("vllm") is None, reason="vLLM is not installed: make setup-vllm"
+    ),
+]
+FAMILIES = ["qwen2_5_vl", "qwen2_vl"]
+TESTS = Path(__file__).parents[1]
+KEY = "a key for tests"
+DIFFERENCE = "sampling/sampling_logp_difference/max"
+STEPS = 6
+# two pictures, both in every step, a learning rate that moves all weights, the vision tower's too
+WORDS = [
+    "stage=grpo",
+    "hardware.rollout.max_length=1024",
+    "data.train.limit=2",
+    f"stage.args.max_steps={STEPS}",
+    "stage.prompts_per_step=2",
+    "stage.args.num_generations=4",
+    "stage.args.max_completion_length=40",
+    "stage.args.learning_rate=2e-3",
+    "stage.args.warmup_steps=0",
+    "++reward.terms.vowels.import_path=own_reward:vowels",
+    "++reward.terms.vowels.weight=1",
+]
+
+
+def frozen(folder, *words):
+    """The frozen config of a run in a folder of its own."""
+    folder.mkdir(exist_ok=True)
+    config, _ = compose_config([*WORDS, *words, f"paths.run_dir={folder}"])
+    freeze(config, folder / FROZEN_NAME)
+    return folder / FROZEN_NAME
+
+
+def variables(folder, **more):
+    path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+    return environment(folder, PYTHONPATH=path, **more)
+
+
+def rank(config, *words, timeout=400, **more):
+    """The finished rank."""
+    return subprocess.run(
+        [sys.executable, str(TESTS / "rollout_rank.py"), str(config), *words],
+        env=variables(config.parent, **more),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def rows(config):
+    return [r for r in read_json_lines(config.parent / "metrics.jsonl") if "loss" in r]
+
+
+def rewards(config):
+    """Of the first steps: at this learning rate rounding changes a draw in the sixth or so."""
+    return [row["reward"] for row in rows(config)[:4]]
+
+
+def pushes(done):
+    assert done.returncode == 0, done.stderr[-4000:]
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"vllm"')]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answers_health(port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2):
+            return True
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+class Server:
+    """A rollout server as the supervisor starts it, killed by pid and with all it started."""
+
+    def __init__(self, config, port):
+        self.config, self.port = config, port
+        self.start()
+
+    def start(self):
+        words = ["--host", "127.0.0.1", "--port", str(self.port), "--gpus", "0"]
+        with (self.config.parent / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "launchers.server", str(self.config), *words],
+                env=variables(self.config.parent, **{KEY_VARIABLE: KEY}),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def ready(self):
+        end = time.monotonic() + 240
+        while not answers_health(self.port):
+            assert self.process.poll() is None, (self.config.parent / "server.log").read_text()[
+                -3000:
+            ]
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        return self
+
+    def kill(self):
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@contextmanager
+def serving(config):
+    server = Server(config, free_port())
+    try:
+        yield server.ready()
+    finally:
+        server.kill()
+
+
+def check_learning(config, done, family):
+    """Log-probabilities agree on every step, greedy answers on every push, and the vision tower moved."""
+    said = pushes(done)
+    assert len(said) == STEPS
+    assert all(push["vllm"] == push["trainer"] for push in said)
+    assert len({tuple(push["vllm"]) for push in said}) >= 3
+    differences = [row[DIFFERENCE] for row in rows(config)]
+    assert len(differences) == STEPS
+    assert max(differences) < 1e-3
+    assert sum(row["grad_norm"] > 0 for row in rows(config)) == STEPS
+    start = load_file(locate(f"tiny_{family}") / "model.safetensors")
+    end = load_file(config.parent / "model" / "model.safetensors")
+    moved = [k for k in end if "visual" in k and not start[k].equal(end[k])]
+    assert len(moved) > 10
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_colocated_answers_are_the_trainers_own(tmp_path, family):
+    config = frozen(tmp_path / "run", f"model=tiny_{family}", "hardware.rollout.mode=colocate")
+    check_learning(config, rank(config, "greedy"), family)
+    assert not (tmp_path / "run" / "vllm_model").exists()
+
+
+@pytest.mark.parametrize("cure", ["expands_twice", "keeps_image_features"])
+def test_without_a_cure_log_probabilities_part(tmp_path, cure):
+    """The probe says so at once; a run that is blind to it is stopped by what it sampled."""
+    config = frozen(tmp_path / "run", "hardware.rollout.mode=colocate")
+    done = rank(config, cure)
+    assert done.returncode != 0
+    assert "vLLM does not have the trainer's weights" in done.stderr
+    words = ["hardware.rollout.mode=colocate", "hardware.rollout.max_logp_difference=100"]
+    config = frozen(tmp_path / "blind", *words)
+    done = rank(config, cure, "blind")
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert max(row[DIFFERENCE] for row in rows(config)) > 0.1
+
+
+def test_a_run_that_learns_nothing_stops_in_words(tmp_path):
+    config = frozen(tmp_path / "run", "hardware.rollout.mode=colocate")
+    done = rank(config, "expands_twice", "blind")
+    assert done.returncode != 0
+    assert "hardware.rollout.max_logp_difference=0.3" in done.stderr
+    assert not rows(config)
+
+
+class Spoiler(BaseHTTPRequestHandler):
+    """Hands requests on to the server, and kills it at the one that it is told."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self._pass_on(None)
+
+    def do_POST(self):
+        self._pass_on(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+
+    def _pass_on(self, body):
+        self.server.spoil(self.path)
+        names = ("Content-Type", "Authorization")
+        headers = {k: self.headers[k] for k in names if self.headers[k]}
+        url = f"http://127.0.0.1:{self.server.behind}{self.path}"
+        try:
+            asked = urllib.request.Request(url, body, headers, method=self.command)
+            with urllib.request.urlopen(asked, timeout=120) as answer:
+                status, content = answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            status, content = error.code, error.read()
+        except OSError:
+            self.close_connection = True
+            return
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *words):
+        pass
+
+
+@contextmanager
+def spoiling(server, path, at, restart):
+    """An address before the server; the server dies while the `at`-th request of a path is on its way."""
+    seen = []
+
+    def spoil(asked):
+        if asked.startswith(path):
+            seen.append(asked)
+            if len(seen) in at:
+                server.kill()
+                if restart:
+                    server.start()
+
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Spoiler)
+    proxy.behind, proxy.spoil = server.port, spoil
+    thread = threading.Thread(target=proxy.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield {SERVERS_VARIABLE: f"http://127.0.0.1:{proxy.server_address[1]}", KEY_VARIABLE: KEY}
+    finally:
+        proxy.shutdown()
+        proxy.server_close()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_servers_answers_are_the_trainers_own(tmp_path, family):
+    """And those of a colocated engine: the same rewards, step by step."""
+    config = frozen(tmp_path / "run", f"model=tiny_{family}", "hardware.rollout.mode=server")
+    with serving(config) as server:
+        assert_keyed(server.port)
+        address = {SERVERS_VARIABLE: f"http://127.0.0.1:{server.port}", KEY_VARIABLE: KEY}
+        check_learning(config, rank(config, "greedy", **address), family)
+        if family == "qwen2_5_vl":
+            beside = frozen(tmp_path / "beside", "hardware.rollout.mode=colocate")
+            assert rank(beside).returncode == 0
+            assert rewards(beside) == pytest.approx(rewards(config), abs=2e-4)
+            stale = frozen(tmp_path / "stale", "hardware.rollout.mode=server")
+            done = rank(stale, "keeps_image_features", **address)
+            assert "vLLM does not have the trainer's weights" in done.stderr
+
+
+def assert_keyed(port):
+    """Without the key nobody generates, and nobody replaces weights."""
+    for path in ("/v1/models", "/collective_rpc", "/inference/v1/generate", "/server_info"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10)
+        assert refused.value.code == 401
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Rewards of the run that nobody disturbs."""
+    config = frozen(tmp_path_factory.mktemp("calm") / "run", "hardware.rollout.mode=colocate")
+    assert rank(config).returncode == 0
+    return rewards(config)
+
+
+@pytest.mark.parametrize("during", ["/inference/v1/generate", "/collective_rpc"])
+def test_a_server_that_dies_is_joined_again_and_pushed_to(tmp_path, during, undisturbed):
+    """Killed while it generates, or takes weights; the run ends as if nothing had been."""
+    config = frozen(tmp_path / "run", "hardware.rollout.mode=server")
+    with serving(config) as server, spoiling(server, during, {5}, restart=True) as address:
+        done = rank(config, **address)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert rewards(config) == pytest.approx(undisturbed, abs=2e-4)
+    log = (tmp_path / "run" / "run.log").read_text()
+    assert "Waiting for it to come back, once." in log
+
+
+def test_a_server_that_stays_away_ends_the_run_in_words(tmp_path):
+    words = ["hardware.rollout.mode=server", "hardware.rollout.start_limit_s=5"]
+    config = frozen(tmp_path / "run", *words)
+    with serving(config) as server, spoiling(server, "/inference", {3}, restart=False) as address:
+        done = rank(config, timeout=120, **address)
+        server.start()  # for `serving` to end
+    assert done.returncode != 0
+    assert "Rollout server: " in done.stderr
+    assert "logs/server*.log" in done.stderr
+
+
+def test_the_supervisor_starts_a_dead_server_again(tmp_path):
+    """Found by its address among this run's processes, and killed once the ranks train."""
+    config = frozen(tmp_path / "run", "hardware.rollout.mode=server", "stage.args.max_steps=8")
+    with subprocess.Popen(
+        [sys.executable, "-m", "launchers.node", str(config)],
+        env=variables(tmp_path),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        killed = kill_server_after(tmp_path / "run", steps=2)
+        _, said = run.communicate(timeout=300)
+    assert run.returncode == 0, said[-3000:]
+    assert killed
+    assert "Starting it again" in said
+    assert rows(config)[-1]["step"] == 8
+
+
+def kill_server_after(run_dir, steps):
+    import psutil
+
+    end = time.monotonic() + 200
+    while time.monotonic() < end:
+        if len(read_json_lines(run_dir / "metrics.jsonl")) >= steps:
+            for process in psutil.process_iter(["pid", "cmdline"]):
+                line = process.info["cmdline"] or []
+                if "launchers.server" in line and str(run_dir / FROZEN_NAME) in line:
+                    os.kill(process.info["pid"], signal.SIGKILL)
+                    return True
+        time.sleep(0.1)
+    return False
+
+
+def test_a_port_that_is_taken_and_a_slow_server_are_told(tmp_path):
+    from launchers.place import Place
+    from launchers.share import run_node
+
+    config = frozen(
+        tmp_path / "taken", "hardware.rollout.mode=server", "hardware.rollout.restarts=0"
+    )
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        place = Place(0, ("127.0.0.1",), free_port(), other.getsockname()[1])
+        ending = run_node(config, place, [])
+    assert "server0" in ending.reason
+    assert "ddress already in use" in ending.reason
+    done = sgg(
+        *(w for w in WORDS if "vowels" not in w),
+        "hardware.rollout.mode=server",
+        "hardware.rollout.start_limit_s=1",
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert "hardware.rollout.start_limit_s=1" in done.stderr
+    assert "logs/server*.log" in done.stderr
+
+
+def test_two_ranks_draw_what_one_does(tmp_path, undisturbed):
+    words = ["hardware.rollout.mode=colocate", "hardware.processes_per_node=2"]
+    config = frozen(tmp_path / "run", *words)
+    done = subprocess.run(
+        [sys.executable, "-m", "launchers.node", str(config)],
+        env=variables(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert max(row[DIFFERENCE] for row in rows(config)) < 1e-3
+    assert rewards(config) == pytest.approx(undisturbed, abs=2e-4)

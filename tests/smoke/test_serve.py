@@ -1,0 +1,174 @@
+"""A real `sgg serve` of the tiny model on this machine, and evaluations that ask it."""
+
+import importlib.util
+import json
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+
+import httpx
+import psutil
+import pytest
+from commands import command, environment, sgg_ok
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.vllm,
+    pytest.mark.skipif(
+        importlib.util.find_spec("vllm") is None, reason="vLLM is not installed: make setup-vllm"
+    ),
+]
+KEY = "open-sesame"
+EVAL = ["stage=eval", "generate.max_new_tokens=40", "hardware.threads=1"]
+
+
+def free_port():
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return held.getsockname()[1]
+
+
+class Serving:
+    """`sgg serve` on one port, which may be ended and started again."""
+
+    def __init__(self, folder):
+        self.folder, self.port = folder, free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "serve.log"
+        self.process, self.kills = None, 0
+
+    def start(self):
+        words = command("serve", "hardware.threads=1", f"port={self.port}")
+        told = environment(self.folder, SGG_SERVER_KEY=KEY, TMPDIR=str(self.folder))
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                words, cwd=self.folder, env=told, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + 300
+        while not self.is_well():
+            assert self.process.poll() is None, self.log.read_text()[-4000:]
+            assert time.monotonic() < deadline, "the server does not get there"
+            time.sleep(0.5)
+
+    def is_well(self):
+        with suppress(httpx.HTTPError):
+            return httpx.get(f"{self.url}/health", timeout=5).is_success
+        return False
+
+    def kill(self):
+        """SIGKILL; the engine's processes, which would be left behind, go too."""
+        self.kills += 1
+        family = [*psutil.Process(self.process.pid).children(recursive=True)]
+        for process in (psutil.Process(self.process.pid), *family):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory):
+    server = Serving(tmp_path_factory.mktemp("serve"))
+    server.start()
+    yield server
+    if server.process.poll() is None:
+        server.process.send_signal(signal.SIGTERM)
+        try:
+            server.process.wait(60)
+        except subprocess.TimeoutExpired:
+            server.kill()
+    # told to end, it takes its model's folder along; one that was killed cannot
+    assert len(list(server.folder.glob("sgg-serve-*"))) == server.kills
+
+
+def asking(serving, run_dir, *more):
+    where = [f"generate.servers=[{serving.url}]", f"paths.run_dir={run_dir}"]
+    return [*EVAL, "generate=server", *where, *more]
+
+
+def lines(run_dir, rank=0):
+    part = run_dir / "completions.parts" / f"rank{rank}.jsonl"
+    return part.read_bytes().split(b"\n")[:-1] if part.is_file() else []
+
+
+def test_answers_and_metrics_are_those_of_transformers(serving, tmp_path):
+    metrics = {}
+    for engine in ("hf", "server"):
+        run_dir = tmp_path / engine
+        where = (
+            asking(serving, run_dir) if engine == "server" else [*EVAL, f"paths.run_dir={run_dir}"]
+        )
+        sgg_ok(*where, "data.eval.limit=20", cwd=tmp_path, OPENAI_API_KEY=KEY)
+        metrics[engine] = json.loads((run_dir / "metrics.json").read_text())
+        del metrics[engine]["made_from"]["config_sha256"]  # of the two, which engine
+    assert metrics["server"] == metrics["hf"]
+    answers = [(tmp_path / engine / "completions.jsonl").read_bytes() for engine in metrics]
+    assert answers[0] == answers[1]
+    written = [path for path in (tmp_path / "server").rglob("*") if path.is_file()]
+    assert not [path for path in written if KEY.encode() in path.read_bytes()]
+    assert "is it the same model?" not in (tmp_path / "server" / "run.log").read_text()
+
+
+@pytest.mark.thorough
+def test_two_processes_ask_the_same(serving, tmp_path):
+    answers = []
+    for processes in (1, 2):
+        run_dir = tmp_path / str(processes)
+        sampled = ["generate.temperature=1", "generate.completions=2", "data.eval.limit=10"]
+        words = asking(serving, run_dir, *sampled, f"hardware.processes_per_node={processes}")
+        sgg_ok(*words, cwd=tmp_path, OPENAI_API_KEY=KEY)
+        answers.append((run_dir / "completions.jsonl").read_bytes())
+    assert answers[0] == answers[1]
+    assert len(lines(tmp_path / "2", rank=1)) == 10
+
+
+def test_nothing_but_answers_is_served_and_only_with_the_key(serving):
+    with httpx.Client(base_url=serving.url, timeout=30) as client:
+        assert client.get("/v1/models").status_code == 401
+        assert client.post("/v1/chat/completions", json={}).status_code == 401
+        for path in ("/invocations", "/v1/completions", "/tokenize", "/scale_elastic_ep"):
+            assert client.post(path, json={}).status_code == 404
+        client.headers["Authorization"] = f"Bearer {KEY}"
+        (model,) = client.get("/v1/models").json()["data"]
+        assert (model["id"], model["owned_by"]) == ("tiny_qwen2_5_vl", "vllm")
+        elsewhere = {"type": "image_url", "image_url": {"url": f"{serving.url}/health"}}
+        chat = {"messages": [{"role": "user", "content": [elsewhere]}]}
+        refused = client.post("/v1/chat/completions", json=chat)
+        assert refused.status_code == 400
+        assert "allowed domains" in refused.text
+    assert KEY not in " ".join(psutil.Process(serving.process.pid).cmdline())
+    assert KEY not in serving.log.read_text()
+
+
+def test_a_killed_server_ends_the_run_in_words_and_another_one_finishes_it(serving, tmp_path):
+    more = ["generate.temperature=1", "generate.batch_size=8", "data.eval.limit=150"]
+    whole, run_dir = tmp_path / "whole", tmp_path / "killed"
+    sgg_ok(*asking(serving, whole, *more), cwd=tmp_path, OPENAI_API_KEY=KEY)
+    run = subprocess.Popen(
+        command(*asking(serving, run_dir, *more, "generate.request_limit_s=60")),
+        cwd=tmp_path,
+        env=environment(tmp_path, OPENAI_API_KEY=KEY),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 240
+    while len(lines(run_dir)) < 20:
+        assert run.poll() is None, run.stderr.read()[-3000:]
+        assert time.monotonic() < deadline, "the run does not get there"
+        time.sleep(0.01)
+    serving.kill()
+    _, said = run.communicate(timeout=120)
+    assert run.returncode == 2
+    assert f"No server is left of generate.servers=[{serving.url}]; last error: " in said
+    assert f"resume={run_dir}" in said
+    assert "Traceback" not in said
+    written = lines(run_dir)
+    assert 20 <= len(written) < 150
+    serving.start()
+    sgg_ok(f"resume={run_dir}", cwd=tmp_path, OPENAI_API_KEY=KEY)
+    assert lines(run_dir)[: len(written)] == written
+    assert len(lines(run_dir)) == 150  # nothing was answered twice
+    assert (run_dir / "completions.jsonl").read_bytes() == (
+        whole / "completions.jsonl"
+    ).read_bytes()

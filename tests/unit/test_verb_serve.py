@@ -1,0 +1,34 @@
+"""`sgg serve`: what is told before anything is loaded."""
+
+import socket
+
+import pytest
+
+from sgg.errors import SggError
+from sgg.verbs.serve import main
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http", "-1"])
+def test_a_port_is_a_number(port):
+    with pytest.raises(SggError, match=f"port={port}: must be a number from 1 to 65535"):
+        main([f"port={port}"])
+
+
+def test_others_are_let_in_with_a_key_only(monkeypatch):
+    monkeypatch.delenv("SGG_SERVER_KEY", raising=False)
+    with pytest.raises(SggError, match=r"host=0\.0\.0\.0 lets others reach .* Set SGG_SERVER_KEY"):
+        main(["host=0.0.0.0"])
+
+
+def test_a_port_that_is_taken_is_told():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SggError, match=rf"port={port}: Address already in use .*Take another"):
+            main([f"port={port}"])
+
+
+def test_wrong_words_are_told_as_for_a_run(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    with pytest.raises(SggError, match=r"generate\.memory_share=2"):
+        main([f"port={port}", "generate.memory_share=2"])
