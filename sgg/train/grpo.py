@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from sgg.config import Config, GrpoConfig
 from sgg.data.build import image_store
 from sgg.errors import SggError
 from sgg.graph import from_dict
+from sgg.hardware import RolloutMode
 from sgg.model import adapter_base, token_count
 from sgg.reward.score import Mix, with_counts
 from sgg.reward.trl_adapter import reward_functions
@@ -26,6 +28,8 @@ from sgg.train.loop import Parts, SealedCheckpoints, muon_optimizers, train
 from sgg.train.rollouts import ends, rollouts
 from sgg.train.rows import GrpoRows, as_trl_dataset
 from sgg.train.structured import MaskedHead, hold
+
+log = logging.getLogger("sgg")
 
 _DIFFERENCE = "sampling/sampling_logp_difference/mean"
 _REMOVED = "structure/removed_mass"
@@ -117,6 +121,7 @@ def _trainer(parts: Parts) -> Any:
         held.check_fits(
             limit, "stage.args.max_completion_length", token_count(parts.processor.tokenizer)
         )
+    _tell_of_cut_sampling(config)
     mix = with_counts(
         reward_mix(config.reward, config.paths.cache), lambda: _predicate_counts(parts)
     )
@@ -142,6 +147,20 @@ def _trainer(parts: Parts) -> Any:
     if held is not None:
         trainer.masked_head = hold(trainer, held.grammar(), ends(parts))
     return trainer
+
+
+def _tell_of_cut_sampling(config: Config) -> None:
+    """The distribution that is scored is the whole one; only for vLLM's answers does TRL correct the rest."""
+    assert isinstance(config.stage, GrpoConfig)
+    whole = {"top_p": 1.0, "top_k": 0, "min_p": None, "repetition_penalty": 1.0}
+    args = config.stage.args
+    cut = [f"stage.args.{k}={args[k]}" for k, v in whole.items() if args.get(k, v) not in (v, None)]
+    if cut and config.hardware.rollout.mode is RolloutMode.trainer:
+        log.warning(
+            "%s: answers come from another distribution than the one that is scored, and nothing "
+            "corrects for it. Leave them out, or take hardware.rollout.mode=colocate.",
+            " ".join(cut),
+        )
 
 
 def _predicate_counts(parts: Parts) -> dict[str, int]:

@@ -70,6 +70,7 @@ LAYERS = [
         "launchers.plan",
         "launchers.place",
         "launchers.ending",
+        "launchers.secret",
         "launchers.supervise",
         "launchers.signals",
         "launchers.share",

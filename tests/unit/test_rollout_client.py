@@ -1,0 +1,179 @@
+"""The trainer's side of rollout servers that misbehave: words, and no wait without an end."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import torch
+
+from sgg.errors import SggError
+from sgg.rollout import cures
+from sgg.rollout.client import Client, ServerFault, Servers
+from sgg.rollout.cures import collapsed
+from sgg.rollout.settings import Settings, run_mark
+
+pytestmark = pytest.mark.slow  # imports TRL
+KEY = "key"
+NAME = f"{run_mark(KEY)}-1"
+CPU = torch.device("cpu")
+
+
+def settings(*servers, **more):
+    limits = {"start_limit_s": 1, "wait_limit_s": 1} | more
+    return Settings(None, None, torch.float32, False, 1, 0, servers=servers, key=KEY, **limits)
+
+
+@contextmanager
+def server(name=NAME, **answers):
+    """A server with a name; `answers` maps the end of a path to (status, body), or to a pause in seconds."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.do_POST()
+
+        def do_POST(self):
+            asked.append((self.path, self.headers.get("Authorization")))
+            models = 200, json.dumps({"data": [{"id": state["name"]}]})
+            end = self.path.rsplit("/", 1)[-1]
+            answer = models if end == "models" and end not in answers else answers[end]
+            if isinstance(answer, (int, float)):
+                time.sleep(answer)
+                answer = 200, "{}"
+            self.send_response(answer[0])
+            self.end_headers()
+            self.wfile.write(answer[1].encode())
+
+        def log_message(self, *words):
+            pass
+
+    asked, state = [], {"name": name}
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=http.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{http.server_address[1]}", state, asked
+    finally:
+        http.shutdown()
+        http.server_close()
+
+
+def joined(address, **more):
+    client = Client(address, settings(address, **more), 0)
+    client.join(CPU)
+    return client
+
+
+def test_the_key_is_shown_and_stands_in_no_message():
+    with server() as (address, _, asked):
+        joined(address)
+    assert asked == [("/v1/models", f"Bearer {KEY}")]
+    assert KEY not in run_mark(KEY)
+
+
+def test_a_server_of_somebody_else_is_told():
+    with (
+        server("Qwen/Qwen2-VL-7B-Instruct") as (address, _, _),
+        pytest.raises(SggError, match=r"serves 'Qwen/Qwen2-VL-7B-Instruct', not this run's model"),
+    ):
+        joined(address)
+
+
+def test_a_server_that_never_answers_is_a_fault_within_its_limit():
+    start = time.monotonic()
+    with pytest.raises(ServerFault, match=r"http://127\.0\.0\.1:9 does not answer"):
+        joined("http://127.0.0.1:9")
+    assert time.monotonic() - start < 20
+
+
+def test_a_new_start_of_a_server_is_noticed():
+    with server() as (address, state, _):
+        client = joined(address)
+        client.check_identity()
+        state["name"] = f"{run_mark(KEY)}-2"
+        with pytest.raises(ServerFault, match="started again and has the first weights"):
+            client.check_identity()
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ((200, "not JSON"), "gave an answer that is no JSON"),
+        ((200, "[]"), "malformed answer: TypeError"),
+        ((200, '{"choices": []}'), "malformed answer: IndexError"),
+        (
+            (200, '{"choices": [{"token_ids": [1], "logprobs": {"content": []}}]}'),
+            "malformed answer",
+        ),
+        ((500, "engine is dead"), "status 500: engine is dead"),
+        (30, "Read timed out"),
+    ],
+)
+def test_bad_answers_are_faults_in_words(answer, told):
+    render = 200, json.dumps({"features": None})
+    with server(generate=answer, render=render) as (address, _, _):
+        servers = Servers(settings(address), 0)
+        servers.join(CPU)
+        sampling = [{"n": 1, "max_tokens": 4}]
+        with pytest.raises(ServerFault, match=told):
+            servers.answers([[1, 2]], [None], lambda features, ids: features, sampling)
+
+
+def test_weights_that_are_not_taken_are_a_fault_and_leave_no_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("sgg.rollout.client._MEMORY", tmp_path)
+    with server(collective_rpc=(500, "no room")) as (address, _, _):
+        client = joined(address)
+        read = []
+
+        def params():
+            for name in ("a", "b"):
+                read.append(name)
+                yield name, torch.zeros(2)
+
+        with pytest.raises(ServerFault, match="status 500: no room"):
+            client.push([], params())
+    assert read == ["a", "b"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_image_tokens_are_collapsed_run_by_run():
+    assert collapsed([1, 9, 9, 9, 2, 9, 9, 3, 3], 9) == [1, 9, 2, 9, 3, 3]
+    assert collapsed([1, 9, 2], 9) == [1, 9, 2]
+
+
+def test_cures_end_with_their_faults(monkeypatch):
+    class Mended:
+        def generate(self):
+            """Collapses by image_token_id."""
+
+        def sync_weights(self):
+            """Resets the encoder_cache."""
+
+    told = cures.expands_twice, cures.keeps_image_features
+    assert all(cure() for cure in told)
+    monkeypatch.setattr(cures, "VLLMGeneration", Mended)
+    for cure in told:
+        cure.cache_clear()
+    try:
+        assert not any(cure() for cure in told)
+    finally:
+        for cure in told:
+            cure.cache_clear()
+
+
+def test_the_watchdog_ends_a_wait_that_nothing_else_can_end():
+    code = (
+        "import time\nfrom sgg.rollout.watchdog import limited\n"
+        "with limited('Quick', 60, 'it'): pass\n"
+        "with limited('Pushing weights', 0.5, 'logs/server0.log'): time.sleep(60)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert done.returncode == 1
+    assert "Pushing weights has not ended within 0.5 s" in done.stderr
+    assert "hardware.rollout.wait_limit_s" in done.stderr
+    assert "logs/server0.log" in done.stderr
