@@ -26,6 +26,7 @@ from sgg.options import (
     ScenePlan,
     SimilarityKind,
     Source,
+    StructureConfig,
     Template,
     UnknownName,
     VocabularyName,
@@ -383,6 +384,8 @@ class Config:
     stage: StageConfig = MISSING
     reward: RewardConfig = field(default_factory=RewardConfig)
     generate: GenerateConfig = field(default_factory=GenerateConfig)
+    structure: StructureConfig | None = None
+    """The bounds of answers that vLLM holds to the graph's form; null to let the model write freely."""
     protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
     """How answers are scored; fixed by name, so that figures may be compared."""
     hardware: HardwareConfig = field(default_factory=HardwareConfig)

@@ -14,8 +14,8 @@ from sgg.config import Config
 from sgg.config import Engine as Kind
 from sgg.generate import Engine, Sampling
 from sgg.hf_engine import HfEngine
-from sgg.model import load_model, load_processor, torch_dtype
-from sgg.spec import pixel_budget
+from sgg.model import load_model, load_processor, token_count, torch_dtype
+from sgg.spec import pixel_budget, structure
 from sgg.train.distributed import Ranks
 from sgg.vllm_engine import Room, VllmEngine
 from sgg.vllm_model import FOLDER, write_for_vllm
@@ -73,13 +73,18 @@ def _vllm(
     ranks: Ranks,
     served: Path,
 ) -> Iterator[VllmEngine]:
+    held = structure(config)
+    if held is not None:
+        limit = sampling.max_new_tokens
+        held.check_fits(limit, "generate.max_new_tokens", token_count(processor.tokenizer))
     if ranks.is_main:
         write_for_vllm(config.model, folder, processor, dtype, config.seed, served)
     ranks.wait()
     generate, hardware = config.generate, config.hardware
     length = hardware.rollout.max_length
     room = Room(generate.batch_size, length, generate.memory_share, hardware.gpu, ranks.world)
-    engine = VllmEngine(served, processor, sampling, dtype, room)
+    grammar = None if held is None else held.grammar()
+    engine = VllmEngine(served, processor, sampling, dtype, room, grammar)
     yield engine
     engine.close()
     ranks.wait()

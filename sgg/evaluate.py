@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from sgg.data.build import Prepared, image_store, prepare, vocabulary
 from sgg.data.zero_shot import unseen_triplets
 from sgg.metric.tally import Task
 from sgg.predictions import Predictions, read_predictions
-from sgg.run import COMPLETIONS, METRICS, git_state
+from sgg.run import COMPLETIONS, METRICS, git_state, read_json_lines
 from sgg.score import Scored, score
 from sgg.spec import graph_spec, prompter
+
+log = logging.getLogger("sgg")
 
 
 def run(config: Config, run_dir: Path) -> None:
@@ -74,8 +77,20 @@ def run(config: Config, run_dir: Path) -> None:
             "seed": config.seed,
             "git": git_state(),
         }
+        if config.structure is not None:
+            scored.content["removed_mass"] = _removed_mass(completions)
         scored.write(run_dir)
         _track(config, run_dir, scored.content)
+
+
+def _removed_mass(completions: Path) -> float:
+    """Probability that the grammar took away, mean over the tokens of all answers."""
+    rows = read_json_lines(completions)
+    tokens = [row["tokens"] + (not row["truncated"]) for row in rows]  # the end was masked, too
+    total = sum(n * row["removed_mass"] for n, row in zip(tokens, rows, strict=True))
+    mean: float = total / sum(tokens)
+    log.info("structure took away %.3f of the model's probability, mean over the tokens", mean)
+    return mean
 
 
 def _track(config: Config, run_dir: Path, metrics: dict[str, Any]) -> None:

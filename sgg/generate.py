@@ -47,6 +47,8 @@ class Completion:
     tokens: int
     truncated: bool
     """Whether it was cut at the token limit instead of ending by itself."""
+    removed_mass: float | None = None
+    """Probability that a grammar took away, mean over the tokens; None without a grammar."""
 
 
 Key = tuple[str, int]
@@ -148,7 +150,8 @@ def generate_split(
         for key, completion in engine.answers(batches()):
             if key not in done:
                 done.add(key)
-                append_json(part, {"image_id": key[0], "index": key[1]} | asdict(completion))
+                row = {k: v for k, v in asdict(completion).items() if v is not None}
+                append_json(part, {"image_id": key[0], "index": key[1]} | row)
                 bar.update()
 
 

@@ -8,6 +8,7 @@ so pixels are the same on every machine, with or without torchvision.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,11 @@ def load_processor(folder: Path, min_pixels: int, max_pixels: int) -> Any:
             "Take the original checkpoint's chat_template.jinja."
         )
     return build_processor(tokenizer, family_of(folder), min_pixels, max_pixels)
+
+
+def token_count(tokenizer: Any) -> Callable[[str], int]:
+    """What counts the tokens of a text."""
+    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def family_of(folder: Path) -> str:

@@ -171,3 +171,27 @@ class ScenePlan:
     """Largest side of a shape, pixels."""
     nested: float = 0.35
     """Chance that a scene of two or more has one shape inside another."""
+
+
+class StructureNames(Enum):
+    """Which names a structured answer may use."""
+
+    prompt = "prompt"
+    """Those of the vocabulary where the prompt lists it, else any words."""
+    vocabulary = "vocabulary"
+    """Those of `data.vocabulary`, whatever the prompt says."""
+
+
+@dataclass
+class StructureConfig:
+    """Bounds of a structured answer, which a grammar holds; see `sgg.structure`."""
+
+    max_objects: int
+    max_relationships: int
+    max_thought: int
+    """Characters between the think tags, where the prompt asks for them."""
+    max_words: int
+    """Words of a name, where any name may be used."""
+    max_letters: int
+    """Letters of such a word."""
+    names: StructureNames

@@ -5,9 +5,10 @@ from __future__ import annotations
 from sgg.boxes import FrameSpec
 from sgg.codec import GraphSpec
 from sgg.config import Config, RewardConfig, TermConfig
-from sgg.options import NameSimilarity, Template
+from sgg.options import NameSimilarity, StructureNames, Template
 from sgg.prompt import Prompter, default_system
 from sgg.reward.score import Mix
+from sgg.structure import Structure
 from sgg.vocab import VOCABULARIES
 
 
@@ -25,6 +26,16 @@ def graph_spec(config: Config) -> GraphSpec:
         reasoning=config.prompt.reasoning,
         vocabulary=VOCABULARIES.get(config.data.vocabulary.name) if closed else None,
     )
+
+
+def structure(config: Config) -> Structure | None:
+    """What this run's answers are held to, if anything."""
+    if config.structure is None:
+        return None
+    spec = graph_spec(config)
+    by_data = config.structure.names is StructureNames.vocabulary
+    vocabulary = VOCABULARIES[config.data.vocabulary.name] if by_data else spec.vocabulary
+    return Structure(spec, config.structure, vocabulary)
 
 
 def prompter(config: Config) -> Prompter:

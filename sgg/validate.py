@@ -30,6 +30,7 @@ from sgg.validate_hardware import hardware_problems, installed
 from sgg.validate_reward import reward_problems
 from sgg.validate_servers import server_problems
 from sgg.validate_sharding import sharding_problems
+from sgg.validate_structure import structure_problems
 
 
 def validate(config: Config) -> None:
@@ -74,6 +75,7 @@ def _problems(config: Config) -> Iterator[str]:
     if isinstance(config.stage, GrpoConfig):
         yield from _grpo(config)
     yield from _generate(config)
+    yield from structure_problems(config)
     yield from _protocol(config)
     if config.tracker.kind is not TrackerKind.none:
         yield from installed(config.tracker.kind.name, f"tracker={config.tracker.kind.name}")

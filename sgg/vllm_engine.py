@@ -3,14 +3,15 @@
 Comes in: the folder that `vllm_model` wrote, and batches of one picture each. What is asked of vLLM is what
 transformers would do: the same pixels (pictures are resized here, as sgg.model's processor does, so that
 vLLM's own resizing has nothing left to do), the same ends of an answer, the same tokens never sampled, of
-the checkpoint's own generation settings none. An answer's seed hangs on (seed, image, index) alone.
+the checkpoint's own generation settings none. An answer's seed hangs on (seed, image, index) alone. With a
+grammar answers are held to it, and carry how much probability that took away.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from sgg.asking import answer_seed, prompt_text, prompt_tokens, resized
 from sgg.errors import SggError
 from sgg.generate import Batch, Completion, Key, Request, Sampling, completion_of, end_ids
 from sgg.model import VISION_TOKENS, declared_ends
+from sgg.removed_mass import RemovedMass
 from sgg.vllm_model import longest_context
 from sgg.vllm_setup import engine_arguments, engine_here, own_threads, register_model
 
@@ -46,9 +48,18 @@ class VllmEngine:
     batch_size = 1
 
     def __init__(
-        self, folder: Path, processor: Any, sampling: Sampling, dtype: torch.dtype, room: Room
+        self,
+        folder: Path,
+        processor: Any,
+        sampling: Sampling,
+        dtype: torch.dtype,
+        room: Room,
+        grammar: str | None = None,
     ) -> None:
         """Start the engine.
+
+        Args:
+            grammar: what answers are held to, in xgrammar's EBNF.
 
         Raises:
             SggError: the memory is too small.
@@ -57,6 +68,8 @@ class VllmEngine:
         self._processor, self._sampling, self._room = processor, sampling, room
         self._limit = longest_context(folder, room.max_length)
         self._ends = end_ids(declared_ends(folder), processor.tokenizer)
+        self._grammar = grammar
+        self._removed: RemovedMass | None = None
         self._llm = self._start(folder, dtype)
 
     def answers(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
@@ -71,6 +84,9 @@ class VllmEngine:
             for output in self._step():
                 ids = list(output.outputs[0].token_ids)
                 completion = completion_of(ids, self._ends, self._processor.tokenizer)
+                if self._removed is not None:
+                    mass = self._removed.take(output.request_id)
+                    completion = replace(completion, removed_mass=mass)
                 yield flying.pop(output.request_id), completion
 
     def close(self) -> None:
@@ -80,6 +96,8 @@ class VllmEngine:
         """
         from vllm.distributed import cleanup_dist_env_and_memory
 
+        if self._removed is not None:
+            self._removed.close()
         if self._room.ranks == 1:
             self._llm.llm_engine.engine_core.shutdown()
             del self._llm
@@ -87,6 +105,8 @@ class VllmEngine:
 
     def _start(self, folder: Path, dtype: torch.dtype) -> Any:
         engine_here(self._room.gpu)
+        if self._grammar is not None:
+            self._removed = RemovedMass(self._sampling.temperature)
         from vllm import LLM
 
         register_model(folder)
@@ -150,8 +170,9 @@ class VllmEngine:
 
     def _parameters(self, key: Key) -> Any:
         from vllm import SamplingParams
+        from vllm.sampling_params import StructuredOutputsParams
 
-        sampling = self._sampling
+        sampling, grammar = self._sampling, self._grammar
         return SamplingParams(
             max_tokens=sampling.max_new_tokens,
             temperature=sampling.temperature,
@@ -162,6 +183,7 @@ class VllmEngine:
             stop_token_ids=self._ends,
             bad_words=list(VISION_TOKENS),
             detokenize=False,
+            structured_outputs=StructuredOutputsParams(grammar=grammar) if grammar else None,
         )
 
 

@@ -58,6 +58,8 @@ def engine_arguments(dtype: torch.dtype, gpu: bool, ranks: int) -> dict[str, Any
         "limit_mm_per_prompt": {"image": 1, "video": 0},
         "enable_prefix_caching": True,
         "enforce_eager": not gpu,
+        # of a prompt in two parts vLLM 0.31 turns back the answer's generator, which a CPU's cannot
+        "enable_chunked_prefill": gpu,
         "generation_config": "vllm",
         # engines beside each other, each the whole model: the way in which TRL colocates
         "distributed_executor_backend": "external_launcher" if ranks > 1 else None,

@@ -17,20 +17,22 @@ from sgg.data.build import image_store
 from sgg.errors import SggError
 from sgg.graph import from_dict
 from sgg.hardware import RolloutMode
-from sgg.model import adapter_base
+from sgg.model import adapter_base, token_count
 from sgg.reward.score import Mix, with_counts
 from sgg.reward.trl_adapter import reward_functions
-from sgg.spec import graph_spec, prompter, reward_mix
+from sgg.spec import graph_spec, prompter, reward_mix, structure
 from sgg.train import sharding
 from sgg.train.callbacks import TellEpoch
 from sgg.train.guard import add_bias, vision_bias
 from sgg.train.loop import Parts, SealedCheckpoints, muon_optimizers, train
-from sgg.train.rollouts import rollouts
+from sgg.train.rollouts import ends, rollouts
 from sgg.train.rows import GrpoRows, as_trl_dataset
+from sgg.train.structured import MaskedHead, hold
 
 log = logging.getLogger("sgg")
 
 _DIFFERENCE = "sampling/sampling_logp_difference/mean"
+_REMOVED = "structure/removed_mass"
 
 
 class EpochSampler(RepeatSampler):  # type: ignore[misc]
@@ -52,6 +54,8 @@ class Trainer(SealedCheckpoints, GRPOTrainer):  # type: ignore[misc]
 
     mix: Mix
     largest_difference: float
+    masked_head: MaskedHead | None = None
+    """Where answers are held to a grammar."""
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         sampler = super()._get_train_sampler(dataset)
@@ -73,6 +77,16 @@ class Trainer(SealedCheckpoints, GRPOTrainer):  # type: ignore[misc]
                 "hardware.rollout.mode=trainer generates without vLLM."
             )
         return scored
+
+    def _compute_loss(self, model: Any, inputs: Any) -> Any:
+        """Log how much of the policy's probability the masks took away."""
+        loss = super()._compute_loss(model, inputs)
+        if self.masked_head is not None:
+            removed = self.accelerator.gather(self.masked_head.removed_mass).nanmean()
+            self._metrics["train" if self.model.training else "eval"][_REMOVED].append(
+                removed.item()
+            )
+        return loss
 
     def _calculate_rewards(self, *args: Any) -> Any:
         """Set the step's weights first: values stay unweighted, as they are logged."""
@@ -101,6 +115,12 @@ def _trainer(parts: Parts) -> Any:
             f"stage.args.beta={beta} needs the start weights a second time as the reference, "
             f"but {start} is an adapter. Take stage.args.beta=0, or model.lora.enable=true."
         )
+    held = structure(config)
+    if held is not None:
+        limit = parts.args.max_completion_length
+        held.check_fits(
+            limit, "stage.args.max_completion_length", token_count(parts.processor.tokenizer)
+        )
     _tell_of_cut_sampling(config)
     mix = with_counts(
         reward_mix(config.reward, config.paths.cache), lambda: _predicate_counts(parts)
@@ -124,6 +144,8 @@ def _trainer(parts: Parts) -> Any:
         bias = vision_bias(parts.processor.tokenizer)
         for model in filter(None, (trainer.model, trainer.ref_model)):
             add_bias(model, bias)
+    if held is not None:
+        trainer.masked_head = hold(trainer, held.grammar(), ends(parts))
     return trainer
 
 

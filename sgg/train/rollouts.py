@@ -15,6 +15,7 @@ from accelerate import PartialState
 from sgg.config import Config
 from sgg.generate import end_ids
 from sgg.hardware import KEY_VARIABLE, SERVERS_VARIABLE, Precision, RolloutMode
+from sgg.spec import structure
 from sgg.train.guard import vision_bias
 from sgg.train.loop import Parts
 from sgg.vllm_model import FOLDER, write_for_vllm
@@ -50,13 +51,19 @@ def rollout_dtype(config: Config) -> torch.dtype:
     return torch.bfloat16 if config.hardware.precision is Precision.bf16 else torch.float32
 
 
+def ends(parts: Parts) -> list[int]:
+    """Tokens that end an answer."""
+    return end_ids(parts.model.generation_config.eos_token_id, parts.processor.tokenizer)
+
+
 def _settings(parts: Parts, served: Path, ranks: int) -> Any:
     from sgg.rollout.settings import Settings
 
     config, tokenizer = parts.config, parts.processor.tokenizer
     rollout, run_dir = config.hardware.rollout, Path(parts.args.output_dir)
     serves = rollout.mode is RolloutMode.server
-    ends = end_ids(parts.model.generation_config.eos_token_id, tokenizer)
+    held = structure(config)
+    grammar = {} if held is None else {"structured_outputs": {"grammar": held.grammar()}}
     return Settings(
         folder=served,
         processor=parts.processor,
@@ -70,8 +77,9 @@ def _settings(parts: Parts, served: Path, ranks: int) -> Any:
         wait_limit_s=rollout.wait_limit_s,
         sampling={
             "ignore_eos": True,  # vLLM's own idea of an end; ours are these
-            "stop_token_ids": ends,
+            "stop_token_ids": ends(parts),
             "logit_bias": vision_bias(tokenizer),
+            **grammar,
         },
         logs=f"{run_dir / 'logs'}/server*.log" if serves else f"{run_dir / 'run.log'}",
     )

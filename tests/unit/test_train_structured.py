@@ -1,0 +1,168 @@
+"""Masked log-probabilities against a plain dense computation; masks of answers, whole and cut short."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import linear
+
+from sgg.boxes import FrameSpec
+from sgg.codec import GraphSpec
+from sgg.errors import SggError
+from sgg.model import load_processor
+from sgg.options import Frame, StructureConfig, StructureNames
+from sgg.structure import Structure
+from sgg.train.structured import CHUNK, MaskedHead, Masks, masked_log_probs
+from sgg.vocab import VOCABULARIES
+from sgg.weights import locate
+
+VOCABULARY = 100
+"""No multiple of 32: the last number of a mask is not full."""
+
+
+def packed(allowed):
+    """(N, V) of bool as xgrammar packs it."""
+    bits = np.packbits(np.pad(allowed, ((0, 0), (0, -allowed.shape[1] % 32))), 1, "little")
+    return torch.from_numpy(bits.view(np.int32).copy())
+
+
+def problem(count, seed=0):
+    random = np.random.default_rng(seed)
+    allowed = random.random((count, VOCABULARY)) < 0.3
+    labels = random.integers(0, VOCABULARY, count)
+    allowed[np.arange(count), labels] = True
+    torch.manual_seed(seed)
+    hidden = torch.randn(count, 16, requires_grad=True)
+    weight = torch.randn(VOCABULARY, 16, requires_grad=True)
+    bias = torch.randn(VOCABULARY)
+    return hidden, weight, bias, torch.from_numpy(labels), allowed
+
+
+def dense(hidden, weight, bias, labels, allowed, temperature):
+    """Token by token, over what is allowed alone."""
+    logits = linear(hidden, weight, bias) / temperature
+    scores, entropies, removed = [], [], []
+    for row, label, kept in zip(logits, labels, torch.from_numpy(allowed), strict=True):
+        own = row[kept].log_softmax(-1)
+        scores.append(own[kept[:label].sum()])
+        entropies.append(-(own.exp() * own).sum())
+        removed.append(row.softmax(-1)[~kept].sum())
+    return torch.stack(scores), torch.stack(entropies), torch.stack(removed)
+
+
+@pytest.mark.parametrize("count", [1, CHUNK, 2 * CHUNK + 7])
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_log_probs_entropies_and_gradients_are_those_of_the_masked_distribution(
+    count, temperature, with_bias
+):
+    hidden, weight, bias, labels, allowed = problem(count)
+    bias = bias if with_bias else None
+    seen = []
+    for function, mask in ((masked_log_probs, packed(allowed)), (dense, allowed)):
+        scores, entropies, removed = function(hidden, weight, bias, labels, mask, temperature)
+        weighted = scores * torch.linspace(-1, 1, count) + 0.3 * entropies
+        gradients = torch.autograd.grad(weighted.sum(), (hidden, weight))
+        seen.append((scores, entropies, removed, *gradients))
+    for ours, theirs in zip(*seen, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_no_token_to_score_still_has_gradients():
+    """Every process runs backward, or the others wait for it."""
+    hidden, weight, bias, labels, allowed = problem(1)
+    none = masked_log_probs(hidden[:0], weight, bias, labels[:0], packed(allowed)[:0], 1.0)
+    none[0].sum().backward()
+    assert weight.grad is not None
+    assert not weight.grad.any()
+
+
+@pytest.fixture(scope="module")
+def processor():
+    return load_processor(locate("tiny_qwen2_vl"), 3136, 12544)
+
+
+@pytest.fixture(scope="module")
+def masks(processor):
+    pytest.importorskip("xgrammar", reason="xgrammar comes with vLLM")
+    tokenizer = processor.tokenizer
+    return Masks(GRAMMAR, tokenizer, len(tokenizer), [tokenizer.eos_token_id])
+
+
+SHAPES = VOCABULARIES["shapes"]
+BOUNDS = StructureConfig(2, 1, 0, 1, 1, StructureNames.prompt)
+GRAMMAR = Structure(GraphSpec(FrameSpec(Frame.norm1000)), BOUNDS, SHAPES).grammar()
+ANSWER = '{"objects":[{"id":"red circle.1","bbox":[1,2,900,800]}],"relationships":[]}'
+
+
+def allowed(row, size):
+    return set(np.flatnonzero(np.unpackbits(row.numpy().view(np.uint8), bitorder="little")[:size]))
+
+
+def test_masks_follow_the_answer_to_its_end(processor, masks):
+    tokenizer = processor.tokenizer
+    ids = [*tokenizer(ANSWER)["input_ids"], tokenizer.eos_token_id]
+    rows = masks.packed([ids[:5], ids])
+    assert len(rows) == len(ids) + 5
+    assert torch.equal(rows[:5], rows[5:10])  # one cut short has the masks of its beginning
+    size = len(tokenizer)
+    for token, row in zip(ids, rows[5:], strict=True):
+        assert token in allowed(row, size)
+    assert allowed(rows[-1], size) == {tokenizer.eos_token_id}
+    assert all(tokenizer.decode([t])[0] == "{" for t in allowed(rows[0], size))
+
+
+def test_an_answer_outside_the_grammar_is_told(processor, masks):
+    ids = processor.tokenizer(ANSWER.replace("bbox", "box"))["input_ids"]
+    with pytest.raises(SggError, match="not what the grammar of `structure` allows"):
+        masks.packed([ids])
+
+
+class Small(torch.nn.Module):
+    """As much of a model as a head needs."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.base_model = torch.nn.Module()
+        self.base_model.forward = self.body
+        self.embed = torch.nn.Embedding(size, 8)
+        self.lm_head = torch.nn.Linear(8, size)
+
+    def body(self, input_ids, use_cache):
+        return SimpleNamespace(last_hidden_state=self.embed(input_ids))
+
+    def get_output_embeddings(self):
+        return self.lm_head
+
+    def forward(self, input_ids):
+        return self.lm_head(self.embed(input_ids))
+
+
+def test_a_held_model_scores_answers_alone_and_in_their_places(processor, masks):
+    tokenizer = processor.tokenizer
+    ids = tokenizer(ANSWER)["input_ids"]
+    torch.manual_seed(0)
+    model = Small(len(tokenizer))
+    free = model(torch.tensor([ids]))
+    head = MaskedHead(masks, 1.3, in_fp32=True)
+    head.put_into(model)
+    assert torch.equal(model(torch.tensor([ids])), free)
+
+    prompt = [7, 8, 9]
+    inputs = torch.tensor([prompt + ids, prompt + ids])
+    labels = inputs.clone()
+    labels[:, : len(prompt)] = -100
+    labels[1, len(prompt) + 4 :] = -100  # padding
+    scored = model(input_ids=inputs, labels=labels, fused_lm_head=True)
+    assert scored.log_probs.shape == scored.entropy.shape == (2, len(prompt) + len(ids) - 1)
+    logits = model(inputs)[0, len(prompt) - 1 : -1]
+    mask = np.unpackbits(masks.packed([ids]).numpy().view(np.uint8), axis=1, bitorder="little")
+    mask = mask[:, : len(tokenizer)].astype(bool)
+    scores = (logits / 1.3).masked_fill(~torch.from_numpy(mask), -torch.inf).log_softmax(-1)
+    expected = scores[torch.arange(len(ids)), torch.tensor(ids)]
+    torch.testing.assert_close(scored.log_probs[0, len(prompt) - 1 :], expected)
+    torch.testing.assert_close(scored.log_probs[1, len(prompt) - 1 :][:4], expected[:4])
+    assert not scored.log_probs[:, : len(prompt) - 1].any()
+    assert not scored.log_probs[1, len(prompt) + 3 :].any()
+    assert 0 < head.removed_mass < 1
