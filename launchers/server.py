@@ -46,7 +46,7 @@ def command(config: Config, folder: Path, host: str, port: int, gpus: int) -> li
     words = ["--model", *line[line.index("serve") + 1 :]]
     if not gpu:  # the way to push weights that TRL asks for is NCCL's
         at = words.index("--weight-transfer-config")
-        words[at : at + 2] = ["--worker-extension-cls", EXTENSION]
+        words[at : at + 2] = ["--worker-extension-cls", EXTENSION, "--no-enable-chunked-prefill"]
     name = f"{run_mark(os.environ[KEY_VARIABLE])}-{time.time_ns():x}"
     return [
         *words,

@@ -8,6 +8,7 @@ would need the base for, is merged, and random weights are made.
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,10 @@ def write_for_vllm(
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     if model.init is Init.random or adapter_base(folder) is not None:
-        load_model(model, folder, dtype, seed).save_pretrained(out)
+        whole = replace(
+            model, lora=replace(model.lora, enable=False)
+        )  # no adapter beside the weights
+        load_model(whole, folder, dtype, seed).save_pretrained(out)
     else:
         check_family(model, folder)
         for pattern in _LINKED:

@@ -62,7 +62,7 @@ def arguments(config: Config, folder: Path, dtype: torch.dtype, host: str, port:
     }
     switches = ["--enable-prefix-caching", "--disable-uvicorn-access-log"]
     if not hardware.gpu:
-        switches.append("--enforce-eager")
+        switches += ["--enforce-eager", "--no-enable-chunked-prefill"]  # see vllm_setup
     return [word for name, value in words.items() for word in (f"--{name}", value)] + switches
 
 

@@ -34,6 +34,9 @@ def trl_args(config: Config, run_dir: Path) -> Any:
         kind = trl.GRPOConfig
         derived |= {"reward_weights": list(reward_mix(config.reward).weights.values())}
         derived |= _rollout(config.hardware.rollout)
+        derived["disable_dropout"] = (
+            True  # an adapter's would make answers score otherwise than drawn
+        )
     with words_of_trl():
         return kind(**{**derived, **stage.args})
 

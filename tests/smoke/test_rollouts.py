@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -373,6 +374,39 @@ def test_two_ranks_draw_what_one_does(tmp_path, undisturbed):
         text=True,
         timeout=300,
     )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert max(row[DIFFERENCE] for row in rows(config)) < 1e-3
+    assert rewards(config) == pytest.approx(undisturbed, abs=2e-4)
+
+
+def test_a_resumed_run_draws_what_an_undisturbed_one_does(tmp_path):
+    words = ["stage.args.save_steps=2", "stage.keep_checkpoints=3"]
+    config = frozen(tmp_path / "run", "hardware.rollout.mode=colocate", *words)
+    assert rank(config).returncode == 0
+    whole = rewards(config)
+    for done in ("model", "checkpoint-4", "checkpoint-6"):
+        shutil.rmtree(tmp_path / "run" / done, ignore_errors=True)
+    done = rank(config)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "going on from checkpoint-2" in (tmp_path / "run" / "run.log").read_text()
+    assert rewards(config) == pytest.approx(whole, abs=2e-4)
+
+
+@pytest.mark.thorough
+def test_an_adapter_is_pushed_merged(tmp_path):
+    words = ["hardware.rollout.mode=colocate", "model.lora.enable=true"]
+    config = frozen(tmp_path / "run", *words)
+    done = rank(config)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert max(row[DIFFERENCE] for row in rows(config)) < 1e-3
+
+
+@pytest.mark.thorough
+def test_two_servers_share_the_prompts(tmp_path, undisturbed):
+    config = frozen(tmp_path / "run", "hardware.rollout.mode=server")
+    with serving(config) as one, serving(config) as other:
+        addresses = ",".join(f"http://127.0.0.1:{s.port}" for s in (one, other))
+        done = rank(config, **{SERVERS_VARIABLE: addresses, KEY_VARIABLE: KEY})
     assert done.returncode == 0, done.stderr[-4000:]
     assert max(row[DIFFERENCE] for row in rows(config)) < 1e-3
     assert rewards(config) == pytest.approx(undisturbed, abs=2e-4)
