@@ -24,9 +24,12 @@ class Door:
         self._expected = f"Bearer {os.environ[KEY_VARIABLE]}".encode()
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """Pass on, or answer 401."""
-        if scope["type"] != "http" or scope["path"] in _OPEN or self._knows(scope):
+        """Pass on, or answer 401; a websocket is closed."""
+        if scope["type"] == "lifespan" or scope["path"] in _OPEN or self._knows(scope):
             await self._app(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
             return
         await send({"type": "http.response.start", "status": 401, "headers": []})
         await send({"type": "http.response.body", "body": b"This server asks for its run's key."})
