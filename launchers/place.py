@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import socket
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 
@@ -28,11 +30,8 @@ class Place:
     @staticmethod
     def alone() -> Place:
         """This machine and no other; everything listens on loopback."""
-        with socket.socket() as one, socket.socket() as other:  # both held: two different ports
-            one.bind(("127.0.0.1", 0))
-            other.bind(("127.0.0.1", 0))
-            ports = one.getsockname()[1], other.getsockname()[1]
-        return Place(0, ("127.0.0.1",), *ports, attempt=f"local-{os.getpid()}-{time.time_ns()}")
+        attempt = f"local-{os.getpid()}-{time.time_ns()}"
+        return Place(0, ("127.0.0.1",), _free_port(), _free_port(), attempt=attempt)
 
     @staticmethod
     def here(environment: Mapping[str, str] = os.environ) -> Place:
@@ -65,6 +64,15 @@ class Place:
         assert self.slurm_job is not None
         done = _scontrol("requeue", self.slurm_job)
         return done.stderr.strip() or "no reason given" if done.returncode else None
+
+
+def _free_port() -> int:
+    """Of those that the system gives to nobody by itself: it may be a while until the port is taken."""
+    while True:
+        port = random.SystemRandom().randrange(20000, 30000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _scontrol(*words: str) -> subprocess.CompletedProcess[str]:

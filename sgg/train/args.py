@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,6 +88,8 @@ def _rollout(rollout: RolloutConfig) -> dict[str, Any]:
     if rollout.mode is RolloutMode.trainer:
         return {}
     return {
+        # where weights are broadcast from; runs that share a node have different main ports
+        "vllm_group_port": 30000 + int(os.environ.get("MASTER_PORT", 0)) % 2000,
         "use_vllm": True,
         "vllm_mode": rollout.mode.name,
         "vllm_tensor_parallel_size": rollout.tensor_parallel,
