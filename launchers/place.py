@@ -31,7 +31,7 @@ class Place:
     def alone() -> Place:
         """This machine and no other; everything listens on loopback."""
         attempt = f"local-{os.getpid()}-{time.time_ns()}"
-        return Place(0, ("127.0.0.1",), _free_port(), _free_port(), attempt=attempt)
+        return Place(0, ("127.0.0.1",), *_free_ports(), attempt=attempt)
 
     @staticmethod
     def here(environment: Mapping[str, str] = os.environ) -> Place:
@@ -66,13 +66,14 @@ class Place:
         return done.stderr.strip() or "no reason given" if done.returncode else None
 
 
-def _free_port() -> int:
-    """Of those that the system gives to nobody by itself: it may be a while until the port is taken."""
+def _free_ports() -> tuple[int, int]:
+    """Of those that the system gives to nobody by itself: it may be a while until they are taken."""
     while True:
-        port = random.SystemRandom().randrange(20000, 30000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+        one, other = random.SystemRandom().sample(range(20000, 30000), 2)
+        with socket.socket() as first, socket.socket() as second, suppress(OSError):
+            first.bind(("127.0.0.1", one))
+            second.bind(("127.0.0.1", other))
+            return one, other
 
 
 def _scontrol(*words: str) -> subprocess.CompletedProcess[str]:

@@ -79,6 +79,7 @@ class Client(VLLMClient):  # type: ignore[misc]
             )
         if device.type != "cpu":
             with self.told():
+                self.close_communicator()  # that of a server that died
                 self.init_communicator(device)
 
     def check_identity(self) -> None:
