@@ -20,6 +20,11 @@ HEALTH_PATH = "/health"
 """What a rollout server answers with 200 once it can generate."""
 
 
+def served_folder(run_dir: Path, name: str) -> Path:
+    """Where a rollout server has the start weights as vLLM takes them."""
+    return run_dir / f"vllm_model.{name}"
+
+
 @dataclass(frozen=True)
 class Process:
     """One process: a training rank or a rollout server."""
@@ -108,15 +113,15 @@ def make_plan(
         frozen: the frozen config, which every process reads.
         hosts: name of each node; None for placeholders.
         port: where rank 0 listens for the other ranks.
-        server_port: where a node's rollout server listens.
+        server_port: where a node's first rollout server listens; others take the next ones.
 
     """
     count = node_count(config)
     names = tuple(hosts) if hosts is not None else tuple(f"node{i}" for i in range(count))
     assert len(names) == count
     servers = [
-        _server(config, frozen, number, node, names[node], server_port)
-        for number, node in enumerate(_serving_nodes(config))
+        _server(config, frozen, number, node, gpus, f"{names[node]}:{server_port + place}")
+        for number, (node, place, gpus) in enumerate(_copies(config))
     ]
     addresses = ",".join(s.address for s in servers if s.address)
     ranks = [
@@ -143,13 +148,22 @@ def _serves(config: Config) -> bool:
     return serves and isinstance(config.stage, GrpoConfig)
 
 
-def _serving_nodes(config: Config) -> list[int]:
+def _copies(config: Config) -> list[tuple[int, int, tuple[int, ...]]]:
+    """Rollout servers, one for each copy of the model: node, place among those of its node, GPUs."""
     if not _serves(config):
         return []
-    hardware = config.hardware
-    beside = hardware.rollout.gpus_per_node or not hardware.gpu
-    beside_ranks = range(hardware.nodes) if beside else range(0)
-    return [*beside_ranks, *range(hardware.nodes, node_count(config))]
+    hardware, rollout = config.hardware, config.hardware.rollout
+    if not hardware.gpu:
+        return [(0, 0, ())]
+    beside_ranks = range(hardware.nodes) if rollout.gpus_per_node else range(0)
+    found = []
+    for node in [*beside_ranks, *range(hardware.nodes, node_count(config))]:
+        first = hardware.processes_per_node if node < hardware.nodes else 0
+        gpus = range(first, gpus_per_node(config))
+        each = rollout.tensor_parallel
+        parts = [tuple(gpus[i : i + each]) for i in range(0, len(gpus), each)]
+        found += [(node, place, part) for place, part in enumerate(parts)]
+    return found
 
 
 def _rank(
@@ -169,6 +183,7 @@ def _rank(
     environment["MASTER_ADDR"] = main
     if servers:
         environment[SERVERS_VARIABLE] = servers
+        environment["VLLM_HOST_IP"] = main  # where servers fetch weights: not the outermost address
     return Process(
         name=f"rank{rank}",
         node=node,
@@ -179,21 +194,20 @@ def _rank(
     )
 
 
-def _server(config: Config, frozen: Path, number: int, node: int, host: str, port: int) -> Process:
-    """A rollout server: on a training node on the GPUs that the ranks leave, or all of its node's."""
-    hardware, rollout = config.hardware, config.hardware.rollout
-    first = hardware.processes_per_node if node < hardware.nodes else 0
-    gpus = tuple(range(first, gpus_per_node(config)))
-    command = (sys.executable, "-m", "launchers.server", str(frozen))
+def _server(
+    config: Config, frozen: Path, number: int, node: int, gpus: tuple[int, ...], place: str
+) -> Process:
+    """A rollout server: on GPUs of a training node that the ranks leave, or of a node that only serves."""
+    hardware, name = config.hardware, f"server{number}"
     return Process(
-        name=f"server{number}",
+        name=name,
         node=node,
-        command=(*command, "--host", host, "--port", str(port), "--gpus", str(len(gpus))),
+        command=(sys.executable, "-m", "launchers.server", str(frozen), name, place),
         gpus=gpus,
         visible_gpus=gpus,
         environment=dict(hardware.environment),
-        address=f"http://{host}:{port}",
-        restarts=rollout.restarts,
+        address=f"http://{place}",
+        restarts=hardware.rollout.restarts,
     )
 
 

@@ -1,6 +1,6 @@
 """One rollout server: vLLM's own, with the settings that TRL's trainers expect, for a frozen config's model.
 
-`python -m launchers.server RUN_DIR/config.yaml --host HOST --port PORT --gpus N`, started by the node's
+`python -m launchers.server RUN_DIR/config.yaml server0 HOST:PORT`, started by the node's
 supervisor. It listens on the address that the plan gave it and nowhere else: loopback on one machine, the
 node's own name in a cluster; who talks to it shows the run's key. Its name tells this start from another.
 """
@@ -10,32 +10,35 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
+import socket
 import sys
-import tempfile
 import time
 from pathlib import Path
 
+from launchers.plan import node_count, served_folder
 from sgg.cli import guarded
 from sgg.config import Config, thaw
+from sgg.errors import SggError
 from sgg.hardware import KEY_VARIABLE
 
 
-def command(config: Config, folder: Path, host: str, port: int, gpus: int) -> list[str]:
-    """The words for vLLM's server: as many copies of the model as the GPUs hold, one where there are none."""
+def command(config: Config, folder: Path, host: str, port: int) -> list[str]:
+    """The words for vLLM's server."""
     from trl.scripts.vllm_serve import ScriptArguments, build_command
 
     from sgg.rollout.cpu import EXTENSION
     from sgg.rollout.settings import run_mark
+    from sgg.train.args import memory_share
     from sgg.train.rollouts import rollout_dtype
 
     rollout, gpu = config.hardware.rollout, config.hardware.gpu
     script = ScriptArguments(
         model=str(folder),
         tensor_parallel_size=rollout.tensor_parallel,
-        data_parallel_size=max(1, gpus // rollout.tensor_parallel),
         host=host,
         port=port,
-        gpu_memory_utilization=rollout.memory_share,
+        gpu_memory_utilization=memory_share(rollout),
         max_model_len=rollout.max_length,
         # "auto" would take the checkpoint's: answers are to come from what the trainer computes with
         dtype=str(rollout_dtype(config)).removeprefix("torch."),
@@ -57,26 +60,45 @@ def command(config: Config, folder: Path, host: str, port: int, gpus: int) -> li
     ]
 
 
+def end_with_this_process() -> None:
+    """Have all that this process starts killed when it is gone: vLLM's engine would stay on the GPU."""
+    parent = os.getpid()
+    if os.fork() == 0:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
 def _serve(words: list[str]) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("frozen", type=Path)
-    parser.add_argument("--host", required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--gpus", type=int, required=True)
+    parser.add_argument("name")
+    parser.add_argument("address", help="host:port")
     asked = parser.parse_args(words)
     config = thaw(asked.frozen)
+    host, _, port = asked.address.rpartition(":")
+    refuse_loopback(host, node_count(config))
     from sgg.vllm_setup import register_model, set_environment
 
     set_environment(config.hardware.gpu)
     # the endpoints through which trainers push weights stand behind vLLM's development mode
     os.environ |= {"VLLM_SERVER_DEV_MODE": "1", "VLLM_CONFIGURE_LOGGING": "1"}
-    with tempfile.TemporaryDirectory(prefix="sgg-server-") as folder:
-        _write_model(config, Path(folder) / "model")
-        register_model(Path(folder) / "model")
-        sys.argv[1:] = command(config, Path(folder) / "model", asked.host, asked.port, asked.gpus)
-        from vllm.entrypoints.launchers.api_server.entry import main
+    folder = served_folder(asked.frozen.parent, asked.name)
+    _write_model(config, folder)
+    register_model(folder)
+    sys.argv[1:] = command(config, folder, host, int(port))
+    from vllm.entrypoints.launchers.api_server.entry import main
 
-        main()
+    main()
+
+
+def refuse_loopback(host: str, nodes: int) -> None:
+    """Raise SggError if the host's own name leads to itself alone, where others are to reach it."""
+    if nodes > 1 and socket.gethostbyname(host).startswith("127."):
+        raise SggError(
+            f"{host} is {socket.gethostbyname(host)} to itself, so the run's other nodes could not reach "
+            "its rollout server. Let /etc/hosts or the cluster's DNS give its address in the network."
+        )
 
 
 def _write_model(config: Config, folder: Path) -> None:
@@ -93,4 +115,5 @@ def _write_model(config: Config, folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    end_with_this_process()
     sys.exit(guarded(lambda: _serve(sys.argv[1:])))

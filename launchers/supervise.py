@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from typing import Any
 
 from launchers.ending import Ending, State, forget_ending, read_ending
 from launchers.place import Place
-from launchers.plan import HEALTH_PATH, Plan, Process
+from launchers.plan import HEALTH_PATH, Plan, Process, served_folder
 from launchers.signals import SIGNALS
 from launchers.sweep_file import way_on
 
@@ -38,6 +39,7 @@ _LAST_LINES = 20
 _STOPPED_CODES = {128 + number for number in SIGNALS}
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
+_NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True)
@@ -254,6 +256,8 @@ class Supervisor:
             time.sleep(_POLL_S)
         for child in self._ranks + self._servers:
             child.kill()
+        for server in self._servers:
+            shutil.rmtree(served_folder(self._run_dir, server.process.name), ignore_errors=True)
 
     def _failed(self, reason: str, code: int = 1) -> Ending:
         return self._ending(State.failed, code, reason)
@@ -296,8 +300,8 @@ def _prepare(parent: int, deaf: bool) -> None:
     Slurm signals every process of a step; a server must live on for the step that is being saved.
     """
     if deaf:
-        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        # blocked, not ignored: what is started may have handlers of its own
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR2, signal.SIGTERM))
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it was killed before it could be watched
         os._exit(1)
@@ -305,7 +309,7 @@ def _prepare(parent: int, deaf: bool) -> None:
 
 def _healthy(address: str) -> bool:
     try:
-        with urllib.request.urlopen(address + HEALTH_PATH, timeout=2) as answer:
+        with _NO_PROXY.open(address + HEALTH_PATH, timeout=2) as answer:
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False

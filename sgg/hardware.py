@@ -56,8 +56,8 @@ class RolloutConfig:
     """mode=server: nodes that only serve; they come on top of `hardware.nodes`."""
     tensor_parallel: int = 1
     """GPUs that hold one copy of the model."""
-    memory_share: float = 0.25
-    """Part of a GPU's memory that vLLM may take."""
+    memory_share: float | None = None
+    """Part of a GPU's memory that vLLM may take; null for 0.25 beside a trainer and 0.9 of a server's."""
     max_length: int = 4096
     """Longest prompt and answer together, tokens; of evaluation by vLLM too."""
     start_limit_s: int = 1200

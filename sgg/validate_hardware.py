@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from sgg.config import Config, Engine, EvalConfig, GrpoConfig
 from sgg.errors import SggError
 from sgg.hardware import GpuRequest, HardwareConfig, RolloutMode, SlurmConfig
+from sgg.spec import pixel_budget
 
 OWNED_SBATCH = {
     "partition": "hardware.slurm.partition",
@@ -62,6 +63,9 @@ _SECRET = re.compile(
 _ASSIGNMENT = re.compile(r"""(?<![\w-])([A-Za-z_]\w*)=(?=["']?[^\s"',;$])""")
 """A value in plain text: `NAME=$(cat FILE)` and `NAME=$OTHER` tell nothing."""
 
+
+_TOKEN_AREA = 28 * 28
+"""Pixels of a picture that make one token."""
 
 _NO_SECRETS = (
     "secrets have no place in a config, which runs write down. "
@@ -125,7 +129,7 @@ def _ranges(hardware: HardwareConfig) -> Iterator[str]:
             yield f"hardware.{key}={value}: must be {lowest} or more."
     if rollout.max_logp_difference <= 0:
         yield f"hardware.rollout.max_logp_difference={rollout.max_logp_difference}: must be above 0."
-    if not 0 < rollout.memory_share <= 1:
+    if rollout.memory_share is not None and not 0 < rollout.memory_share <= 1:
         yield (
             f"hardware.rollout.memory_share={rollout.memory_share}: must be above 0 and at most 1."
         )
@@ -183,11 +187,19 @@ def _answer_fits(config: Config) -> Iterator[str]:
     rollout, stage = config.hardware.rollout, config.stage
     if not isinstance(stage, GrpoConfig) or rollout.mode is RolloutMode.trainer:
         return
-    longest = stage.args.get("max_completion_length")
-    if isinstance(longest, int) and longest >= rollout.max_length:
+    if stage.args.get("vllm_importance_sampling_correction") is False:
+        yield (
+            "stage.args.vllm_importance_sampling_correction=false would hide whether vLLM and the trainer "
+            "agree. Leave it out, or take hardware.rollout.mode=trainer."
+        )
+    longest, picture = (
+        stage.args.get("max_completion_length"),
+        pixel_budget(config)[1] // _TOKEN_AREA,
+    )
+    if isinstance(longest, int) and longest + picture >= rollout.max_length:
         yield (
             f"hardware.rollout.max_length={rollout.max_length} leaves no room for a prompt beside "
-            f"stage.args.max_completion_length={longest}."
+            f"stage.args.max_completion_length={longest} and a picture of {picture} tokens."
         )
 
 

@@ -34,8 +34,7 @@ def told(self):
 
 def vllms(rollouts, probe):
     probe.LENGTH = LENGTH
-    probe.sampling |= {"temperature": 0.0}
-    return rollouts.ask(probe).tokens
+    return rollouts.ask(probe)[0].tokens
 
 
 def trainers(rollouts, probe):

@@ -64,6 +64,7 @@ class Colocated(Rollouts):
         profiler: Any = None,
     ) -> tuple[Any, ...]:
         """See TRL's."""
+        self.check_lengths(prompts)
         pictures = None if images is None else self.resized(images, len(prompts))
         ids = [self.for_engine(p) for p in prompts]
         self.llm.seeds = self._row_seeds(len(prompts), num_generations)
@@ -71,7 +72,7 @@ class Colocated(Rollouts):
             done = super().generate(ids, pictures, num_generations, profiler)
         return prompts, *done[1:]
 
-    def ask(self, probe: Probe) -> Answer:
+    def ask(self, probe: Probe) -> list[Answer]:
         """By this rank's engine."""
         if self.enable_sleep_mode:
             self.llm.wake_up(tags=["kv_cache"])
@@ -83,7 +84,7 @@ class Colocated(Rollouts):
         answer = output.outputs[0]
         tokens = list(answer.token_ids)
         scores = (step[token].logprob for token, step in zip(tokens, answer.logprobs, strict=True))
-        return Answer(tokens, list(scores))
+        return [Answer(tokens, list(scores))]
 
     def for_engine(self, prompt: list[int]) -> list[int]:
         """A prompt with its image tokens as vLLM wants them."""

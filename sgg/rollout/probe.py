@@ -14,7 +14,7 @@ from sgg.rollout.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What vLLM sampled."""
+    """What vLLM wrote."""
 
     tokens: list[int]
     logprobs: list[float]
@@ -22,7 +22,7 @@ class Answer:
 
 
 class Probe:
-    """A picture of noise and a question; vLLM samples a few tokens, the trainer scores the same ones."""
+    """A picture of noise and a question; vLLM writes a few tokens, the trainer scores the same ones."""
 
     LENGTH = 4
     """Tokens."""
@@ -41,8 +41,9 @@ class Probe:
         )
         self.ids: list[int] = self._inputs["input_ids"][0].tolist()
         bias = settings.sampling.get("logit_bias", {})  # in the trainer's head, too
-        self.sampling = {"seed": 0, "ignore_eos": True, "logit_bias": bias}
-        """Arguments of vLLM's SamplingParams: temperature 1, nothing cut."""
+        # greedy, scored as at temperature 1: of likely tokens rounding changes the scores least
+        self.sampling = {"temperature": 0.0, "ignore_eos": True, "logit_bias": bias}
+        """Arguments of vLLM's SamplingParams."""
 
     def disagreement(self, model: Any, accelerator: Any, answer: Answer) -> str | None:
         """Compare with the trainer's log-probabilities of the same tokens; all ranks call it."""

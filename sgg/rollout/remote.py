@@ -62,6 +62,7 @@ class Remote(Rollouts):
             SggError: on all ranks; the servers failed twice.
 
         """
+        self.check_lengths(prompts)
         first = self.accelerator.process_index * len(prompts)
         leads = [(first + i) % num_generations == 0 for i in range(len(prompts))]
         pictures = self.resized(images, len(prompts))
@@ -83,8 +84,8 @@ class Remote(Rollouts):
         mine = slice(first, first + len(prompts))
         return prompts, answers[0][0][mine], answers[0][1][mine], None
 
-    def ask(self, probe: Probe) -> Answer | str:
-        """By every server, which have to agree."""
+    def ask(self, probe: Probe) -> list[Answer] | str:
+        """By every server."""
         found: list[Any] = [None]
 
         def ask() -> None:

@@ -68,7 +68,7 @@ class Trainer(SealedCheckpoints, GRPOTrainer):  # type: ignore[misc]
         """Stop where vLLM and the trainer disagree, before anything is learned from it."""
         scored = super()._generate_and_score_completions(inputs)
         seen = self._metrics["train" if self.model.training else "eval"][_DIFFERENCE]
-        if seen and seen[-1] > self.largest_difference:
+        if seen and not seen[-1] <= self.largest_difference:
             raise SggError(
                 f"Step {self.state.global_step}: vLLM sampled with log-probabilities that differ from the "
                 f"trainer's by {seen[-1]:.3g} nats on average, more than "
@@ -127,6 +127,11 @@ def _trainer(parts: Parts) -> Any:
     )
     functions = reward_functions(mix, graph_spec(config), config.reward.workers)
     rows = GrpoRows(image_store(config.data, "train"), prompter(config))
+    bias = vision_bias(parts.processor.tokenizer)
+    in_pieces = sharding.in_pieces(config)
+    if in_pieces and not parts.args.use_vllm:  # a head in pieces takes no bias
+        asked = parts.args.generation_kwargs or {}
+        parts.args.generation_kwargs = {"suppress_tokens": list(bias), **asked}
     with rollouts(parts):
         trainer = Trainer(
             model=parts.model,
@@ -140,8 +145,7 @@ def _trainer(parts: Parts) -> Any:
     trainer.largest_difference = config.hardware.rollout.max_logp_difference
     if trainer.use_vllm:
         trainer.vllm_generation.step = lambda: trainer.state.global_step
-    if not sharding.in_pieces(config):
-        bias = vision_bias(parts.processor.tokenizer)
+    if not in_pieces:
         for model in filter(None, (trainer.model, trainer.ref_model)):
             add_bias(model, bias)
     if held is not None:

@@ -60,7 +60,8 @@ def _settings(parts: Parts, served: Path, ranks: int) -> Any:
     from sgg.rollout.settings import Settings
 
     config, tokenizer = parts.config, parts.processor.tokenizer
-    rollout, run_dir = config.hardware.rollout, Path(parts.args.output_dir)
+    hardware, run_dir = config.hardware, Path(parts.args.output_dir)
+    rollout = hardware.rollout
     serves = rollout.mode is RolloutMode.server
     held = structure(config)
     grammar = {} if held is None else {"structured_outputs": {"grammar": held.grammar()}}
@@ -68,11 +69,13 @@ def _settings(parts: Parts, served: Path, ranks: int) -> Any:
         folder=served,
         processor=parts.processor,
         dtype=rollout_dtype(config),
-        gpu=config.hardware.gpu,
+        gpu=hardware.gpu,
         ranks=ranks,
         seed=config.seed,
         servers=tuple(os.environ[SERVERS_VARIABLE].split(",")) if serves else (),
         key=os.environ[KEY_VARIABLE] if serves else "",
+        max_length=rollout.max_length,
+        exact=rollout_dtype(config) is torch.float32 and not (hardware.gpu and hardware.tf32),
         start_limit_s=rollout.start_limit_s,
         wait_limit_s=rollout.wait_limit_s,
         sampling={

@@ -105,6 +105,14 @@ SERVER = ["hardware.gpu=true", "hardware.rollout.mode=server"]
             ["hardware.rollout.mode=colocate", "hardware.rollout.tensor_parallel=2"],
             ["tensor_parallel=2", "without GPUs take 1"],
         ),
+        (
+            ["hardware=a100", "stage.args.vllm_importance_sampling_correction=false"],
+            ["vllm_importance_sampling_correction=false would hide"],
+        ),
+        (
+            ["hardware=a100", "hardware.rollout.max_length=1200"],
+            ["max_length=1200 leaves no room", "a picture of 512 tokens"],
+        ),
         (["hardware.rollout.max_logp_difference=0"], ["max_logp_difference=0.0: must be above 0"]),
         (
             [*SERVER, "hardware.rollout.gpus_per_node=4", "hardware.rollout.tensor_parallel=3"],

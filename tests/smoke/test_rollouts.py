@@ -114,7 +114,7 @@ class Server:
         self.start()
 
     def start(self):
-        words = ["--host", "127.0.0.1", "--port", str(self.port), "--gpus", "0"]
+        words = [f"server{self.port}", f"127.0.0.1:{self.port}"]
         with (self.config.parent / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "launchers.server", str(self.config), *words],

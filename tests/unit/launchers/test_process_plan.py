@@ -8,6 +8,7 @@ from sgg.hardware import SERVERS_VARIABLE
 
 GPUS = ["hardware=local", "model=qwen2_5_vl_7b", "data=vg150"]
 SERVING = [*GPUS, "stage=grpo", "hardware.rollout.mode=server", "hardware.processes_per_node=4"]
+COPIES = [*SERVING, "hardware.rollout.tensor_parallel=4"]
 
 
 def plan_of(*words, **more):
@@ -48,7 +49,7 @@ def test_a_rank_computes_on_its_gpu_and_sees_its_neighbours():
 
 
 def test_servers_on_the_other_gpus_of_training_nodes():
-    config, plan = plan_of(*SERVING, "hardware.nodes=2", "hardware.rollout.gpus_per_node=4")
+    config, plan = plan_of(*COPIES, "hardware.nodes=2", "hardware.rollout.gpus_per_node=4")
     assert (node_count(config), gpus_per_node(config)) == (2, 8)
     assert [(s.node, s.gpus, s.address) for s in plan.servers] == [
         (0, (4, 5, 6, 7), "http://node0:8000"),
@@ -61,8 +62,20 @@ def test_servers_on_the_other_gpus_of_training_nodes():
     assert all(set(r.visible_gpus).isdisjoint(plan.servers[0].visible_gpus) for r in ranks)
 
 
+def test_each_copy_of_the_model_has_a_server_of_its_own():
+    _, plan = plan_of(
+        *SERVING, "hardware.rollout.gpus_per_node=4", "hardware.rollout.tensor_parallel=2"
+    )
+    assert [(s.name, s.gpus, s.address) for s in plan.servers] == [
+        ("server0", (4, 5), "http://node0:8000"),
+        ("server1", (6, 7), "http://node0:8001"),
+    ]
+    _, plan = plan_of("stage=grpo", "hardware.rollout.mode=server")
+    assert [(s.gpus, s.address) for s in plan.servers] == [((), "http://node0:8000")]
+
+
 def test_servers_on_nodes_of_their_own_come_last():
-    config, plan = plan_of(*SERVING, "hardware.nodes=2", "hardware.rollout.nodes=1")
+    config, plan = plan_of(*COPIES, "hardware.nodes=2", "hardware.rollout.nodes=1")
     assert node_count(config) == 3
     assert [(s.node, s.gpus) for s in plan.servers] == [(2, (0, 1, 2, 3))]
     assert {p.node for p in plan.processes if not p.is_server} == {0, 1}
@@ -83,7 +96,7 @@ def test_the_profiles_environment_reaches_every_process():
 
 
 def test_describe_names_nodes_gpus_commands_and_the_batch():
-    _, plan = plan_of(*SERVING, "hardware.nodes=2", "hardware.rollout.gpus_per_node=4")
+    _, plan = plan_of(*COPIES, "hardware.nodes=2", "hardware.rollout.gpus_per_node=4")
     text = plan.describe()
     assert text.startswith("2 nodes, 8 ranks, 2 rollout servers\n")
     assert "  rank5    GPU 1    RANK=5 LOCAL_RANK=1" in text

@@ -30,7 +30,8 @@ print('ready', flush=True)
 time.sleep(600)
 """
 SERVES = """
-import sys, http.server
+import signal, sys, http.server
+for number in (signal.SIGTERM, signal.SIGUSR2): signal.signal(number, lambda *why: sys.exit(0))
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self): self.send_response(200); self.end_headers()
     def log_message(self, *args): pass
@@ -206,9 +207,9 @@ def test_a_server_outlives_the_signals_that_slurm_sends_to_every_process(tmp_pat
     log_of_rank = tmp_path / LOGS / "rank0.log"
 
     def signal_both():
-        next(c for c in children() if "http.server" in " ".join(c.cmdline())).send_signal(
-            signal.SIGUSR2
-        )
+        serving = next(c for c in children() if "http.server" in " ".join(c.cmdline()))
+        for number in (signal.SIGUSR2, signal.SIGTERM):
+            serving.send_signal(number)
         os.kill(os.getpid(), signal.SIGUSR2)
 
     serving = server(SERVES)
