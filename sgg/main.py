@@ -29,7 +29,7 @@ def main() -> None:
     if words and words[0] in VERBS:
         tool: Callable[[list[str]], None] = import_module(VERBS[words[0]]).main
         sys.exit(guarded(lambda: tool(words[1:])))
-    if "--help" in words or "-h" in words:
+    if not words or "--help" in words or "-h" in words:
         if code := guarded(lambda: print(help_screen())):
             sys.exit(code)
         return
@@ -83,6 +83,7 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
     from launchers.local import launch
     from launchers.place import Place
     from launchers.plan import make_plan, node_count
+    from launchers.progress import progress
     from launchers.share import check_machine
     from sgg.config import FROZEN_NAME, thaw
     from sgg.preflight import Preflight
@@ -110,6 +111,8 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
         frozen = open_run(config) / FROZEN_NAME
     launch(frozen, config, run_frozen)
     write_report(frozen.parent)
+    done, numbers, _ = progress(frozen.parent)
+    print(f"{frozen.parent}: {done}  {numbers}".rstrip())
     return frozen.parent
 
 

@@ -42,6 +42,9 @@ class SealedCheckpoints:
 
     keep_checkpoints = 2
 
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """No card: TRL's knows neither the run's base nor what its answers look like."""
+
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         if is_peft_model(self.model):  # type: ignore[attr-defined]  # adapters are found by their names
             super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
@@ -165,7 +168,6 @@ def _keep_model(trainer: Any, run_dir: Path, merge: bool) -> None:
     if trainer.is_world_process_zero():
         steps = trainer.state.global_step
         (folder / "trained.json").write_text(json.dumps({"steps": steps, "run": run_dir.name}))
-        for name in ("training_args.bin", "README.md"):  # pickled args, TRL's advertising card
-            (folder / name).unlink(missing_ok=True)
+        (folder / "training_args.bin").unlink(missing_ok=True)  # pickled
         seal(folder)
     os.sync()
