@@ -63,7 +63,7 @@ class RolloutConfig:
     start_limit_s: int = 1200
     """How long a server may take until it answers, seconds."""
     wait_limit_s: int = 600
-    """Longest wait for a push of weights, or for the answers to one batch, seconds."""
+    """Longest wait for one request, seconds; a push or a batch may take twice that for each server."""
     restarts: int = 1
     """How often a server that dies is started again; a training one gets its weights again."""
     max_logp_difference: float = 0.3
