@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
+
+import pytest
 from hypothesis import settings
 
 # Same examples on every run, no time limit per example on busy machines, no folder left behind.
 settings.register_profile("sgg", deadline=None, derandomize=True, database=None, max_examples=100)
 settings.load_profile("sgg")
+
+WITHOUT_VLLM = pytest.mark.skip(reason="vLLM is not installed: make setup-vllm")
+
+
+def pytest_collection_modifyitems(items):
+    """Skip in words what wants vLLM where there is none."""
+    if importlib.util.find_spec("vllm") is None:
+        for item in items:
+            if item.get_closest_marker("vllm"):
+                item.add_marker(WITHOUT_VLLM)

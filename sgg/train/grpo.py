@@ -21,7 +21,6 @@ from sgg.model import adapter_base, token_count
 from sgg.reward.score import Mix, with_counts
 from sgg.reward.trl_adapter import reward_functions
 from sgg.spec import graph_spec, prompter, reward_mix, structure
-from sgg.train import sharding
 from sgg.train.callbacks import TellEpoch
 from sgg.train.guard import add_bias, vision_bias
 from sgg.train.loop import Parts, SealedCheckpoints, muon_optimizers, train
@@ -127,11 +126,6 @@ def _trainer(parts: Parts) -> Any:
     )
     functions = reward_functions(mix, graph_spec(config), config.reward.workers)
     rows = GrpoRows(image_store(config.data, "train"), prompter(config))
-    bias = vision_bias(parts.processor.tokenizer)
-    in_pieces = sharding.in_pieces(config)
-    if in_pieces and not parts.args.use_vllm:  # a head in pieces takes no bias
-        asked = parts.args.generation_kwargs or {}
-        parts.args.generation_kwargs = {"suppress_tokens": list(bias), **asked}
     with rollouts(parts):
         trainer = Trainer(
             model=parts.model,
@@ -145,9 +139,9 @@ def _trainer(parts: Parts) -> Any:
     trainer.largest_difference = config.hardware.rollout.max_logp_difference
     if trainer.use_vllm:
         trainer.vllm_generation.step = lambda: trainer.state.global_step
-    if not in_pieces:
-        for model in filter(None, (trainer.model, trainer.ref_model)):
-            add_bias(model, bias)
+    bias = vision_bias(parts.processor.tokenizer)
+    for model in filter(None, (trainer.model, trainer.ref_model)):
+        add_bias(model, bias)
     if held is not None:
         trainer.masked_head = hold(trainer, held.grammar(), ends(parts))
     return trainer

@@ -23,10 +23,23 @@ def vision_bias(tokenizer: Any) -> dict[int, float]:
 
 
 def add_bias(model: Any, bias: dict[int, float]) -> None:
-    """Give the model's head a bias that is neither trained nor saved nor pushed."""
+    """Give the model's head a bias that is neither trained nor saved nor pushed nor split over ranks."""
     head = model.get_output_embeddings()
-    values = torch.zeros(head.weight.shape[0], dtype=head.weight.dtype, device=head.weight.device)
+    rows = getattr(head.weight, "ds_shape", head.weight.shape)[0]  # ZeRO-3 has split it already
+    values = torch.zeros(rows)
     for token, value in bias.items():
         values[token] = value
-    del head.bias
-    head.register_buffer("bias", values, persistent=False)
+    head.register_buffer("guard", values, persistent=False)
+    kind = type(head)
+    head.__class__ = type(f"Guarded{kind.__name__}", (kind,), {"bias": property(_whole_bias)})
+
+
+def _whole_bias(head: Any) -> torch.Tensor:
+    """As a parameter of the head's would be: TRL asks DeepSpeed's and FSDP's parameters for their whole."""
+    values: Any = head.guard.to(head.weight.device, head.weight.dtype)
+    values.full_tensor = lambda: values
+    if hasattr(head.weight, "ds_status"):
+        from deepspeed.runtime.zero.partition_parameters import ZeroParamStatus
+
+        values.ds_status = ZeroParamStatus.AVAILABLE
+    return values

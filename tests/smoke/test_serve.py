@@ -1,6 +1,5 @@
 """A real `sgg serve` of the tiny model on this machine, and evaluations that ask it."""
 
-import importlib.util
 import json
 import signal
 import socket
@@ -13,13 +12,7 @@ import psutil
 import pytest
 from commands import command, environment, sgg_ok
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.vllm,
-    pytest.mark.skipif(
-        importlib.util.find_spec("vllm") is None, reason="vLLM is not installed: make setup-vllm"
-    ),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 KEY = "open-sesame"
 EVAL = ["stage=eval", "generate.max_new_tokens=40", "hardware.threads=1"]
 

@@ -1,6 +1,5 @@
 """Structured answers by real vLLM, and GRPO that learns from them: untrained tiny models of both families."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -27,13 +26,7 @@ from sgg.vllm_model import write_for_vllm
 from sgg.vocab import VOCABULARIES
 from sgg.weights import locate
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.vllm,
-    pytest.mark.skipif(
-        importlib.util.find_spec("vllm") is None, reason="vLLM is not installed: make setup-vllm"
-    ),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 FAMILIES = ["qwen2_5_vl", "qwen2_vl"]
 PIXELS = 3136, 12544
 SHAPES = VOCABULARIES["shapes"]

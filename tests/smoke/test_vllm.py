@@ -1,6 +1,5 @@
 """Real vLLM beside transformers on this machine, with the tiny models of both families."""
 
-import importlib.util
 import json
 import signal
 import subprocess
@@ -24,13 +23,7 @@ from sgg.vllm_engine import Room, VllmEngine
 from sgg.vllm_model import write_for_vllm
 from sgg.weights import locate
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.vllm,
-    pytest.mark.skipif(
-        importlib.util.find_spec("vllm") is None, reason="vLLM is not installed: make setup-vllm"
-    ),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 FAMILIES = ["qwen2_5_vl", "qwen2_vl"]
 PIXELS = 3136, 12544
 GREEDY = Sampling(max_new_tokens=48)

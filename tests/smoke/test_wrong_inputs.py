@@ -74,7 +74,7 @@ def told(words, cwd, *phrases):
                 "hardware.nodes=2",
                 "stage.optimizer.kind=trl",
             ],
-            ["make 2 rollout servers", "hardware.rollout.nodes=1", "dry_run=true"],
+            ["takes 2 nodes, but here are 1", "hydra/launcher=slurm"],
         ),
         (["hardware.rollout.nodes=1"], ["hardware.rollout.nodes=1", "mode=server"]),
         (["hardware.gpu=true"], ["hardware.gpu=true", "0 GPUs are visible"]),
