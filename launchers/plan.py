@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sgg.config import Config, GrpoConfig, TrainStageConfig
 from sgg.hardware import SERVERS_VARIABLE, RolloutMode
+from sgg.run import SERVED
 from sgg.validate import batch_plan
 
 HEALTH_PATH = "/health"
@@ -22,7 +23,7 @@ HEALTH_PATH = "/health"
 
 def served_folder(run_dir: Path, name: str) -> Path:
     """Where a rollout server has the start weights as vLLM takes them."""
-    return run_dir / f"vllm_model.{name}"
+    return run_dir / f"{SERVED}.{name}"
 
 
 @dataclass(frozen=True)

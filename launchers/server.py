@@ -8,7 +8,6 @@ node's own name in a cluster; who talks to it shows the run's key. Its name tell
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import socket
@@ -29,8 +28,8 @@ def command(config: Config, folder: Path, host: str, port: int) -> list[str]:
 
     from sgg.rollout.cpu import EXTENSION
     from sgg.rollout.settings import run_mark
-    from sgg.train.args import memory_share
     from sgg.train.rollouts import rollout_dtype
+    from sgg.vllm_setup import server_words
 
     rollout, gpu = config.hardware.rollout, config.hardware.gpu
     script = ScriptArguments(
@@ -38,25 +37,20 @@ def command(config: Config, folder: Path, host: str, port: int) -> list[str]:
         tensor_parallel_size=rollout.tensor_parallel,
         host=host,
         port=port,
-        gpu_memory_utilization=memory_share(rollout),
+        gpu_memory_utilization=rollout.share,
         max_model_len=rollout.max_length,
-        # "auto" would take the checkpoint's: answers are to come from what the trainer computes with
-        dtype=str(rollout_dtype(config)).removeprefix("torch."),
-        enable_prefix_caching=True,
-        enforce_eager=not gpu,
     )
     line = build_command(script)
     words = ["--model", *line[line.index("serve") + 1 :]]
     if not gpu:  # the way to push weights that TRL asks for is NCCL's
         at = words.index("--weight-transfer-config")
-        words[at : at + 2] = ["--worker-extension-cls", EXTENSION, "--no-enable-chunked-prefill"]
+        words[at : at + 2] = ["--worker-extension-cls", EXTENSION]
     name = f"{run_mark(os.environ[KEY_VARIABLE])}-{time.time_ns():x}"
     return [
         *words,
+        *server_words(rollout_dtype(config), gpu),  # the last word of an option counts
         *("--served-model-name", name),
         *("--middleware", "sgg.rollout.door.Door"),
-        *("--limit-mm-per-prompt", json.dumps({"image": 1, "video": 0})),
-        *("--generation-config", "vllm"),
     ]
 
 

@@ -82,7 +82,6 @@ def told(ending: Ending) -> None:
 
 def check_machine(config: Config, place: Place) -> None:
     """Raise SggError if the config wants other machines or packages than these."""
-    ready_here(config)
     hardware, wanted = config.hardware, node_count(config)
     if wanted != len(place.hosts):
         raise SggError(
@@ -90,6 +89,7 @@ def check_machine(config: Config, place: Place) -> None:
             f"takes {wanted} nodes, but here are {len(place.hosts)}. "
             "Submit it with hydra/launcher=slurm, or take hardware.nodes=1."
         )
+    ready_here(config)
     if hardware.gpu:
         import torch
 

@@ -7,38 +7,27 @@ stand in a log of its own. Nothing here waits without a limit, but for healthy r
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
+from launchers.child import LOGS, Child
 from launchers.ending import Ending, State, forget_ending, read_ending
 from launchers.place import Place
-from launchers.plan import HEALTH_PATH, Plan, Process, served_folder
+from launchers.plan import HEALTH_PATH, Plan, served_folder
 from launchers.signals import SIGNALS
 from launchers.sweep_file import way_on
 
 log = logging.getLogger("sgg")
 
-LOGS = "logs"
 _POLL_S = 0.1
-_LAST_LINES = 20
 _STOPPED_CODES = {128 + number for number in SIGNALS}
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
 _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -51,74 +40,6 @@ class Limits:
     """From a signal to the end of the ranks: a step and a checkpoint."""
     kill_s: float = 10.0
     """From SIGTERM to SIGKILL for what has nothing left to save."""
-
-
-class Child:
-    """A started process and its log."""
-
-    def __init__(
-        self, process: Process, run_dir: Path, shown: bool, secrets: Mapping[str, str]
-    ) -> None:
-        self.process = process
-        self._secrets = secrets
-        self.log = run_dir / LOGS / f"{process.name}.log"
-        self.starts = 0
-        self._shown = shown
-        self._offset = 0
-        self.start()
-
-    def start(self) -> None:
-        """Start, or start again."""
-        self.log.parent.mkdir(exist_ok=True)
-        self._offset = self.log.stat().st_size if self.log.is_file() else 0
-        self.starts += 1
-        with self.log.open("ab") as file:
-            self._popen = subprocess.Popen(
-                self.process.command,
-                env={**_environment(self.process), **self._secrets},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if self._shown else file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # a terminal's Ctrl-C comes through us alone
-                preexec_fn=partial(_prepare, os.getpid(), deaf=self.process.is_server),
-            )
-        if self._shown:
-            self._tee = Thread(target=self._copy, args=(self._popen.stdout,), daemon=True)
-            self._tee.start()
-
-    @property
-    def code(self) -> int | None:
-        """Exit code; negative for a signal; None while it runs."""
-        return self._popen.poll()
-
-    def send(self, number: int) -> None:
-        """A signal, if it still runs."""
-        if self.code is None:
-            self._popen.send_signal(number)
-
-    def kill(self) -> None:
-        """End it and whatever it started."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._popen.pid, signal.SIGKILL)
-        self._popen.wait()
-
-    def last_lines(self) -> str:
-        """The end of what this start has said."""
-        if self._shown:
-            self._tee.join(timeout=2)
-        with self.log.open("rb") as file:
-            file.seek(max(self._offset, self.log.stat().st_size - 20_000))
-            text = file.read().decode(errors="replace")
-        # a progress bar redraws its line; only its last state is a line
-        lines = [line.rsplit("\r", 1)[-1] for line in text.rstrip().splitlines()]
-        return "\n".join(f"  | {line}" for line in lines[-_LAST_LINES:])
-
-    def _copy(self, stream: Any) -> None:
-        with self.log.open("ab", buffering=0) as file:
-            while block := stream.read1(1 << 16):
-                file.write(block)
-                sys.stderr.buffer.write(block)
-                sys.stderr.buffer.flush()
 
 
 class Supervisor:
@@ -280,31 +201,6 @@ def _obituary(child: Child, place: Place) -> str:
         f"{child.process.name} on node {place.node} ({host}) {how}. Its last lines, from {child.log}:\n"
         f"{child.last_lines()}\n"
     )
-
-
-def _environment(process: Process) -> dict[str, str]:
-    """This process's environment with the child's; GPUs counted among those that are visible here."""
-    inherited = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    inherited["PYTHONUNBUFFERED"] = "1"
-    inherited["PYTHONSAFEPATH"] = "1"  # the code is ours, not what lies in the current folder
-    if process.visible_gpus:
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        names = visible.split(",") if visible else [str(i) for i in range(64)]
-        inherited["CUDA_VISIBLE_DEVICES"] = ",".join(names[i] for i in process.visible_gpus)
-    return {**inherited, **process.environment}
-
-
-def _prepare(parent: int, deaf: bool) -> None:
-    """In the child: end when the supervisor is killed, so that no rank is left on a node's GPUs.
-
-    Slurm signals every process of a step; a server must live on for the step that is being saved.
-    """
-    if deaf:
-        # blocked, not ignored: what is started may have handlers of its own
-        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR2, signal.SIGTERM))
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it was killed before it could be watched
-        os._exit(1)
 
 
 def _healthy(address: str) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from launchers.child import LOGS
 from launchers.local_sweep import PRINTED
 from launchers.progress import progress
 from launchers.slurm import log_name
 from launchers.status import ACTIVE, FolderStatus, RunStatus
-from launchers.supervise import LOGS
 from launchers.sweep_file import SLURM, RunRecord
 from sgg.report.table import markdown
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sgg.boxes import resized_size
 from sgg.generate import Key
+from sgg.model import VISION_TOKENS
 from sgg.prompt import Messages
 
 if TYPE_CHECKING:
@@ -42,6 +43,16 @@ def answer_seed(seed: int, key: Key) -> int:
     """The seed of one answer, 0 to 2^56 - 1: the same whatever else is asked for, and when."""
     digest = hashlib.sha256(f"{seed} {key[1]} {key[0]}".encode()).digest()
     return int.from_bytes(digest[:7])
+
+
+def held(ends: list[int]) -> dict[str, Any]:
+    """What vLLM is told so that answers end where ours do, and never stand for pictures.
+
+    Args:
+        ends: tokens that end an answer; vLLM's own idea of them is put aside.
+
+    """
+    return {"ignore_eos": True, "stop_token_ids": ends, "bad_words": list(VISION_TOKENS)}
 
 
 def _size(image: Image, processor: Any) -> tuple[int, int]:

@@ -15,10 +15,11 @@ from sgg.config import Engine as Kind
 from sgg.generate import Engine, Sampling
 from sgg.hf_engine import HfEngine
 from sgg.model import load_model, load_processor, token_count, torch_dtype
+from sgg.run import SERVED
 from sgg.spec import pixel_budget, structure
 from sgg.train.distributed import Ranks
 from sgg.vllm_engine import Room, VllmEngine
-from sgg.vllm_model import FOLDER, write_for_vllm
+from sgg.vllm_model import write_for_vllm
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def opened(
     dtype = torch_dtype(config.model.dtype, config.hardware.precision)
     processor = load_processor(folder, *pixel_budget(config))
     if config.generate.engine is Kind.vllm:
-        with _vllm(config, folder, processor, dtype, sampling, ranks, run_dir / FOLDER) as engine:
+        with _vllm(config, folder, processor, dtype, sampling, ranks, run_dir / SERVED) as engine:
             yield engine
     elif config.generate.engine is Kind.server:
         yield _servers(config, folder, processor, sampling, run_dir)

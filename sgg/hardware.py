@@ -70,6 +70,13 @@ class RolloutConfig:
     """Largest mean difference between the log-probabilities that vLLM sampled by and the trainer's, nats;
     a step with more ends the run."""
 
+    @property
+    def share(self) -> float:
+        """`memory_share` with its default."""
+        if self.memory_share is not None:
+            return self.memory_share
+        return 0.25 if self.mode is RolloutMode.colocate else 0.9
+
 
 @dataclass
 class SlurmConfig:

@@ -39,6 +39,9 @@ COMPLETIONS = "completions.jsonl"
 PARTS = "completions.parts"
 """Answers of each rank, while a run generates."""
 
+SERVED = "vllm_model"
+"""The model as vLLM takes it, while it generates; a rollout server's has its name behind."""
+
 TOTAL = "total.json"
 """Steps that a training run will have made."""
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from sgg.config import Config, Engine, EvalConfig, GrpoConfig, SftConfig
 from sgg.hardware import RolloutMode
 from sgg.options import StructureNames, VocabularyName
+from sgg.validate_sharding import in_pieces
 
 MAX_NAME = 120
 """Characters of the longest name: `sgg.items` reads ids of up to 128."""
@@ -71,8 +72,7 @@ def _learns(config: Config, stage: GrpoConfig) -> Iterator[str]:
             "structure cannot be held with hardware.rollout.mode=trainer: transformers applies no "
             "grammars. Take hardware.rollout.mode=colocate or server, or structure=null."
         )
-    zero = (config.deepspeed or {}).get("zero_optimization", {}).get("stage", 0)
-    if config.fsdp is not None or zero == 3:
+    if in_pieces(config):
         sharded = "fsdp" if config.fsdp is not None else "deepspeed.zero_optimization.stage=3"
         yield (
             f"structure needs the head's weights whole in each process, and {sharded} shares them out. Take "

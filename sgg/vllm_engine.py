@@ -18,10 +18,10 @@ from typing import Any
 
 import torch
 
-from sgg.asking import answer_seed, prompt_text, prompt_tokens, resized
+from sgg.asking import answer_seed, held, prompt_text, prompt_tokens, resized
 from sgg.errors import SggError
 from sgg.generate import Batch, Completion, Key, Request, Sampling, completion_of, end_ids
-from sgg.model import VISION_TOKENS, declared_ends
+from sgg.model import declared_ends
 from sgg.removed_mass import RemovedMass
 from sgg.vllm_model import longest_context
 from sgg.vllm_setup import engine_arguments, engine_here, own_threads, register_model
@@ -179,9 +179,7 @@ class VllmEngine:
             top_p=sampling.top_p,
             top_k=sampling.top_k,
             seed=answer_seed(sampling.seed, key),
-            ignore_eos=True,  # vLLM's own idea of an end; ours are these
-            stop_token_ids=self._ends,
-            bad_words=list(VISION_TOKENS),
+            **held(self._ends),
             detokenize=False,
             structured_outputs=StructuredOutputsParams(grammar=grammar) if grammar else None,
         )

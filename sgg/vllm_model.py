@@ -18,9 +18,6 @@ from transformers import AutoConfig
 from sgg.config import Init, ModelConfig
 from sgg.model import adapter_base, check_family, load_model
 
-FOLDER = "vllm_model"
-"""In a run folder, while the run generates."""
-
 _LINKED = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json")
 
 

@@ -18,7 +18,7 @@ import torch
 from sgg import torchvision_operators
 from sgg.config import Config
 from sgg.vllm_model import longest_context
-from sgg.vllm_setup import register_model, set_environment
+from sgg.vllm_setup import register_model, server_words, set_environment
 
 PATHS = ("/health", "/metrics", "/v1/models", "/v1/chat/completions")
 """What is served. vLLM asks for the key below /v1 alone, and has more doors, some of which generate."""
@@ -48,22 +48,17 @@ def arguments(config: Config, folder: Path, dtype: torch.dtype, host: str, port:
         "served-model-name": config.model.path,
         "host": host,
         "port": str(port),
-        "dtype": str(dtype).removeprefix("torch."),
         "max-model-len": str(longest_context(folder, hardware.rollout.max_length)),
         "max-num-seqs": str(generate.batch_size),
         "gpu-memory-utilization": str(generate.memory_share),
         "tensor-parallel-size": str(hardware.rollout.tensor_parallel),
-        "limit-mm-per-prompt": '{"image": 1, "video": 0}',
-        "generation-config": "vllm",
         "seed": str(config.seed),
         # a name that no host has: pictures come inside requests
         "allowed-media-domains": "none.invalid",
         "middleware": f"{OnlyAnswers.__module__}.{OnlyAnswers.__name__}",
     }
-    switches = ["--enable-prefix-caching", "--disable-uvicorn-access-log"]
-    if not hardware.gpu:
-        switches += ["--enforce-eager", "--no-enable-chunked-prefill"]  # see vllm_setup
-    return [word for name, value in words.items() for word in (f"--{name}", value)] + switches
+    named = [word for name, value in words.items() for word in (f"--{name}", value)]
+    return [*named, "--disable-uvicorn-access-log", *server_words(dtype, hardware.gpu)]
 
 
 def serve(words: list[str], folder: Path, gpu: bool, key: str | None) -> None:

@@ -5,6 +5,7 @@ The precision is the trainer's; of the checkpoint's own generation settings none
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,6 +50,18 @@ def own_threads() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads = set_threads
+
+
+def server_words(dtype: torch.dtype, gpu: bool) -> list[str]:
+    """`engine_arguments` as the command line of vLLM's server has them."""
+    words = []
+    for name, value in engine_arguments(dtype, gpu, ranks=1).items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        elif value is not None:
+            words += [f"--{option}", json.dumps(value) if isinstance(value, dict) else value]
+    return words
 
 
 def engine_arguments(dtype: torch.dtype, gpu: bool, ranks: int) -> dict[str, Any]:

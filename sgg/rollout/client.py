@@ -62,7 +62,8 @@ class Client(VLLMClient):  # type: ignore[misc]
         """Wait until the server answers, look whose it is, and make ready for weights.
 
         Raises:
-            ServerFault: it does not answer in time, or is another run's.
+            ServerFault: it does not answer in time.
+            SggError: it is another run's.
 
         """
         deadline, before = time.monotonic() + self._settings.start_limit_s, self.model
@@ -134,7 +135,8 @@ class Client(VLLMClient):  # type: ignore[misc]
                 self._post(f"{self.base_url}/reset_encoder_cache")
 
     def _push_files(self, params: Iterator[tuple[str, torch.Tensor]]) -> None:
-        tensors = {name: tensor.detach().contiguous().clone() for name, tensor in params}
+        whole = torch.contiguous_format  # tied or transposed weights have no file format
+        tensors = {name: tensor.detach().clone(memory_format=whole) for name, tensor in params}
         place = str(_MEMORY) if _MEMORY.is_dir() else None
         folder = tempfile.mkdtemp(prefix="sgg-weights-", dir=place)
         try:

@@ -56,21 +56,15 @@ class Colocated(Rollouts):
             if keeps_image_features():
                 self.llm.llm_engine.reset_encoder_cache()
 
-    def generate(
-        self,
-        prompts: list[list[int]],
-        images: list[list[Any] | None] | None,
-        num_generations: int,
-        profiler: Any = None,
-    ) -> tuple[Any, ...]:
-        """See TRL's."""
-        self.check_lengths(prompts)
-        pictures = None if images is None else self.resized(images, len(prompts))
+    def answers(
+        self, prompts: list[list[int]], images: list[list[Any] | None], group: int, profiler: Any
+    ) -> tuple[list[list[int]], list[list[list[float | None]]]]:
+        """By TRL's way of asking."""
+        self.llm.seeds = self._row_seeds(len(prompts), group)
         ids = [self.for_engine(p) for p in prompts]
-        self.llm.seeds = self._row_seeds(len(prompts), num_generations)
         with self.limited("Generating"):
-            done = super().generate(ids, pictures, num_generations, profiler)
-        return prompts, *done[1:]
+            done = super(Rollouts, self).generate(ids, images, group, profiler)
+        return done[1], done[2]
 
     def ask(self, probe: Probe) -> list[Answer]:
         """By this rank's engine."""
@@ -78,7 +72,7 @@ class Colocated(Rollouts):
             self.llm.wake_up(tags=["kv_cache"])
         self.llm.seeds = []
         params = SamplingParams(max_tokens=probe.LENGTH, logprobs=0, **probe.sampling)
-        picture = {"image": self.resized([[probe.picture]], 1)[0]}
+        picture = {"image": self.resized([[probe.picture]])[0]}
         prompt = {"prompt_token_ids": self.for_engine(probe.ids), "multi_modal_data": picture}
         (output,) = self.llm.generate([prompt], params, use_tqdm=False)
         answer = output.outputs[0]
@@ -92,10 +86,10 @@ class Colocated(Rollouts):
             return prompt
         return collapsed(prompt, self.processing_class.image_token_id)
 
-    def _row_seeds(self, rows: int, num_generations: int) -> list[int]:
+    def _row_seeds(self, rows: int, group: int) -> list[int]:
         """Seeds for the rows of this rank's engine: those that a server would give them."""
         beside = self.tensor_parallel_size  # ranks that share a copy of the model, and their rows
         first = self.accelerator.process_index // beside * beside * rows
-        seeds = self.seeds(-(-rows * self.accelerator.num_processes // num_generations))
-        places = (divmod(first + i, num_generations) for i in range(beside * rows))
+        seeds = self.seeds(-(-rows * self.accelerator.num_processes // group))
+        places = (divmod(first + i, group) for i in range(beside * rows))
         return [seeds[prompt] + answer for prompt, answer in places]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -88,17 +88,39 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
         rng = np.random.default_rng([self._settings.seed, step, again])
         return [int(s) for s in rng.integers(0, 1 << 48, count)]
 
-    def resized(self, images: list[list[Any] | None] | None, rows: int) -> list[list[Any] | None]:
+    def resized(self, images: list[list[Any] | None]) -> list[list[Any] | None]:
         """Pictures as transformers' processor would resize them; a group's rows go on sharing one."""
         known: dict[int, Any] = {}
-        if images is None:
-            return [None] * rows
         for image in (image for row in images for image in row or []):
             if id(image) not in known:
                 known[id(image)] = resized(image, self._settings.processor)
         return [None if row is None else [known[id(image)] for image in row] for row in images]
 
-    def check_lengths(self, prompts: list[list[int]]) -> None:
+    @abstractmethod
+    def answers(
+        self, prompts: list[list[int]], images: list[list[Any] | None], group: int, profiler: Any
+    ) -> tuple[list[list[int]], list[list[list[float | None]]]]:
+        """Completions and log-probabilities of this rank's prompts; images are as vLLM wants them."""
+
+    def generate(
+        self,
+        prompts: list[list[int]],
+        images: list[list[Any] | None] | None,
+        num_generations: int,
+        profiler: Any = None,
+    ) -> tuple[Any, ...]:
+        """See TRL's.
+
+        Raises:
+            SggError: on all ranks; a prompt is too long, or servers failed twice.
+
+        """
+        self._check_lengths(prompts)
+        pictures = self.resized(images or [None] * len(prompts))
+        found = self.answers(prompts, pictures, num_generations, profiler or nullcontext())
+        return prompts, *found, None
+
+    def _check_lengths(self, prompts: list[list[int]]) -> None:
         """Raise SggError for a prompt that leaves too little room: vLLM would cut its answers short."""
         longest, room = max(map(len, prompts)), self._settings.max_length
         if longest + self.max_completion_length > room:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 from accelerate.utils import broadcast_object_list, gather_object
@@ -49,32 +48,21 @@ class Remote(Rollouts):
                 for _ in params:
                     pass
 
-    def generate(
-        self,
-        prompts: list[list[int]],
-        images: list[list[Any] | None] | None,
-        num_generations: int,
-        profiler: Any = None,
-    ) -> tuple[Any, ...]:
-        """See TRL's; a group's picture travels once, be the group spread over ranks or not.
-
-        Raises:
-            SggError: on all ranks; the servers failed twice.
-
-        """
-        self.check_lengths(prompts)
+    def answers(
+        self, prompts: list[list[int]], images: list[list[Any] | None], group: int, profiler: Any
+    ) -> tuple[list[list[int]], list[list[list[float | None]]]]:
+        """By the main rank for all; a group's picture travels once, be the group spread over ranks or not."""
         first = self.accelerator.process_index * len(prompts)
-        leads = [(first + i) % num_generations == 0 for i in range(len(prompts))]
-        pictures = self.resized(images, len(prompts))
-        needed = [picture if lead else None for picture, lead in zip(pictures, leads, strict=True)]
-        all_prompts = gather_object(prompts)[::num_generations]
-        all_pictures = gather_object(needed)[::num_generations]
-        sampling = [self._sampling(num_generations, s) for s in self.seeds(len(all_prompts))]
+        leads = [(first + i) % group == 0 for i in range(len(prompts))]
+        needed = [picture if lead else None for picture, lead in zip(images, leads, strict=True)]
+        all_prompts = gather_object(prompts)[::group]
+        all_pictures = gather_object(needed)[::group]
+        sampling = [self._sampling(group, seed) for seed in self.seeds(len(all_prompts))]
         answers: list[Any] = [None]
 
         def ask() -> None:
             if self.accelerator.is_main_process:
-                with profiler or nullcontext():
+                with profiler:
                     answers[0] = self.vllm_client.answers(
                         all_prompts, all_pictures, self._place_features, sampling
                     )
@@ -82,7 +70,7 @@ class Remote(Rollouts):
         self._twice("Generating", ask, self.sync_weights)
         broadcast_object_list(answers, from_process=0)
         mine = slice(first, first + len(prompts))
-        return prompts, answers[0][0][mine], answers[0][1][mine], None
+        return answers[0][0][mine], answers[0][1][mine]
 
     def ask(self, probe: Probe) -> list[Answer] | str:
         """By every server."""
@@ -91,7 +79,7 @@ class Remote(Rollouts):
         def ask() -> None:
             if self.accelerator.is_main_process:
                 found[0] = self.vllm_client.probe(
-                    probe, self.resized([[probe.picture]], 1)[0], self._place_features
+                    probe, self.resized([[probe.picture]])[0], self._place_features
                 )
 
         fault = self._on_main("Asking the probe", ask)

@@ -18,10 +18,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sgg.asking import answer_seed, prompt_text, prompt_tokens, resized
+from sgg.asking import answer_seed, held, prompt_text, prompt_tokens, resized
 from sgg.errors import SggError
 from sgg.generate import Batch, Completion, Key, Request, Sampling, completion_of, end_ids
-from sgg.model import VISION_TOKENS, declared_ends, full_weights
+from sgg.model import declared_ends, full_weights
 from sgg.prompt import Messages
 from sgg.servers.call import Answer, Caller, Fault
 from sgg.servers.pool import Pool, Server
@@ -137,9 +137,7 @@ class ServerEngine:
     def _for_vllm(self) -> dict[str, Any]:
         """What makes a vLLM server, however it was started, answer as vLLM does in this process."""
         return {
-            "ignore_eos": True,
-            "stop_token_ids": self._ends,
-            "bad_words": list(VISION_TOKENS),
+            **held(self._ends),
             # against a checkpoint's own generation settings
             "top_k": self._sampling.top_k,
             "min_p": 0.0,
@@ -183,15 +181,8 @@ class Session:
     async def find_model(self) -> None:
         """Learn what the servers serve; see `served_model`."""
         access = self._access
-        self.model = await served_model(
-            *(
-                self.caller,
-                self.pool,
-                access.server_model,
-                access.model_path,
-                access.request_limit_s,
-            )
-        )
+        wanted, path, limit_s = access.server_model, access.model_path, access.request_limit_s
+        self.model = await served_model(self.caller, self.pool, wanted, path, limit_s)
 
     async def end(self, tasks: list[asyncio.Task[Completion]]) -> None:
         """Give up requests that are in flight and close the connections."""

@@ -93,16 +93,9 @@ def _rollout(rollout: RolloutConfig) -> dict[str, Any]:
         "use_vllm": True,
         "vllm_mode": rollout.mode.name,
         "vllm_tensor_parallel_size": rollout.tensor_parallel,
-        "vllm_gpu_memory_utilization": memory_share(rollout),
+        "vllm_gpu_memory_utilization": rollout.share,
         "vllm_max_model_length": rollout.max_length,
     }
-
-
-def memory_share(rollout: RolloutConfig) -> float:
-    """Part of a GPU's memory that vLLM may take."""
-    if rollout.memory_share is not None:
-        return rollout.memory_share
-    return 0.25 if rollout.mode is RolloutMode.colocate else 0.9
 
 
 def _fsdp(chosen: dict[str, Any], gradient_checkpointing: bool) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from sgg.model import adapter_base, token_count
 from sgg.reward.score import Mix, with_counts
 from sgg.reward.trl_adapter import reward_functions
 from sgg.spec import graph_spec, prompter, reward_mix, structure
+from sgg.structure import Structure
 from sgg.train.callbacks import TellEpoch
 from sgg.train.guard import add_bias, vision_bias
 from sgg.train.loop import Parts, SealedCheckpoints, muon_optimizers, train
@@ -100,26 +101,8 @@ def run(config: Config, run_dir: Path) -> None:
 
 
 def _trainer(parts: Parts) -> Any:
-    config = parts.config
-    assert isinstance(config.stage, GrpoConfig)
-    if len(parts.prepared) < config.stage.prompts_per_step:
-        raise SggError(
-            f"stage.prompts_per_step={config.stage.prompts_per_step}, but data.train has "
-            f"{len(parts.prepared)} usable images. Take fewer prompts per step, or more data."
-        )
-    beta = float(config.stage.args.get("beta", 0.0))
-    start = Path(parts.model.config._name_or_path)
-    if beta > 0 and not config.model.lora.enable and adapter_base(start) is not None:
-        raise SggError(
-            f"stage.args.beta={beta} needs the start weights a second time as the reference, "
-            f"but {start} is an adapter. Take stage.args.beta=0, or model.lora.enable=true."
-        )
-    held = structure(config)
-    if held is not None:
-        limit = parts.args.max_completion_length
-        held.check_fits(
-            limit, "stage.args.max_completion_length", token_count(parts.processor.tokenizer)
-        )
+    config, held = parts.config, structure(parts.config)
+    _refuse(parts, held)
     _tell_of_cut_sampling(config)
     mix = with_counts(
         reward_mix(config.reward, config.paths.cache), lambda: _predicate_counts(parts)
@@ -145,6 +128,27 @@ def _trainer(parts: Parts) -> Any:
     if held is not None:
         trainer.masked_head = hold(trainer, held.grammar(), ends(parts))
     return trainer
+
+
+def _refuse(parts: Parts, held: Structure | None) -> None:
+    """What shows only with data, weights and tokenizer at hand."""
+    config = parts.config
+    assert isinstance(config.stage, GrpoConfig)
+    if len(parts.prepared) < config.stage.prompts_per_step:
+        raise SggError(
+            f"stage.prompts_per_step={config.stage.prompts_per_step}, but data.train has "
+            f"{len(parts.prepared)} usable images. Take fewer prompts per step, or more data."
+        )
+    beta = float(config.stage.args.get("beta", 0.0))
+    start = Path(parts.model.config._name_or_path)
+    if beta > 0 and not config.model.lora.enable and adapter_base(start) is not None:
+        raise SggError(
+            f"stage.args.beta={beta} needs the start weights a second time as the reference, "
+            f"but {start} is an adapter. Take stage.args.beta=0, or model.lora.enable=true."
+        )
+    if held is not None:
+        limit, count = parts.args.max_completion_length, token_count(parts.processor.tokenizer)
+        held.check_fits(limit, "stage.args.max_completion_length", count)
 
 
 def _tell_of_cut_sampling(config: Config) -> None:

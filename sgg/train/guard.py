@@ -1,8 +1,8 @@
 """Tokens that a policy never writes: those that stand for pictures.
 
 A sampled image token makes training die of “image features and image tokens do not match”. So the policy
-has a bias against them, in the trainer's head and, with the same number, in vLLM's sampler: what is
-sampled and what is scored stay one distribution.
+has a bias against them, and vLLM's sampler is forbidden them (`sgg.asking.held`): what is sampled and what is
+scored stay one distribution.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from sgg.model import VISION_TOKENS
 
 BIAS = -100.0
-"""Added to the logits, as much as vLLM's `logit_bias` allows: a probability of e^-100."""
+"""Added to the logits: a probability of e^-100, but finite, so that it has a share of 0 in the entropy."""
 
 
 def vision_bias(tokenizer: Any) -> dict[int, float]:

@@ -27,6 +27,7 @@ from sgg.train.args import trl_args, words_of_trl
 from sgg.train.callbacks import Curves, Progress, StopOnSignal
 from sgg.train.distributed import Ranks
 from sgg.train.optim import MuonAdamW
+from sgg.validate_sharding import in_pieces
 from sgg.weights import MODEL_FOLDER, locate
 
 log = logging.getLogger("sgg")
@@ -126,7 +127,7 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
                 f"Stopped at step {stop.stopped_at}. Go on with: sgg resume={run_dir}",
                 stop.received,
             )
-        _keep_model(trainer, run_dir, merge=not sharding.in_pieces(config))
+        _keep_model(trainer, run_dir, merge=not in_pieces(config))
     finally:
         tracker.finish()
 

@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from accelerate import PartialState
 
+from sgg.asking import held
 from sgg.config import Config
 from sgg.generate import end_ids
 from sgg.hardware import KEY_VARIABLE, SERVERS_VARIABLE, Precision, RolloutMode
+from sgg.run import SERVED
 from sgg.spec import structure
-from sgg.train.guard import vision_bias
 from sgg.train.loop import Parts
-from sgg.vllm_model import FOLDER, write_for_vllm
+from sgg.vllm_model import write_for_vllm
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def rollouts(parts: Parts) -> Iterator[None]:
         return
     from sgg.rollout.patch import cured
 
-    state, served = PartialState(), Path(parts.args.output_dir) / FOLDER
+    state, served = PartialState(), Path(parts.args.output_dir) / SERVED
     if mode is RolloutMode.colocate:
         start = Path(parts.model.config._name_or_path)
         if state.is_main_process:
@@ -59,12 +60,12 @@ def ends(parts: Parts) -> list[int]:
 def _settings(parts: Parts, served: Path, ranks: int) -> Any:
     from sgg.rollout.settings import Settings
 
-    config, tokenizer = parts.config, parts.processor.tokenizer
+    config = parts.config
     hardware, run_dir = config.hardware, Path(parts.args.output_dir)
     rollout = hardware.rollout
     serves = rollout.mode is RolloutMode.server
-    held = structure(config)
-    grammar = {} if held is None else {"structured_outputs": {"grammar": held.grammar()}}
+    form = structure(config)
+    grammar = {} if form is None else {"structured_outputs": {"grammar": form.grammar()}}
     return Settings(
         folder=served,
         processor=parts.processor,
@@ -78,11 +79,6 @@ def _settings(parts: Parts, served: Path, ranks: int) -> Any:
         exact=rollout_dtype(config) is torch.float32 and not (hardware.gpu and hardware.tf32),
         start_limit_s=rollout.start_limit_s,
         wait_limit_s=rollout.wait_limit_s,
-        sampling={
-            "ignore_eos": True,  # vLLM's own idea of an end; ours are these
-            "stop_token_ids": ends(parts),
-            "logit_bias": vision_bias(tokenizer),
-            **grammar,
-        },
+        sampling=held(ends(parts)) | grammar,
         logs=f"{run_dir / 'logs'}/server*.log" if serves else f"{run_dir / 'run.log'}",
     )

@@ -19,6 +19,7 @@ from torch.distributed.fsdp import MixedPrecisionPolicy
 from sgg.config import Config
 from sgg.errors import SggError
 from sgg.model import adapter_base
+from sgg.validate_sharding import zero_stage
 
 
 def start(config: Config) -> None:
@@ -74,7 +75,7 @@ def refuse_adapter(config: Config, folder: Path) -> None:
         SggError: the start is an adapter and the stage is 3.
 
     """
-    if _zero_stage(config) == 3 and adapter_base(folder) is not None:
+    if zero_stage(config) == 3 and adapter_base(folder) is not None:
         raise SggError(
             f"model.path={config.model.path} is an adapter: it is merged into its base before training, "
             "and under ZeRO-3 no process holds the base whole. Take deepspeed=zero2 or fsdp=full_shard."
@@ -102,12 +103,3 @@ def sum_in_fp32(trainer: Any) -> None:
         plugin.mixed_precision_policy = MixedPrecisionPolicy(
             param_dtype=torch.bfloat16, reduce_dtype=torch.float32
         )
-
-
-def in_pieces(config: Config) -> bool:
-    """Whether no rank holds whole weights: ZeRO-3 and FSDP."""
-    return config.fsdp is not None or _zero_stage(config) == 3
-
-
-def _zero_stage(config: Config) -> int:
-    return 0 if config.deepspeed is None else int(config.deepspeed["zero_optimization"]["stage"])

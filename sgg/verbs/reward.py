@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sgg.errors import SggError, nearest
+from sgg.verbs.words import split_words
 
 if TYPE_CHECKING:
     from sgg.config import Config
@@ -49,8 +50,7 @@ def main(argv: list[str]) -> None:
         "Beside a run's config.yaml, its model, prompt and data are the defaults",
     )
     words = parser.parse_args(argv).overrides
-    own = dict(w.split("=", 1) for w in words if w.partition("=")[0] in OWN_KEYS)
-    overrides = [w for w in words if w.partition("=")[0] not in OWN_KEYS]
+    own, overrides = split_words(words, OWN_KEYS)
     if "completions" not in own:
         raise SggError("sgg reward needs completions=FILE.")
     path = Path(own["completions"])

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from sgg.errors import SggError
+from sgg.verbs.words import split_words
 
 OWN = ("predictions", "against", "out")
 """Words of this tool; the others are keys of a config."""
@@ -37,10 +38,10 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
     words = parser.parse_args(argv).words
-    own = {key: value for key, _, value in (w.partition("=") for w in words) if key in OWN}
+    own, rest = split_words(words, OWN)
     if not own.get("predictions"):
         raise SggError("predictions=PATH must be given: `sgg score --help` lists what it may be.")
-    _score(own, [w for w in words if w.partition("=")[0] not in OWN])
+    _score(own, rest)
 
 
 def _score(own: dict[str, str], overrides: list[str]) -> None:

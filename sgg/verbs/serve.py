@@ -12,6 +12,7 @@ from pathlib import Path
 from sgg.compose import compose_config
 from sgg.config import Config
 from sgg.errors import SggError
+from sgg.verbs.words import split_words
 
 KEY_VARIABLE = "SGG_SERVER_KEY"
 """Environment variable with the key that requests must carry; none is asked for where it is not set."""
@@ -43,11 +44,11 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
     words = parser.parse_args(argv).words
-    own = OWN | {key: value for key, _, value in (w.partition("=") for w in words) if key in OWN}
+    given, rest = split_words(words, OWN)
+    own = OWN | given
     if not (own["port"].isdecimal() and 0 < int(own["port"]) < 65536):
         raise SggError(f"port={own['port']}: must be a number from 1 to 65535.")
     check_address(own["host"], int(own["port"]))
-    rest = [w for w in words if w.partition("=")[0] not in OWN]
     config, _ = compose_config(["stage=eval", "generate=vllm", *rest])
     _serve(config, own["host"], int(own["port"]))
 
@@ -75,8 +76,9 @@ def _serve(config: Config, host: str, port: int) -> None:
     ready_here(config)
     os.environ |= config.hardware.environment
     from sgg.model import load_processor, torch_dtype
+    from sgg.run import SERVED
     from sgg.spec import pixel_budget
-    from sgg.vllm_model import FOLDER, write_for_vllm
+    from sgg.vllm_model import write_for_vllm
     from sgg.vllm_server import arguments, serve
     from sgg.weights import locate
 
@@ -84,7 +86,7 @@ def _serve(config: Config, host: str, port: int) -> None:
     processor = load_processor(model, *pixel_budget(config))
     dtype = torch_dtype(config.model.dtype, config.hardware.precision)
     with tempfile.TemporaryDirectory(prefix="sgg-serve-") as temporary:
-        folder = Path(temporary) / FOLDER
+        folder = Path(temporary) / SERVED
         write_for_vllm(config.model, model, processor, dtype, config.seed, folder)
         print(f"sgg serve: {config.model.path} on http://{host}:{port}", file=sys.stderr)
         words = arguments(config, folder, dtype, host, port)

@@ -71,6 +71,7 @@ LAYERS = [
         "launchers.place",
         "launchers.ending",
         "launchers.secret",
+        "launchers.child",
         "launchers.supervise",
         "launchers.signals",
         "launchers.share",

@@ -13,11 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from launchers.child import LOGS
 from launchers.ending import State, read_ending
 from launchers.place import Place
 from launchers.plan import Plan, Process
 from launchers.signals import listening
-from launchers.supervise import LOGS, Limits, Supervisor
+from launchers.supervise import Limits, Supervisor
 
 ROOT = Path(__file__).parents[3]
 SLEEP = "import time; time.sleep(600)"
