@@ -17,6 +17,7 @@ from sgg.errors import SggError, nearest
 from sgg.hardware import HardwareConfig, gpus_here
 from sgg.metric.protocol import ProtocolConfig
 from sgg.options import (
+    BoxFormat,
     Duplicates,
     Family,
     ImageCheck,
@@ -180,6 +181,8 @@ class DataConfig:
     eval: SplitConfig = field(default_factory=SplitConfig)
     vocabulary: VocabularyName = VocabularyName.none
     """Class lists for closed prompts and for the unknown-class check."""
+    box_format: BoxFormat = BoxFormat.xyxy
+    """What the four numbers of a box mean, where the source does not fix it."""
     clip_boxes: bool = True
     """Clip boxes to the image; if false, boxes past the edge are dropped."""
     duplicates: Duplicates = Duplicates.drop

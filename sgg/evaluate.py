@@ -29,6 +29,7 @@ def run(config: Config, run_dir: Path) -> None:
     """The eval stage: generate what is missing, score, write metrics.json."""
     from sgg.engines import opened
     from sgg.generate import Sampling, Shard, generate_split, merge
+    from sgg.report.data_summary import tell
     from sgg.train.distributed import Ranks
     from sgg.weights import locate
 
@@ -40,6 +41,8 @@ def run(config: Config, run_dir: Path) -> None:
         prepared = prepare(
             gold_data(config), part, Path(config.paths.cache), quiet=not ranks.is_main
         )
+        if ranks.is_main:
+            tell(part, prepared, run_dir)
     generate = config.generate
     sampling = Sampling(
         generate.max_new_tokens,

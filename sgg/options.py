@@ -113,6 +113,38 @@ class Source(Enum):
     """Synthetic scenes, drawn when needed."""
 
 
+BOX_FORMAT_SOURCES = (Source.rows, Source.jsonl)
+"""Sources that `data.box_format` is about; the others' forms are fixed."""
+
+
+class BoxFormat(Enum):
+    """What the four numbers of an annotated box mean."""
+
+    xyxy = "xyxy"
+    """Left, top, right, bottom, in pixels."""
+    xywh = "xywh"
+    """Left, top, width, height, in pixels: COCO's way."""
+    xyxy_norm = "xyxy_norm"
+    """Left, top, right, bottom, as shares of the image's sides, 0 to 1."""
+    xywh_norm = "xywh_norm"
+    """Left, top, width, height, as shares of the image's sides, 0 to 1."""
+
+    @property
+    def has_size(self) -> bool:
+        """Whether the last two numbers are width and height."""
+        return self in (BoxFormat.xywh, BoxFormat.xywh_norm)
+
+    @property
+    def is_normalised(self) -> bool:
+        """Whether the numbers are shares of the image's sides."""
+        return self in (BoxFormat.xyxy_norm, BoxFormat.xywh_norm)
+
+    @property
+    def meaning(self) -> str:
+        """The four numbers by name."""
+        return "x, y, width, height" if self.has_size else "x1, y1, x2, y2"
+
+
 class Pictures(Enum):
     """Where the pictures of annotated examples come from."""
 

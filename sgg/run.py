@@ -3,6 +3,7 @@
     RUN_DIR/config.yaml       frozen config; ranks and `resume` read this file alone
     RUN_DIR/provenance.json   code, versions, hardware, command, each start
     RUN_DIR/run.log           everything logged, of every start
+    RUN_DIR/data.json         what the split held: counts, everything amiss, warnings
     RUN_DIR/metrics.jsonl     curves: one JSON object per logged step;  total.json  steps there will be
     RUN_DIR/exit.json         how it ended;  logs/  what each process printed
     RUN_DIR/checkpoint-N/     sealed checkpoints;  RUN_DIR/model/ the final model
@@ -36,6 +37,8 @@ REVISION = "revision.json"
 
 PROVENANCE, CURVES, METRICS = "provenance.json", "metrics.jsonl", "metrics.json"
 COMPLETIONS = "completions.jsonl"
+DATA = "data.json"
+"""The report of the split that the run reads; see `report.data_summary`."""
 PARTS = "completions.parts"
 """Answers of each rank, while a run generates."""
 

@@ -21,11 +21,12 @@ from tqdm import tqdm
 
 from sgg.config import DataConfig, SplitConfig
 from sgg.data import table
-from sgg.data.check import KINDS, Policy, Report
+from sgg.data.check import Policy, Report
 from sgg.data.example import Example
 from sgg.data.gqa import GqaReader
 from sgg.data.images import ImageStore
 from sgg.data.jsonl import JsonlReader
+from sgg.data.loss import refuse_empty, warnings
 from sgg.data.parallel import Job, clean_all
 from sgg.data.psg import PsgReader
 from sgg.data.reader import Reader, existing_folder
@@ -35,10 +36,10 @@ from sgg.data.vg import open_vg
 from sgg.data.vrd import VrdReader
 from sgg.errors import SggError
 from sgg.graph import from_dict
-from sgg.options import ImageCheck, Pictures, Source
+from sgg.options import BOX_FORMAT_SOURCES, BoxFormat, ImageCheck, Pictures, Source
 from sgg.vocab import VOCABULARIES, Vocabulary
 
-FORMAT = 2
+FORMAT = 3
 """Raise when prepared tables change meaning: old caches are then not found."""
 
 
@@ -50,6 +51,8 @@ class Prepared:
     """`datasets.Dataset` with image_id, image_ref, width, height, graph and columns (JSON)."""
     report: dict[str, Any]
     fingerprint: str
+    warnings: tuple[str, ...] = ()
+    """What whoever uses the split should know, in sentences."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -92,7 +95,8 @@ def prepare(data: DataConfig, part: str, cache: Path, quiet: bool = False) -> Pr
     """The checked split, from the cache if it was prepared before.
 
     Raises:
-        SggError: the source is missing, has another form, or nothing of it is usable.
+        SggError: the source is missing or has another form; no image, or no object or relation of
+            those that it has, is usable.
 
     """
     reader = open_reader(data, part)
@@ -104,9 +108,9 @@ def prepare(data: DataConfig, part: str, cache: Path, quiet: bool = False) -> Pr
         if not table.is_current(folder):
             _build(reader, data, part, folder, quiet)
         report = table.read_report(folder)
-        if not report["kept"].get("images"):
-            raise _nothing_usable(part, report)
-        return Prepared(table.read_rows(folder), report, fingerprint)
+        refuse_empty(data, part, report)
+        told = tuple(warnings(data, part, report))
+        return Prepared(table.read_rows(folder), report, fingerprint, told)
 
 
 def open_reader(data: DataConfig, part: str) -> Reader:
@@ -172,6 +176,7 @@ def _fingerprint(data: DataConfig, part: str, reader: Reader) -> str:
         "offset": split.offset,
         "limit": split.limit,
         "vocabulary": data.vocabulary.name,
+        "box_format": _box_format(data).name,
         "clip_boxes": data.clip_boxes,
         "duplicates": data.duplicates.name,
         "drop_unknown": data.drop_unknown,
@@ -182,11 +187,21 @@ def _fingerprint(data: DataConfig, part: str, reader: Reader) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def _box_format(data: DataConfig) -> BoxFormat:
+    """The configured one; readers of sources with a form of their own give corners in pixels."""
+    return data.box_format if data.source in BOX_FORMAT_SOURCES else BoxFormat.xyxy
+
+
 def _build(reader: Reader, data: DataConfig, part: str, folder: Path, quiet: bool) -> None:
     """Read, check and write the split to `folder`."""
     split = _split(data, part)
     policy = Policy(
-        vocabulary(data), data.clip_boxes, data.duplicates, data.drop_unknown, data.min_relations
+        vocabulary(data),
+        _box_format(data),
+        data.clip_boxes,
+        data.duplicates,
+        data.drop_unknown,
+        data.min_relations,
     )
     job = Job(reader, policy, data.check_images if _has_files(data) else None)
     stop = len(reader) if split.limit is None else min(len(reader), split.offset + split.limit)
@@ -204,19 +219,5 @@ def _build(reader: Reader, data: DataConfig, part: str, folder: Path, quiet: boo
                     seen.add(row["image_id"])
                     rows.append(row)
             bar.update(chunk.count)
+    report.remarks = list(reader.remarks)
     table.write(folder, rows, report)
-
-
-def _nothing_usable(part: str, report: dict[str, Any]) -> SggError:
-    images = report["read"].get("images", 0)
-    if not images:
-        return SggError(f"data.{part}: the source has no image from data.{part}.offset on.")
-    lines = [f"data.{part}: none of {images} images is usable."]
-    for kind, count in report["amiss"].items():
-        shown = ", ".join(report["shown"][kind][:3])
-        lines.append(f"  {kind}: {count:,} ({KINDS[kind]}), first {shown}")
-    if "no_image" in report["amiss"]:
-        lines.append(
-            "Set data.images to the folder of the pictures, or data.pictures=painted to go without."
-        )
-    return SggError("\n".join(lines))

@@ -10,9 +10,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from math import isfinite
 
+from sgg.data.box_format import fits, to_corners
 from sgg.data.example import RawExample
 from sgg.graph import Box, Edge, Node, SceneGraph
-from sgg.options import Duplicates
+from sgg.options import BoxFormat, Duplicates
 from sgg.vocab import VOCABULARIES, Vocabulary, canonical
 
 MAX_ASPECT = 200
@@ -32,8 +33,11 @@ KINDS = {
     "bad_box": "not four finite numbers; object dropped",
     "degenerate_box": "no area inside the image; object dropped",
     "box_past_edge": "reaches over the edge of the image; clipped, or object dropped",
+    "no_class": "names no class of the source; object dropped",
+    "crowd": "marks a group, not one object (iscrowd); object dropped",
     "duplicate_id": "object id seen before in the image; object dropped",
     "unknown_class": "class outside the vocabulary; kept, or object dropped",
+    "no_predicate": "names no predicate of the source; relation dropped",
     "unknown_predicate": "predicate outside the vocabulary; kept, or relation dropped",
     "dangling_relation": "an end is missing or was dropped; relation dropped",
     "duplicate_relation": "the image states it more than once; kept, or dropped but for one",
@@ -47,6 +51,7 @@ class Policy:
     """What to do where there is a choice; the fields are those of `DataConfig`."""
 
     vocabulary: Vocabulary | None = None
+    box_format: BoxFormat = BoxFormat.xyxy
     clip_boxes: bool = True
     duplicates: Duplicates = Duplicates.drop
     drop_unknown: bool = False
@@ -61,10 +66,17 @@ class Report:
     """images, objects and relations as annotated."""
     kept: Counter[str] = field(default_factory=Counter)
     """images, objects and relations after cleaning."""
+    set_aside: Counter[str] = field(default_factory=Counter)
+    """images, objects and relations that were sound, and dropped because the config says so: repeated
+    relations, images with few relations."""
+    boxes: Counter[str] = field(default_factory=Counter)
+    """How many boxes lie in their images, by which reading: see `box_format.fits`."""
     amiss: Counter[str] = field(default_factory=Counter)
     """Items by kind."""
     shown: dict[str, list[str]] = field(default_factory=dict)
     """First image ids by kind, with the reason where the kind does not say it."""
+    remarks: list[str] = field(default_factory=list)
+    """What the reader chose or missed as a whole, in sentences."""
     pictures: dict[str, int | None] = field(default_factory=dict)
     """Bytes of the picture files that images were dropped for, by reference; None if missing."""
     zero_shot: set[tuple[str, str, str]] = field(default_factory=set)
@@ -101,6 +113,8 @@ class Report:
         """Take in another report, of later rows."""
         self.read += other.read
         self.kept += other.kept
+        self.set_aside += other.set_aside
+        self.boxes += other.boxes
         self.amiss += other.amiss
         self.zero_shot |= other.zero_shot
         self.pictures |= other.pictures
@@ -126,10 +140,13 @@ def clean(raw: RawExample, policy: Policy, report: Report) -> SceneGraph | None:
     if small <= 0 or large > MAX_ASPECT * small or small * large > MAX_PIXELS:
         report.note("bad_size", raw.image_id)
         return None
+    boxes = (item.box for item in raw.objects)
+    report.boxes.update(fits(boxes, policy.box_format, raw.width, raw.height))
     nodes, index = _objects(raw, policy, report)
     edges = _relations(raw, index, policy, report)
     if len(edges) < policy.min_relations:
         report.note("few_relations", raw.image_id)
+        report.set_aside.update(images=1, objects=len(nodes), relations=len(edges))
         return None
     report.kept.update(images=1, objects=len(nodes), relations=len(edges))
     return SceneGraph(tuple(nodes), tuple(edges))
@@ -145,7 +162,10 @@ def _objects(raw: RawExample, policy: Policy, report: Report) -> tuple[list[Node
             report.note("duplicate_id", raw.image_id)
             continue
         seen.add(item.id)
-        box = _box(item.box_xyxy_px, raw, policy, report)
+        if item.problem:
+            report.note(item.problem, raw.image_id, item.name)
+            continue
+        box = _box(item.box, raw, policy, report)
         if box is None:
             continue
         if vocabulary is not None and not vocabulary.knows_object(item.name):
@@ -161,7 +181,7 @@ def _box(box: tuple[float, ...], raw: RawExample, policy: Policy, report: Report
     if len(box) != 4 or not all(isfinite(v) for v in box):
         report.note("bad_box", raw.image_id)
         return None
-    x1, y1, x2, y2 = box
+    x1, y1, x2, y2 = to_corners(box, policy.box_format, raw.width, raw.height)
     if x2 <= x1 or y2 <= y1 or x2 <= 0 or y2 <= 0 or x1 >= raw.width or y1 >= raw.height:
         report.note("degenerate_box", raw.image_id)
         return None
@@ -184,6 +204,9 @@ def _relations(
     seen: set[tuple[str, str, str]] = set()
     vocabulary = VOCABULARIES.get(raw.columns.get("vocabulary", ""), policy.vocabulary)
     for item in raw.relations:
+        if item.problem:
+            report.note(item.problem, raw.image_id, item.predicate)
+            continue
         key = (item.subject, canonical(item.predicate), item.object)
         repeated = key in seen
         seen.add(key)
@@ -196,6 +219,8 @@ def _relations(
             report.note("unknown_predicate", raw.image_id)
             if policy.drop_unknown:
                 continue
-        if not (repeated and policy.duplicates is Duplicates.drop):
+        if repeated and policy.duplicates is Duplicates.drop:
+            report.set_aside["relations"] += 1
+        else:
             edges.append(Edge(index[item.subject], item.predicate, index[item.object]))
     return edges

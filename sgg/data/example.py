@@ -1,6 +1,6 @@
 """What every data source yields, before and after checking.
 
-A source reads strangers' files into `RawExample`: names and boxes in original pixels, relations by
+A source reads strangers' files into `RawExample`: names and boxes as they are written, relations by
 written id, nothing corrected. `check.clean` turns that into an `Example` and says what it met.
 """
 
@@ -22,8 +22,10 @@ class RawObject:
 
     id: str
     name: str
-    box_xyxy_px: tuple[float, ...]
-    """Four numbers if the annotation is whole; checked later."""
+    box: tuple[float, ...]
+    """Four numbers if the annotation is whole, as `Policy.box_format` says; checked later."""
+    problem: str = ""
+    """Kind of what the source's own rules say against it (`check.KINDS`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class RawRelation:
     subject: str
     predicate: str
     object: str
+    problem: str = ""
+    """Kind of what the source's own rules say against it (`check.KINDS`)."""
 
 
 @dataclass(frozen=True, slots=True)

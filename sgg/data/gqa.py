@@ -16,6 +16,7 @@ class GqaReader:
     """One scene-graph file."""
 
     zero_shot: frozenset[Triplet] = frozenset()
+    remarks: tuple[str, ...] = ()
 
     def __init__(self, file: Path, images: Path | None, key: str) -> None:
         self._file = existing_file(file, key)

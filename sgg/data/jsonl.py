@@ -27,6 +27,7 @@ class JsonlReader:
     """Lines of one annotation file."""
 
     zero_shot: frozenset[Triplet] = frozenset()
+    remarks: tuple[str, ...] = ()
 
     def __init__(self, file: Path, images: Path, key: str) -> None:
         self._file = existing_file(file, key)

@@ -25,6 +25,7 @@ class PsgReader:
     """The train or test part of psg.json; test is what `test_image_ids` lists."""
 
     zero_shot: frozenset[Triplet] = frozenset()
+    remarks: tuple[str, ...] = ()
 
     def __init__(self, root: Path, images: Path | None, split: str | None) -> None:
         self._file = find_file(root, ["psg.json", "psg*.json", "psg*.json.gz"], "data.root")

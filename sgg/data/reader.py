@@ -25,6 +25,11 @@ class Reader(Protocol):
     zero_shot: frozenset[Triplet]
     """Canonical triplets unseen in training, as the source lists them; empty if it does not."""
 
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What it chose among several files or missed as a whole, in sentences."""
+        ...
+
     def __len__(self) -> int: ...
 
     def read(self, index: int) -> RawExample:

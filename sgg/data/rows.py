@@ -30,6 +30,7 @@ class RowsReader:
     """One split of a data set in the published format."""
 
     zero_shot: frozenset[Triplet] = frozenset()
+    remarks: tuple[str, ...] = ()
 
     def __init__(
         self, path: str, split: str | None, key: str, decode: bool = True, pictures: bool = True

@@ -15,6 +15,7 @@ class ShapesReader:
     """The first `count` scenes of a stream."""
 
     zero_shot: frozenset[Triplet] = frozenset()
+    remarks: tuple[str, ...] = ()
 
     def __init__(self, plan: ScenePlan, seed: int, count: int) -> None:
         self._plan = plan

@@ -91,7 +91,10 @@ def _plain(report: Report) -> dict[str, Any]:
     return {
         "read": dict(report.read),
         "kept": dict(report.kept),
+        "set_aside": dict(report.set_aside),
+        "boxes": dict(report.boxes),
         "amiss": dict(report.amiss),
         "shown": report.shown,
+        "remarks": report.remarks,
         "zero_shot_triplets": len(report.zero_shot),
     }

@@ -129,6 +129,8 @@ class _Pictures:
 class VgGoldReader:
     """The gold as one JSON file: size, objects [class0, box], relations [s, o, predicate0]."""
 
+    remarks: tuple[str, ...] = ()
+
     def __init__(self, root: Path, file: Path, images: Path | None) -> None:
         self._names = _Names(root)
         self.zero_shot = self._names.zero_shot
@@ -168,6 +170,8 @@ class VgGoldReader:
 
 class VgH5Reader:
     """One split of the VG-SGG layout."""
+
+    remarks: tuple[str, ...] = ()
 
     def __init__(self, root: Path, images: Path | None, split: str) -> None:
         self._names = _Names(root)

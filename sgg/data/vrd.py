@@ -20,6 +20,7 @@ class VrdReader:
     """One split: new_annotations_SPLIT.json and detections_SPLIT.json."""
 
     zero_shot: frozenset[Triplet] = frozenset()
+    remarks: tuple[str, ...] = ()
 
     def __init__(self, root: Path, images: Path | None, split: str) -> None:
         key = "data.root"

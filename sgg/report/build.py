@@ -10,9 +10,10 @@ from typing import Any
 from sgg.config import FROZEN_NAME, Config, StageName, thaw
 from sgg.errors import SggError
 from sgg.report.curves import charts
+from sgg.report.data_summary import amiss_rows, count_rows
 from sgg.report.html import details, items, page, picture, section, table
 from sgg.report.table import COLUMNS
-from sgg.run import COMPLETIONS, CURVES, METRICS, PIPELINE, PROVENANCE, read_json_lines
+from sgg.run import COMPLETIONS, CURVES, DATA, METRICS, PIPELINE, PROVENANCE, read_json_lines
 
 REPORT = "report.html"
 
@@ -59,6 +60,9 @@ def _overview(runs: Sequence[Path]) -> str:
 def _run(run_dir: Path) -> str:
     config = thaw(run_dir / FROZEN_NAME)
     body = [_origin(run_dir, config)]
+    data = _json(run_dir / DATA)
+    if data is not None:
+        body.append(_data(data))
     content = _json(run_dir / METRICS)
     if content is not None:
         body.append(_metrics(content))
@@ -86,6 +90,17 @@ def _origin(run_dir: Path, config: Config) -> str:
             ("starts", len(record["starts"])),
         ]
     return table(["", ""], rows)
+
+
+def _data(content: dict[str, Any]) -> str:
+    report = content["report"]
+    loud = items(("miss", sentence) for sentence in content["warnings"])
+    head, *counts = count_rows(content["part"], report)
+    drawn = table(head, counts)
+    head, *amiss = amiss_rows(report)
+    found = table(head, amiss) if amiss else "<p>Nothing is amiss.</p>"
+    said = items(("small", remark) for remark in report["remarks"]) if report["remarks"] else ""
+    return f"<h3>Data</h3>{loud if content['warnings'] else ''}{drawn}{found}{said}"
 
 
 def _metrics(content: dict[str, Any]) -> str:

@@ -1,25 +1,64 @@
-"""What `sgg prepare` prints: counts as read and as kept, and everything amiss."""
+"""What a prepared split holds: counts as read and as kept, and everything amiss.
+
+For `sgg prepare` as Markdown; for a run as data.json in its folder, which its HTML report shows.
+"""
 
 from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
 
 from sgg.data.build import Prepared
 from sgg.data.check import KINDS
 from sgg.report.table import markdown
+from sgg.run import DATA, write_json
+
+log = logging.getLogger("sgg")
+
+Rows = list[list[str]]
 
 
 def summary(part: str, prepared: Prepared) -> str:
-    """Two tables in Markdown."""
+    """Markdown: two tables, and before them what must not be overlooked."""
     report = prepared.report
-    counts = [[part, "read", "kept"]]
+    loud = [f"**Warning:** {sentence}" for sentence in prepared.warnings]
+    amiss = amiss_rows(report)
+    tables = [
+        markdown(count_rows(part, report)),
+        markdown(amiss) if len(amiss) > 1 else "Nothing is amiss.",
+    ]
+    return "\n\n".join([*loud, *tables, *report["remarks"], f"fingerprint {prepared.fingerprint}"])
+
+
+def count_rows(part: str, report: dict[str, Any]) -> Rows:
+    """What was read and what is kept, under a head."""
+    rows = [[part, "read", "kept"]]
     for what in ("images", "objects", "relations"):
-        counts.append(
-            [what, f"{report['read'].get(what, 0):,}", f"{report['kept'].get(what, 0):,}"]
-        )
+        read, kept = (report[k].get(what, 0) for k in ("read", "kept"))
+        rows.append([what, f"{read:,}", f"{kept:,}"])
     if report["zero_shot_triplets"]:
-        counts.append(["zero-shot triplets", f"{report['zero_shot_triplets']:,}", ""])
-    amiss = [["amiss", "count", "what it means", "first images"]]
+        rows.append(["zero-shot triplets", f"{report['zero_shot_triplets']:,}", ""])
+    return rows
+
+
+def amiss_rows(report: dict[str, Any]) -> Rows:
+    """Each kind with its count, meaning and first images, under a head."""
+    rows = [["amiss", "count", "what it means", "first images"]]
     for kind, count in report["amiss"].items():
         shown = ", ".join(report["shown"].get(kind, [])[:3])
-        amiss.append([kind, f"{count:,}", KINDS[kind], shown])
-    tables = [markdown(counts)] + ([markdown(amiss)] if len(amiss) > 1 else ["Nothing is amiss."])
-    return "\n\n".join([*tables, f"fingerprint {prepared.fingerprint}"])
+        rows.append([kind, f"{count:,}", KINDS[kind], shown])
+    return rows
+
+
+def tell(part: str, prepared: Prepared, run_dir: Path) -> None:
+    """Log the split's warnings, and keep its report in the run's folder."""
+    for sentence in prepared.warnings:
+        log.warning("Warning: %s", sentence)
+    content = {
+        "part": part,
+        "fingerprint": prepared.fingerprint,
+        "warnings": list(prepared.warnings),
+        "report": prepared.report,
+    }
+    write_json(run_dir / DATA, content)

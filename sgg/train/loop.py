@@ -20,6 +20,7 @@ from sgg.config import Config, Init, OptimizerKind, TrainStageConfig
 from sgg.data.build import Prepared, prepare
 from sgg.errors import Stopped
 from sgg.model import load_model, load_processor, torch_dtype
+from sgg.report.data_summary import tell
 from sgg.spec import pixel_budget
 from sgg.tracker import open_tracker
 from sgg.train import sharding
@@ -96,6 +97,7 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
         sharding.refuse_adapter(config, folder)
         prepared = prepare(config.data, "train", Path(config.paths.cache), quiet=not ranks.is_main)
         if ranks.is_main:
+            tell("train", prepared, run_dir)
             for line in drop_halves(run_dir):
                 log.warning("%s", line)
     checkpoint = newest_whole(run_dir)

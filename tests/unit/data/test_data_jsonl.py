@@ -38,7 +38,7 @@ def test_a_line(tmp_path):
     row = reader(tmp_path, [GOOD | {"vocabulary": "vg150", "other": 3}]).read(0)
     assert (row.image_id, row.width, row.height) == ("a", 100, 80)
     assert row.image_ref == f"file:{tmp_path}/a.jpg"
-    assert [(o.id, o.name, o.box_xyxy_px) for o in row.objects] == [
+    assert [(o.id, o.name, o.box) for o in row.objects] == [
         ("man.1", "man", (10, 10, 50, 60)),
         ("dog.2", "dog", (40, 30, 90, 70)),
     ]
@@ -108,7 +108,7 @@ def test_names_of_objects(item, name):
 )
 def test_a_box_that_is_none_costs_its_object_only(box):
     objects, _ = parse_items([{"id": "man.1", "bbox": box}, {"id": "dog.2"}], [])
-    assert [len(o.box_xyxy_px) for o in objects] == [0, 0]
+    assert [len(o.box) for o in objects] == [0, 0]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,102 @@
+"""When too little of a split is left: what is refused, and what is said loudly.
+
+Comes in: the report of a prepared split as `table` keeps it. Goes out: an error where nothing is left to
+train on or to score, and sentences where more than a stated share was lost. What the config asks to
+leave out (repeated relations, images with few relations) is no loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sgg.config import DataConfig
+from sgg.data.box_format import suspicion
+from sgg.data.check import KINDS
+from sgg.errors import SggError
+from sgg.options import BOX_FORMAT_SOURCES
+
+LOUD = 0.2
+"""Share of images, objects or relations lost above which a run and `sgg prepare` warn."""
+_REASONS = 4
+"""Kinds that a sentence names, the most frequent first."""
+_WHAT = ("images", "objects", "relations")
+
+
+def refuse_empty(data: DataConfig, part: str, report: Mapping[str, Any]) -> None:
+    """Raise where no image is left, or none of the objects or relations that were annotated.
+
+    Raises:
+        SggError: with the most frequent reasons, their counts and examples, and the way out.
+
+    """
+    read, kept = report["read"], report["kept"]
+    images = read.get("images", 0)
+    if not images:
+        raise SggError(
+            f"data.{part}: the source has no image from data.{part}.offset on."
+            + "".join(f" {line}" for line in report["remarks"])
+        )
+    gone = next((w for w in _WHAT if read.get(w) and not kept.get(w)), None)
+    if gone is None:
+        return
+    if gone == "images":
+        lines = [f"data.{part}: none of {images:,} images is usable."]
+    else:
+        lines = [f"data.{part}: none of {read[gone]:,} {gone} is left, in {images:,} images."]
+    lines += [f"  {line}" for line in reasons(report)]
+    lines += [*report["remarks"], *_ways_out(data, report)]
+    raise SggError("\n".join(lines))
+
+
+def warnings(data: DataConfig, part: str, report: Mapping[str, Any]) -> list[str]:
+    """Sentences about a split of which much was lost, or whose boxes look like another format."""
+    sentences = []
+    for what in _WHAT:
+        read, lost = report["read"].get(what, 0), _lost(report, what)
+        if lost > LOUD * read:
+            listed = "; ".join(reasons(report))
+            sentences.append(
+                f"data.{part}: {lost:,} of {read:,} {what} were lost ({lost / read:.0%}). {listed}."
+            )
+    return [*sentences, *(f"data.{part}: {line}" for line in _box_suspicion(data, report))]
+
+
+def reasons(report: Mapping[str, Any]) -> list[str]:
+    """The most frequent findings: kind, count, meaning and the first images that show it."""
+    by_count = sorted(report["amiss"].items(), key=lambda item: -item[1])
+    lines = []
+    for kind, count in by_count[:_REASONS]:
+        shown = ", ".join(report["shown"].get(kind, [])[:3])
+        lines.append(f"{kind}: {count:,} ({KINDS[kind]}), first {shown}")
+    return lines
+
+
+def _lost(report: Mapping[str, Any], what: str) -> int:
+    """What was read and is neither kept nor set aside by the config's own rules."""
+    left = report["kept"].get(what, 0) + report["set_aside"].get(what, 0)
+    return int(report["read"].get(what, 0) - left)
+
+
+def _box_suspicion(data: DataConfig, report: Mapping[str, Any]) -> list[str]:
+    if data.source not in BOX_FORMAT_SOURCES:
+        return []
+    sentence = suspicion(report["boxes"], data.box_format)
+    return [sentence] if sentence else []
+
+
+def _ways_out(data: DataConfig, report: Mapping[str, Any]) -> list[str]:
+    lines = _box_suspicion(data, report)
+    if "no_image" in report["amiss"]:
+        where = (
+            "Set data.images to the folder of the pictures"
+            if data.images is None
+            else f"Put the pictures below data.images={data.images}, or set it to their folder"
+        )
+        lines.append(f"{where}, or data.pictures=painted to go without.")
+    if data.drop_unknown and {"unknown_class", "unknown_predicate"} & set(report["amiss"]):
+        lines.append(
+            f"data.drop_unknown=true drops what data.vocabulary={data.vocabulary.name} lacks: choose "
+            "another vocabulary, or data.drop_unknown=false."
+        )
+    return lines
