@@ -16,7 +16,7 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 
 class SweepLauncher(Launcher):
@@ -84,9 +84,14 @@ class PointSweeper(Sweeper):
 
 def searchpath_words(hydra_config: Any) -> list[str]:
     """The command line's `hydra.searchpath=…`: composing again needs it."""
-    return [
-        w for w in hydra_config.overrides.hydra if w.lstrip("+").startswith("hydra.searchpath=")
-    ]
+    words = as_typed(hydra_config.overrides.hydra)
+    return [w for w in words if w.lstrip("+").startswith("hydra.searchpath=")]
+
+
+def as_typed(words: Any) -> list[str]:
+    """The command line's words as they are; reading Hydra's list would resolve what they hold."""
+    typed: Any = OmegaConf.to_container(words, resolve=False)
+    return list(typed)
 
 
 def register_plugins() -> None:

@@ -58,7 +58,8 @@ TRACEBACK = "SGG_TRACEBACK"
 _TRACEBACK_ASKED = "1" in (os.environ.get(TRACEBACK), os.environ.get("HYDRA_FULL_ERROR"))
 
 OPEN_DICTS = re.compile(
-    r"^(stage\.args|reward\.terms|deepspeed|fsdp|hardware\.environment|hardware\.slurm\.sbatch)\.[^=]+="
+    r"^((stage\.args|reward\.terms|hardware\.environment|hardware\.slurm\.sbatch)(\.[^=]+)?"
+    r"|(deepspeed|fsdp)\.[^=]+)="  # which by themselves are groups
 )
 """Keys below these are checked by `validate`, not by Hydra's struct, so they take new entries."""
 

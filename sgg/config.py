@@ -6,13 +6,14 @@ other modules on purpose: every key that a user can set, with its unit, is found
 a class nested from beside its owner (hardware, metric/protocol, options).
 """
 
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from sgg import literal
 from sgg.errors import SggError, nearest
 from sgg.hardware import HardwareConfig, gpus_here
 from sgg.metric.protocol import ProtocolConfig
@@ -473,18 +474,34 @@ def _is_number(value: Any) -> bool:
 
 
 def freeze(config: Config, path: Path) -> None:
-    """Write the resolved config, atomically: what a run reads is whole or not there."""
+    """Write the config as it stands, atomically: what a run reads is whole or not there."""
     partial = path.with_suffix(".partial")
-    # plain values: building the typed tree again takes five times as long, and a sweep has 100 points
-    text = OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
-    partial.write_text(text, encoding="utf-8")
+    partial.write_text(literal.dumps(config), encoding="utf-8")
     partial.replace(path)
 
 
 def thaw(path: Path) -> Config:
-    """Read a frozen config back, checked against the schema."""
-    values = OmegaConf.load(path)
-    assert isinstance(values, DictConfig)
-    schema = OmegaConf.structured(Config)
-    schema.stage = OmegaConf.structured(_STAGES[StageName[values.stage.name]])
-    return typed(OmegaConf.merge(schema, values))  # type: ignore[arg-type]
+    """Read a frozen config back, checked against the schema. Nothing in it is resolved.
+
+    Raises:
+        SggError: it is none, or does not fit the schema.
+
+    """
+    try:
+        values = literal.loads(path.read_text(encoding="utf-8"))
+        config = literal.build(Config, values, choose=_stage_of)
+        assert isinstance(config, Config)
+        config.reward.terms = {k: _term(k, v) for k, v in config.reward.terms.items()}
+    except (SggError, UnicodeDecodeError) as error:
+        raise SggError(f"{path}: {error}") from error
+    return config
+
+
+def _stage_of(kind: Any, values: Any) -> Any:
+    """The class of a stage, by its name."""
+    if kind is not StageConfig:
+        return kind
+    name = str(values.get("name")) if isinstance(values, dict) else ""
+    if name not in StageName.__members__:
+        raise SggError(f"stage.name={name}: must be one of {', '.join(StageName.__members__)}.")
+    return _STAGES[StageName[name]]

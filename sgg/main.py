@@ -63,12 +63,12 @@ def _start_composed(cfg: Any) -> None:
     gc.enable()
     from hydra.core.hydra_config import HydraConfig
 
-    from launchers.plugins import searchpath_words
+    from launchers.plugins import as_typed, searchpath_words
     from sgg.config import typed
 
     hydra_config = HydraConfig.get()
     choices = dict(hydra_config.runtime.choices)
-    words = [*searchpath_words(hydra_config), *hydra_config.overrides.task]
+    words = [*searchpath_words(hydra_config), *as_typed(hydra_config.overrides.task)]
     if choices["hydra/launcher"] == "slurm":  # which Hydra itself heeds only with -m
         from launchers.sweeps import Launching, start_sweep
 

@@ -13,9 +13,8 @@ import secrets
 from pathlib import Path
 from typing import Any, Protocol
 
-from omegaconf import OmegaConf
-
 from sgg.config import Config, TrackerKind
+from sgg.literal import plain
 
 log = logging.getLogger("sgg")
 
@@ -95,7 +94,7 @@ class WandbTracker:
             id=identity(run_dir),
             resume="allow",
             tags=sorted(f"{k}:{v}" for k, v in config.choices.items() if len(f"{k}:{v}") <= 64),
-            config=_plain(config),
+            config=plain(config),
             dir=str(run_dir),
             mode=mode,
             settings=wandb.Settings(silent=True, disable_git=True, save_code=False),
@@ -189,7 +188,3 @@ def _wandb_key() -> bool:
     import wandb
 
     return bool(wandb.api.api_key)
-
-
-def _plain(config: Config) -> Any:
-    return OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)

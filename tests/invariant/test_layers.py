@@ -27,6 +27,7 @@ LAYERS = [
     ],
     ["sgg.reward", "sgg.metric"],
     [
+        "sgg.literal",
         "sgg.config",
         "sgg.site",
         "sgg.hardware",
