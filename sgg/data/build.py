@@ -30,7 +30,8 @@ from sgg.data.loss import refuse_empty, warnings
 from sgg.data.parallel import Job, clean_all
 from sgg.data.psg import PsgReader
 from sgg.data.reader import Reader, existing_folder
-from sgg.data.rows import RowsReader, open_table
+from sgg.data.rows import RowsReader
+from sgg.data.rows_table import open_table
 from sgg.data.shapes_reader import ShapesReader
 from sgg.data.vg import open_vg
 from sgg.data.vrd import VrdReader
@@ -101,7 +102,7 @@ def prepare(data: DataConfig, part: str, cache: Path, quiet: bool = False) -> Pr
     """
     reader = open_reader(data, part)
     fingerprint = _fingerprint(data, part, reader)
-    place = hashlib.sha256(str(_images_folder(data)).encode()).hexdigest()[:8]
+    place = hashlib.sha256(_place(data, part).encode()).hexdigest()[:8]
     folder = cache / f"{data.source.name}-{part}-{fingerprint}-{place}"
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
@@ -122,7 +123,7 @@ def open_reader(data: DataConfig, part: str) -> Reader:
     if data.source is Source.rows:
         decode = data.check_images is ImageCheck.decode
         pictures = data.pictures is Pictures.files
-        return RowsReader(_path(data, part), split.name, key, decode, pictures)
+        return RowsReader(_path(data, part), split.name, key, decode, pictures, *_row_folders(data))
     root, images = existing_folder(data.root, "data.root"), _images_folder(data)
     if data.source is Source.vg:
         return open_vg(root, images, split.name, split.path, key)
@@ -149,6 +150,20 @@ def _images_folder(data: DataConfig) -> Path | None:
     return existing_folder(data.images or data.root, "data.images").resolve()
 
 
+def _row_folders(data: DataConfig) -> tuple[Path | None, Path | None]:
+    """data.images and data.root, where rows may name files below them; None where they are not set."""
+    images = None if data.images is None else existing_folder(data.images, "data.images").resolve()
+    return images, None if data.root is None else existing_folder(data.root, "data.root").resolve()
+
+
+def _place(data: DataConfig, part: str) -> str:
+    """What a prepared table's references to picture files depend on."""
+    if data.source is Source.rows and _has_files(data):
+        path = Path(_path(data, part)).expanduser()
+        return f"{_row_folders(data)} {path.resolve() if path.exists() else path}"
+    return str(_images_folder(data))
+
+
 def _split(data: DataConfig, part: str) -> SplitConfig:
     return data.train if part == "train" else data.eval
 
@@ -161,7 +176,7 @@ def _path(data: DataConfig, part: str) -> str:
 
 
 def _table_of_rows(path: str, split: str | None, key: str) -> Any:
-    return open_table(path, split, key)[0]
+    return open_table(path, split, key).rows
 
 
 def _fingerprint(data: DataConfig, part: str, reader: Reader) -> str:

@@ -75,6 +75,8 @@ class Report:
     """Items by kind."""
     shown: dict[str, list[str]] = field(default_factory=dict)
     """First image ids by kind, with the reason where the kind does not say it."""
+    looked_for: list[str] = field(default_factory=list)
+    """The files that the first missing picture was looked for as."""
     remarks: list[str] = field(default_factory=list)
     """What the reader chose or missed as a whole, in sentences."""
     pictures: dict[str, int | None] = field(default_factory=dict)
@@ -98,6 +100,9 @@ class Report:
         self.note(kind, raw.image_id)
         if raw.image_ref.startswith("file:"):
             self.pictures[raw.image_ref] = size_bytes
+        self.pictures |= {f"file:{path}": None for path in raw.looked_for}
+        if kind == "no_image" and not self.looked_for:
+            self.looked_for = list(raw.looked_for) or [raw.image_ref.removeprefix("file:")]
 
     def count_read(self, raw: RawExample) -> None:
         """An image as annotated."""
@@ -118,6 +123,7 @@ class Report:
         self.amiss += other.amiss
         self.zero_shot |= other.zero_shot
         self.pictures |= other.pictures
+        self.looked_for = self.looked_for or other.looked_for
         for kind, ids in other.shown.items():
             mine = self.shown.setdefault(kind, [])
             mine += [i for i in ids if i not in mine][: SHOWN_PER_KIND - len(mine)]

@@ -54,6 +54,8 @@ class RawExample:
     """Further text columns of the row, such as prompt_open."""
     picture_problem: str = ""
     """Kind of what is wrong with the picture (`check.KINDS`), if the size had to be asked from it."""
+    looked_for: tuple[str, ...] = ()
+    """Files that a missing picture was looked for as, where there are several or none is its reference."""
     broken: str = ""
     """Why the row could not be read at all, in words; empty if it could."""
 

@@ -14,7 +14,7 @@ from sgg.config import DataConfig
 from sgg.data.box_format import suspicion
 from sgg.data.check import KINDS
 from sgg.errors import SggError
-from sgg.options import BOX_FORMAT_SOURCES
+from sgg.options import BOX_FORMAT_SOURCES, Pictures
 
 LOUD = 0.2
 """Share of images, objects or relations lost above which a run and `sgg prepare` warn."""
@@ -88,15 +88,28 @@ def _box_suspicion(data: DataConfig, report: Mapping[str, Any]) -> list[str]:
 def _ways_out(data: DataConfig, report: Mapping[str, Any]) -> list[str]:
     lines = _box_suspicion(data, report)
     if "no_image" in report["amiss"]:
-        where = (
-            "Set data.images to the folder of the pictures"
-            if data.images is None
-            else f"Put the pictures below data.images={data.images}, or set it to their folder"
-        )
-        lines.append(f"{where}, or data.pictures=painted to go without.")
+        lines += _pictures_missing(data, report["looked_for"])
     if data.drop_unknown and {"unknown_class", "unknown_predicate"} & set(report["amiss"]):
         lines.append(
             f"data.drop_unknown=true drops what data.vocabulary={data.vocabulary.name} lacks: choose "
             "another vocabulary, or data.drop_unknown=false."
         )
     return lines
+
+
+def _pictures_missing(data: DataConfig, looked_for: list[str]) -> list[str]:
+    """What to do where pictures are missing, and where the first one was looked for."""
+    painted = ", or data.pictures=painted to go without"
+    if data.pictures is Pictures.painted:
+        painted = ""
+    if not looked_for:
+        return [
+            "The rows neither hold nor name a picture. Add them; gold alone needs a column image_size "
+            "beside data.pictures=painted, and no column image."
+        ]
+    where = (
+        "Set data.images to the folder of the pictures"
+        if data.images is None
+        else f"Put the pictures below data.images={data.images}, or set it to their folder"
+    )
+    return [f"{where}{painted}.", f"Looked for {', '.join(looked_for)}."]

@@ -95,6 +95,7 @@ def _plain(report: Report) -> dict[str, Any]:
         "boxes": dict(report.boxes),
         "amiss": dict(report.amiss),
         "shown": report.shown,
+        "looked_for": [path for path in report.looked_for if not path.startswith("row:")],
         "remarks": report.remarks,
         "zero_shot_triplets": len(report.zero_shot),
     }

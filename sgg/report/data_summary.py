@@ -52,9 +52,11 @@ def amiss_rows(report: dict[str, Any]) -> Rows:
 
 
 def tell(part: str, prepared: Prepared, run_dir: Path) -> None:
-    """Log the split's warnings, and keep its report in the run's folder."""
+    """Log the split's warnings and remarks, and keep its report in the run's folder."""
     for sentence in prepared.warnings:
         log.warning("Warning: %s", sentence)
+    for sentence in prepared.report["remarks"]:
+        log.info("%s", sentence)
     content = {
         "part": part,
         "fingerprint": prepared.fingerprint,

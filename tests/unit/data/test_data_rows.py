@@ -13,7 +13,8 @@ import pytest
 from data_files import BOXES, NEAR, config, line, picture, prepared, rotated, triplets, truncated
 
 from sgg.data.build import example, image_store
-from sgg.data.rows import RowsReader, open_table
+from sgg.data.rows import RowsReader
+from sgg.data.rows_table import open_table
 from sgg.errors import SggError
 from sgg.options import ImageCheck, Pictures
 
@@ -175,8 +176,8 @@ def shards(root, *names):
     ],
 )
 def test_splits_of_parquet_folders(tmp_path, names, split, found):
-    table, _ = open_table(str(shards(tmp_path / "d", *names)), split, KEY)
-    assert table["image_id"][:] == (names if found is None else [names[i] for i in found])
+    table = open_table(str(shards(tmp_path / "d", *names)), split, KEY)
+    assert table.rows["image_id"][:] == (names if found is None else [names[i] for i in found])
 
 
 @pytest.mark.parametrize(
@@ -253,7 +254,7 @@ def broken_saved(root):
         (broken_saved, "no readable data set"),
         (lambda root: root / "nowhere", "no such folder or file"),
         (lambda root: "one/two/three", "no such folder or file"),
-        (lambda root: "nobody/nothing", "neither a folder here nor to be had from the hub"),
+        (lambda root: "nobody/nothing", "no folder here, and the hub does not give it"),
     ],
 )
 def test_places_without_data(tmp_path, place, words):
@@ -276,7 +277,9 @@ def test_a_path_is_needed():
 
 def test_identity_follows_the_content(tmp_path):
     def identity(name, **more):
-        return open_table(str(parquet(tmp_path / name / "x.parquet", values | more)), None, KEY)[1]
+        return open_table(
+            str(parquet(tmp_path / name / "x.parquet", values | more)), None, KEY
+        ).identity
 
     values = columns(tmp_path)
     first = identity("one")
