@@ -8,7 +8,7 @@ from typing import Any
 from sgg.codec import parse
 from sgg.config import Config
 from sgg.data.check import MAX_ASPECT
-from sgg.data.images import DECODE_ERRORS, open_upright
+from sgg.data.images import BrokenPicture, open_upright
 from sgg.draw import draw_graph
 from sgg.errors import SggError
 from sgg.generate import Sampling
@@ -29,10 +29,10 @@ def predict_file(config: Config, image: Path, out: Path) -> list[Path]:
 
     """
     try:
-        picture = open_upright(image).convert("RGB")
+        picture = open_upright(image)
     except FileNotFoundError as error:
         raise SggError(f"{image}: no such picture.") from error
-    except DECODE_ERRORS as error:
+    except BrokenPicture as error:
         raise SggError(f"{image}: not a picture that can be decoded ({error}).") from error
     width, height = picture.size
     if max(width, height) > MAX_ASPECT * min(width, height):

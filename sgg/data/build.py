@@ -89,11 +89,16 @@ def image_store(data: DataConfig, part: str) -> ImageStore:
     if data.source is Source.rows:
         path, split = _path(data, part), _split(data, part).name
         rows = partial(_table_of_rows, path, split, f"data.{part}.path")
-    return ImageStore(rows, plan, data.pictures is Pictures.painted)
+    return ImageStore(f"data.{part}", rows, plan, data.pictures is Pictures.painted)
 
 
-def prepare(data: DataConfig, part: str, cache: Path, quiet: bool = False) -> Prepared:
+def prepare(
+    data: DataConfig, part: str, cache: Path, quiet: bool = False, every_picture: bool = False
+) -> Prepared:
     """The checked split, from the cache if it was prepared before.
+
+    With `every_picture`, it is made again if any picture file was changed since, and not only if one
+    was mended that it lacks.
 
     Raises:
         SggError: the source is missing or has another form; no image, or no object or relation of
@@ -106,7 +111,7 @@ def prepare(data: DataConfig, part: str, cache: Path, quiet: bool = False) -> Pr
     folder = cache / f"{data.source.name}-{part}-{fingerprint}-{place}"
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
-        if not table.is_current(folder):
+        if not table.is_current(folder, every_picture):
             _build(reader, data, part, folder, quiet)
         report = table.read_report(folder)
         refuse_empty(data, part, report)

@@ -27,6 +27,12 @@ KINDS = {
     "no_image": "picture missing; image dropped",
     "broken_image": "picture cannot be decoded; image dropped",
     "wrong_size": "picture has another size than annotated; image dropped",
+    "size_before_turn": "annotated size is the picture's before EXIF turns it, and boxes must belong to the "
+    "upright picture; image dropped",
+    "turned": "EXIF turns the picture; boxes are taken as those of the upright picture",
+    "damaged_exif": "EXIF cannot be read, or its orientation is none of 1 to 8; picture used",
+    "several_frames": "picture moves or has pages; the first one is used",
+    "wide_grey": "grey of more than 8 bits; scaled to 8",
     "bad_size": "no positive width and height, one over 200 times the other, or over 400 megapixels; "
     "image dropped",
     "duplicate_image": "image id seen before; image dropped",
@@ -79,8 +85,10 @@ class Report:
     """The files that the first missing picture was looked for as."""
     remarks: list[str] = field(default_factory=list)
     """What the reader chose or missed as a whole, in sentences."""
-    pictures: dict[str, int | None] = field(default_factory=dict)
-    """Bytes of the picture files that images were dropped for, by reference; None if missing."""
+    dropped_files: dict[str, str | None] = field(default_factory=dict)
+    """Stamps (`images.stamp`) of the picture files that images were dropped for, by path; None if missing."""
+    kept_files: dict[str, str | None] = field(default_factory=dict)
+    """Stamps of all others."""
     zero_shot: set[tuple[str, str, str]] = field(default_factory=set)
     """Triplets of the source's zero-shot list that occur."""
 
@@ -94,13 +102,11 @@ class Report:
         if len(shown) < SHOWN_PER_KIND and entry not in shown:
             shown.append(entry)
 
-    def drop_picture(self, kind: str, raw: RawExample, size_bytes: int | None) -> None:
+    def drop_picture(self, kind: str, raw: RawExample) -> None:
         """An image is dropped for its picture, before `clean` sees it."""
         self.count_read(raw)
         self.note(kind, raw.image_id)
-        if raw.image_ref.startswith("file:"):
-            self.pictures[raw.image_ref] = size_bytes
-        self.pictures |= {f"file:{path}": None for path in raw.looked_for}
+        self.dropped_files |= dict.fromkeys(raw.looked_for)
         if kind == "no_image" and not self.looked_for:
             self.looked_for = list(raw.looked_for) or [raw.image_ref.removeprefix("file:")]
 
@@ -122,8 +128,9 @@ class Report:
         self.boxes += other.boxes
         self.amiss += other.amiss
         self.zero_shot |= other.zero_shot
-        self.pictures |= other.pictures
         self.looked_for = self.looked_for or other.looked_for
+        self.dropped_files |= other.dropped_files
+        self.kept_files |= other.kept_files
         for kind, ids in other.shown.items():
             mine = self.shown.setdefault(kind, [])
             mine += [i for i in ids if i not in mine][: SHOWN_PER_KIND - len(mine)]

@@ -56,8 +56,15 @@ class RawExample:
     """Kind of what is wrong with the picture (`check.KINDS`), if the size had to be asked from it."""
     looked_for: tuple[str, ...] = ()
     """Files that a missing picture was looked for as, where there are several or none is its reference."""
+    picture_odd: frozenset[str] = frozenset()
+    """Kinds of what is odd about the picture and costs nothing, if it had to be asked."""
     broken: str = ""
     """Why the row could not be read at all, in words; empty if it could."""
+
+    @property
+    def picture_file(self) -> str:
+        """Path of the file that the picture lies in; empty where it lies in none."""
+        return self.image_ref.removeprefix("file:") if self.image_ref.startswith("file:") else ""
 
     @staticmethod
     def unreadable(image_id: str, error: Exception) -> RawExample:

@@ -6,22 +6,34 @@ small. Every picture comes out as RGB, turned upright by its EXIF tag.
 
 from __future__ import annotations
 
-import struct
+import warnings
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from sgg.data import shapes
+from sgg.data.bare import bare, png_chunks
+from sgg.data.exif import SWAPPING, TRANSPOSE, orientation_of, orientation_of_tiff
 from sgg.data.paint import paint
+from sgg.data.pixels import is_wide_grey, to_rgb
 from sgg.errors import SggError
 from sgg.graph import SceneGraph
 from sgg.options import ScenePlan
 
 Image.MAX_IMAGE_PIXELS = 200_000_000  # a decompression bomb is an error, a gigapixel scan too
+
+Size = tuple[int, int]
+"""Width and height, pixels."""
+Note = Callable[[str], None]
+"""Takes a kind of `check.KINDS`."""
+
+
+class BrokenPicture(Exception):
+    """A file is no picture, or cannot be decoded; the message says why."""
 
 
 class ImageStore:
@@ -29,10 +41,13 @@ class ImageStore:
 
     def __init__(
         self,
+        key: str,
         open_rows: Callable[[], Any] | None = None,
         plan: ScenePlan | None = None,
         painted: bool = False,
     ) -> None:
+        """`key` names the part of the data in errors: data.train or data.eval."""
+        self._key = key
         self._open_rows = open_rows
         self._rows: Any = None
         self._plan = plan
@@ -51,25 +66,27 @@ class ImageStore:
         if self._painted:
             return paint(graph, width, height)
         kind, _, place = ref.partition(":")
-        name = f"of row {place}" if kind == "row" else place
         try:
             image = open_upright(self._row_image(int(place)) if kind == "row" else Path(place))
         except FileNotFoundError as error:
-            raise SggError(
-                f"picture {name} is missing. Check data.images and data.root."
-            ) from error
-        except DECODE_ERRORS as error:
-            raise SggError(
-                f"picture {name} cannot be decoded ({error}). Remove it or its row; "
-                "`sgg prepare data.check_images=decode …` finds all such pictures."
-            ) from error
+            raise self._lost(ref, "is missing") from error
+        except BrokenPicture as error:
+            raise self._lost(ref, f"cannot be decoded ({error})") from error
         if image.size != (width, height):
-            raise SggError(
-                f"picture {name} is {image.width} × {image.height}, but was prepared as "
-                f"{width} × {height}. Put the old one back, or correct the annotation's size; "
-                "data.check_images=decode drops such pictures."
-            )
+            now = f"{image.width} × {image.height}"
+            raise self._lost(ref, f"is {now}, but was prepared as {width} × {height}")
         return image
+
+    def _lost(self, ref: str, what: str) -> SggError:
+        """A picture that was sound when the data was prepared, or was not decoded then."""
+        kind, _, place = ref.partition(":")
+        name = f"of row {place}" if kind == "row" else place
+        return SggError(
+            f"{self._key}: picture {name} {what}. It changed after the data was prepared, or its pixels "
+            "were not looked at then. Put it back, or run `sgg prepare` again with this run's data.… "
+            "words and data.check_images=decode: it finds all such pictures and drops them. Then start "
+            "the run with the same words."
+        )
 
     def _row_image(self, index: int) -> Path | BytesIO:
         if self._rows is None:
@@ -89,67 +106,121 @@ def row_picture(value: Mapping[str, Any] | None) -> Path | BytesIO | None:
     return Path(value["path"]) if value["path"] else None
 
 
-def open_upright(source: Path | BytesIO) -> Image.Image:
-    """The decoded picture of a file, RGB, turned as its EXIF tag says."""
-    with Image.open(source) as image:
-        image.load()
-        return _to_rgb(ImageOps.exif_transpose(image))
+def _ignore(kind: str) -> None:
+    """What is odd about a picture, to somebody who does not ask."""
 
 
-def look(source: Path | BytesIO | None, decode: bool) -> tuple[tuple[int, int], str]:
+def open_upright(source: Path | BytesIO, note: Note = _ignore) -> Image.Image:
+    """The decoded picture of a file, RGB, its first frame, turned as EXIF or XMP say.
+
+    `note` is called with each kind (`check.KINDS`) of what is odd about the picture and costs nothing.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        BrokenPicture: it is none, or cannot be decoded; the message says why.
+
+    """
+    image = _taken(source, True, note)[1]
+    assert image is not None
+    return image
+
+
+def look(source: Path | BytesIO | None, decode: bool, note: Note = _ignore) -> tuple[Size, str]:
     """The size of a picture once upright and "", or (0, 0) and what is wrong by `check.KINDS`.
 
-    Without `decode` only the header is read.
+    Without `decode` only the header is read. `note` as in `open_upright`.
     """
     if source is None:
         return (0, 0), "no_image"
     try:
-        if decode:
-            return open_upright(source).size, ""
-        with Image.open(source) as image:
-            # PNG has its EXIF behind the pixels or, nearly always, not at all
-            asks = image.format != "PNG" or "exif" in image.info
-            orientation = image.getexif().get(ExifTags.Base.Orientation, 1) if asks else 1
-            width, height = image.size
-            return ((height, width) if orientation in _LYING else (width, height)), ""
+        return _taken(source, decode, note)[0], ""
     except FileNotFoundError:
         return (0, 0), "no_image"
-    except DECODE_ERRORS:
+    except BrokenPicture:
         return (0, 0), "broken_image"
 
 
-def look_at_file(ref: str, decode: bool) -> tuple[tuple[int, int], str]:
+def _taken(source: Path | BytesIO, decode: bool, note: Note) -> tuple[Size, Image.Image | None]:
+    """The upright size and, if decoded, the picture of a file.
+
+    Pillow raises whatever its plugins happen to stumble over, so any error is the file's. A file is
+    tried again without its metadata: they must not cost a picture whose pixels are whole.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of metadata; `note` counts what matters
+        try:
+            return _read(source, {}, decode, note)
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            broken = BrokenPicture(f"{type(error).__name__}: {error}")
+            try:
+                whole = source.getvalue() if isinstance(source, BytesIO) else source.read_bytes()
+                stripped, metadata = bare(whole)
+                found = _read(BytesIO(stripped), metadata, decode, note)
+            except Exception:
+                raise broken from error
+            note("damaged_exif")
+            return found
+
+
+def _read(
+    source: Path | BytesIO, metadata: Mapping[str, bytes], decode: bool, note: Note
+) -> tuple[Size, Image.Image | None]:
+    with Image.open(source) as image:
+        # TIFF is asked before `load`, which turns it, and nothing else, by itself; PNG may say it at its end
+        tags = image.tag_v2 if isinstance(image, TiffImageFile) else None
+        tagged = orientation_of_tiff(tags) if tags is not None else None
+        orientation = tagged or orientation_of({**image.info, **metadata})
+        if decode or (image.format == "PNG" and _has_late_notes(source)):
+            image.load()
+            orientation = (
+                orientation if tags is not None else orientation_of({**image.info, **metadata})
+            )
+        is_upright = tagged is not None or (tags is not None and decode)
+        turn = None if is_upright else TRANSPOSE.get(orientation.value)
+        width, height = image.size
+        size = (height, width) if turn in SWAPPING else (width, height)
+        picture = to_rgb(image) if decode else None
+        if picture is not None and turn is not None:
+            picture = picture.transpose(turn)
+        odd = {
+            "damaged_exif": orientation.odd,
+            "turned": orientation.value != 1,
+            "wide_grey": is_wide_grey(image),
+            "several_frames": _has_more_frames(image),
+        }
+    for kind in (k for k, found in odd.items() if found):
+        note(kind)
+    return size, picture
+
+
+def _has_late_notes(source: Path | BytesIO) -> bool:
+    """Whether a PNG has EXIF or text behind its pixels, where Pillow's header does not reach."""
+    with BytesIO(source.getvalue()) if isinstance(source, BytesIO) else source.open("rb") as file:
+        kinds = [kind for kind, _, _ in png_chunks(file)]
+    behind = kinds[kinds.index(b"IDAT") :] if b"IDAT" in kinds else []
+    return not {b"eXIf", b"iTXt", b"tEXt", b"zTXt"}.isdisjoint(behind)
+
+
+def _has_more_frames(image: Image.Image) -> bool:
+    """Whether it moves or has pages; the first frame is whole whatever stands behind it."""
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except Exception:  # GIF asks its second frame
+        return True
+
+
+def look_at_file(ref: str, decode: bool, note: Note) -> tuple[Size, str]:
     """What `look` says about the file behind a reference."""
     place = ref.removeprefix("file:")
-    return look(Path(place) if place else None, decode)
+    return look(Path(place) if place else None, decode, note)
 
 
-def file_size(ref: str) -> int | None:
-    """Bytes of the file behind a reference; None where there is none."""
-    path = Path(ref.removeprefix("file:"))
-    return path.stat().st_size if ref.startswith("file:") and path.is_file() else None
-
-
-_LYING = (5, 6, 7, 8)
-"""EXIF orientations that swap width and height."""
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """RGB: transparency over white, as Qwen's own utilities do; 16-bit grey scaled, not cut off."""
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
-    if image.has_transparency_data:
-        with_alpha = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), with_alpha)
-    return image.convert("RGB")
-
-
-DECODE_ERRORS = (
-    UnidentifiedImageError,
-    OSError,
-    SyntaxError,
-    ValueError,
-    Image.DecompressionBombError,
-    struct.error,  # from damaged EXIF
-)
-"""What PIL raises for broken pictures."""
+def stamp(file: str) -> str | None:
+    """Bytes and time of a file: changes when the file does; None where there is none."""
+    path = Path(file)
+    if not path.is_file():
+        return None
+    found = path.stat()
+    return f"{found.st_size}-{found.st_mtime_ns}"

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from sgg.data.check import Policy, Report, clean
 from sgg.data.example import RawExample
-from sgg.data.images import file_size, look_at_file
+from sgg.data.images import look_at_file, stamp
 from sgg.data.reader import Reader
 from sgg.errors import SggError
 from sgg.graph import SceneGraph, Triplet, to_dict
@@ -111,10 +111,16 @@ def _clean_chunk(job: Job, indices: range) -> Chunk:
     report, rows = Report(), []
     for index in indices:
         raw = job.reader.read(index)
-        kind = _picture_problem(raw, job.check)
+        odd = set(raw.picture_odd)
+        kind = _picture_problem(raw, job.check, odd)
+        if raw.picture_file and job.check is not None:
+            of_file = report.dropped_files if kind else report.kept_files
+            of_file[raw.picture_file] = stamp(raw.picture_file)
         if kind:
-            report.drop_picture(kind, raw, file_size(raw.image_ref))
+            report.drop_picture(kind, raw)
             continue
+        for finding in sorted(odd):
+            report.note(finding, raw.image_id)
         graph = clean(raw, job.policy, report)
         if graph is None:
             continue
@@ -132,14 +138,17 @@ def _clean_chunk(job: Job, indices: range) -> Chunk:
     return Chunk(rows, report, len(indices))
 
 
-def _picture_problem(raw: RawExample, check: ImageCheck | None) -> str:
-    """The kind of what is wrong with a row's picture, or an empty string."""
+def _picture_problem(raw: RawExample, check: ImageCheck | None, odd: set[str]) -> str:
+    """The kind of what is wrong with a row's picture, or an empty string; `odd` takes what is not wrong."""
     if raw.picture_problem or raw.broken or check is None:
         return raw.picture_problem
     if raw.image_ref.startswith("row:"):  # looked at when the row was read
         return ""
-    size, problem = look_at_file(raw.image_ref, check is ImageCheck.decode)
-    return problem or ("" if size == (raw.width, raw.height) else "wrong_size")
+    size, problem = look_at_file(raw.image_ref, check is ImageCheck.decode, odd.add)
+    annotated = raw.width, raw.height
+    if problem or size == annotated:
+        return problem
+    return "size_before_turn" if "turned" in odd and size[::-1] == annotated else "wrong_size"
 
 
 def _zero_shot(graph: SceneGraph, listed: frozenset[Triplet]) -> set[Triplet]:

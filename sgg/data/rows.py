@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sgg.data.example import RawExample
-from sgg.data.images import look, row_picture
+from sgg.data.images import Note, look, row_picture
 from sgg.data.jsonl import parse_items
 from sgg.data.reader import ROW_ERRORS
 from sgg.data.row_pictures import Places, name_of, names_in, shortest_names
@@ -72,18 +72,27 @@ class RowsReader:
         """One row; see `Reader.read`."""
         row = self._table[index]
         image_id = str(row["image_id"])
+        odd: set[str] = set()
         try:
             objects, relations = parse_items(_list(row["objects"]), _list(row["relationships"]))
-            ref, size, problem, looked = self._picture(row, index)
+            ref, size, problem, looked = self._picture(row, index, odd.add)
         except ROW_ERRORS as error:
             return RawExample.unreadable(image_id, error)
         columns = {c: row[c] for c in PROMPTS if row.get(c)}
         return RawExample(
-            image_id, ref, *size, objects, relations, columns, problem, looked_for=looked
+            image_id,
+            ref,
+            *size,
+            objects,
+            relations,
+            columns,
+            problem,
+            looked_for=looked,
+            picture_odd=frozenset(odd),
         )
 
     def _picture(
-        self, row: Mapping[str, Any], index: int
+        self, row: Mapping[str, Any], index: int, note: Note
     ) -> tuple[str, tuple[int, int], str, tuple[str, ...]]:
         """Reference, size, problem, and where a missing file was looked for."""
         if self._sized:
@@ -91,7 +100,7 @@ class RowsReader:
             return f"row:{index}", (width, height), "", ()
         name = name_of(row["image"])
         if not name:
-            return f"row:{index}", *look(row_picture(row["image"]), self._decode), ()
+            return f"row:{index}", *look(row_picture(row["image"]), self._decode, note), ()
         found = self._places.find(name)
         if found.file is None:
             return "", (0, 0), "no_image", found.looked

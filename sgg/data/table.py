@@ -1,4 +1,4 @@
-"""The prepared table on disk: rows, report, and the pictures that images were dropped for.
+"""The prepared table on disk: rows, report, and what the picture files were like.
 
 A table is written beside its place and moved there, so a killed run leaves nothing half done.
 """
@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from sgg.data.check import Report
-from sgg.data.images import file_size
+from sgg.data.images import stamp
 
 REPORT_NAME = "report.json"
-PICTURES_NAME = "pictures.json"
-"""Bytes of the pictures that images were dropped for, by reference; null where there was no file."""
+DROPPED_NAME = "dropped.json"
+"""Stamps of the picture files that images were dropped for, by path; null where there was no file."""
+KEPT_NAME = "kept.json"
+"""Stamps of all other picture files."""
 
 
 def write(folder: Path, rows: Sequence[dict[str, Any]], report: Report) -> None:
@@ -31,7 +33,8 @@ def write(folder: Path, rows: Sequence[dict[str, Any]], report: Report) -> None:
     with _no_bars():
         datasets.Dataset.from_dict(columns, features=features).save_to_disk(str(partial))
     (partial / REPORT_NAME).write_text(json.dumps(_plain(report), indent=1), encoding="utf-8")
-    (partial / PICTURES_NAME).write_text(json.dumps(report.pictures), encoding="utf-8")
+    for name, files in ((DROPPED_NAME, report.dropped_files), (KEPT_NAME, report.kept_files)):
+        (partial / name).write_text(json.dumps(files), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
 
@@ -49,12 +52,18 @@ def read_rows(folder: Path) -> Any:
     return datasets.load_from_disk(str(folder))
 
 
-def is_current(folder: Path) -> bool:
-    """Whether a table is there, and no picture that it lacks was mended since."""
+def is_current(folder: Path, every_picture: bool) -> bool:
+    """Whether a table is there, and no picture that it lacks was mended since.
+
+    With `every_picture`, also whether no picture that it has was changed: a look at each file.
+    """
     if not folder.is_dir():
         return False
-    pictures = json.loads((folder / PICTURES_NAME).read_text(encoding="utf-8"))
-    return all(file_size(ref) == size for ref, size in pictures.items())
+    for name in (DROPPED_NAME, KEPT_NAME) if every_picture else (DROPPED_NAME,):
+        files = json.loads((folder / name).read_text(encoding="utf-8"))
+        if any(stamp(file) != before for file, before in files.items()):
+            return False
+    return True
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from sgg.reward.score import Mix, with_counts
 from sgg.reward.trl_adapter import reward_functions
 from sgg.spec import graph_spec, prompter, reward_mix, structure
 from sgg.structure import Structure
+from sgg.train.args import words_of_trl
 from sgg.train.callbacks import TellEpoch
 from sgg.train.guard import add_bias, vision_bias
 from sgg.train.loop import Parts, SealedCheckpoints, muon_optimizers, train
@@ -109,14 +110,15 @@ def _trainer(parts: Parts) -> Any:
     )
     functions = reward_functions(mix, graph_spec(config), config.reward.workers)
     rows = GrpoRows(image_store(config.data, "train"), prompter(config))
-    with rollouts(parts):
+    dataset, optimizers = as_trl_dataset(parts.prepared, rows), muon_optimizers(parts)
+    with rollouts(parts), words_of_trl():
         trainer = Trainer(
             model=parts.model,
             reward_funcs=functions,
             args=parts.args,
-            train_dataset=as_trl_dataset(parts.prepared, rows),
+            train_dataset=dataset,
             processing_class=parts.processor,
-            optimizers=muon_optimizers(parts),
+            optimizers=optimizers,
         )
     trainer.mix = mix
     trainer.largest_difference = config.hardware.rollout.max_logp_difference

@@ -24,10 +24,11 @@ from sgg.report.data_summary import tell
 from sgg.spec import pixel_budget
 from sgg.tracker import open_tracker
 from sgg.train import sharding
-from sgg.train.args import trl_args, words_of_trl
+from sgg.train.args import trl_args
 from sgg.train.callbacks import Curves, Progress, StopOnSignal
 from sgg.train.distributed import Ranks
 from sgg.train.optim import MuonAdamW
+from sgg.train.rows import words_of_loaders
 from sgg.validate_sharding import in_pieces
 from sgg.weights import MODEL_FOLDER, locate
 
@@ -112,8 +113,7 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
         model = load_model(trained, checkpoint, dtype, config.seed)
         model.config._name_or_path = str(folder)  # where GRPO's reference model comes from
     processor = load_processor(folder, *pixel_budget(config))
-    with words_of_trl():
-        trainer = make_trainer(Parts(config, args, prepared, model, processor))
+    trainer = make_trainer(Parts(config, args, prepared, model, processor))
     sharding.sum_in_fp32(trainer)
     trainer.keep_checkpoints = stage.keep_checkpoints
     tracker = open_tracker(config, run_dir, ranks.is_main)
@@ -122,7 +122,7 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
     if checkpoint is not None:
         log.info("going on from %s", checkpoint.name)
     try:
-        with stop.listening():
+        with stop.listening(), words_of_loaders():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if stop.stopped_at is not None:
             raise Stopped(

@@ -7,7 +7,8 @@ on the row, the seed and the epoch alone, never on a random state: a resumed run
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from sgg.codec import render
 from sgg.data.build import Prepared, example
 from sgg.data.example import Example
 from sgg.data.images import ImageStore
+from sgg.errors import SggError
 from sgg.graph import SceneGraph
 from sgg.prompt import Prompter
 
@@ -92,17 +94,42 @@ class GrpoRows:
 
 
 def as_trl_dataset(prepared: Prepared, make_row: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
-    """The prepared table as a `datasets.Dataset` that makes its rows on access."""
+    """The prepared table as a `datasets.Dataset` that makes its rows on access.
+
+    Asked for a row, it raises `SggError` or, where the fault is ours, `RuntimeError`: none of the types by
+    which TRL refuses its arguments.
+    """
 
     def transform(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
         names = list(batch)
         rows = [
-            make_row(dict(zip(names, values, strict=True)))
+            _made(make_row, dict(zip(names, values, strict=True)))
             for values in zip(*batch.values(), strict=True)
         ]
         return {name: [row[name] for row in rows] for name in rows[0]}
 
     return prepared.rows.with_transform(transform)
+
+
+def _made(make_row: Callable[[dict[str, Any]], dict[str, Any]], row: dict[str, Any]) -> Any:
+    try:
+        return make_row(row)
+    except SggError:
+        raise
+    except Exception as error:
+        raise RuntimeError(f"data.train: the row of image {row['image_id']} fails") from error
+
+
+@contextmanager
+def words_of_loaders() -> Iterator[None]:
+    """What a row's maker says in a loader process, without the traceback that torch puts around it."""
+    try:
+        yield
+    except SggError as error:
+        around, _, said = str(error).rpartition(f"{SggError.__module__}.{SggError.__name__}: ")
+        if not around.startswith("Caught "):
+            raise
+        raise SggError(said.strip()) from error
 
 
 def shuffled(graph: SceneGraph, seed: int, epoch: int, image_id: str) -> SceneGraph:

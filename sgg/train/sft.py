@@ -10,6 +10,7 @@ from trl import SFTTrainer
 from sgg.config import Config, SftConfig
 from sgg.data.build import image_store
 from sgg.spec import prompter
+from sgg.train.args import words_of_trl
 from sgg.train.callbacks import TellEpoch
 from sgg.train.loop import Parts, SealedCheckpoints, muon_optimizers, train
 from sgg.train.rows import SftRows, as_trl_dataset
@@ -30,14 +31,16 @@ def _trainer(parts: Parts) -> Any:
     rows = SftRows(
         image_store(config.data, "train"), prompter(config), stage.shuffle_objects, config.seed
     )
-    trainer = Trainer(
-        model=parts.model,
-        args=parts.args,
-        train_dataset=as_trl_dataset(parts.prepared, rows),
-        processing_class=parts.processor,
-        callbacks=[TellEpoch(rows.epoch.set)],
-        optimizers=muon_optimizers(parts),
-    )
+    dataset, optimizers = as_trl_dataset(parts.prepared, rows), muon_optimizers(parts)
+    with words_of_trl():
+        trainer = Trainer(
+            model=parts.model,
+            args=parts.args,
+            train_dataset=dataset,
+            processing_class=parts.processor,
+            callbacks=[TellEpoch(rows.epoch.set)],
+            optimizers=optimizers,
+        )
     # Qwen-VL's classes tell the Trainer not to count tokens over the optimiser step; TRL's loss can use the
     # count, and without it the mean over micro batches and ranks would weigh short answers more.
     trainer.model_accepts_loss_kwargs = True

@@ -32,5 +32,5 @@ def main(argv: list[str]) -> None:
 
     validate(config)
     for part in chosen:
-        prepared = prepare_part(config.data, part, Path(config.paths.cache))
+        prepared = prepare_part(config.data, part, Path(config.paths.cache), every_picture=True)
         print(f"\n{summary(part, prepared)}")

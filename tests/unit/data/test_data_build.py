@@ -18,10 +18,12 @@ from data_files import (
     picture,
     prepared,
     raw,
+    rotated,
     triplets,
     truncated,
     write_lines,
 )
+from PIL import Image
 
 from sgg.data import parallel
 from sgg.data.build import example, image_store, open_reader, prepare
@@ -35,13 +37,16 @@ OF_JSONL = [kind for kind in KINDS if kind not in ("no_class", "crowd", "no_pred
 
 
 def dirty_folder(root):
-    """Nine lines that show every kind of finding but for few relations, and one good line."""
+    """Twelve lines that show every kind of finding but for few relations, one of them good."""
     picture(root / "good.jpg")
     picture(root / "messy.jpg")
     picture(root / "lonely.jpg")
     picture(root / "thin.png", (201, 1))
     picture(root / "wrong.png", (50, 50))
     truncated(root / "cut.png")
+    rotated(root / "turned.jpg", (80, 100))
+    wide = Image.new("I;16", (100, 80))
+    wide.save(root / "odd.tif", tiffinfo={274: 9}, save_all=True, append_images=[wide])
     messy = line("messy.jpg", BOXES | {"dog.3": [0, 0, "x", 5], "dog.4": [20, 20, 20, 40]})
     messy["objects"] += [
         {"id": "tree.5", "bbox": [-5, 0, 40, 40]},
@@ -67,6 +72,9 @@ def dirty_folder(root):
         line("good.jpg", BOXES, NEAR),
         messy,
         line("lonely.jpg", BOXES, []),
+        line("turned.jpg", BOXES, NEAR),
+        line("turned.jpg", BOXES, NEAR, size=(80, 100), image_id="lying"),
+        line("odd.tif", BOXES, NEAR),
     ]
     return write_lines(root, rows)
 
@@ -86,6 +94,9 @@ def test_every_kind_is_counted(tmp_path):
         "bad_size": ["thin"],
         "duplicate_image": ["good"],
         "few_relations": ["lonely"],
+        "turned": ["turned"],
+        "size_before_turn": ["lying"],
+        **{kind: ["odd"] for kind in ("damaged_exif", "several_frames", "wide_grey")},
         **{
             kind: ["messy"]
             for kind in (
@@ -100,10 +111,10 @@ def test_every_kind_is_counted(tmp_path):
             )
         },
     }
-    # eight lines can be read: seven with two objects, one with seven
-    assert result.report["read"] == {"images": 9, "objects": 21, "relations": 10}
-    assert result.report["kept"] == {"images": 2, "objects": 6, "relations": 3}
-    assert result.rows["image_id"] == ["good", "messy"]
+    # eleven lines can be read: ten with two objects, one with seven
+    assert result.report["read"] == {"images": 12, "objects": 27, "relations": 13}
+    assert result.report["kept"] == {"images": 4, "objects": 10, "relations": 5}
+    assert result.rows["image_id"] == ["good", "messy", "turned", "odd"]
     graph = result.gold(1)["graph"]
     assert [(n.name, n.box) for n in graph.nodes] == [
         ("man", (10, 10, 50, 60)),
@@ -118,18 +129,18 @@ def test_every_kind_is_counted(tmp_path):
     ("options", "amiss", "kept"),
     [
         # tree.5 goes, and with it two relations
-        ({"clip_boxes": False}, {"dangling_relation": 3}, (3, 7, 2)),
-        ({"duplicates": Duplicates.keep}, {}, (3, 8, 4)),
+        ({"clip_boxes": False}, {"dangling_relation": 3}, (5, 11, 4)),
+        ({"duplicates": Duplicates.keep}, {}, (5, 12, 6)),
         # alien.6 goes, and the relation with it before its predicate is looked at
-        ({"drop_unknown": True}, {"dangling_relation": 2, "unknown_predicate": 0}, (3, 7, 2)),
+        ({"drop_unknown": True}, {"dangling_relation": 2, "unknown_predicate": 0}, (5, 11, 4)),
         (
             {"vocabulary": VocabularyName.none},
             {"unknown_class": 0, "unknown_predicate": 0},
-            (3, 8, 3),
+            (5, 12, 5),
         ),
-        ({"min_relations": 2}, {"few_relations": 3}, (1, 4, 2)),
+        ({"min_relations": 2}, {"few_relations": 5}, (1, 4, 2)),
         # the header of the cut picture is whole
-        ({"check_images": ImageCheck.header}, {"broken_image": 0}, (4, 10, 4)),
+        ({"check_images": ImageCheck.header}, {"broken_image": 0}, (6, 14, 6)),
     ],
 )
 def test_options_change_what_is_kept(tmp_path, options, amiss, kept):
@@ -275,13 +286,14 @@ def test_the_second_time_comes_from_the_cache(tmp_path):
 def test_a_mended_picture_is_found_again(tmp_path):
     data = jsonl_config(dirty_folder(tmp_path))
     first, before = prepared(data, tmp_path), tables(tmp_path)
-    assert first.rows["image_id"] == ["good", "messy", "lonely"]
-    assert prepared(data, tmp_path).rows["image_id"] == ["good", "messy", "lonely"]
+    rest = ["messy", "lonely", "turned", "odd"]
+    assert first.rows["image_id"] == ["good", *rest]
+    assert prepared(data, tmp_path).rows["image_id"] == ["good", *rest]
     assert tables(tmp_path) == before
     for mended, ids in [
-        (tmp_path / "missing.jpg", ["good", "missing", "messy", "lonely"]),
-        (tmp_path / "cut.png", ["good", "missing", "cut", "messy", "lonely"]),
-        (tmp_path / "wrong.png", ["good", "missing", "cut", "wrong", "messy", "lonely"]),
+        (tmp_path / "missing.jpg", ["good", "missing", *rest]),
+        (tmp_path / "cut.png", ["good", "missing", "cut", *rest]),
+        (tmp_path / "wrong.png", ["good", "missing", "cut", "wrong", *rest]),
     ]:
         picture(mended)
         result = prepared(data, tmp_path)
@@ -307,8 +319,36 @@ def test_a_picture_changed_after_it_was_checked_is_no_silent_error(tmp_path):
     picture(tmp_path / "1.png", (80, 100))
     rows, store = prepared(data, tmp_path).rows, image_store(data, "eval")
     assert example(rows[0], store).image.size == (100, 80)
-    with pytest.raises(SggError, match=r"1\.png is 80 × 100, but was prepared as 100 × 80"):
+    with pytest.raises(SggError) as caught:
         example(rows[1], store)
+    assert str(caught.value).startswith(f"data.eval: picture {tmp_path}/1.png is 80 × 100, but was")
+    assert "was prepared as 100 × 80." in str(caught.value)
+    assert "`sgg prepare`" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda path: path.unlink(), "no_image"),
+        (lambda path: path.write_bytes(path.read_bytes()[:100]), "broken_image"),
+        (lambda path: picture(path, (80, 100)), "wrong_size"),  # as many bytes as before
+    ],
+)
+def test_preparing_again_finds_pictures_that_changed(tmp_path, change, kind):
+    """The way out that the error above names."""
+    root = tmp_path / "root"
+    for i in range(3):
+        picture(root / f"{i}.bmp")
+    data = jsonl_config(write_lines(root, [line(f"{i}.bmp", BOXES, NEAR) for i in range(3)]))
+    assert len(prepared(data, tmp_path)) == 3
+    before = tables(tmp_path)
+    prepare(data, "eval", tmp_path / "cache", quiet=True, every_picture=True)
+    assert tables(tmp_path) == before  # nothing changed: nothing is made again
+    change(root / "1.bmp")
+    assert len(prepared(data, tmp_path)) == 3  # a run does not look at each file
+    again = prepare(data, "eval", tmp_path / "cache", quiet=True, every_picture=True)
+    assert again.rows["image_id"] == prepared(data, tmp_path).rows["image_id"] == ["0", "2"]
+    assert again.report["amiss"] == {kind: 1}
 
 
 def test_a_killed_build_leaves_nothing_usable(tmp_path):

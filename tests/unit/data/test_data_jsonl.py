@@ -187,7 +187,12 @@ def test_the_picture_is_asked_where_the_size_is_missing(tmp_path):
     sizes = {r["image_id"]: (r["width"], r["height"]) for r in result.rows}
     assert sizes == {"a": (100, 80), "turned": (100, 60)}
     # upright, the turned picture ends at y = 60: dog.2 reaches to 70
-    assert result.report["amiss"] == {"broken_image": 2, "no_image": 1, "box_past_edge": 1}
+    assert result.report["amiss"] == {
+        "broken_image": 2,
+        "no_image": 1,
+        "turned": 1,
+        "box_past_edge": 1,
+    }
     assert result.gold(1)["graph"].nodes[1].box == (40, 30, 90, 60)
     data = jsonl_config(tmp_path, check_images=ImageCheck.header)  # sees no cut pixels
     assert prepared(data, tmp_path).rows["image_id"] == ["a", "turned", "cut"]
