@@ -133,7 +133,7 @@ def open_reader(data: DataConfig, part: str) -> Reader:
     if data.source is Source.vg:
         return open_vg(root, images, split.name, split.path, key)
     if data.source is Source.psg:
-        return PsgReader(root, images, split.name)
+        return PsgReader(root, images, split.name, split.path, key)
     if data.source is Source.vrd:
         return VrdReader(root, images, split.name or "train")
     if split.path is None:

@@ -1,7 +1,15 @@
-"""OpenPSG's psg.json: boxes xyxy, classes 0-based over things then stuff, relations [s, o, predicate]."""
+"""OpenPSG's psg.json: boxes xyxy, classes 0-based over things then stuff, relations [s, o, predicate].
+
+Splits: `test_image_ids` lists the images of the second split that a file holds. Of psg.json these are
+train and test; a file whose name states two splits holds those (psg_train_val.json: the list is val,
+psg_val_test.json: the list is test). A file whose images are all listed, or none, is one split: the one in
+its name. Where a folder has several files, the name decides; psg.json holds all and comes first.
+"""
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,6 +18,7 @@ from sgg.data.example import RawExample, RawObject, RawRelation
 from sgg.data.reader import (
     ROW_ERRORS,
     at,
+    existing_file,
     file_identity,
     file_ref,
     find_file,
@@ -17,22 +26,27 @@ from sgg.data.reader import (
     load_json,
     unreadable,
 )
+from sgg.data.split_files import SPLITS, file_of_split, json_files, several, split_words
 from sgg.errors import SggError
 from sgg.graph import Triplet
 
 
 class PsgReader:
-    """The train or test part of psg.json; test is what `test_image_ids` lists."""
+    """One split."""
 
     zero_shot: frozenset[Triplet] = frozenset()
-    remarks: tuple[str, ...] = ()
 
-    def __init__(self, root: Path, images: Path | None, split: str | None) -> None:
-        self._file = find_file(root, ["psg.json", "psg*.json", "psg*.json.gz"], "data.root")
+    def __init__(
+        self, root: Path, images: Path | None, split: str | None, path: str | None, key: str
+    ) -> None:
+        if split is not None and split not in SPLITS:
+            raise SggError(f"data split name {split}: PSG has {', '.join(SPLITS)}.")
+        self._file = _file_of(root, split, key) if path is None else existing_file(root / path, key)
         self._images = images
         self._split = split
-        if split not in (None, "train", "test"):
-            raise SggError(f"data split name {split}: psg.json has train and test.")
+        self._key = key
+        self._stated = split_words(self._file)
+        self._is_chosen = path is not None or bool(self._stated)
 
     @cached_property
     def _content(self) -> dict[str, Any]:
@@ -50,11 +64,30 @@ class PsgReader:
     @cached_property
     def _rows(self) -> list[Any]:
         rows: list[Any] = self._content["data"]
-        if self._split is None:
+        listed_ids = {str(i) for i in self._content.get("test_image_ids", ())}
+        listed = [r for r in rows if _id(r) in listed_ids]
+        others = [r for r in rows if _id(r) not in listed_ids]
+        is_one_split = not listed or not others or self._stated == ("val",)
+        if self._split is None or (self._is_chosen and is_one_split):
             return rows
-        test = {str(i) for i in self._content.get("test_image_ids", ())}
-        wanted = self._split == "test"
-        return [r for r in rows if (_id(r) in test) == wanted]
+        first, second = self._stated if len(self._stated) == 2 else ("train", "test")
+        if self._split not in (first, second):
+            raise SggError(
+                f"data split name {self._split}: {self._file.name} has {first} and {second}. Choose one "
+                f"by {self._key.replace('.path', '.name')}, or null for all its images."
+            )
+        return others if self._split == first else listed
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Why the split is empty, if it is."""
+        if self._rows or not self._content["data"]:
+            return ()
+        which = "none" if self._split == "test" else "each"
+        return (
+            f"{self._file.name}: {which} of its images is listed in test_image_ids, so that split "
+            f"{self._split} is empty. Name another file by {self._key}.",
+        )
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -87,6 +120,36 @@ class PsgReader:
                 for s, o, p in row["relations"]
             ),
         )
+
+
+def _file_of(root: Path, split: str | None, key: str) -> Path:
+    """psg.json, or the file of the split; JSON that is no object is no annotation file."""
+    files = json_files(root, "psg")
+    complete = [f for f in files if f.name in ("psg.json", "psg.json.gz")]
+    if complete:
+        return complete[0]
+    found = [f for f in files if _is_object(f)] or [
+        find_file(root, ["psg*.json", "psg*.json.gz"], "data.root")
+    ]
+    if len(found) == 1 and not (split_words(found[0]) and split):
+        return found[0]
+    if split is None:
+        raise several(found, "it", key)
+    return file_of_split(found, split, key, shared=True)
+
+
+def _is_object(file: Path) -> bool:
+    """Whether the file begins as a JSON object does."""
+    opener = gzip.open if file.suffix == ".gz" else open
+    try:
+        with opener(file, "rt", encoding="utf-8-sig") as text:
+            return text.read(_BEGINNING).lstrip().startswith("{")
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error):
+        return False
+
+
+_BEGINNING = 4096
+"""Characters that are looked at."""
 
 
 def _id(row: Any) -> str:

@@ -135,15 +135,36 @@ def existing_folder(path: str | Path | None, key: str) -> Path:
 
 
 def find_file(folder: Path, patterns: Iterable[str], key: str) -> Path:
-    """The first file in the folder that fits one of the patterns."""
+    """The file in the folder that fits the first pattern which any file fits.
+
+    Of several the plainest, whose name has nothing in the star's place: VG-SGG.h5 of VG-SGG*.h5.
+
+    Raises:
+        SggError: no file fits a pattern, or several do and none is the plainest.
+
+    """
     patterns = list(patterns)
     for pattern in patterns:
-        for path in sorted(folder.glob(pattern)):
-            return path
+        found = sorted(folder.glob(pattern))
+        plainest = folder / pattern.replace("*", "")
+        if plainest in found:
+            return plainest
+        if len(found) > 1:
+            raise one_too_many(folder, found, key)
+        if found:
+            return found[0]
     names = sorted(p.name for p in folder.iterdir())[:12]
     raise SggError(
         f"{key}={folder}: found none of {', '.join(patterns)}. "
         f"The folder has: {', '.join(names) or 'nothing'}."
+    )
+
+
+def one_too_many(folder: Path, found: Sequence[Path], key: str) -> SggError:
+    """The error where several files of a folder fit, and nothing says which is meant."""
+    names = ", ".join(path.name for path in found)
+    return SggError(
+        f"{key}={folder}: {names} all fit, and only one can be read. Leave one of them in the folder."
     )
 
 

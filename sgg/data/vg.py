@@ -10,7 +10,6 @@ are refused). Pictures lie in one folder, or in VG_100K and VG_100K_2 below it, 
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,10 @@ from sgg.data.reader import (
     find_file,
     id_at,
     load_json,
+    one_too_many,
     unreadable,
 )
+from sgg.data.split_files import SPLITS, file_of_split, json_files
 from sgg.errors import SggError
 from sgg.graph import Triplet
 from sgg.vocab import canonical
@@ -36,7 +37,7 @@ BOX_SCALE = 1024
 """VG-SGG stores boxes as if the longer side of every image were this long, in pixels."""
 VAL_IMAGES = 5000
 _DICTS = ["VG-SGG-dicts*.json"]
-_ZERO_SHOT = ["zeroshot_triplets*.json"]
+_ZERO_SHOT = "zeroshot_triplets*.json"
 
 
 def open_vg(
@@ -49,30 +50,14 @@ def open_vg(
 
     """
     split = split or "train"
-    if split not in _SPLITS:
-        raise SggError(f"data split name {split}: VG has {', '.join(_SPLITS)}.")
+    if split not in SPLITS:
+        raise SggError(f"data split name {split}: VG has {', '.join(SPLITS)}.")
     if path is not None:
         return VgGoldReader(root, existing_file(root / path, key), images)
-    gold = sorted([*root.glob("vg150*.json"), *root.glob("vg150*.json.gz")])
+    gold = json_files(root, "vg150")
     if any(root.glob("*.h5")) or not gold:
         return VgH5Reader(root, images, split)
-    return VgGoldReader(root, _gold_of_split(gold, split, key), images)
-
-
-_SPLITS = ("train", "val", "test")
-
-
-def _gold_of_split(files: list[Path], split: str, key: str) -> Path:
-    """A file of another split is never taken: that would train on test images, or test on them."""
-    named = {f: set(re.split(r"[\W_]+", f.name.lower())) & set(_SPLITS) for f in files}
-    for wanted in ({split}, set()):
-        for file, splits in named.items():
-            if splits == wanted:
-                return file
-    raise SggError(
-        f"{key}: data.root has {', '.join(f.name for f in files)}, nothing for split {split}. "
-        f"Choose another split by {key.replace('.path', '.name')}, or name the file by {key}."
-    )
+    return VgGoldReader(root, file_of_split(gold, split, key), images)
 
 
 class _Names:
@@ -80,8 +65,10 @@ class _Names:
 
     def __init__(self, root: Path) -> None:
         self.file = find_file(root, _DICTS, "data.root")
-        listed = [p for pattern in _ZERO_SHOT for p in sorted(root.glob(pattern))]
-        self.files = [self.file, *listed[:1]]
+        listed = sorted(root.glob(_ZERO_SHOT))
+        if len(listed) > 1:
+            raise one_too_many(root, listed, "data.root")
+        self.files = [self.file, *listed]
         dicts = load_json(self.file, "data.root")
         rows = load_json(listed[0], "data.root") if listed else []
         try:

@@ -26,8 +26,10 @@ class VrdReader:
         key = "data.root"
         self._images = images
         self._files = [
-            find_file(root, [f"new_annotations_{split}.json*"], key),
-            find_file(root, [f"detections_{split}.json*"], key),
+            find_file(root, [f"{kind}_{split}.json", f"{kind}_{split}.json.gz"], key)
+            for kind in ("new_annotations", "detections")
+        ]
+        self._files += [
             find_file(root, ["objects.json"], key),
             find_file(root, ["predicates.json"], key),
         ]

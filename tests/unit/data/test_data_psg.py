@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
 from data_files import config, picture, prepared, triplets, write_json
 
@@ -115,3 +117,130 @@ def test_files_of_another_form(tmp_path, content, words):
 def test_an_unknown_split(tmp_path):
     with pytest.raises(SggError, match=r"split name val: psg\.json has train and test"):
         prepared(psg_config(psg_folder(tmp_path, [row("1")]), "val"), tmp_path)
+    with pytest.raises(SggError, match=r"split name dev: PSG has train, val, test"):
+        prepared(psg_config(tmp_path, "dev"), tmp_path)
+
+
+# ----------------------------------------------------------------------- several files in a folder
+
+
+def write_psg(root, name, ids, test=()):
+    """A file of that name with images of those ids."""
+    root.mkdir(exist_ok=True)
+    psg_folder(root.parent / "made", [row(i) for i in ids], test)
+    (root.parent / "made" / "psg.json").rename(root / name)
+
+
+def ids_of(root, split, path=None):
+    data = config("psg", root, {"name": split, "path": path}, pictures=Pictures.painted)
+    return prepared(data, root.parent).rows["image_id"]
+
+
+SETS = {
+    "a file each": {
+        "psg_train.json": ("12", ""),
+        "psg_val.json": ("3", ""),
+        "psg_test.json": ("4", ""),
+    },
+    # the whole list in each of them, as filtering the complete file leaves it
+    "a file each, list kept": {"psg_train.json": ("12", "34"), "psg_test.json": ("4", "34")},
+    "the challenge's": {"psg_train_val.json": ("123", "3"), "psg_val_test.json": ("34", "4")},
+    "complete and parts": {"psg.json": ("124", "4"), "psg_val.json": ("3", "")},
+    "of an unmarked name": {"psg_all.json": ("124", "4"), "psg_val.json": ("3", "")},
+}
+
+
+@pytest.mark.parametrize("files", SETS.values(), ids=list(SETS))
+@pytest.mark.parametrize(("split", "ids"), [("train", ["1", "2"]), ("test", ["4"])])
+def test_each_split_comes_from_the_file_that_holds_it(tmp_path, files, split, ids):
+    for name, (images, test) in files.items():
+        write_psg(tmp_path / "psg", name, images, test)
+    assert ids_of(tmp_path / "psg", split) == ids
+
+
+def test_validation_has_a_file_of_its_own(tmp_path):
+    for name, (images, test) in SETS["a file each"].items():
+        write_psg(tmp_path / "psg", name, images, test)
+    assert ids_of(tmp_path / "psg", "val") == ["3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "ids"),
+    [
+        ("psg_train_val.json", "train", ["1", "2"]),
+        ("psg_train_val.json", "val", ["3"]),
+        ("psg_val_test.json", "val", ["3"]),
+        ("psg_val_test.json", "test", ["4"]),
+    ],
+)
+def test_the_challenge_files_hold_two_splits_each(tmp_path, name, split, ids):
+    """The list of the one is its validation part, that of the other its test part."""
+    for file, (images, test) in SETS["the challenge's"].items():
+        write_psg(tmp_path / "psg", file, images, test)
+    assert ids_of(tmp_path / "psg", split, name) == ids
+
+
+def test_validation_in_two_files_is_not_guessed(tmp_path):
+    for file, (images, test) in SETS["the challenge's"].items():
+        write_psg(tmp_path / "psg", file, images, test)
+    with pytest.raises(
+        SggError, match=r"psg_train_val\.json, psg_val_test\.json all fit split val"
+    ):
+        ids_of(tmp_path / "psg", "val")
+
+
+@pytest.mark.parametrize(
+    ("names", "split", "words"),
+    [
+        (["psg_a.json", "psg_b.json"], "train", r"psg_a\.json, psg_b\.json all fit split train"),
+        (
+            ["psg_a.json", "psg_b.json"],
+            None,
+            r"psg_a\.json, psg_b\.json all fit .*by data\.eval\.path",
+        ),
+        (
+            ["psg_train.json", "psg_val.json"],
+            "test",
+            r"nothing for split test\. Choose another split by",
+        ),
+        (["psg_train.json"], "test", r"has psg_train\.json, nothing for split test"),
+    ],
+)
+def test_what_the_names_do_not_decide_is_refused(tmp_path, names, split, words):
+    for name in names:
+        write_psg(tmp_path / "psg", name, "12")
+    with pytest.raises(SggError, match=rf"^data\.eval\.path: .*{words}"):
+        ids_of(tmp_path / "psg", split)
+
+
+def test_a_file_that_is_named_is_read_whole_unless_it_states_two_parts(tmp_path):
+    write_psg(tmp_path / "psg", "mine.json", "12")
+    write_psg(tmp_path / "psg", "both.json", "1234", "4")
+    assert ids_of(tmp_path / "psg", "test", "mine.json") == ["1", "2"]
+    assert ids_of(tmp_path / "psg", "test", "both.json") == ["4"]
+    assert ids_of(tmp_path / "psg", None, "both.json") == ["1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize(
+    ("split", "test", "which"), [("test", "", "none"), ("train", "12", "each")]
+)
+def test_an_empty_split_says_why(tmp_path, split, test, which):
+    write_psg(tmp_path / "psg", "psg.json", "12", test)
+    words = rf"psg\.json: {which} of its images is listed in test_image_ids.*by data\.eval\.path"
+    with pytest.raises(SggError, match=words):
+        ids_of(tmp_path / "psg", split)
+
+
+def test_json_that_is_no_annotation_file_does_not_count(tmp_path):
+    write_psg(tmp_path / "psg", "psg_one.json", "12")
+    write_json(tmp_path / "psg" / "psg_one_as_text.json", ["a on b"])
+    with gzip.open(tmp_path / "psg" / "psg_two.json.gz", "wt") as file:
+        file.write("[]")
+    assert ids_of(tmp_path / "psg", None) == ["1", "2"]
+
+
+def test_of_a_file_and_its_packed_copy_the_plain_one_is_read(tmp_path):
+    write_psg(tmp_path / "psg", "psg_train.json", "12")
+    with gzip.open(tmp_path / "psg" / "psg_train.json.gz", "wt") as file:
+        file.write("{}")
+    assert ids_of(tmp_path / "psg", "train") == ["1", "2"]

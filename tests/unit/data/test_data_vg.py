@@ -288,3 +288,50 @@ def test_the_vocabulary_is_checked(tmp_path):
     write_json(tmp_path / "VG-SGG-dicts-with-attri.json", dicts)
     result = prepared(vg_config(tmp_path, vocabulary=VocabularyName.vg150), tmp_path)
     assert result.report["amiss"] == {"unknown_class": 1}
+
+
+def test_gold_files_that_all_fit_a_split_are_not_guessed(tmp_path):
+    gold_folder(tmp_path, GOLD[:1], "vg150_test.json")
+    gold_folder(tmp_path, GOLD[1:], "vg150_test_2.json")
+    with pytest.raises(SggError, match=r"vg150_test\.json, vg150_test_2\.json all fit split test"):
+        prepared(vg_config(tmp_path), tmp_path)
+    named = prepared(vg_config(tmp_path, path="vg150_test_2.json"), tmp_path)
+    assert named.rows["image_id"] == ["12"]
+    gold_folder(tmp_path / "two", GOLD, "vg150_a.json")
+    gold_folder(tmp_path / "two", GOLD, "vg150_b.json")
+    with pytest.raises(SggError, match=r"vg150_a\.json, vg150_b\.json all fit split train"):
+        prepared(vg_config(tmp_path / "two", "train"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["VG-SGG-a.h5", "VG-SGG-with-attri.h5"], r"VG-SGG-a\.h5, VG-SGG-with-attri\.h5 all fit"),
+        (["image_data_a.json", "image_data_b.json"], r"image_data_a\.json, image_data_b\.json all"),
+        (["VG-SGG-dicts-a.json"], r"VG-SGG-dicts-a\.json, VG-SGG-dicts-with-attri\.json all fit"),
+        (
+            ["zeroshot_triplets_a.json", "zeroshot_triplets_b.json"],
+            r"zeroshot_triplets_a\.json, zeroshot_triplets_b\.json all fit",
+        ),
+    ],
+)
+def test_two_files_of_one_kind_are_not_guessed(tmp_path, names, words):
+    h5_folder(tmp_path)
+    if names[0].startswith("image_data"):
+        (tmp_path / "image_data.json").unlink()
+    for name in names:
+        file = tmp_path / name
+        if not file.exists():
+            file.write_text("[]")
+    (tmp_path / "zeroshot_triplets.json").unlink(missing_ok=True)
+    with pytest.raises(SggError, match=rf"^data\.root=.*{words}.*Leave one of them"):
+        prepared(vg_config(tmp_path), tmp_path)
+
+
+def test_the_plainest_name_wins(tmp_path):
+    """VG-SGG.h5 beside VG-SGG-with-attri.h5: they say the same of boxes and relations."""
+    expected = prepared(vg_config(h5_folder(tmp_path / "one")), tmp_path).rows[:]
+    h5_folder(tmp_path / "two")
+    (tmp_path / "two" / "VG-SGG-with-attri.h5").rename(tmp_path / "two" / "VG-SGG.h5")
+    (tmp_path / "two" / "VG-SGG-with-attri.h5").write_bytes(b"unread")
+    assert prepared(vg_config(tmp_path / "two"), tmp_path).rows[:] == expected
