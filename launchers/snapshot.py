@@ -8,14 +8,14 @@ import shutil
 import stat
 from pathlib import Path
 
+from sgg.code_state import REVISION, code_record
 from sgg.places import CONF_DIR
-from sgg.run import REVISION, git_state
 
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
 def take_snapshot(folder: Path) -> None:
-    """Copy sgg, launchers and conf to `folder`, with the git state of where they come from.
+    """Copy sgg, launchers and conf to `folder`, with the record of where they come from.
 
     A folder that is there is left as it is: what was submitted once stays on its code.
     """
@@ -31,7 +31,7 @@ def take_snapshot(folder: Path) -> None:
     for path in (partial, *partial.rglob("*")):  # an install that nobody may write to, but its copy
         path.chmod(path.stat().st_mode | stat.S_IWUSR)
     revision = partial / CONF_DIR.parent.relative_to(root) / REVISION
-    revision.write_text(json.dumps(git_state()))
+    revision.write_text(json.dumps(code_record()))
     partial.replace(folder)
 
 

@@ -19,7 +19,6 @@ import logging
 import os
 import platform
 import shlex
-import subprocess
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -27,13 +26,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from sgg.code_state import code_record
 from sgg.config import FROZEN_NAME, Config, freeze, thaw
 from sgg.errors import SggError
-from sgg.places import CONF_DIR
 from sgg.processes import identity
-
-REVISION = "revision.json"
-"""In a copy of the code that a launcher made: the git state of the checkout it was copied from."""
 
 PROVENANCE, CURVES, METRICS = "provenance.json", "metrics.jsonl", "metrics.json"
 COMPLETIONS = "completions.jsonl"
@@ -141,7 +137,7 @@ def record_start(run_dir: Path, config: Config) -> None:
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": shlex.join(sys.argv),
             "choices": config.choices,
-            "git": git_state(),
+            **code_record(),
             "versions": {p: v for p in PACKAGES if (v := _version(p)) is not None},
             "python": platform.python_version(),
             "hardware": _hardware(),
@@ -175,33 +171,6 @@ def write_json(path: Path, content: Any) -> None:
     partial = path.with_suffix(path.suffix + ".partial")
     partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     partial.replace(path)
-
-
-def git_state() -> dict[str, Any] | None:
-    """Revision and dirtiness of the checkout the code comes from; None outside one."""
-    folder = CONF_DIR.parent
-    if (folder / REVISION).is_file():
-        state: dict[str, Any] | None = json.loads((folder / REVISION).read_text())
-        return state
-    revision = _git(folder, "rev-parse", "HEAD")
-    if revision is None:
-        return None
-    changed = _git(folder, "status", "--porcelain") or ""
-    return {"revision": revision, "dirty": bool(changed), "changed": changed.splitlines()[:20]}
-
-
-def _git(folder: Path, *args: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *args],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
 
 
 def _version(package: str) -> str | None:

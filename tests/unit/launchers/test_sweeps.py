@@ -22,12 +22,12 @@ from launchers.sweep_file import PointRecord, RunRecord, SweepRecord, read_sweep
 from launchers.sweeps import cancel_sweep
 from launchers.table import status_table
 from sgg.cli import prepare_argv
+from sgg.code_state import git_state
 from sgg.compose import Composer
 from sgg.config import freeze, typed
 from sgg.errors import SggError
 from sgg.places import CONF_DIR
 from sgg.processes import identity
-from sgg.run import git_state
 
 TINY = ["stage=sft", "stage.optimizer.kind=trl"]
 
@@ -133,7 +133,10 @@ def test_a_hundred_points_are_one_submission(tmp_path):
     runs = (tmp_path / "sweep" / "slurm" / "sft.runs").read_text().splitlines()
     assert all((Path(run) / "config.yaml").is_file() for run in runs)
     code = tmp_path / "sweep" / "code"
-    script = "from sgg.run import git_state; import sgg, json; print(json.dumps([sgg.__file__, git_state()]))"
+    script = (
+        "from sgg.code_state import git_state; import sgg, json; "
+        "print(json.dumps([sgg.__file__, git_state()]))"
+    )
     told = subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, "PYTHONPATH": str(code)},
