@@ -13,12 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sgg.code_state import code_record
 from sgg.config import FROZEN_NAME, Config, DataConfig, EvalConfig, TrackerKind
 from sgg.data.build import Prepared, image_store, prepare, vocabulary
 from sgg.data.zero_shot import unseen_triplets
 from sgg.metric.tally import Task
 from sgg.predictions import Predictions, read_predictions
-from sgg.run import COMPLETIONS, METRICS, git_state, read_json_lines
+from sgg.run import COMPLETIONS, METRICS, read_json_lines
 from sgg.score import Scored, score
 from sgg.spec import graph_spec, prompter
 
@@ -78,7 +79,7 @@ def run(config: Config, run_dir: Path) -> None:
             "data_fingerprint": prepared.fingerprint,
             "model": str(folder),
             "seed": config.seed,
-            "git": git_state(),
+            **code_record(),
         }
         if config.structure is not None:
             scored.content["removed_mass"] = _removed_mass(completions)
@@ -99,16 +100,15 @@ def _removed_mass(completions: Path) -> float:
 def _track(config: Config, run_dir: Path, metrics: dict[str, Any]) -> None:
     """The numbers, and some answers drawn beside their gold, to the tracker."""
     from sgg.report.samples import draw_samples
-    from sgg.tracker import open_tracker
+    from sgg.tracker import tracking
 
     if config.tracker.kind is TrackerKind.none:
         return
-    tracker = open_tracker(config, run_dir)
-    tracker.log({f"eval/{name}": value for name, value in metrics["metrics"].items()}, 0)
-    drawn = draw_samples(config, run_dir / COMPLETIONS, config.tracker.samples)
-    rows = [[s.image_id, s.gold_picture, s.answer_picture, s.text] for s in drawn]
-    tracker.table("eval/samples", ["image", "gold", "answer", "text"], rows)
-    tracker.finish()
+    with tracking(config, run_dir) as tracker:
+        tracker.log({f"eval/{name}": value for name, value in metrics["metrics"].items()}, 0)
+        drawn = draw_samples(config, run_dir / COMPLETIONS, config.tracker.samples)
+        rows = [[s.image_id, s.gold_picture, s.answer_picture, s.text] for s in drawn]
+        tracker.table("eval/samples", ["image", "gold", "answer", "text"], rows)
 
 
 def score_split(config: Config, predictions: Predictions, prepared: Prepared) -> Scored:

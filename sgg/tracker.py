@@ -1,39 +1,42 @@
 """Where curves go besides the run folder: wandb, tensorboard or nowhere.
 
-A tracker that fails is told once and then left alone: it never stops training. Keys come from the
-environment or wandb's own login, never from the config; nothing of them is written to the run.
+A tracker that fails is said once and then left alone: it never stops training; when the run ends, it is said
+again (`tracked.failure_note`). Keys come from the environment or wandb's own login, never from the config;
+nothing of them is written to the run.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from sgg.config import Config, TrackerKind
-from sgg.literal import plain
+from sgg.errors import Stopped
+from sgg.tracked import failure_note, forget_failure, note_failure
 
 log = logging.getLogger("sgg")
 
-IDENTITY = "tracker.json"
-
 
 class Tracker(Protocol):
-    """Takes numbers and pictures."""
+    """Takes numbers and pictures. Each start of a run hands over the run's whole history anew."""
 
     def log(self, values: dict[str, float], step: int) -> None:
-        """Numbers of one step."""
+        """Numbers of one step; steps do not go back."""
         ...
 
     def table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:
-        """A table; a cell may be a PIL image."""
+        """A table of the latest step; a cell may be a PIL image."""
         ...
 
-    def finish(self) -> None:
-        """Everything has been logged."""
+    def finish(self, exit_code: int = 0) -> None:
+        """Everything has been logged; 0 when the run is complete."""
+        ...
+
+    def abandon(self) -> None:
+        """It has failed: let go of what would trouble the next run of this process."""
         ...
 
 
@@ -46,81 +49,48 @@ class NoTracker:
     def table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:
         """Nothing."""
 
-    def finish(self) -> None:
+    def finish(self, exit_code: int = 0) -> None:
+        """Nothing."""
+
+    def abandon(self) -> None:
         """Nothing."""
 
 
 class Guarded:
-    """A tracker whose first failure is logged and ends it, and nothing else."""
+    """A tracker whose first failure is logged, noted in the run folder and ends it, and nothing else."""
 
-    def __init__(self, inner: Tracker) -> None:
+    def __init__(self, inner: Tracker, kind: TrackerKind, run_dir: Path) -> None:
         self._inner: Tracker = inner
+        self._kind = kind
+        self._run_dir = run_dir
+        self._step: int | None = None
 
     def log(self, values: dict[str, float], step: int) -> None:
         """See `Tracker.log`."""
         self._try("log", values, step)
+        self._step = step
 
     def table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:
         """See `Tracker.table`."""
         self._try("table", name, columns, rows)
 
-    def finish(self) -> None:
+    def finish(self, exit_code: int = 0) -> None:
         """See `Tracker.finish`."""
-        self._try("finish")
+        self._try("finish", exit_code)
+
+    def abandon(self) -> None:
+        """Nothing: a failure does it."""
 
     def _try(self, method: str, *args: Any) -> None:
         try:
             getattr(self._inner, method)(*args)
         except Exception as error:  # whatever a tracker does, training goes on
             log.warning("tracker failed and is left alone from now on: %s", error)
+            with suppress(OSError):  # a full disk, which the training will say
+                note_failure(self._run_dir, self._kind.name, self._step, error)
+            with suppress(Exception):  # it has failed already, and that is said
+                self._inner.abandon()
             self._inner = NoTracker()
-
-
-class WandbTracker:
-    """Weights & Biases: online with a key, offline without, one identity over all starts."""
-
-    def __init__(self, config: Config, run_dir: Path) -> None:
-        import wandb
-
-        mode: Any = os.environ.get("WANDB_MODE") or ("online" if _wandb_key() else "offline")
-        tracker = config.tracker
-        self._wandb = wandb
-        self._run = wandb.init(
-            project=tracker.project,
-            entity=tracker.entity,
-            group=tracker.group or default_group(config),
-            job_type=config.stage.name.name,
-            name=run_dir.name,
-            id=identity(run_dir),
-            resume="allow",
-            tags=sorted(f"{k}:{v}" for k, v in config.choices.items() if len(f"{k}:{v}") <= 64),
-            config=plain(config),
-            dir=str(run_dir),
-            mode=mode,
-            settings=wandb.Settings(silent=True, disable_git=True, save_code=False),
-        )
-        if mode == "offline":
-            log.info(
-                "wandb is offline: no key (WANDB_API_KEY or `wandb login`), or WANDB_MODE=offline; "
-                "later: wandb sync %s/wandb/offline-run-*",
-                run_dir,
-            )
-
-    def log(self, values: dict[str, float], step: int) -> None:
-        """See `Tracker.log`."""
-        self._run.log(values | {"step": step}, step=step)
-
-    def table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:
-        """See `Tracker.table`."""
-        cells = [[self._cell(value) for value in row] for row in rows]
-        self._run.log({name: self._wandb.Table(columns=columns, data=cells)})
-
-    def finish(self) -> None:
-        """See `Tracker.finish`."""
-        self._run.finish(quiet=True)
-
-    def _cell(self, value: Any) -> Any:
-        return self._wandb.Image(value) if hasattr(value, "getpixel") else value
 
 
 class TensorboardTracker:
@@ -129,12 +99,23 @@ class TensorboardTracker:
     def __init__(self, run_dir: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(run_dir / "tensorboard"))
+        folder = run_dir / "tensorboard"
+        earlier = list(folder.glob("events.out.tfevents.*"))
+        for file in earlier:  # their steps are handed over again
+            file.unlink()
+        # a TensorBoard that has read them is told to forget them, too
+        self._writer = SummaryWriter(str(folder), purge_step=0 if earlier else None)
+        self._step = 0
+        self._written: set[str] = set()
 
     def log(self, values: dict[str, float], step: int) -> None:
         """See `Tracker.log`."""
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, step)
+        if step != self._step:
+            self._step, self._written = step, set()
+        # the end of a training says some of the last step again
+        for name in values.keys() - self._written:
+            self._writer.add_scalar(name, values[name], step)
+        self._written |= values.keys()
 
     def table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:
         """Pictures by row; texts beside them as Markdown."""
@@ -144,12 +125,17 @@ class TensorboardTracker:
             for column, value in zip(columns, row, strict=True):
                 tag = f"{name}/{index}/{column}"
                 if hasattr(value, "getpixel"):
-                    self._writer.add_image(tag, np.asarray(value), dataformats="HWC")
+                    pixels = np.asarray(value.convert("RGB"))
+                    self._writer.add_image(tag, pixels, self._step, dataformats="HWC")
                 else:
-                    self._writer.add_text(tag, f"    {value}")
+                    self._writer.add_text(tag, f"    {value}", self._step)
 
-    def finish(self) -> None:
+    def finish(self, exit_code: int = 0) -> None:
         """See `Tracker.finish`."""
+        self._writer.close()
+
+    def abandon(self) -> None:
+        """See `Tracker.abandon`."""
         self._writer.close()
 
 
@@ -159,32 +145,34 @@ def open_tracker(config: Config, run_dir: Path, is_main: bool = True) -> Tracker
     if kind is TrackerKind.none or not is_main:
         return NoTracker()
     try:
-        if kind is TrackerKind.wandb:
-            return Guarded(WandbTracker(config, run_dir))
-        return Guarded(TensorboardTracker(run_dir))
+        forget_failure(run_dir)
+        return Guarded(_tracker(config, run_dir), kind, run_dir)
     except Exception as error:  # a service that is down must not cost the run
         log.warning("tracker=%s could not start, going on without: %s", kind.name, error)
+        note_failure(run_dir, kind.name, None, error)
         return NoTracker()
 
 
-def default_group(config: Config) -> str:
-    """What links SFT, GRPO and eval of one experiment."""
-    choices = config.choices
-    return f"{choices.get('model', 'model')}-{choices.get('data', 'data')}"
+def _tracker(config: Config, run_dir: Path) -> Tracker:
+    if config.tracker.kind is TrackerKind.wandb:
+        from sgg.wandb_tracker import WandbTracker
+
+        return WandbTracker(config, run_dir)
+    return TensorboardTracker(run_dir)
 
 
-def identity(run_dir: Path) -> str:
-    """The run's id at the tracker, made once and kept in the run folder."""
-    path = run_dir / IDENTITY
-    if not path.is_file():
-        path.write_text(json.dumps({"id": secrets.token_hex(4)}))
-    return str(json.loads(path.read_text())["id"])
-
-
-def _wandb_key() -> bool:
-    """Whether wandb can log in by itself."""
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    import wandb
-
-    return bool(wandb.api.api_key)
+@contextmanager
+def tracking(config: Config, run_dir: Path, is_main: bool = True) -> Iterator[Tracker]:
+    """The configured tracker, finished at the end of the block, however it ends."""
+    tracker = open_tracker(config, run_dir, is_main)
+    exit_code = 1
+    try:
+        yield tracker
+        exit_code = 0
+    except Stopped as stopped:
+        exit_code = stopped.exit_code
+        raise
+    finally:
+        tracker.finish(exit_code)
+        if is_main and (note := failure_note(run_dir)):
+            log.warning("%s", note)

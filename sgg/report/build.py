@@ -14,6 +14,7 @@ from sgg.report.data_summary import amiss_rows, count_rows
 from sgg.report.html import details, items, page, picture, section, table
 from sgg.report.table import COLUMNS
 from sgg.run import COMPLETIONS, CURVES, DATA, METRICS, PIPELINE, PROVENANCE, read_json_lines
+from sgg.tracked import failure_note
 
 REPORT = "report.html"
 
@@ -82,13 +83,14 @@ def _origin(run_dir: Path, config: Config) -> str:
     rows += sorted(config.choices.items())
     if record["starts"]:
         last = record["starts"][-1]
-        git = last["git"] or {"revision": "not from a checkout", "dirty": False}
         rows += [
             ("command", last["command"]),
-            ("code", f"{git['revision']}{' with changes' if git['dirty'] else ''}"),
+            ("code", _code(last)),
             ("versions", ", ".join(f"{k} {v}" for k, v in last["versions"].items())),
             ("starts", len(record["starts"])),
         ]
+    if note := failure_note(run_dir):
+        rows.append(("tracking", note))
     return table(["", ""], rows)
 
 
@@ -101,6 +103,14 @@ def _data(content: dict[str, Any]) -> str:
     found = table(head, amiss) if amiss else "<p>Nothing is amiss.</p>"
     said = items(("small", remark) for remark in report["remarks"]) if report["remarks"] else ""
     return f"<h3>Data</h3>{loud if content['warnings'] else ''}{drawn}{found}{said}"
+
+
+def _code(start: dict[str, Any]) -> str:
+    """The revision of a checkout, or the version of an install."""
+    git, code = start["git"], start.get("code", {})
+    if git is None:
+        return f"sgg {code['version']}, no revision: {code['no_revision']}"
+    return f"{git['revision']}{' with changes' if git['dirty'] else ''}"
 
 
 def _metrics(content: dict[str, Any]) -> str:

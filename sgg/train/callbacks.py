@@ -32,7 +32,10 @@ class Curves(TrainerCallback):  # type: ignore[misc]
         self._tracker = tracker
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Forget what was logged after the checkpoint that this start goes on from."""
+        """Forget what was logged after the checkpoint that this start goes on from.
+
+        The tracker is handed the rest again: a killed process has not stored its last seconds there.
+        """
         if not state.is_world_process_zero:
             return
         write_json(self._path.with_name(TOTAL), {"steps": state.max_steps})
@@ -40,6 +43,9 @@ class Curves(TrainerCallback):  # type: ignore[misc]
         partial = self._path.with_suffix(".partial")
         partial.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
         partial.replace(self._path)
+        for row in rows:  # numbers that are not finite stand there as words
+            told = {k: v for k, v in row.items() if k != "step" and not isinstance(v, str)}
+            self._tracker.log(told, row["step"])
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any

@@ -22,7 +22,7 @@ from sgg.errors import Stopped
 from sgg.model import load_model, load_processor, torch_dtype
 from sgg.report.data_summary import tell
 from sgg.spec import pixel_budget
-from sgg.tracker import open_tracker
+from sgg.tracker import tracking
 from sgg.train import sharding
 from sgg.train.args import trl_args
 from sgg.train.callbacks import Curves, Progress, StopOnSignal
@@ -116,12 +116,11 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(Parts(config, args, prepared, model, processor))
     sharding.sum_in_fp32(trainer)
     trainer.keep_checkpoints = stage.keep_checkpoints
-    tracker = open_tracker(config, run_dir, ranks.is_main)
     stop = StopOnSignal(ranks, period=int(stage.args.get("num_iterations", 1)))
-    _replace_callbacks(trainer, [Curves(run_dir, tracker), Progress(stage.name.name), stop])
     if checkpoint is not None:
         log.info("going on from %s", checkpoint.name)
-    try:
+    with tracking(config, run_dir, ranks.is_main) as tracker:
+        _replace_callbacks(trainer, [Curves(run_dir, tracker), Progress(stage.name.name), stop])
         with stop.listening(), words_of_loaders():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if stop.stopped_at is not None:
@@ -130,8 +129,6 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
                 stop.received,
             )
         _keep_model(trainer, run_dir, merge=not in_pieces(config))
-    finally:
-        tracker.finish()
 
 
 def muon_optimizers(parts: Parts) -> tuple[Any, None]:

@@ -44,7 +44,17 @@ LAYERS = [
     ],
     ["sgg.compose", "sgg.explain"],
     ["sgg.data"],
-    ["sgg.checkpoint", "sgg.processes", "sgg.run", "sgg.tracker", "sgg.predictions", "sgg.score"],
+    [
+        "sgg.checkpoint",
+        "sgg.code_state",
+        "sgg.processes",
+        "sgg.run",
+        "sgg.tracked",
+        "sgg.tracker",
+        "sgg.wandb_tracker",
+        "sgg.predictions",
+        "sgg.score",
+    ],
     ["sgg.weights", "sgg.model", "sgg.tiny", "sgg.tiny_base", "sgg.similarity_table"],
     [
         "sgg.generate",

@@ -1,0 +1,61 @@
+"""RUN_DIR/tracker.json: the run's id at its tracker and, where tracking failed, since when and why."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sgg.run import CURVES, METRICS, write_json
+
+TRACKER = "tracker.json"
+
+
+def identity(run_dir: Path) -> str:
+    """The run's id at the tracker, made once: every start of the run is the same run there."""
+    state = _read(run_dir)
+    if "id" not in state:
+        state["id"] = secrets.token_hex(4)
+        write_json(run_dir / TRACKER, state)
+    return str(state["id"])
+
+
+def note_failure(run_dir: Path, tracker: str, step: int | None, error: Exception) -> None:
+    """Tracking ended early. `step` is the last one that was handed over; None before the first."""
+    failed = {
+        "tracker": tracker,
+        "step": step,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "error": f"{type(error).__name__}: {error}",
+    }
+    write_json(run_dir / TRACKER, {**_read(run_dir), "failed": failed})
+
+
+def forget_failure(run_dir: Path) -> None:
+    """A new start tells the tracker everything again."""
+    state = _read(run_dir)
+    if state.pop("failed", None) is not None:
+        write_json(run_dir / TRACKER, state)
+
+
+def failure_note(run_dir: Path) -> str | None:
+    """What a user has to know at the end of a run whose tracking failed; None where it did not."""
+    failed = _read(run_dir).get("failed")
+    if failed is None:
+        return None
+    since = "at its start" if failed["step"] is None else f"after step {failed['step']}"
+    note = (
+        f"tracker={failed['tracker']} failed {since} ({failed['time']}, {failed['error']}); what came "
+        f"later did not reach it. All numbers are in {run_dir}: {CURVES} (curves), {METRICS} "
+        "(evaluation), report.html."
+    )
+    if failed["tracker"] == "wandb" and any((run_dir / "wandb").glob("*run-*/*.wandb")):
+        note += f" What it has stored here is uploaded by: wandb sync {run_dir / 'wandb'}"
+    return note
+
+
+def _read(run_dir: Path) -> dict[str, Any]:
+    path = run_dir / TRACKER
+    return json.loads(path.read_text()) if path.is_file() else {}

@@ -1,0 +1,156 @@
+"""What the trackers hold after a pipeline that was killed and gone on with, by their own readers."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from commands import command, environment, sgg_ok
+from wandb_files import history, records
+
+STEPS = {"sft": 8, "grpo": 2}
+KILLED_AFTER = 5
+"""Step of SFT; the last checkpoint before it is that of step 3."""
+
+OF_STEP = {
+    "sft": [
+        *("stage=sft", "stage.global_batch=4", "stage.args.save_steps=3"),
+        f"stage.args.max_steps={STEPS['sft']}",
+    ],
+    "grpo": [
+        *("stage=grpo", "stage.prompts_per_step=2", "stage.args.num_generations=4"),
+        *("stage.args.max_completion_length=32", f"stage.args.max_steps={STEPS['grpo']}"),
+    ],
+}
+WORDS = [
+    "pipeline=sft_grpo_eval",
+    *(f"pipeline.steps.{k}.overrides=[{','.join(map(repr, v))}]" for k, v in OF_STEP.items()),
+    *("data.train.limit=48", "data.eval.limit=6", "generate.max_new_tokens=32"),
+    *("hardware.threads=1", "tracker.samples=3"),
+]
+
+
+def logged(run_dir):
+    """Step -> its numbers in metrics.jsonl."""
+    steps = {}
+    for line in (run_dir / "metrics.jsonl").read_text().split("\n")[:-1]:
+        row = json.loads(line)
+        numbers = {k: v for k, v in row.items() if not isinstance(v, str)}
+        steps.setdefault(row["step"], {}).update(numbers)
+    return steps
+
+
+def killed_and_gone_on_with(folder, tracker):
+    """The pipeline's folder, and what the second start printed."""
+    words = [*WORDS, f"tracker={tracker}", f"paths.run_dir={folder / 'all'}"]
+    env = environment(folder, WANDB_API_KEY="", WANDB_MODE="offline", HOME=str(folder))
+    with (folder / "stderr").open("wb") as stderr:
+        child = subprocess.Popen(command(*words), cwd=folder, env=env, stderr=stderr)
+    curves = folder / "all" / "sft" / "metrics.jsonl"
+    deadline = time.monotonic() + 600
+    while not curves.is_file() or max(logged(curves.parent), default=0) < KILLED_AFTER:
+        assert child.poll() is None, (folder / "stderr").read_text()[-3000:]
+        assert time.monotonic() < deadline, "the run does not get to the step"
+        time.sleep(0.02)
+    child.send_signal(signal.SIGKILL)
+    child.wait(60)
+    done = sgg_ok(*words, cwd=folder, WANDB_API_KEY="", WANDB_MODE="offline", HOME=str(folder))
+    return folder / "all", done
+
+
+@pytest.fixture(scope="module")
+def by_wandb(tmp_path_factory):
+    return killed_and_gone_on_with(tmp_path_factory.mktemp("wandb"), "wandb")
+
+
+@pytest.fixture(scope="module")
+def by_tensorboard(tmp_path_factory):
+    return killed_and_gone_on_with(tmp_path_factory.mktemp("tensorboard"), "tensorboard")
+
+
+@pytest.mark.slow
+def test_no_tracker_failed(by_wandb, by_tensorboard):
+    for folder, done in (by_wandb, by_tensorboard):
+        assert "tracker" not in done.stderr
+        for name in ("sft", "grpo", "eval"):
+            assert "tracker failed" not in (folder / name / "run.log").read_text()
+            assert "could not start" not in (folder / name / "run.log").read_text()
+
+
+@pytest.mark.slow
+def test_wandb_has_three_runs_each_with_all_its_steps_once(by_wandb):
+    """One file each with every number of metrics.jsonl: of steps made twice, those that the run kept."""
+    folder, _ = by_wandb
+    names = set()
+    for stage in (*STEPS, "eval"):
+        [file] = (folder / stage).rglob("*.wandb")
+        names.add(file.name)
+        identity = json.loads((folder / stage / "tracker.json").read_text())["id"]
+        assert file.name == f"run-{identity}.wandb"
+        [ending] = records(file, "exit")
+        assert ending["exit_code"] == 0
+    assert len(names) == 3
+    for stage, last in STEPS.items():
+        [file] = (folder / stage).rglob("*.wandb")
+        rows = history(file)
+        assert [row["_step"] for row in rows] == list(range(1, last + 1))
+        assert {"loss", "learning_rate", "grad_norm"} <= rows[0].keys()
+        kept = logged(folder / stage)
+        for row in rows:
+            told = {k: v for k, v in row.items() if not k.startswith("_")}
+            assert told == pytest.approx(kept[row["_step"]])
+
+
+@pytest.mark.slow
+def test_wandb_has_evaluations_numbers_and_pictures(by_wandb):
+    folder = by_wandb[0] / "eval"
+    [file] = folder.rglob("*.wandb")
+    [row] = history(file)
+    assert row["_step"] == 0
+    metrics = json.loads((folder / "metrics.json").read_text())["metrics"]
+    wanted = {f"eval/{name}": pytest.approx(value, nan_ok=True) for name, value in metrics.items()}
+    assert {name: row[name] for name in wanted} == wanted
+    summary = {k: v for part in records(file, "summary") for k, v in part["update"].items()}
+    assert {name: summary[name] for name in wanted} == wanted
+    assert row["eval/samples.nrows"] == 3
+    [artifact] = records(file, "artifact")
+    contents = artifact["manifest"]["contents"]
+    assert len([c for c in contents if c["path"].endswith(".png")]) == 6
+    for content in contents:  # all of it is in the run folder: it can be uploaded from elsewhere
+        stored = Path(content["local_path"])
+        assert stored.is_relative_to(folder)
+        assert stored.stat().st_size == int(content["size"])
+
+
+@pytest.mark.slow
+def test_the_killed_starts_file_is_kept_where_an_upload_does_not_find_it(by_wandb):
+    folder, _ = by_wandb
+    assert len(list((folder / "sft" / "wandb" / "replaced").glob("offline-run-*/*.replaced"))) == 1
+
+
+@pytest.mark.slow
+def test_tensorboard_has_all_steps_once(by_tensorboard):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder, _ = by_tensorboard
+    for name, last in STEPS.items():
+        events = EventAccumulator(str(folder / name / "tensorboard"), size_guidance={"scalars": 0})
+        events.Reload()
+        steps = logged(folder / name)
+        for tag in {tag for row in steps.values() for tag in row} - {"step"}:
+            told = {s.step: s.value for s in events.Scalars(tag)}
+            wanted = {step: row[tag] for step, row in steps.items() if tag in row}
+            assert told == pytest.approx(wanted, rel=1e-6)
+            assert [s.step for s in events.Scalars(tag)] == sorted(wanted)
+        assert [s.step for s in events.Scalars("loss")] == list(range(1, last + 1))
+    events = EventAccumulator(str(folder / "eval" / "tensorboard"))
+    events.Reload()
+    metrics = json.loads((folder / "eval" / "metrics.json").read_text())["metrics"]
+    for name, value in metrics.items():
+        [scalar] = events.Scalars(f"eval/{name}")
+        assert (scalar.step, scalar.value) == (0, pytest.approx(value, rel=1e-6, nan_ok=True))
+    assert {f"eval/samples/{i}/{c}" for i in range(3) for c in ("gold", "answer")} == {
+        *events.Tags()["images"]
+    }

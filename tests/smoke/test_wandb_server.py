@@ -1,0 +1,145 @@
+"""What a W&B server holds of a run that was killed and gone on with, tracked online or uploaded later.
+
+The client is wandb's own; the server is as much of one as that needs (tests/wandb_server.py).
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from wandb_files import history
+from wandb_server import serving
+
+from sgg.tracked import identity
+
+SCRIPT = """
+import logging, sys, time
+from pathlib import Path
+from PIL import Image
+from sgg.compose import compose_config
+from sgg.tracker import tracking
+logging.basicConfig(level=logging.INFO)
+run_dir, offset, steps = Path(sys.argv[1]), float(sys.argv[2]), map(int, sys.argv[3].split(","))
+run_dir.mkdir(exist_ok=True)
+config, _ = compose_config(["tracker=wandb"])
+with tracking(config, run_dir) as tracker:
+    for step in steps:
+        tracker.log({"loss": step + offset}, step)
+    if len(sys.argv) > 4:
+        tracker.table("eval/samples", ["image"], [[Image.new("RGB", (8, 8))]])
+    if offset == 0:
+        print("logged", flush=True)
+        time.sleep(600)  # until it is killed
+"""
+
+
+@pytest.fixture
+def server():
+    with serving() as server:
+        yield server
+
+
+def start(server, run_dir, offset, steps, *more, **environment):
+    """A process that tracks these steps; its loss is step + offset."""
+    words = [str(run_dir), str(offset), ",".join(map(str, steps)), *more]
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, *words],
+        env={**os.environ, **server.environment, "HOME": str(run_dir.parent), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finished(child):
+    said = child.communicate(timeout=300)[0]
+    assert child.returncode == 0, said
+    assert "failed" not in said
+    return said
+
+
+def killed(child, when=lambda: True):
+    assert child.stdout.readline()  # it has begun
+    while child.stdout.readline() not in ("logged\n", ""):
+        pass
+    deadline = time.monotonic() + 60
+    while not when() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    child.send_signal(signal.SIGKILL)
+    child.communicate(timeout=60)
+
+
+def upload(server, folder):
+    """What the tracker tells people to do."""
+    files = sorted(folder.glob("wandb/offline-run-*"))
+    environment = {**os.environ, **server.environment, "HOME": str(folder.parent)}
+    done = subprocess.run(
+        [sys.executable, "-m", "wandb", "sync", *map(str, files)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Failed" not in done.stderr
+
+
+@pytest.mark.slow
+def test_online_a_run_that_was_killed_goes_on_behind_what_the_server_has(server, tmp_path):
+    """Steps 3 and 4 are made twice: the server cannot take them back, and none is there twice or missing."""
+    run_dir = tmp_path / "run"
+    child = start(server, run_dir, 0, [1, 2, 3, 4])
+    run = lambda: server.runs.get(identity(run_dir))  # noqa: E731
+    killed(child, when=lambda: run() is not None and len(run().lines) >= 3)
+    told = run().steps
+    finished(start(server, run_dir, 0.5, [1, 2, 3, 4, 5, 6]))
+    assert run().steps == [1, 2, 3, 4, 5, 6]
+    assert [row["loss"] for row in run().history] == [
+        step + 0.5 * (step not in told) for step in run().steps
+    ]
+    assert run().exit_code == 0
+    assert len(server.runs) == 1
+
+
+@pytest.mark.slow
+def test_offline_files_arrive_as_one_run(server, tmp_path):
+    """Killed, gone on with, uploaded: every step once, with the values that the run went on from."""
+    run_dir = tmp_path / "run"
+    killed(start(server, run_dir, 0, [1, 2, 3, 4], WANDB_MODE="offline"))
+    finished(start(server, run_dir, 0.5, [1, 2, 3, 4, 5], "pictures", WANDB_MODE="offline"))
+    upload(server, run_dir)
+    [(name, run)] = server.runs.items()
+    assert name == identity(run_dir)
+    assert [(r["_step"], r["loss"]) for r in run.history] == [(s, s + 0.5) for s in range(1, 6)]
+    assert run.summary["loss"] == 5.5
+    assert len(server.artifacts) == 1
+
+
+@pytest.mark.slow
+def test_uploaded_between_two_starts(server, tmp_path):
+    """What was uploaded stays as it is, and what comes after follows it under its own number."""
+    run_dir = tmp_path / "run"
+    finished(start(server, run_dir, 0.25, [1, 2, 3, 4], WANDB_MODE="offline"))
+    upload(server, run_dir)
+    finished(start(server, run_dir, 0.5, [1, 2, 3, 4, 5], WANDB_MODE="offline"))
+    upload(server, run_dir)
+    [run] = server.runs.values()
+    assert [(r["_step"], r["loss"]) for r in run.history] == [
+        *((s, s + 0.25) for s in range(1, 5)),
+        (5, 5.5),
+    ]
+    files = sorted(run_dir.glob("wandb/offline-run-*/*.wandb"))
+    assert [row["_step"] for file in files for row in history(file)] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.slow
+def test_offline_first_and_online_later(server, tmp_path):
+    """The server gets the whole history, also what an offline start had kept to itself."""
+    run_dir = tmp_path / "run"
+    finished(start(server, run_dir, 0.25, [1, 2, 3], WANDB_MODE="offline"))
+    finished(start(server, run_dir, 0.5, [1, 2, 3, 4]))
+    [run] = server.runs.values()
+    assert [(r["_step"], r["loss"]) for r in run.history] == [(s, s + 0.5) for s in range(1, 5)]

@@ -1,0 +1,202 @@
+"""Trackers without a training: who is which run, what a new start replaces, and what a failure leaves."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+
+import pytest
+from wandb_files import history, records
+
+from sgg.compose import compose_config
+from sgg.tracked import failure_note, identity
+from sgg.tracker import NoTracker, open_tracker, tracking
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+
+
+@pytest.fixture
+def by_wandb():
+    return compose_config(["tracker=wandb"])[0]
+
+
+def stored(run_dir):
+    """All of wandb's files of a run that an upload would find."""
+    return sorted((run_dir / "wandb").rglob("*.wandb"))
+
+
+def steps(run_dir):
+    return [row["_step"] for file in stored(run_dir) for row in history(file)]
+
+
+def test_each_run_of_a_process_has_its_own(tmp_path, by_wandb, caplog):
+    """As the stages of a pipeline are: each is its own run, the evaluation's numbers at step 0 among them."""
+    with caplog.at_level(logging.WARNING, logger="sgg"):
+        for name, step in (("sft", 2), ("eval", 0)):
+            (tmp_path / name).mkdir()
+            tracker = open_tracker(by_wandb, tmp_path / name)
+            tracker.log({"loss": 1.0}, step)
+            tracker.finish()
+    assert not caplog.records
+    for name, step in (("sft", 2), ("eval", 0)):
+        [file] = stored(tmp_path / name)
+        [row] = history(file)
+        assert (row["_step"], row["loss"]) == (step, 1.0)
+    assert identity(tmp_path / "sft") != identity(tmp_path / "eval")
+
+
+def test_a_run_that_was_never_finished_does_not_take_the_next_ones_numbers(tmp_path, by_wandb):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    first = open_tracker(by_wandb, tmp_path / "first")
+    second = open_tracker(by_wandb, tmp_path / "second")
+    second.log({"loss": 2.0}, 1)
+    second.finish()
+    first.finish()
+    assert steps(tmp_path / "second") == [1]
+    assert steps(tmp_path / "first") == []
+
+
+def test_a_new_start_replaces_what_no_server_has(tmp_path, by_wandb):
+    """Steps 3 and 4 are made twice: one file is left to upload, with the values that the run went on from."""
+    for start, told in enumerate([(1, 2, 3, 4), (1, 2, 3, 4, 5)]):
+        with tracking(by_wandb, tmp_path) as tracker:
+            for step in told:
+                tracker.log({"loss": step + start / 2}, step)
+    [file] = stored(tmp_path)
+    assert [(r["_step"], r["loss"]) for r in history(file)] == [(s, s + 0.5) for s in range(1, 6)]
+    assert len(list((tmp_path / "wandb" / "replaced").iterdir())) == 1
+
+
+def test_a_new_start_begins_behind_what_was_uploaded(tmp_path, by_wandb):
+    """A server cannot take steps back; given again, they would get other numbers there."""
+    with tracking(by_wandb, tmp_path) as tracker:
+        for step in (1, 2, 3, 4):
+            tracker.log({"loss": 1.0}, step)
+    [first] = stored(tmp_path)
+    first.with_name(f"{first.name}.synced").touch()  # as `wandb sync` leaves it
+    with tracking(by_wandb, tmp_path) as tracker:
+        for step in (1, 2, 3, 4, 5):
+            tracker.log({"loss": 2.0}, step)
+    assert len(stored(tmp_path)) == 2
+    assert steps(tmp_path) == [1, 2, 3, 4, 5]
+
+
+def test_how_a_run_ended_is_known(tmp_path, by_wandb):
+    with pytest.raises(KeyError), tracking(by_wandb, tmp_path):
+        raise KeyError
+    [file] = stored(tmp_path)
+    assert records(file, "exit")[0]["exit_code"] == 1
+
+
+DIES = """
+import logging, signal, sys, time
+from pathlib import Path
+import psutil
+from sgg.compose import compose_config
+from sgg.tracked import failure_note
+from sgg.tracker import tracking
+logging.basicConfig(level=logging.WARNING)
+config, _ = compose_config(["tracker=wandb"])
+run_dir = Path(sys.argv[1])
+with tracking(config, run_dir) as tracker:
+    step = 1
+    tracker.log({"loss": 1.0}, step)
+    for process in psutil.Process().children():
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+    deadline = time.monotonic() + 60
+    while failure_note(run_dir) is None and time.monotonic() < deadline:
+        step += 1
+        tracker.log({"loss": 1.0}, step)
+        time.sleep(0.05)
+    tracker.log({"loss": 1.0}, step + 1)
+print(step - 1)
+with tracking(config, Path(sys.argv[2])) as tracker:
+    tracker.log({"loss": 1.0}, 1)
+"""
+
+
+def test_a_tracker_that_dies_stops_nothing_and_is_told_of(tmp_path):
+    """Its service is killed: the run goes to its end, which says since when; the next stage is tracked."""
+    folders = [tmp_path / "sft", tmp_path / "grpo"]
+    for folder in folders:
+        folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", DIES, *map(str, folders)], capture_output=True, text=True, check=True
+    )
+    note = failure_note(folders[0])
+    assert note in done.stderr
+    assert f"tracker=wandb failed after step {done.stdout.strip()}" in note
+    assert "metrics.jsonl" in note
+    assert f"wandb sync {folders[0] / 'wandb'}" in note
+    assert "Traceback" not in done.stderr
+    assert failure_note(folders[1]) is None
+    assert steps(folders[1]) == [1]
+
+
+def test_a_new_start_forgets_that_the_last_one_failed(tmp_path, by_wandb):
+    state = {"id": "0123abcd", "failed": {"tracker": "wandb", "step": 3, "time": "", "error": "e"}}
+    (tmp_path / "tracker.json").write_text(json.dumps(state))
+    assert "after step 3" in failure_note(tmp_path)
+    with tracking(by_wandb, tmp_path) as tracker:
+        tracker.log({"loss": 1.0}, 1)
+    assert failure_note(tmp_path) is None
+    assert [f.name for f in stored(tmp_path)] == ["run-0123abcd.wandb"]
+
+
+def test_a_tracker_that_cannot_start_is_told_of(tmp_path, caplog):
+    config, _ = compose_config(["tracker=tensorboard"])
+    (tmp_path / "tensorboard").write_text("no folder")
+    with tracking(config, tmp_path) as tracker:
+        assert isinstance(tracker, NoTracker)
+        tracker.log({"loss": 1.0}, 1)
+    assert caplog.messages[-1] == failure_note(tmp_path)
+    assert "tracker=tensorboard failed at its start" in failure_note(tmp_path)
+
+
+OUT_OF_REACH = """
+import sys, logging
+from pathlib import Path
+from sgg.compose import compose_config
+from sgg.tracked import failure_note
+from sgg.tracker import tracking
+logging.basicConfig(level=logging.INFO)
+config, _ = compose_config(["tracker=wandb"])
+with tracking(config, Path(sys.argv[1])) as tracker:
+    tracker.log({"loss": 1.0}, 1)
+print(failure_note(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ["f" * 40, "short"])
+def test_a_server_out_of_reach_or_a_wrong_key_means_offline(tmp_path, key):
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    environment = {k: v for k, v in os.environ.items() if k != "WANDB_MODE"} | {
+        "WANDB_API_KEY": key,
+        "WANDB_BASE_URL": "http://127.0.0.1:9",
+        "WANDB_INIT_TIMEOUT": "3",
+        "HOME": str(tmp_path),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", OUT_OF_REACH, str(run_dir)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    assert done.stdout.splitlines()[-1] == "None", done.stdout
+    assert "so it tracks offline" in done.stderr
+    assert f"wandb sync {run_dir}/wandb/offline-run-*" in done.stderr
+    [file] = (run_dir / "wandb").glob("offline-run-*/*.wandb")
+    assert [row["_step"] for row in history(file)] == [1]
+    for path in run_dir.rglob("*"):
+        assert not path.is_file() or key.encode() not in path.read_bytes() or len(key) < 20, path
