@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 
 import pytest
 from hypothesis import settings
 
 # Same examples on every run, no time limit per example on busy machines, no folder left behind.
-settings.register_profile("sgg", deadline=None, derandomize=True, database=None, max_examples=100)
+EXAMPLES = int(os.environ.get("SGG_EXAMPLES", "100"))
+settings.register_profile(
+    "sgg", deadline=None, derandomize=True, database=None, max_examples=EXAMPLES
+)
 settings.load_profile("sgg")
 
 WITHOUT_VLLM = pytest.mark.skip(reason="vLLM is not installed: make setup-vllm")
