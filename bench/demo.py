@@ -44,11 +44,16 @@ def difference(folder: Path, kind: str) -> str:
     out = folder / f"difference_{kind}"
     sgg("score", f"predictions={folder}/grpo_{kind}", f"against={folder}/sft_{kind}", f"out={out}")
     test = metrics(out)["against"]["tests"]["R"]
-    return f"{test['difference']:+.3f} [{test['low']:+.3f}, {test['high']:+.3f}], p = {test['p']:.2g}"
+    return (
+        f"{test['difference']:+.3f} [{test['low']:+.3f}, {test['high']:+.3f}], p = {test['p']:.2g}"
+    )
 
 
 def row(seed: int, folder: Path) -> str:
-    failed = [f"{metrics(folder / f'{s}_sampled')['metrics']['failure_rate']:.3f}" for s in ("sft", "grpo")]
+    failed = [
+        f"{metrics(folder / f'{s}_sampled')['metrics']['failure_rate']:.3f}"
+        for s in ("sft", "grpo")
+    ]
     cells = [str(seed)]
     for kind in ("greedy", "sampled"):
         cells += [recall(folder / f"{stage}_{kind}") for stage in ("sft", "grpo")]

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib
 import json
 import os
 import re
@@ -85,7 +86,7 @@ def _wanted(operator: str) -> bool:
 def _guards_only(old: str, new: str) -> bool:
     """Whether only `strict=True` of a zip was changed, or the -1 of a reshape, which any negative is."""
     plain = re.sub(r"strict=(True|False)", "", old), re.sub(r"strict=(True|False)", "", new)
-    if plain[0] == plain[1]:
+    if plain[0] == plain[1] or re.sub(r"\*,", "/,", old) == new:  # keyword-only or positional-only
         return True
     number = r"reshape\(- ?\d+"
     return re.sub(number, "", old) == re.sub(number, "", new)
@@ -211,7 +212,9 @@ def _measure(path: Path) -> None:
         def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
             if report.when == "call" and report.passed:
                 self.found[report.nodeid] = report.duration
-            if report.when == "setup":  # a file's fixtures are paid by whichever of its tests is run
+            if (
+                report.when == "setup"
+            ):  # a file's fixtures are paid by whichever of its tests is run
                 self.setup[report.nodeid.partition("::")[0]] += report.duration
 
         @pytest.hookimpl(tryfirst=True)
@@ -263,16 +266,10 @@ def _run(mutant: Mutant, tests: list[str]) -> int:
 
 def _load_libraries() -> None:
     """What every mutant's tests import, loaded once: anything but the package itself."""
-    import hypothesis.extra.numpy
-    import hydra
-    import msgspec
-    import numpy
-    import omegaconf
-    import PIL.Image
-    import pycocotools.cocoeval
-    import pytest
-    import scipy.optimize
-    import scipy.stats  # noqa: F401
+    for name in ("hypothesis", "hydra", "msgspec", "numpy", "omegaconf", "PIL.Image", "pytest"):
+        importlib.import_module(name)
+    for name in ("pycocotools.cocoeval", "scipy.optimize", "scipy.stats"):
+        importlib.import_module(name)
 
 
 def main() -> None:
@@ -282,7 +279,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, default=Path("mutants.jsonl"), help="a row a mutant")
     parser.add_argument("--coverage", type=Path, default=Path("mutants.coverage.json"))
-    parser.add_argument("--again", type=Path, help="only what survived in that file, by all its tests")
+    parser.add_argument(
+        "--again", type=Path, help="only what survived in that file, by all its tests"
+    )
     parser.add_argument("--count", action="store_true", help="count the mutants and run none")
     given = parser.parse_args()
     names = [
@@ -350,7 +349,10 @@ def _test_all(
             if not killed:
                 survivors += 1
                 where = f"{mutant['module']}:{mutant['line']}"
-                print(f"{where} {mutant['operator']}\n  - {mutant['old']}\n  + {mutant['new']}", flush=True)
+                print(
+                    f"{where} {mutant['operator']}\n  - {mutant['old']}\n  + {mutant['new']}",
+                    flush=True,
+                )
     print(f"{len(todo)} mutants, {survivors} survived", flush=True)
 
 
