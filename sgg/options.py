@@ -103,6 +103,8 @@ class Source(Enum):
     """Raw Visual Genome in the VG-SGG layout (h5 and dicts), or its gold as one JSON file."""
     psg = "psg"
     """OpenPSG's psg.json."""
+    coco = "coco"
+    """COCO-style annotations with relations."""
     gqa = "gqa"
     """GQA scene graphs."""
     vrd = "vrd"
@@ -113,7 +115,7 @@ class Source(Enum):
     """Synthetic scenes, drawn when needed."""
 
 
-BOX_FORMAT_SOURCES = (Source.rows, Source.jsonl)
+BOX_FORMAT_SOURCES = (Source.rows, Source.jsonl, Source.coco)
 """Sources that `data.box_format` is about; the others' forms are fixed."""
 
 

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from sgg.config import DataConfig, SplitConfig
 from sgg.data import table
 from sgg.data.check import Policy, Report
+from sgg.data.coco import CocoReader
 from sgg.data.example import Example
 from sgg.data.gqa import GqaReader
 from sgg.data.images import ImageStore
@@ -136,6 +137,8 @@ def open_reader(data: DataConfig, part: str) -> Reader:
         return PsgReader(root, images, split.name, split.path, key)
     if data.source is Source.vrd:
         return VrdReader(root, images, split.name or "train")
+    if data.source is Source.coco:
+        return CocoReader(root, images, split.name, split.path, key)
     if split.path is None:
         raise SggError(f"{key} must be given: the annotation file below data.root.")
     if data.source is Source.gqa:
@@ -166,6 +169,8 @@ def _place(data: DataConfig, part: str) -> str:
     if data.source is Source.rows and _has_files(data):
         path = Path(_path(data, part)).expanduser()
         return f"{_row_folders(data)} {path.resolve() if path.exists() else path}"
+    if data.source is Source.coco:  # may find them beside its files, too
+        return f"{_images_folder(data)} {existing_folder(data.root, 'data.root').resolve()}"
     return str(_images_folder(data))
 
 

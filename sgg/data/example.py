@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sgg.data.fields import WrongForm
 from sgg.graph import SceneGraph
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ class RawExample:
     @staticmethod
     def unreadable(image_id: str, error: Exception) -> RawExample:
         """What a reader returns for a row that has not the source's form."""
-        return RawExample(image_id, "", 0, 0, (), (), broken=f"{type(error).__name__}: {error}")
+        is_told = isinstance(error, WrongForm)
+        reason = str(error) if is_told else f"{type(error).__name__}: {error}"
+        return RawExample(image_id, "", 0, 0, (), (), broken=reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,8 @@ def refuse_empty(data: DataConfig, part: str, report: Mapping[str, Any]) -> None
 
 
 def warnings(data: DataConfig, part: str, report: Mapping[str, Any]) -> list[str]:
-    """Sentences about a split of which much was lost, or whose boxes look like another format."""
-    sentences = []
+    """Sentences about a split: what its reader missed, whether much was lost, whether boxes look odd."""
+    sentences = list(report["remarks"])
     for what in _WHAT:
         read, lost = report["read"].get(what, 0), _lost(report, what)
         if lost > LOUD * read:

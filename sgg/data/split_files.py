@@ -12,11 +12,33 @@ from pathlib import Path
 from sgg.errors import SggError
 
 SPLITS = ("train", "val", "test")
+_MEANT = {
+    "train": ("train",),
+    "training": ("train",),
+    "trainval": ("train", "val"),
+    "val": ("val",),
+    "valid": ("val",),
+    "validation": ("val",),
+    "dev": ("val",),
+    "test": ("test",),
+    "testing": ("test",),
+}
+"""Splits by the words that state them."""
 
 
-def split_words(file: Path) -> tuple[str, ...]:
-    """The splits that a file's name states, in the order of `SPLITS`: psg_train_val.json -> train, val."""
-    words = set(re.split(r"[\W_]+", file.name.lower()))
+def split_words(file: Path, below: Path | None = None) -> tuple[str, ...]:
+    """The splits that a file's name states, in the order of `SPLITS`: psg_train_val.json -> train, val.
+
+    Args:
+        below: a folder; the names of folders between it and the file count, too.
+
+    """
+    return stated(file.name if below is None else str(file.relative_to(below)))
+
+
+def stated(name: str) -> tuple[str, ...]:
+    """The splits that a name states: instances_train2017 -> train."""
+    words = {split for word in re.findall("[a-z]+", name.lower()) for split in _MEANT.get(word, ())}
     return tuple(split for split in SPLITS if split in words)
 
 
@@ -27,23 +49,26 @@ def json_files(folder: Path, stem: str) -> list[Path]:
     return plain + [file for file in packed if file.with_suffix("") not in plain]
 
 
-def file_of_split(files: Sequence[Path], split: str, key: str, shared: bool = False) -> Path:
+def file_of_split(
+    files: Sequence[Path], split: str, key: str, shared: bool = False, below: Path | None = None
+) -> Path:
     """The file of a split: the one that its name states, else the one whose name states none.
 
     Args:
         files: at least one.
         key: the config's name for the file's path.
         shared: whether a file may hold several splits and says itself which image is in which.
+        below: as in `split_words`.
 
     Raises:
         SggError: there is none, or more than one.
 
     """
-    stated = {file: split_words(file) for file in files}
-    fitting = [[f for f in files if stated[f] == (split,)]]
+    splits = {file: split_words(file, below) for file in files}
+    fitting = [[f for f in files if splits[f] == (split,)]]
     if shared:
-        fitting.append([f for f in files if split in stated[f]])
-    fitting.append([f for f in files if not stated[f]])
+        fitting.append([f for f in files if split in splits[f]])
+    fitting.append([f for f in files if not splits[f]])
     for found in fitting:
         if len(found) == 1:
             return found[0]

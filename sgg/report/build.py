@@ -101,8 +101,7 @@ def _data(content: dict[str, Any]) -> str:
     drawn = table(head, counts)
     head, *amiss = amiss_rows(report)
     found = table(head, amiss) if amiss else "<p>Nothing is amiss.</p>"
-    said = items(("small", remark) for remark in report["remarks"]) if report["remarks"] else ""
-    return f"<h3>Data</h3>{loud if content['warnings'] else ''}{drawn}{found}{said}"
+    return f"<h3>Data</h3>{loud if content['warnings'] else ''}{drawn}{found}"
 
 
 def _code(start: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ def summary(part: str, prepared: Prepared) -> str:
         markdown(count_rows(part, report)),
         markdown(amiss) if len(amiss) > 1 else "Nothing is amiss.",
     ]
-    return "\n\n".join([*loud, *tables, *report["remarks"], f"fingerprint {prepared.fingerprint}"])
+    return "\n\n".join([*loud, *tables, f"fingerprint {prepared.fingerprint}"])
 
 
 def count_rows(part: str, report: dict[str, Any]) -> Rows:
@@ -52,11 +52,9 @@ def amiss_rows(report: dict[str, Any]) -> Rows:
 
 
 def tell(part: str, prepared: Prepared, run_dir: Path) -> None:
-    """Log the split's warnings and remarks, and keep its report in the run's folder."""
+    """Log the split's warnings, and keep its report in the run's folder."""
     for sentence in prepared.warnings:
         log.warning("Warning: %s", sentence)
-    for sentence in prepared.report["remarks"]:
-        log.info("%s", sentence)
     content = {
         "part": part,
         "fingerprint": prepared.fingerprint,

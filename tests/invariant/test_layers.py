@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 LAYERS = [
     ["sgg", "sgg.options", "sgg.errors", "sgg.places", "sgg.torchvision_operators"],
-    ["sgg.graph", "sgg.boxes", "sgg.vocab"],
+    ["sgg.graph", "sgg.boxes", "sgg.vocab", "sgg.vocab_file"],
     [
         "sgg.codec",
         "sgg.problems",

@@ -13,9 +13,11 @@ import pytest
 
 from sgg.boxes import iou
 from sgg.config import DataConfig, SplitConfig
+from sgg.data.box_format import fits, suspicion
 from sgg.data.build import example, image_store, prepare
 from sgg.data.paint import paint
-from sgg.options import ImageCheck, Pictures, Source, VocabularyName
+from sgg.options import BoxFormat, ImageCheck, Pictures, Source, VocabularyName
+from sgg.vocab import VOCABULARIES
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("SGG_REALDATA"),
@@ -246,3 +248,106 @@ def test_photographs(real, cache):
     assert triplets(rider)[0] == ("man", "riding", "motorcycle")
     assert rider.nodes[0].box == (339, 22, 495, 325)
     assert iou(rider.boxes_xyxy[:1], rider.boxes_xyxy[3:4])[0, 0] > 0  # he sits on it
+
+
+# ------------------------------------------------------------------------------------------- COCO
+
+COUNT = 300
+
+
+def write_coco(root, rows, names, in_one_file):
+    """Real gold as COCO-style files: relations by annotation id in it, or by place in rel.json."""
+    content = {"images": [], "annotations": [], "categories": []}
+    relations, places = [], {}
+    for row in rows:
+        graph, image_id = row["graph"], int(row["image_id"])
+        size = {"width": row["width"], "height": row["height"]}
+        content["images"].append({"id": image_id, "file_name": f"{image_id}.jpg", **size})
+        first = len(content["annotations"])
+        for place, (x1, y1, x2, y2) in enumerate(graph.boxes_xyxy.tolist()):
+            category = names["objects"].index(graph.nodes[place].name) + 1
+            box = [x1, y1, x2 - x1, y2 - y1]
+            item = {"id": first + place, "image_id": image_id, "category_id": category, "bbox": box}
+            content["annotations"].append(item | {"iscrowd": 0})
+        for edge in graph.edges:
+            predicate = names["predicates"].index(edge.predicate) + 1
+            ends = {"subject_id": first + edge.subject, "object_id": first + edge.object}
+            relations.append({"image_id": image_id, "predicate_id": predicate, **ends})
+            places.setdefault(str(image_id), []).append([edge.subject, edge.object, predicate])
+    content["categories"] = [{"id": i, "name": n} for i, n in enumerate(names["objects"], 1)]
+    predicates = ["__background__", *names["predicates"]]
+    root.mkdir()
+    if in_one_file:
+        content["rel_annotations"] = relations
+        content["rel_categories"] = [{"id": i, "name": n} for i, n in enumerate(predicates) if i]
+    else:
+        rel = {"train": {}, "val": {}, "test": places, "rel_categories": predicates}
+        (root / "rel.json").write_text(json.dumps(rel))
+    (root / "test.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("in_one_file", [True, False], ids=["in one file", "rel.json"])
+def test_vg150_in_coco_form_gives_the_same_graphs(vg150, tmp_path, in_one_file):
+    _, gold = vg150
+    rows = [gold.gold(i) for i in range(0, 26446, 26446 // COUNT)][:COUNT]
+    vocabulary = VOCABULARIES["vg150"]
+    names = {"objects": vocabulary.objects, "predicates": vocabulary.predicates}
+    write_coco(tmp_path / "coco", rows, names, in_one_file)
+    values = {"vocabulary": VocabularyName.vg150, "box_format": BoxFormat.xywh, "workers": 1}
+    _, result = load(tmp_path / "cache", "coco", tmp_path / "coco", {"name": "test"}, **values)
+    assert result.report["amiss"].keys() <= {"tiny_box", "self_relation"}
+    assert result.warnings == ()
+    for index, row in enumerate(rows):
+        got = result.gold(index)["graph"]
+        assert [n.name for n in got.nodes] == [n.name for n in row["graph"].nodes]
+        assert got.edges == row["graph"].edges
+        np.testing.assert_allclose(got.boxes_xyxy, row["graph"].boxes_xyxy, atol=1e-6)
+
+
+def test_boxes_of_a_coco_photograph(real, cache, tmp_path):
+    """Its six boxes are COCO's own; read as corners they are suspected at once."""
+    source = json.loads((real / "photos" / "coco_39769_boxes.json").read_text())
+    classes = {a["category_id"]: a["name"] for a in source["annotations"]}
+    cats = [a["id"] for a in source["annotations"] if a["name"] == "cat"]
+    couch = next(a["id"] for a in source["annotations"] if a["name"] == "couch")
+    content = {
+        "images": [source["image"] | {"file_name": "000000039769.jpg"}],
+        "annotations": source["annotations"],
+        "categories": [{"id": i, "name": n} for i, n in classes.items()],
+        "relations": [
+            {"subject_id": cat, "predicate": "lying on", "object_id": couch} for cat in cats
+        ],
+    }
+    (tmp_path / "annotations.json").write_text(json.dumps(content))
+    _, result = load(cache, "coco", tmp_path, {"name": "val"}, box_format=BoxFormat.xywh)
+    graph = result.gold(0)["graph"]
+    assert triplets(graph) == [("cat", "lying on", "couch")] * 2
+    assert graph.nodes[2].box == pytest.approx((1.08, 0, 639.64, 473.53))
+    assert result.report["amiss"] == {}
+    _, wrong = load(cache, "coco", tmp_path, {"name": "val"}, box_format=BoxFormat.xyxy)
+    assert "set data.box_format=xywh" in wrong.warnings[-1]
+
+
+@pytest.mark.parametrize("source", ["vg150", "gqa", "vrd", "psg"])
+@pytest.mark.parametrize("as_corners", [True, False])
+def test_no_real_set_is_taken_for_another_box_format(real, cache, vg150, source, as_corners):
+    """And all of them are, written the other way."""
+    if source == "vg150":
+        result = vg150[1]
+    else:
+        paths = {
+            "gqa": {"path": "train_sceneGraphs_sample.json"},
+            "vrd": {"name": "val"},
+            "psg": {},
+        }
+        _, result = load(cache, source, real / source, paths[source])
+    counts = {read_as: Counter() for read_as in (BoxFormat.xyxy, BoxFormat.xywh)}
+    for index in range(0, len(result), max(1, len(result) // 500)):
+        gold = result.gold(index)
+        boxes = gold["graph"].boxes_xyxy
+        if not as_corners:
+            boxes = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+        for read_as, found in counts.items():
+            found.update(fits(boxes.tolist(), read_as, gold["width"], gold["height"]))
+    suspected = [read_as for read_as, found in counts.items() if suspicion(found, read_as)]
+    assert suspected == [BoxFormat.xywh if as_corners else BoxFormat.xyxy]

@@ -1,0 +1,85 @@
+"""Class and predicate names as files list them: COCO's categories, names in order, names by number.
+
+Comes in: JSON content. Goes out: names by number (as text, so that 3 and "3" are one), or a vocabulary. What
+stands for "nothing" at number 0 (`__background__`, `no_relation`) is no name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sgg.vocab import Vocabulary, canonical
+
+CLASSES = ("categories", "objects", "classes", "object_classes", "idx_to_label")
+"""Keys under which files list their classes; PSG has things and stuff apart."""
+PREDICATES = (
+    "rel_categories",
+    "predicates",
+    "predicate_categories",
+    "relation_categories",
+    "relationship_categories",
+    "predicate_classes",
+    "relation_classes",
+    "idx_to_predicate",
+)
+"""Keys under which files list their predicates."""
+_NOTHING = {"background", "no relation", "n/a", ""}
+
+
+def names_by_id(listed: Any) -> dict[str, str]:
+    """Of [{"id", "name"}], of names that count from 0, of names by number or of numbers by name.
+
+    Raises:
+        TypeError, LookupError: it is none of these.
+
+    """
+    if isinstance(listed, Mapping):
+        pairs = [(n, k) if isinstance(n, int) else (k, n) for k, n in listed.items()]
+    else:
+        pairs = [_pair(place, entry) for place, entry in enumerate(listed)]
+    names = {str(key): str(name) for key, name in pairs}
+    if "0" in names and canonical(names["0"]) in _NOTHING:
+        del names["0"]
+    return names
+
+
+def _pair(place: int, entry: Any) -> tuple[Any, Any]:
+    if isinstance(entry, Mapping):
+        return entry.get("id", place), entry["name"]
+    if not isinstance(entry, str):
+        raise TypeError(f"{entry!r} is no name")
+    return place, entry
+
+
+def shared_names(names: Mapping[str, str]) -> dict[str, list[str]]:
+    """Names that several numbers have, with the numbers."""
+    numbers: dict[str, list[str]] = {}
+    for key, name in names.items():
+        numbers.setdefault(canonical(name), []).append(key)
+    return {names[keys[0]]: keys for keys in numbers.values() if len(keys) > 1}
+
+
+def first_of(content: Mapping[str, Any], keys: Iterable[str]) -> Any:
+    """The value of the first key that is there and not empty; None if none is."""
+    return next((content[key] for key in keys if content.get(key)), None)
+
+
+def vocabulary_in(content: Mapping[str, Any], name: str) -> Vocabulary | None:
+    """The vocabulary that JSON content lists; None if it lacks classes or predicates.
+
+    Raises:
+        TypeError, LookupError: a list has not the form of names.
+
+    """
+    things = [*content.get("thing_classes", ()), *content.get("stuff_classes", ())]
+    classes, predicates = things or first_of(content, CLASSES), first_of(content, PREDICATES)
+    if not classes or not predicates:
+        return None
+    return Vocabulary(name, _in_order(names_by_id(classes)), _in_order(names_by_id(predicates)))
+
+
+def _in_order(names: Mapping[str, str]) -> tuple[str, ...]:
+    """Each name once, by number."""
+    numbered = sorted(names, key=lambda key: (not key.isdigit(), int(key) if key.isdigit() else 0))
+    return tuple(dict.fromkeys(names[key] for key in numbered))
