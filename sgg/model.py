@@ -211,6 +211,27 @@ def add_lora(loaded: Any, lora: LoraConfig, seed: int) -> Any:
     )
 
 
+def load_adapters(model: Any, folder: Path) -> None:
+    """The weights of each adapter, from where peft saves them: `default` in the folder itself, others below.
+
+    Raises:
+        SggError: an adapter's file is missing, or holds other weights than the adapter has.
+
+    """
+    active = model.active_adapter
+    for name in model.peft_config:
+        place = folder if name == "default" else folder / name
+        if not (place / "adapter_model.safetensors").is_file():
+            raise SggError(f"{folder} holds no weights of the adapter {name!r}.")
+        told = model.load_adapter(str(place), name, is_trainable=name == active, torch_device="cpu")
+        if told.missing_keys or told.unexpected_keys:
+            raise SggError(
+                f"{place} holds an adapter of other layers than model.lora.targets makes: "
+                f"{len(told.missing_keys)} tensors are missing, {len(told.unexpected_keys)} unknown."
+            )
+    model.set_adapter(active)
+
+
 def torch_dtype(dtype: Dtype, precision: Precision, updated: bool = False) -> torch.dtype:
     """The dtype of the weights: as configured, or as the hardware computes.
 

@@ -27,6 +27,7 @@ from sgg.places import options_of
 from sgg.plan import BatchPlan, largest_micro, plan_batch
 from sgg.trl_fields import problems_with
 from sgg.validate_hardware import hardware_problems, installed
+from sgg.validate_resume import resume_problems
 from sgg.validate_reward import reward_problems
 from sgg.validate_servers import server_problems
 from sgg.validate_sharding import sharding_problems
@@ -187,6 +188,7 @@ def _hardware(config: Config) -> Iterator[str]:
 def _train(config: Config, stage: TrainStageConfig) -> Iterator[str]:
     yield from problems_with(stage.name.name, stage.args)
     yield from sharding_problems(config)
+    yield from resume_problems(config)
     sharded = config.deepspeed is not None or config.fsdp is not None
     muon = stage.optimizer.kind is OptimizerKind.muon_adamw
     if muon and (config.hardware.ranks > 1 or sharded or config.model.lora.enable):
@@ -211,16 +213,6 @@ def _grpo(config: Config) -> Iterator[str]:
     if not any(weights.values()):
         return
     yield from _groups(config)
-    stage = config.stage
-    assert isinstance(stage, GrpoConfig)
-    iterations = stage.args.get("num_iterations", 1)
-    save_steps = stage.args.get("save_steps", 500)
-    if isinstance(save_steps, int) and isinstance(iterations, int) and save_steps % iterations:
-        yield (
-            f"stage.args.save_steps={save_steps} must be a multiple of "
-            f"stage.args.num_iterations={iterations}: answers are reused over that many steps, and "
-            "a checkpoint between them cannot be resumed exactly."
-        )
 
 
 def _groups(config: Config) -> Iterator[str]:

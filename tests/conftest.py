@@ -1,4 +1,7 @@
-"""Settings for all tests. Its place also puts `strategies` on the import path."""
+"""Settings for all tests. Its place also puts `strategies` on the import path.
+
+`sgg` is imported before any test's own imports: transformers may need its cure of torchvision.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import os
 
 import pytest
 from hypothesis import settings
+
+import sgg  # noqa: F401
 
 # Same examples on every run, no time limit per example on busy machines, no folder left behind.
 EXAMPLES = int(os.environ.get("SGG_EXAMPLES", "100"))

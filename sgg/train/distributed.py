@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 
@@ -15,6 +16,17 @@ from sgg.hardware import HardwareConfig
 
 TIMEOUT = timedelta(hours=2)
 """Longest wait for a peer: preparing a data set is the slowest thing that one rank does alone."""
+
+T = TypeVar("T")
+
+
+def from_all(value: T) -> list[T]:
+    """What each process has, by rank; all processes must ask."""
+    if not torch.distributed.is_initialized():
+        return [value]
+    values: list[T | None] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(values, value)
+    return values  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,13 +20,14 @@ from sgg.checkpoint import drop_halves, is_sealed, keep_newest, newest_whole, se
 from sgg.config import Config, Init, OptimizerKind, TrainStageConfig
 from sgg.data.build import Prepared, prepare
 from sgg.errors import Stopped
-from sgg.model import load_model, load_processor, torch_dtype
+from sgg.model import load_adapters, load_model, load_processor, torch_dtype
 from sgg.report.data_summary import tell
 from sgg.spec import pixel_budget
 from sgg.tracker import tracking
 from sgg.train import sharding
 from sgg.train.args import trl_args
 from sgg.train.callbacks import Curves, Progress, StopOnSignal
+from sgg.train.checksums import CheckLoaded, take, write
 from sgg.train.distributed import Ranks
 from sgg.train.optim import MuonAdamW
 from sgg.train.rows import words_of_loaders
@@ -38,9 +40,10 @@ log = logging.getLogger("sgg")
 class SealedCheckpoints:
     """Mixin for TRL's trainers: a checkpoint counts only when whole, old ones go only then.
 
-    Weights of a resumed run are loaded by `train` through `from_pretrained`. The way of transformers 5.17
-    (transformers#43701) looks for Qwen-VL's weights under other names than they are saved by, finds
-    none, and goes on with the initial ones in silence.
+    Whole weights of a resumed run are loaded by `train` through `from_pretrained`. The way of transformers
+    5.17 (transformers#43701) looks for Qwen-VL's weights under other names than they are saved by, finds
+    none, and goes on with the initial ones in silence. Where there are several adapters it loads those in
+    sub-folders and passes over `default`, the one that is trained: so adapters are loaded here, too.
     """
 
     keep_checkpoints = 2
@@ -49,16 +52,21 @@ class SealedCheckpoints:
         """No card: TRL's knows neither the run's base nor what its answers look like."""
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        if is_peft_model(self.model):  # type: ignore[attr-defined]  # adapters are found by their names
+        if not is_peft_model(self.model):  # type: ignore[attr-defined]
+            return
+        if self.is_fsdp_enabled:  # type: ignore[attr-defined]  # split already; by the names in the model
             super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
+        else:
+            load_adapters(self.model, Path(resume_from_checkpoint))  # type: ignore[attr-defined]
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)  # type: ignore[misc]
-        self.accelerator.wait_for_everyone()  # type: ignore[attr-defined]
+        taken = take(self)  # waits for all ranks
         if self.is_world_process_zero():  # type: ignore[attr-defined]
             run_dir = Path(self.args.output_dir)  # type: ignore[attr-defined]
-            step = self.state.global_step  # type: ignore[attr-defined]
-            seal(run_dir / f"checkpoint-{step}")
+            folder = run_dir / f"checkpoint-{self.state.global_step}"  # type: ignore[attr-defined]
+            write(folder, taken)
+            seal(folder)
             keep_newest(run_dir, self.keep_checkpoints)
         self.accelerator.wait_for_everyone()  # type: ignore[attr-defined]
 
@@ -117,10 +125,13 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
     sharding.sum_in_fp32(trainer)
     trainer.keep_checkpoints = stage.keep_checkpoints
     stop = StopOnSignal(ranks, period=int(stage.args.get("num_iterations", 1)))
+    checks = []
     if checkpoint is not None:
         log.info("going on from %s", checkpoint.name)
+        checks = [CheckLoaded(trainer, checkpoint, config.model.path)]
     with tracking(config, run_dir, ranks.is_main) as tracker:
-        _replace_callbacks(trainer, [Curves(run_dir, tracker), Progress(stage.name.name), stop])
+        bar = Progress(stage.name.name)
+        _replace_callbacks(trainer, [*checks, Curves(run_dir, tracker), bar, stop])
         with stop.listening(), words_of_loaders():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if stop.stopped_at is not None:
@@ -153,7 +164,7 @@ def _keep_model(trainer: Any, run_dir: Path, merge: bool) -> None:
     """The final weights as a plain folder that `from_pretrained`, vLLM and `model.path` take.
 
     With `merge`, LoRA is merged in; where weights lie in pieces it cannot be: then the adapter is kept as
-    it is, and `load_model` puts it onto its base.
+    it is, without the reference that peft saves beside it, and `load_model` puts it onto its base.
     """
     trainer.accelerator.wait_for_everyone()
     folder = run_dir / MODEL_FOLDER
@@ -169,5 +180,7 @@ def _keep_model(trainer: Any, run_dir: Path, merge: bool) -> None:
         steps = trainer.state.global_step
         (folder / "trained.json").write_text(json.dumps({"steps": steps, "run": run_dir.name}))
         (folder / "training_args.bin").unlink(missing_ok=True)  # pickled
+        for other in folder.glob("*/adapter_config.json"):
+            shutil.rmtree(other.parent)
         seal(folder)
     os.sync()

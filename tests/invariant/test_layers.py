@@ -34,6 +34,7 @@ LAYERS = [
         "sgg.trl_fields",
         "sgg.plan",
         "sgg.validate",
+        "sgg.validate_resume",
         "sgg.validate_reward",
         "sgg.validate_hardware",
         "sgg.validate_servers",
