@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-REWARDS = Path(__file__).parents[1] / "docs" / "rewards.md"
+REWARDS, METRICS = (
+    Path(__file__).parents[1] / "docs" / name for name in ("rewards.md", "metrics.md")
+)
 
 
 def put(mark: str, made: str, page: Path = REWARDS) -> None:

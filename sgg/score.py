@@ -22,7 +22,7 @@ from sgg.codec import ErrorKind, GraphSpec
 from sgg.data.build import Prepared, decode_row
 from sgg.data.parallel import forked
 from sgg.errors import SggError
-from sgg.metric.bootstrap import compare, intervals
+from sgg.metric.exchange import compare
 from sgg.metric.recall import Estimate
 from sgg.metric.summary import Summary, summarise
 from sgg.metric.tally import Builder, Tally, Task, join
@@ -50,7 +50,7 @@ class Scored:
     failures: list[Failure]
     """Answers that failed as a whole, with their problems and the start of the text."""
     estimates: dict[str, Estimate]
-    """Per image, what has an interval: for paired tests."""
+    """Per image, for paired tests."""
 
     def write(self, folder: Path) -> list[Path]:
         """Write the three files; returns their paths."""
@@ -102,7 +102,7 @@ def score(
 
 
 def paired(a: Scored, b: Scored) -> dict[str, dict[str, float]]:
-    """The paired test of two runs on one split: what has an interval in both."""
+    """The paired test of two runs on one split, by every metric of `metric.summary` that is compared."""
     names = [name for name in a.estimates if name in b.estimates]
     found = compare([a.estimates[n] for n in names], [b.estimates[n] for n in names])
     return {name: asdict(result) for name, result in zip(names, found, strict=True)}
@@ -118,8 +118,6 @@ def plain(value: Any) -> Any:
 
 
 def _content(summary: Summary, tally: Tally, images: int) -> dict[str, Any]:
-    names = list(summary.estimates)
-    ends = intervals([summary.estimates[n] for n in names]) if images else []
     kinds = tally.problems_items
     return {
         "images": images,
@@ -129,7 +127,7 @@ def _content(summary: Summary, tally: Tally, images: int) -> dict[str, Any]:
         "metrics": summary.values,
         "mapped": summary.mapped,
         "several": summary.several,
-        "intervals": dict(zip(names, ends, strict=True)),
+        "intervals": summary.intervals,
         "groups": summary.groups,
         "problems": {
             k: {"answers": tally.problems_answers[k], "items": kinds[k]}

@@ -2,7 +2,7 @@
 
 Comes in: a `Tally`. Goes out: `Estimate`s: per image a numerator and a denominator in each of a few
 columns. A value is the mean over columns of Σ numerator / Σ denominator, so one form serves recall (one
-column), mean recall (one column a predicate), rates, intervals and paired tests.
+column), mean recall (one column a predicate), rates, F1 (a harmonic mean), intervals and paired tests.
 """
 
 from __future__ import annotations
@@ -29,20 +29,37 @@ class Estimate:
     """A metric that is a mean of ratios of sums over images."""
 
     numerator: Floats
-    """Shape (images, columns)."""
+    """Shape (images, columns); at most the denominator."""
     denominator: Floats
-    divisor: int
-    """Columns to divide by: more than there are where absent predicates count 0."""
-
-    @property
-    def columns(self) -> Floats:
-        """The ratio in each column; 0 where nothing is counted."""
-        return ratios(self.numerator.sum(axis=0), self.denominator.sum(axis=0))
+    divisor: int | None = None
+    """Columns to divide by, where absent ones count 0; None for those in which anything is counted."""
+    harmonic: bool = False
+    """Whether the mean is harmonic, of two columns: F1."""
 
     @property
     def value(self) -> float:
         """The metric; 0 if nothing is counted."""
-        return float(self.columns.sum() / self.divisor) if self.divisor else 0.0
+        return float(self.reduced(self.numerator.sum(axis=0), self.denominator.sum(axis=0)))
+
+    def reduced(self, numerator: Floats, denominator: Floats) -> Floats:
+        """The metric from sums over images, shapes (…, columns): what the protocol says, absent or not."""
+        rates = ratios(numerator, denominator)
+        if self.harmonic:
+            return self.mean(rates)
+        shown = (denominator > 0).sum(axis=-1)
+        return rates.sum(axis=-1) / np.maximum(shown if self.divisor is None else self.divisor, 1)
+
+    def mean(self, rates: Floats) -> Floats:
+        """The mean of the last axis, as `harmonic` says."""
+        if not self.harmonic:
+            return rates.mean(axis=-1)
+        return ratios(2 * rates.prod(axis=-1), rates.sum(axis=-1))
+
+    def slopes(self, rates: Floats) -> Floats:
+        """By how much the mean grows with each of the rates, shape (columns,)."""
+        if not self.harmonic or not rates.any():
+            return np.full(len(rates), 1 / len(rates))
+        return np.asarray(2 * (rates[::-1] / rates.sum()) ** 2)
 
 
 def ratios(numerator: Floats, denominator: Floats) -> Floats:
@@ -63,14 +80,15 @@ class Recalls:
         vocabulary = [canonical(p) for p in predicates] if predicates is not None else sorted(shown)
         self.predicates = vocabulary + sorted(set(shown) - set(vocabulary))
         """Canonical predicates, the vocabulary's first, then what else gold holds."""
-        present = sum(name in set(shown) for name in vocabulary)
-        self._divisor = present if protocol.absent is Absent.present else len(vocabulary)
-        self._vocabulary = len(vocabulary)
         place = {name: i for i, name in enumerate(self.predicates)}
         self.column_of = np.array([place.get(name, -1) for name in tally.names], dtype=np.int64)
         skipped = protocol.unanswered is Unanswered.skip
         self.counted = tally.answered if skipped else np.ones(len(tally.answered), dtype=bool)
         """Answers that count."""
+        inside = range(len(vocabulary))
+        present = protocol.absent is Absent.present
+        self.averaged = [c for c in inside if not present or self.predicates[c] in set(shown)]
+        """Which of `predicates` mean recall averages."""
 
     def hits(self, ranked: str, k: int | None) -> Flags:
         """Which gold relations are hit within the first k of what was ranked."""
@@ -84,22 +102,28 @@ class Recalls:
             owner, hit = owner[among], hit[among]
         answers = len(self._tally.image)
         gold = np.bincount(owner, minlength=answers)
-        found = _sums(owner, hit, answers)
+        found = sums(owner, hit, answers)
         usable = (gold > 0) & self.counted
         shares = ratios(found, gold.astype(np.float64)) * usable
-        return Estimate(self._by_image(shares), self._by_image(usable), 1)
+        return Estimate(self._by_image(shares), self._by_image(usable))
 
-    def mean_recall(self, ranked: str, k: int | None) -> Estimate:
-        """mR@k: per predicate the mean over answers that have it in gold, then over predicates."""
+    def mean_recall(
+        self, ranked: str, k: int | None, columns: Sequence[int] | None = None
+    ) -> Estimate:
+        """mR@k: per predicate the mean over answers that have it in gold, then over predicates.
+
+        `columns` are those of `predicates` to average, all of `averaged` if None.
+        """
         over, under = self._by_predicate(ranked, k)
-        inside = slice(0, self._vocabulary)
-        return Estimate(over[:, inside], under[:, inside], self._divisor)
+        chosen = self.averaged if columns is None else list(columns)
+        divisor = None if self._protocol.absent is Absent.present else len(chosen)
+        return Estimate(over[:, chosen], under[:, chosen], divisor)
 
     def _by_predicate(self, ranked: str, k: int | None) -> tuple[Floats, Floats]:
         """Sum of recalls and count of answers by image and predicate."""
         usable, place, gold, at, counts = self._cells
-        shares = _sums(place, self.hits(ranked, k)[usable], len(gold)) / np.maximum(gold, 1)
-        return _sums(at, shares, counts.size).reshape(counts.shape), counts
+        shares = sums(place, self.hits(ranked, k)[usable], len(gold)) / np.maximum(gold, 1)
+        return sums(at, shares, counts.size).reshape(counts.shape), counts
 
     @cached_property
     def _cells(self) -> tuple[Flags, Ints, Ints, Ints, Floats]:
@@ -113,7 +137,7 @@ class Recalls:
         keys = self._tally.owner * width + self.column_of[self._tally.predicate]
         cells, place, gold = np.unique(keys[usable], return_inverse=True, return_counts=True)
         at = self._tally.image[cells // width] * width + cells % width if width else cells
-        counts = _sums(at, np.ones(len(at)), self._images * width)
+        counts = sums(at, np.ones(len(at)), self._images * width)
         return usable, place, gold, at, counts.reshape(self._images, width)
 
     def predicate_recalls(self, ranked: str, k: int | None) -> dict[str, float]:
@@ -126,13 +150,13 @@ class Recalls:
             if shown
         }
 
-    def pooled_mean_recall(self, ranked: str, k: int | None) -> float:
+    def pooled_mean_recall(self, ranked: str, k: int | None) -> Estimate:
         """Hits over gold relations of each predicate in the whole split, mean over those present."""
-        columns = self.column_of[self._tally.predicate]
-        gold = np.bincount(columns, minlength=len(self.predicates))
-        found = np.bincount(columns, weights=self.hits(ranked, k), minlength=len(self.predicates))
-        present = gold > 0
-        return float((found[present] / gold[present]).mean()) if present.any() else 0.0
+        width = len(self.predicates)
+        place = self._tally.image[self._tally.owner] * width + self.column_of[self._tally.predicate]
+        shape = self._images, width
+        found = sums(place, self.hits(ranked, k), self._images * width).reshape(shape)
+        return Estimate(found, sums(place, np.ones(len(place)), found.size).reshape(shape))
 
     def precision(self, k: int | None) -> Estimate:
         """Right predicted relations among the first k over all of the first k, pooled."""
@@ -140,11 +164,20 @@ class Recalls:
             return self.rate("correct", "predicted")
         column = len(ANSWER_COLUMNS) + 2 * self._protocol.cutoffs.index(k)
         counts = self._tally.counts
-        return Estimate(self._by_image(counts[:, column]), self._by_image(counts[:, column + 1]), 1)
+        return Estimate(self._by_image(counts[:, column]), self._by_image(counts[:, column + 1]))
+
+    def f1(self, k: int | None) -> Estimate:
+        """Harmonic mean of precision@k and R@k; 0 if either is."""
+        parts = self.precision(k), self.recall("sgdet", k)
+        over, under = (
+            np.concatenate(columns, axis=1)
+            for columns in zip(*((p.numerator, p.denominator) for p in parts), strict=True)
+        )
+        return Estimate(over, under, harmonic=True)
 
     def rate(self, part: str, whole: str) -> Estimate:
         """One of `ANSWER_COLUMNS` over another, pooled over the split."""
-        return Estimate(self._by_image(self.column(part)), self._by_image(self.column(whole)), 1)
+        return Estimate(self._by_image(self.column(part)), self._by_image(self.column(whole)))
 
     def column(self, name: str) -> NDArray[np.int64]:
         """One of `ANSWER_COLUMNS`, by answer."""
@@ -152,18 +185,13 @@ class Recalls:
 
     def mean_of(self, values: NDArray[np.generic]) -> Estimate:
         """The mean over answers of a value for each."""
-        return Estimate(self._by_image(values), self._by_image(np.ones(len(values))), 1)
+        return Estimate(self._by_image(values), self._by_image(np.ones(len(values))))
 
     def _by_image(self, values: NDArray[np.generic]) -> Floats:
-        return _sums(self._tally.image, values, self._images)[:, None]
+        return sums(self._tally.image, values, self._images)[:, None]
 
 
-def _sums(places: NDArray[np.int64], values: NDArray[np.generic], count: int) -> Floats:
+def sums(places: NDArray[np.int64], values: NDArray[np.generic], count: int) -> Floats:
     """Sum of the values at each of `count` places."""
     sums = np.bincount(places, weights=values.astype(np.float64), minlength=count)
     return np.asarray(sums, dtype=np.float64)
-
-
-def f1(precision: float, recall: float) -> float:
-    """Harmonic mean; 0 if both are."""
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0

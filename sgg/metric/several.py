@@ -6,13 +6,14 @@ answers, drawn without return, hold one that hits a gold relation which c of the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
 
 Flags = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 
 
 def pass_at_k(found: Flags, k: int) -> float:
@@ -41,17 +42,31 @@ def best_of_k(found: Flags, k: int) -> float:
     return sum(r * comb(i, k - 1) for i, r in enumerate(recalls)) / total
 
 
-def over_images(images: Sequence[Flags]) -> dict[str, float]:
-    """Means over images with gold relations for k = 1, 2, 4, … up to the fewest answers of an image."""
-    usable = [found for found in images if found.shape[1]]
-    most = min((len(found) for found in images), default=0)
+def by_image(found: Mapping[int, Flags], images: int) -> dict[str, tuple[Floats, Floats]]:
+    """Each measure of each image, and 1 where it counts: where gold has relations.
+
+    For k = 1, 2, 4, … up to the fewest answers of an image; nothing below two.
+
+    Args:
+        found: by image, what each of its answers hits, shape (answers, gold).
+        images: of the split.
+
+    Returns:
+        By name two columns of shape (images, 1).
+
+    """
+    most = min(map(len, found.values()), default=0)
+    usable = [image for image, hits in found.items() if hits.shape[1]]
     if most < 2 or not usable:
         return {}
     powers = [1 << i for i in range(most.bit_length()) if 1 << i <= most]
-    ks = sorted({*powers, most})
+    counts = np.zeros((images, 1))
+    counts[usable] = 1
     measures = {"pass": pass_at_k, "union": union_at_k, "best_of": best_of_k}
-    return {
-        f"{name}@{k}": float(np.mean([measure(found, k) for found in usable]))
-        for name, measure in measures.items()
-        for k in ks
-    }
+    columns = {}
+    for name, measure in measures.items():
+        for k in sorted({*powers, most}):
+            values = np.zeros((images, 1))
+            values[usable, 0] = [measure(found[image], k) for image in usable]
+            columns[f"{name}@{k}"] = values, counts
+    return columns

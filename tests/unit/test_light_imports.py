@@ -12,7 +12,7 @@ HEAVY = ["torch", "trl", "vllm", "transformers"]
 LIGHT = [
     *("graph", "boxes", "vocab", "options", "codec", "prompt", "similarity", "match"),
     *("reward.terms", "reward.score", "reward.trl_adapter"),
-    *("metric.protocol", "metric.tally", "metric.summary", "metric.bootstrap"),
+    *("metric.protocol", "metric.tally", "metric.summary", "metric.intervals", "metric.exchange"),
     *("config", "validate", "plan", "spec", "data.check", "data.build"),
     *("predictions", "score"),
 ]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scoring import scored
 from strategies import scene
 
-from sgg.metric.several import best_of_k, over_images, pass_at_k, union_at_k
+from sgg.metric.several import best_of_k, by_image, pass_at_k, union_at_k
 
 FLAGS = st.integers(1, 5).flatmap(
     lambda n: st.integers(1, 4).flatmap(
@@ -38,8 +38,9 @@ def test_by_hand():
     found = np.array([[False, False], [True, False], [False, False], [False, False]])
     assert pass_at_k(found, 2) == 1 / 4
     assert (union_at_k(found, 1), union_at_k(found, 2)) == (0, 1 / 2)
-    assert over_images([found])["pass@1"] == 1 / 8
-    assert list(over_images([found]))[:3] == ["pass@1", "pass@2", "pass@4"]
+    columns = by_image({1: found}, 3)
+    assert [c.ravel().tolist() for c in columns["pass@1"]] == [[0, 1 / 8, 0], [0, 1, 0]]
+    assert list(columns)[:3] == ["pass@1", "pass@2", "pass@4"]
 
 
 def test_several_answers_of_an_image_are_scored_together_and_each():
