@@ -8,6 +8,7 @@ so pixels are the same on every machine, with or without torchvision.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from sgg.config import Dtype, Init, LoraConfig, ModelConfig
 from sgg.errors import SggError
 from sgg.hardware import Precision
+from sgg.lora import check_targets
 from sgg.weights import locate
 
 IMAGE_TOKEN = "<|image_pad|>"
@@ -193,11 +195,18 @@ def _parts(loaded: Any, model: ModelConfig) -> list[tuple[torch.nn.Module, bool]
 
 
 def add_lora(loaded: Any, lora: LoraConfig, seed: int) -> Any:
-    """The model with fresh low-rank adapters on its language part; all else is frozen by peft."""
+    """The model with fresh low-rank adapters on its language part; all else is frozen by peft.
+
+    Raises:
+        SggError: a target is no matrix of it.
+
+    """
     from peft import LoraConfig as PeftLoraConfig
     from peft import get_peft_model
 
-    targets = "|".join(lora.targets)
+    linear = (n for n, m in loaded.named_modules() if isinstance(m, torch.nn.Linear))
+    check_targets(lora, linear)
+    targets = "|".join(map(re.escape, lora.targets))
     torch.manual_seed(seed)
     return get_peft_model(
         loaded,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sgg.config import Config, EvalConfig
 from sgg.data.build import open_reader
-from sgg.weights import locate
+from sgg.lora import check_targets
+from sgg.weights import locate, matrices
 
 
 class Preflight:
@@ -24,12 +27,19 @@ class Preflight:
 
         """
         model = config.model
-        weights = f"{model.path} {model.revision}"
+        weights = f"{model.path} {model.revision} {model.lora}"
         if not model_is_made and weights not in self._found:
-            locate(model.path, model.revision)
+            folder = locate(model.path, model.revision)
+            if model.lora.enable and (names := matrices(folder)) and not _is_adapter(folder):
+                check_targets(model.lora, names)
             self._found.add(weights)
         part = config.stage.part.name if isinstance(config.stage, EvalConfig) else "train"
         data = f"{part} {config.data}"
         if data not in self._found:
             open_reader(config.data, part)
             self._found.add(data)
+
+
+def _is_adapter(folder: Path) -> bool:
+    """Whether the matrices are an adapter's own: then the model below it is looked at once it is loaded."""
+    return (folder / "adapter_config.json").is_file()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sgg import stage_args
 from sgg.config import (
     Attention,
     Config,
@@ -21,11 +22,12 @@ from sgg.config import (
     TrainStageConfig,
 )
 from sgg.errors import SggError
+from sgg.hardware import RolloutMode
+from sgg.lora import lora_problems
 from sgg.metric.protocol import Labels, Mode, NgFill, Unknown
 from sgg.options import Pictures, Source, Template, VocabularyName
 from sgg.places import options_of
 from sgg.plan import BatchPlan, largest_micro, plan_batch
-from sgg.trl_fields import problems_with
 from sgg.validate_hardware import hardware_problems, installed
 from sgg.validate_resume import resume_problems
 from sgg.validate_reward import reward_problems
@@ -46,7 +48,7 @@ def batch_plan(config: Config) -> BatchPlan:
     stage, hardware = config.stage, config.hardware
     processes, size = hardware.ranks, config.model.activations_per_token
     if isinstance(stage, GrpoConfig):
-        group = int(stage.args.get("num_generations", 8))
+        group = n if isinstance(n := stage.args.get("num_generations"), int) else 8
         completions = stage.prompts_per_step * group
         return plan_batch(
             f"stage.prompts_per_step={stage.prompts_per_step} × stage.args.num_generations={group}",
@@ -130,8 +132,7 @@ def _model(config: Config) -> Iterator[str]:
             f"model.min_pixels={model.min_pixels} is above the largest size of this stage, "
             f"{largest} pixels (the smaller of model.max_pixels and stage.max_pixels)."
         )
-    if not 0 <= model.lora.dropout < 1:
-        yield f"model.lora.dropout={model.lora.dropout}: must be 0 or more and below 1."
+    yield from lora_problems(model.lora)
     all_frozen = model.freeze_vision and model.freeze_merger and model.freeze_language
     if all_frozen and not model.lora.enable and isinstance(config.stage, TrainStageConfig):
         yield (
@@ -186,7 +187,7 @@ def _hardware(config: Config) -> Iterator[str]:
 
 
 def _train(config: Config, stage: TrainStageConfig) -> Iterator[str]:
-    yield from problems_with(stage.name.name, stage.args)
+    yield from stage_args.problems_with(stage.name.name, stage.args)
     yield from sharding_problems(config)
     yield from resume_problems(config)
     sharded = config.deepspeed is not None or config.fsdp is not None
@@ -196,6 +197,8 @@ def _train(config: Config, stage: TrainStageConfig) -> Iterator[str]:
             "stage.optimizer.kind=muon_adamw trains whole tiny models on one process. "
             "Take stage.optimizer.kind=trl with several processes, DeepSpeed, FSDP or LoRA."
         )
+    if muon:
+        yield from stage_args.unread_by_muon(stage.args)
     if muon and stage.optimizer.muon_lr <= 0:
         yield f"stage.optimizer.muon_lr={stage.optimizer.muon_lr}: must be above 0."
     try:
@@ -213,6 +216,9 @@ def _grpo(config: Config) -> Iterator[str]:
     if not any(weights.values()):
         return
     yield from _groups(config)
+    if config.hardware.rollout.mode is RolloutMode.trainer:
+        assert isinstance(config.stage, GrpoConfig)
+        yield from stage_args.unread_without_vllm(config.stage.args)
 
 
 def _groups(config: Config) -> Iterator[str]:

@@ -34,15 +34,16 @@ def _grpo(args: dict[str, Any], is_random: bool) -> Iterator[str]:
             "be the weights there, not the random ones that the run starts from. Take stage.args.beta=0, or "
             "model.init=pretrained."
         )
-    if args.get("sync_ref_model"):
-        yield (
-            "stage.args.sync_ref_model=true moves the reference model, which no checkpoint holds: a resumed "
-            "run would compare with the start again. Leave it out."
-        )
     iterations, save_steps = args.get("num_iterations", 1), args.get("save_steps", 500)
     if not isinstance(iterations, int) or not isinstance(save_steps, (int, float)):
         return
-    if iterations > 1 and (save_steps < 1 or save_steps % iterations):
+    if iterations > 1 and args.get("save_strategy") == "epoch":
+        yield (
+            f"stage.args.save_strategy=epoch with stage.args.num_iterations={iterations}: an epoch may end "
+            "between the steps that reuse answers, and a checkpoint there cannot be resumed exactly. Take "
+            "save_strategy=steps."
+        )
+    elif iterations > 1 and (save_steps < 1 or save_steps % iterations):
         yield (
             f"stage.args.save_steps={save_steps} must be a multiple of "
             f"stage.args.num_iterations={iterations}: answers are reused over that many steps, and "

@@ -78,13 +78,3 @@ def _learns(config: Config, stage: GrpoConfig) -> Iterator[str]:
             f"structure needs the head's weights whole in each process, and {sharded} shares them out. Take "
             "deepspeed=zero2 fsdp=null, or structure=null."
         )
-    if stage.args.get("vllm_structured_outputs_regex") is not None:
-        yield (
-            "stage.args.vllm_structured_outputs_regex and structure both say what an answer looks like. "
-            "Leave the former out, or take structure=null."
-        )
-    if "structured_outputs" in (stage.args.get("generation_kwargs") or {}):
-        yield (
-            "stage.args.generation_kwargs.structured_outputs and structure both say what an answer looks "
-            "like. Leave the former out, or take structure=null."
-        )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from sgg.checkpoint import is_sealed, newest_whole, problem_with
 from sgg.errors import SggError
@@ -83,19 +84,42 @@ def _safetensors_problem(folder: Path) -> str | None:
     elif any("-of-" in file.name for file in weights):
         return f"{index.name} missing"
     for file in weights:
-        with file.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            size = file.stat().st_size
-            if not 0 < length <= min(size - 8, 100 << 20):
-                return f"{file.name} has no valid header"
-            try:
-                header = json.loads(stream.read(length))
-                end = max(t["data_offsets"][1] for k, t in header.items() if k != "__metadata__")
-            except (ValueError, KeyError, TypeError):
-                return f"{file.name} has no valid header"
+        try:
+            length, header = _header(file)
+            end = max(tensor["data_offsets"][1] for tensor in header.values())
+        except (ValueError, KeyError, TypeError):
+            return f"{file.name} has no valid header"
+        size = file.stat().st_size
         if size != 8 + length + end:
             return f"{file.name} has {size} bytes instead of {8 + length + end}"
     return None
+
+
+def matrices(folder: Path) -> list[str]:
+    """Names of the modules whose weight is a matrix, as the files' headers have them; nothing is loaded."""
+    headers = (_header(file)[1] for file in sorted(folder.glob("*.safetensors")))
+    tensors = (item for header in headers for item in header.items())
+    return [
+        name.removesuffix(".weight")
+        for name, tensor in tensors
+        if name.endswith(".weight") and len(tensor["shape"]) == 2
+    ]
+
+
+def _header(file: Path) -> tuple[int, dict[str, Any]]:
+    """Length of a safetensors file's header, bytes, and what it says of each tensor.
+
+    Raises:
+        ValueError: there is none.
+
+    """
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if not 0 < length <= min(file.stat().st_size - 8, 100 << 20):
+            raise ValueError(f"{file}: no header")
+        header: dict[str, Any] = json.loads(stream.read(length))
+    header.pop("__metadata__", None)
+    return length, header
 
 
 def _from_hub(path: str, revision: str | None, fetch: bool) -> Path:

@@ -26,10 +26,13 @@ def trl_args(config: Config, run_dir: Path) -> Any:
 
     stage = config.stage
     assert isinstance(stage, TrainStageConfig)
-    derived = _common(config, run_dir)
+    derived, given = _common(config, run_dir), dict(stage.args)
     if isinstance(stage, SftConfig):
         kind: Any = trl.SFTConfig
         derived |= {"completion_only_loss": True}
+        given["max_length"] = (
+            None  # nothing is cut: `sft` refuses what is longer than stage.args says
+        )
     else:
         assert isinstance(stage, GrpoConfig)
         kind = trl.GRPOConfig
@@ -39,7 +42,7 @@ def trl_args(config: Config, run_dir: Path) -> Any:
             True  # an adapter's would make answers score otherwise than drawn
         )
     with words_of_trl():
-        return kind(**{**derived, **stage.args})
+        return kind(**{**derived, **given})
 
 
 @contextmanager

@@ -7,7 +7,7 @@ on the row, the seed and the epoch alone, never on a random state: a resumed run
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,14 +54,24 @@ class SftRows:
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """One TRL row in prompt-completion form."""
         item = example(row, self.store)
-        graph = item.graph
+        said = self.texts(item.image_id, item.width, item.height, item.graph, item.columns)
+        return {**said, "image": item.image}
+
+    def texts(
+        self,
+        image_id: str,
+        width: int,
+        height: int,
+        graph: SceneGraph,
+        columns: Mapping[str, str],
+    ) -> dict[str, Any]:
+        """The row without its picture, whose size is in pixels."""
         if self.shuffle_objects:
-            graph = shuffled(graph, self.seed, self.epoch.get(), item.image_id)
-        target = render(graph, self.prompter.spec, item.width, item.height)
+            graph = shuffled(graph, self.seed, self.epoch.get(), image_id)
+        target = render(graph, self.prompter.spec, width, height)
         return {
-            "prompt": self.prompter.messages(item.width, item.height, item.columns),
+            "prompt": self.prompter.messages(width, height, columns),
             "completion": [{"role": "assistant", "content": [{"type": "text", "text": target}]}],
-            "image": item.image,
         }
 
 

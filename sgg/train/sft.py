@@ -12,6 +12,7 @@ from sgg.data.build import image_store
 from sgg.spec import prompter
 from sgg.train.args import words_of_trl
 from sgg.train.callbacks import TellEpoch
+from sgg.train.lengths import refuse_longer
 from sgg.train.loop import Parts, SealedCheckpoints, muon_optimizers, train
 from sgg.train.rows import SftRows, as_trl_dataset
 
@@ -31,6 +32,7 @@ def _trainer(parts: Parts) -> Any:
     rows = SftRows(
         image_store(config.data, "train"), prompter(config), stage.shuffle_objects, config.seed
     )
+    refuse_longer(stage.args.get("max_length"), parts.prepared, rows, parts.processor)
     dataset, optimizers = as_trl_dataset(parts.prepared, rows), muon_optimizers(parts)
     with words_of_trl():
         trainer = Trainer(

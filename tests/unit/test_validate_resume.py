@@ -30,7 +30,7 @@ def check(*words):
         ),
         (
             ("stage=grpo", "stage.args.beta=0.04", "stage.args.sync_ref_model=true"),
-            ["stage.args.sync_ref_model=true", "Leave it out"],
+            ["stage.args.sync_ref_model=True", "Leave it out"],
         ),
         (
             ("stage=grpo", "stage.args.num_iterations=2", "stage.args.save_steps=5"),

@@ -51,7 +51,7 @@ def test_names_are_those_of_the_prompt_unless_told_otherwise():
         ),
         (
             [*GRPO, "hardware.rollout.mode=colocate", "stage.args.vllm_structured_outputs_regex=a"],
-            "stage.args.vllm_structured_outputs_regex and structure both say",
+            "stage.args.vllm_structured_outputs_regex: follows from other keys; set structure instead",
         ),
         (
             [
@@ -59,7 +59,7 @@ def test_names_are_those_of_the_prompt_unless_told_otherwise():
                 "hardware.rollout.mode=colocate",
                 "stage.args.generation_kwargs={structured_outputs: {regex: a}}",
             ],
-            "stage.args.generation_kwargs.structured_outputs and structure both say",
+            "structure holds answers to a form",
         ),
         (
             [*GRPO, "hardware.rollout.mode=colocate", "deepspeed=zero3"],

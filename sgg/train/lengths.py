@@ -1,0 +1,52 @@
+"""How long SFT's examples are, pictures unread: what stage.args.max_length is held against."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from trl.data_utils import apply_chat_template, prepare_multimodal_messages
+
+from sgg.data.build import Prepared, decode_row
+from sgg.errors import SggError
+from sgg.train.rows import SftRows
+
+log = logging.getLogger("sgg")
+
+
+def refuse_longer(limit: int | None, prepared: Prepared, rows: SftRows, processor: Any) -> None:
+    """Raise if an example of the split is longer than `limit` tokens; null allows any length.
+
+    TRL would cut it: a target cut in its middle teaches half a graph, one cut off whole teaches nothing.
+    So it is never told the limit.
+    """
+    if limit is None:
+        return
+    lengths = [(tokens(row, rows, processor), row["image_id"]) for row in prepared.rows]
+    longest, image_id = max(lengths)
+    longer = sum(length > limit for length, _ in lengths)
+    if longer:
+        raise SggError(
+            f"stage.args.max_length={limit}: {longer} of {len(lengths)} examples are longer, and their "
+            f"targets would be cut; the longest has {longest} tokens of prompt, picture and answer (image "
+            f"{image_id}). Take stage.args.max_length=null, or {longest} or more; a smaller "
+            "stage.max_pixels shortens pictures."
+        )
+    log.info("the longest of %d examples has %d tokens", len(lengths), longest)
+
+
+def tokens(row: dict[str, Any], rows: SftRows, processor: Any) -> int:
+    """Tokens of prompt, picture and answer of a stored row, as TRL makes them."""
+    gold = decode_row(row)
+    width, height = gold["width"], gold["height"]
+    said = rows.texts(gold["image_id"], width, height, gold["graph"], gold["columns"])
+    said["prompt"] = prepare_multimodal_messages(said["prompt"], images=[None])
+    said["completion"] = prepare_multimodal_messages(said["completion"])
+    texts = apply_chat_template(said, processor)
+    count = sum(
+        len(processor.tokenizer(texts[part], add_special_tokens=False)["input_ids"])
+        for part in ("prompt", "completion")
+    )
+    looks = processor.image_processor
+    picture = looks.get_number_of_image_patches(height, width) // looks.merge_size**2
+    return int(count - 1 + picture)  # the prompt's text has one token for the picture
