@@ -90,7 +90,7 @@ def prepare(count: int, folder: Path) -> None:
     rows, lines = [], []
     for index, (image_id, width, height, graph) in enumerate(gold_rows(count)):
         row = {"image_id": image_id, "image_ref": "", "width": width, "height": height}
-        rows.append(row | {"graph": json.dumps(to_dict(graph)), "columns": "{}"})
+        rows.append(row | {"graph": json.dumps(to_dict(graph)), "columns": "{}", "digest": ""})
         text = answer(index, width, height, graph)
         lines.append(json.dumps({"image_id": image_id, "index": 0, "text": text}) + "\n")
     table.write(folder / f"gold-{count}", rows, Report())

@@ -43,7 +43,7 @@ def run(config: Config, run_dir: Path) -> None:
             gold_data(config), part, Path(config.paths.cache), quiet=not ranks.is_main
         )
         if ranks.is_main:
-            tell(part, prepared, run_dir)
+            tell(config, part, prepared, run_dir)
     generate = config.generate
     sampling = Sampling(
         generate.max_new_tokens,

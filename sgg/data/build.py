@@ -41,7 +41,7 @@ from sgg.graph import from_dict
 from sgg.options import BOX_FORMAT_SOURCES, BoxFormat, ImageCheck, Pictures, Source
 from sgg.vocab import VOCABULARIES, Vocabulary
 
-FORMAT = 3
+FORMAT = 4
 """Raise when prepared tables change meaning: old caches are then not found."""
 
 
@@ -50,7 +50,8 @@ class Prepared:
     """A checked split."""
 
     rows: Any
-    """`datasets.Dataset` with image_id, image_ref, width, height, graph and columns (JSON)."""
+    """`datasets.Dataset` with image_id, image_ref, width, height, graph and columns (JSON), and
+    digest, by which pictures are told apart (empty where there is none)."""
     report: dict[str, Any]
     fingerprint: str
     warnings: tuple[str, ...] = ()
@@ -108,8 +109,7 @@ def prepare(
     """
     reader = open_reader(data, part)
     fingerprint = _fingerprint(data, part, reader)
-    place = hashlib.sha256(_place(data, part).encode()).hexdigest()[:8]
-    folder = cache / f"{data.source.name}-{part}-{fingerprint}-{place}"
+    folder = _table_folder(data, part, fingerprint, cache)
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         if not table.is_current(folder, every_picture):
@@ -118,6 +118,23 @@ def prepare(
         refuse_empty(data, part, report)
         told = tuple(warnings(data, part, report))
         return Prepared(table.read_rows(folder), report, fingerprint, told)
+
+
+def is_prepared(data: DataConfig, part: str, cache: Path) -> bool:
+    """Whether `prepare` would find the split in the cache.
+
+    Raises:
+        SggError: the source is missing or has another form.
+
+    """
+    fingerprint = _fingerprint(data, part, open_reader(data, part))
+    folder = _table_folder(data, part, fingerprint, cache)
+    return table.is_current(folder, every_picture=False)
+
+
+def _table_folder(data: DataConfig, part: str, fingerprint: str, cache: Path) -> Path:
+    place = hashlib.sha256(_place(data, part).encode()).hexdigest()[:8]
+    return cache / f"{data.source.name}-{part}-{fingerprint}-{place}"
 
 
 def open_reader(data: DataConfig, part: str) -> Reader:

@@ -55,6 +55,8 @@ class RawExample:
     """Further text columns of the row, such as prompt_open."""
     picture_problem: str = ""
     """Kind of what is wrong with the picture (`check.KINDS`), if the size had to be asked from it."""
+    picture_digest: str = ""
+    """`reader.picture_digest` of a picture that the row holds itself."""
     looked_for: tuple[str, ...] = ()
     """Files that a missing picture was looked for as, where there are several or none is its reference."""
     picture_odd: frozenset[str] = frozenset()

@@ -14,12 +14,13 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sgg.data.check import Policy, Report, clean
 from sgg.data.example import RawExample
 from sgg.data.images import look_at_file, stamp
-from sgg.data.reader import Reader
+from sgg.data.reader import Reader, picture_digest
 from sgg.errors import SggError
 from sgg.graph import SceneGraph, Triplet, to_dict
 from sgg.options import ImageCheck
@@ -133,9 +134,17 @@ def _clean_chunk(job: Job, indices: range) -> Chunk:
                 "height": raw.height,
                 "graph": json.dumps(to_dict(graph)),
                 "columns": json.dumps(dict(raw.columns)),
+                "digest": _digest(raw, job.check),
             }
         )
     return Chunk(rows, report, len(indices))
+
+
+def _digest(raw: RawExample, check: ImageCheck | None) -> str:
+    """What tells the row's picture apart; empty where it is drawn or painted."""
+    if not raw.picture_file or check is None:
+        return raw.picture_digest
+    return picture_digest(Path(raw.picture_file), whole=check is ImageCheck.decode)
 
 
 def _picture_problem(raw: RawExample, check: ImageCheck | None, odd: set[str]) -> str:

@@ -75,6 +75,30 @@ def file_identity(paths: Iterable[Path], tables: bool = False) -> str:
     return digest.hexdigest()
 
 
+def picture_digest(picture: bytes | Path, whole: bool) -> str:
+    """What tells pictures apart: their bytes, or, unless `whole`, their length, first and last 64 kB.
+
+    Raises:
+        OSError: the file cannot be read.
+
+    """
+    content = picture if isinstance(picture, bytes) else _ends(picture, whole)
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+_END_BYTES = 64 << 10
+
+
+def _ends(path: Path, whole: bool) -> bytes:
+    size = path.stat().st_size
+    if whole or size <= 2 * _END_BYTES:
+        return path.read_bytes()
+    with path.open("rb") as file:
+        head = file.read(_END_BYTES)
+        file.seek(-_END_BYTES, 2)
+        return head + file.read() + str(size).encode()
+
+
 def load_json(path: Path, key: str) -> Any:
     """A JSON file, gzipped or not.
 

@@ -14,9 +14,9 @@ from typing import Any
 from sgg.data.example import RawExample
 from sgg.data.images import Note, look, row_picture
 from sgg.data.jsonl import parse_items
-from sgg.data.reader import ROW_ERRORS
+from sgg.data.reader import ROW_ERRORS, picture_digest
 from sgg.data.row_pictures import Places, name_of, names_in, shortest_names
-from sgg.data.rows_table import open_table
+from sgg.data.rows_table import LinesTable, open_table
 from sgg.errors import SggError
 from sgg.graph import Triplet
 
@@ -89,7 +89,19 @@ class RowsReader:
             problem,
             looked_for=looked,
             picture_odd=frozenset(odd),
+            picture_digest=self._digest(row),
         )
+
+    def _digest(self, row: Mapping[str, Any]) -> str:
+        if self._sized or name_of(row["image"]) or row["image"] is None:
+            return ""
+        return picture_digest(row["image"]["bytes"], self._decode)
+
+    def ids(self) -> list[str]:
+        """All image ids, without a look at any picture."""
+        if isinstance(self._table, LinesTable):
+            return [str(self._table[i]["image_id"]) for i in range(len(self))]
+        return list(map(str, self._table["image_id"]))
 
     def _picture(
         self, row: Mapping[str, Any], index: int, note: Note

@@ -92,6 +92,7 @@ def _features() -> Any:
             "height": number,
             "graph": text,
             "columns": text,
+            "digest": text,
         }
     )
 

@@ -9,8 +9,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from sgg.config import Config, EvalConfig
 from sgg.data.build import Prepared
 from sgg.data.check import KINDS
+from sgg.data.overlap import shared_images
 from sgg.report.table import markdown
 from sgg.run import DATA, write_json
 
@@ -51,14 +53,21 @@ def amiss_rows(report: dict[str, Any]) -> Rows:
     return rows
 
 
-def tell(part: str, prepared: Prepared, run_dir: Path) -> None:
-    """Log the split's warnings, and keep its report in the run's folder."""
-    for sentence in prepared.warnings:
+def tell(config: Config, part: str, prepared: Prepared, run_dir: Path) -> None:
+    """Log the split's warnings, and keep its report in the run's folder.
+
+    An evaluation of the train split is about memory, and is not told that it shares images with it.
+    """
+    sentences = list(prepared.warnings)
+    if not (part == "train" and isinstance(config.stage, EvalConfig)):
+        shared = shared_images(config.data, part, prepared, Path(config.paths.cache))
+        sentences += [shared] if shared else []
+    for sentence in sentences:
         log.warning("Warning: %s", sentence)
     content = {
         "part": part,
         "fingerprint": prepared.fingerprint,
-        "warnings": list(prepared.warnings),
+        "warnings": sentences,
         "report": prepared.report,
     }
     write_json(run_dir / DATA, content)

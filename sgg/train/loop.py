@@ -106,7 +106,7 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
         sharding.refuse_adapter(config, folder)
         prepared = prepare(config.data, "train", Path(config.paths.cache), quiet=not ranks.is_main)
         if ranks.is_main:
-            tell("train", prepared, run_dir)
+            tell(config, "train", prepared, run_dir)
             for line in drop_halves(run_dir):
                 log.warning("%s", line)
     checkpoint = newest_whole(run_dir)

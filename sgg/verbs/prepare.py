@@ -27,6 +27,7 @@ def main(argv: list[str]) -> None:
         raise SggError(f"part={', '.join(unknown)}: allowed are train, eval and all.")
     config, _ = compose_config([w for w in words if not w.startswith("part=")])
     from sgg.data.build import prepare as prepare_part
+    from sgg.data.overlap import shared_images
     from sgg.report.data_summary import summary
     from sgg.validate import validate
 
@@ -34,3 +35,6 @@ def main(argv: list[str]) -> None:
     for part in chosen:
         prepared = prepare_part(config.data, part, Path(config.paths.cache), every_picture=True)
         print(f"\n{summary(part, prepared)}")
+    shared = shared_images(config.data, chosen[-1], prepared, Path(config.paths.cache))
+    if shared:
+        print(f"\n**Warning:** {shared}")

@@ -109,3 +109,39 @@ def test_data_without_pictures_is_told_with_the_way_out(folder, tmp_path):
     painted = sgg(*words, "data.pictures=painted", home=tmp_path)
     assert painted.returncode == 0, painted.stderr
     assert cells(painted.stdout, "images") == [["3", "3"]]
+
+
+def boxes_in_xywh(root, name, count=6):
+    """Two objects an image, both inverted as corners."""
+    objects = [{"id": "man.1", "bbox": [60, 50, 20, 20]}, {"id": "dog.2", "bbox": [50, 40, 30, 30]}]
+    rows = []
+    for number in range(count):
+        image = f"{name}{number}.png"
+        Image.new("RGB", (100, 80), (number, len(name), 0)).save(root / image)
+        rows.append({"image": image, "objects": objects, "relationships": [NEAR]})
+    (root / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+
+
+@pytest.mark.parametrize("words", [["prepare"], ["stage=sft"]], ids=["prepare", "a run"])
+def test_boxes_of_another_format_are_refused_with_the_key(tmp_path, words):
+    boxes_in_xywh(tmp_path, "train")
+    boxes_in_xywh(tmp_path, "eval")
+    files = ["data.train.path=train.jsonl", "data.eval.path=eval.jsonl"]
+    done = sgg(*words, "data=jsonl", f"data.root={tmp_path}", *files, home=tmp_path)
+    assert done.returncode == 2
+    assert "data.train: none of 12 objects is left, in 6 images." in done.stderr
+    assert "set data.box_format=xywh." in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    if words == ["prepare"]:
+        more = ["data.box_format=xywh"]
+        mended = sgg(*words, "data=jsonl", f"data.root={tmp_path}", *files, *more, home=tmp_path)
+        assert mended.returncode == 0, mended.stderr
+        assert cells(mended.stdout, "relations") == [["6", "6"], ["6", "6"]]
+        assert "Warning" not in mended.stdout
+
+
+def test_train_and_eval_from_the_same_images_are_said(folder, tmp_path):
+    done = sgg("prepare", "data=jsonl", f"data.root={folder}", home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "**Warning:** 2 of 2 eval images are train images: 2 by their pictures." in done.stdout
+    assert "**Warning:** data.eval: 1 of 3 images were lost (33%)." in done.stdout

@@ -1,0 +1,108 @@
+"""Whether the train and the eval split share images: what is measured on those is memory.
+
+Comes in: one prepared split. Goes out: a sentence with the counts, or none. Images are the same by their
+pictures' bytes or by their ids; scenes of shapes by seed and place. The other split is prepared for it where
+that is quick; else its ids alone are read, and where it is not on this machine nothing is said.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from sgg.config import DataConfig
+from sgg.data.build import Prepared, is_prepared, open_reader, prepare
+from sgg.data.rows import RowsReader
+from sgg.errors import SggError
+from sgg.options import Source
+
+log = logging.getLogger("sgg")
+
+QUICK = 2000
+"""Images of the other split up to which it is prepared, if it was not yet."""
+
+Pictures = dict[str, str]
+"""Digests by image id; empty where a picture is not known."""
+
+
+def shared_images(data: DataConfig, part: str, prepared: Prepared, cache: Path) -> str:
+    """A sentence about the images that are in both splits; empty if none is known to be."""
+    other = "eval" if part == "train" else "train"
+    if data.source is Source.shapes:
+        return _shared_scenes(data)
+    if not _is_here(data, other):
+        return ""
+    try:
+        found = _pictures(data, other, cache)
+    except SggError as error:
+        log.info(
+            "Whether data.%s has images of data.%s is not known: %s",
+            other,
+            part,
+            str(error).splitlines()[0],
+        )
+        return ""
+    mine = dict(zip(prepared.rows["image_id"], prepared.rows["digest"], strict=True))
+    train, evaluated = (mine, found) if part == "train" else (found, mine)
+    return _sentence(train, evaluated)
+
+
+def _is_here(data: DataConfig, part: str) -> bool:
+    """Whether a split can be read without asking the hub for it."""
+    split = data.train if part == "train" else data.eval
+    if data.source is not Source.rows:
+        return True
+    return split.path is not None and (Path(data.root or "") / split.path).expanduser().exists()
+
+
+def _shared_scenes(data: DataConfig) -> str:
+    if data.train.seed != data.eval.seed:
+        return ""
+    train, evaluated = (range(s.offset, s.offset + (s.limit or 0)) for s in (data.train, data.eval))
+    shared = len(range(max(train.start, evaluated.start), min(train.stop, evaluated.stop)))
+    if not shared:
+        return ""
+    return (
+        f"{shared:,} of {len(evaluated):,} eval scenes are train scenes: data.train.seed and "
+        f"data.eval.seed are both {data.eval.seed}. What is measured on them is memory; set another seed."
+    )
+
+
+def _pictures(data: DataConfig, part: str, cache: Path) -> Pictures:
+    """All images of a split.
+
+    Raises:
+        SggError: it cannot be read.
+
+    """
+    split = data.train if part == "train" else data.eval
+    if not is_prepared(data, part, cache):
+        reader = open_reader(data, part)
+        stop = len(reader) if split.limit is None else min(len(reader), split.offset + split.limit)
+        if stop - split.offset > QUICK:
+            indices = range(split.offset, stop)
+            if isinstance(reader, RowsReader):  # whose rows may hold pictures
+                return dict.fromkeys(reader.ids()[split.offset : stop], "")
+            return {reader.read(index).image_id: "" for index in indices}
+    rows = prepare(data, part, cache, quiet=True).rows
+    return dict(zip(rows["image_id"], rows["digest"], strict=True))
+
+
+def _sentence(train: Pictures, evaluated: Pictures) -> str:
+    digests = {digest for digest in train.values() if digest}
+    same = {i for i, digest in evaluated.items() if digest in digests}
+    named = {i for i in evaluated.keys() & train.keys() if i not in same}
+    other = {i for i in named if evaluated[i] and train[i]}
+    if not same and not named:
+        return ""
+    ways = [
+        f"{len(same):,} by their pictures" * bool(same),
+        f"{len(named - other):,} by their ids" * bool(named - other),
+        f"{len(other):,} by their ids alone, their files differing (one photograph stored twice, or ids "
+        "that count anew in each file)" * bool(other),
+    ]
+    return (
+        f"{len(same | named):,} of {len(evaluated):,} eval images are train images: "
+        f"{', '.join(filter(None, ways))}. What is measured on them is memory. Name other files by "
+        "data.train.path and data.eval.path, or part one by data.train.limit and data.eval.offset."
+    )
