@@ -91,9 +91,20 @@ def assignment(key: str, value: str) -> str:
     """`key=value` as one word from which Hydra reads this very text; a shell's quotes are not in it."""
     if _PLAIN.fullmatch(value):
         return f"{key}={value}"
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)  # backslashes count only before a quote
+    return f"{key}={quoted(unresolved(value))}"
+
+
+def unresolved(text: str) -> str:
+    """A text in which `${` is escaped, as it would be looked up in the config."""
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+
+
+def quoted(text: str) -> str:
+    """A text in the quotes of Hydra's grammar, where backslashes count only before a quote."""
+    mark = "'" if '"' in text and "'" not in text else '"'
+    escaped = re.sub(rf"(\\*){mark}", rf"\1\1\\{mark}", text)
     escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
-    return f"{key}='{escaped}'"
+    return f"{mark}{escaped}{mark}"
 
 
 def help_screen() -> str:

@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from hydra import compose, initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, open_dict
 
-from sgg.cli import prepare_argv
 from sgg.config import Config, register, typed
+from sgg.overrides import read_words
 from sgg.places import CONF_DIR
 
 Composed = tuple[Config, dict[str, str | None]]
@@ -38,10 +37,9 @@ class Composer:
 
     def compose(self, overrides: list[str]) -> Composed:
         """The typed config of these overrides, and the option chosen in each group."""
-        words = prepare_argv(overrides)
+        parsed = read_words(overrides)
         with _hydra():
-            parsed = OverridesParser.create().parse_overrides(words)
-            chosen = tuple(w for w, o in zip(words, parsed, strict=True) if _chooses(o))
+            chosen = tuple(str(o.input_line) for o in parsed if _chooses(o))
             if chosen not in self._bases:
                 self._bases[chosen] = _base(list(chosen))
             base, choices = self._bases[chosen]

@@ -436,6 +436,9 @@ def typed(cfg: DictConfig) -> Config:
     config = OmegaConf.to_object(cfg)
     assert isinstance(config, Config)
     config.reward.terms = {k: _term(k, v) for k, v in config.reward.terms.items()}
+    for name, folder in vars(config.paths).items():  # others are expanded by who reads them
+        if folder is not None:
+            setattr(config.paths, name, str(Path(folder).expanduser()))
     return config
 
 

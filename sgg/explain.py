@@ -7,15 +7,25 @@ traceback.
 from __future__ import annotations
 
 import errno
+import os
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from typing import Any
 
-from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
-from omegaconf.errors import OmegaConfBaseException
+from hydra.errors import ConfigCompositionException, MissingConfigException
+from omegaconf import ListConfig, OmegaConf
+from omegaconf.errors import (
+    GrammarParseError,
+    InterpolationResolutionError,
+    OmegaConfBaseException,
+)
 
+from sgg.cli import quoted
 from sgg.config import Config
 from sgg.errors import SggError, nearest
+from sgg.overrides import kind_of
 from sgg.places import groups, options_of
 
 
@@ -25,6 +35,8 @@ def explain(error: BaseException) -> str | None:
         return str(error)
     if isinstance(error, OSError) and error.errno in _OS_HELP:
         return _explain_os(error)
+    if isinstance(error, RuntimeError) and "home directory" in str(error):  # pathlib's expanduser
+        return "A path begins with ~NAME, and this machine has no user of that name. Write the whole path."
     if type(error).__module__.partition(".")[0] in ("hydra", "omegaconf"):
         return _explain_config(error)
     if (
@@ -70,14 +82,11 @@ def _explain_config(error: BaseException) -> str | None:
             return str(behind)
     if isinstance(error, MissingConfigException):
         return _missing_option(error)
-    if isinstance(error, OverrideParseException):
-        return (
-            f"{error.override}: not an override. Write key=value, and quote values that hold "
-            f"spaces or commas: 'key=\"a, b\"'. ({str(error).splitlines()[0]})"
-        )
     if (misfit := _option_that_does_not_fit(str(error))) is not None:
         return misfit
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    if isinstance(cause, (GrammarParseError, InterpolationResolutionError)):
+        return _looked_up(cause)
     if isinstance(cause, OmegaConfBaseException):
         return _bad_key_or_value(cause, str(error))
     if isinstance(error, ConfigCompositionException):
@@ -138,11 +147,48 @@ def _bad_key_or_value(cause: OmegaConfBaseException, message: str) -> str:
         under = f" under {parent}" if parent else ""
         listed = f" Allowed{under}: {', '.join(sorted(allowed))}." if allowed else ""
         return f"{key}: no such key.{nearest(last, allowed)}{listed}"
-    if "Missing mandatory value" in said:
+    if "missing mandatory value" in said.lower():
         return f"{key} must be given: {key}=VALUE. {_doc_of(key)}".rstrip()
     found = re.search(r"override (\S+)", message)
-    shown = found[1] if found else key
+    shown = found[1].lstrip("+") if found else key
     return f"{shown}: {said}."
+
+
+def _looked_up(cause: OmegaConfBaseException) -> str:
+    """A `${…}` in a value that leads nowhere: what to write for the text itself, or for the environment's."""
+    key, said = cause.full_key or "", str(cause.msg or cause).splitlines()[0]
+    raw = cause.child_node._value() if cause.value is None else cause.value
+    reasons = (
+        (
+            r"Interpolation key '(.*)' not found",
+            r"${\1} is looked up in the config, which has no \1",
+        ),
+        (r".*Environment variable '(.*)' not found.*", r"the environment has no \1"),
+        (r"Unsupported interpolation type (.*)", r"${\1:…} is not known"),
+        (r"no viable alternative at input.*", "what ${ begins has no end"),
+    )
+    for pattern, reason in reasons:
+        said = re.sub(pattern, reason, said)
+    lines = [f"{key}={raw}: {said}."]
+    if kind_of(key.partition("[")[0]) in (int, float, bool):
+        return f"{lines[0]} Write a value."
+    literal = re.sub(r"(?<!\\)((?:\\\\)*)\$\{", r"\1\\${", raw)
+    lines.append(f"For the text itself write: {_word(cause, key, literal)}")
+    name = said.partition("${")[2].partition("}")[0]
+    if name in os.environ:
+        asked = re.sub(rf"\$\{{\s*{re.escape(name)}\s*\}}", f"${{oc.env:{name}}}", raw)
+        lines.append(f"For the environment variable write: {_word(cause, key, asked)}")
+    return "\n".join(lines)
+
+
+def _word(cause: OmegaConfBaseException, key: str, text: str) -> str:
+    """The override, ready for a shell, by which a key or this element of its list gets a text."""
+    value = quoted(text)
+    if isinstance(cause.parent_node, ListConfig):
+        elements: Any = OmegaConf.to_container(cause.parent_node, resolve=False)
+        elements[cause.key] = text
+        key, value = key.rpartition("[")[0], f"[{','.join(quoted(str(e)) for e in elements)}]"
+    return shlex.quote(f"{key}={value}")
 
 
 def _doc_of(key: str) -> str:

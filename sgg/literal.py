@@ -121,7 +121,7 @@ def _said(kind: Any) -> str:
 def _instance(kind: Any, values: Any, key: str, choose: Callable[[Any, Any], Any]) -> Any:
     if not isinstance(values, dict):
         raise SggError(f"{key}={values!r}: must be keys with values.")
-    prefix, hints = f"{key}." if key else "", _hints(kind)
+    prefix, hints = f"{key}." if key else "", field_types(kind)
     for name in values:
         if name not in hints:
             raise SggError(f"{prefix}{name}: no such key.{nearest(str(name), hints)}")
@@ -133,7 +133,8 @@ def _instance(kind: Any, values: Any, key: str, choose: Callable[[Any, Any], Any
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
+def field_types(kind: type) -> dict[str, Any]:
+    """Type of each field of a dataclass."""
     return get_type_hints(kind)
 
 

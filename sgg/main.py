@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sgg.cli import VERBS, guarded, help_screen, prepare_argv
+from sgg.cli import VERBS, guarded, help_screen
 
 if TYPE_CHECKING:
     from sgg.config import Config
@@ -27,14 +27,33 @@ def main() -> None:
     """The console script `sgg`."""
     words = sys.argv[1:]
     if words and words[0] in VERBS:
-        tool: Callable[[list[str]], None] = import_module(VERBS[words[0]]).main
-        sys.exit(guarded(lambda: tool(words[1:])))
+        sys.exit(guarded(lambda: _tool(words[0], words[1:])))
     if not words or "--help" in words or "-h" in words:
         if code := guarded(lambda: print(help_screen())):
             sys.exit(code)
         return
-    sys.argv[1:] = prepare_argv(words)
-    sys.exit(_hydra_app())
+    sys.exit(guarded(lambda: _arrange(words)) or _hydra_app())
+
+
+def _tool(verb: str, words: list[str]) -> None:
+    flag = r"-{1,2}(?!-)(?!out=)" if verb == "predict" else r"-{1,2}"
+    if dashed := [word for word in words if re.match(flag + r"[\w./@]+=", word)]:
+        from sgg.overrides import read_words
+
+        read_words(dashed)  # says how a key is set
+    import_module(VERBS[verb]).main(words)
+
+
+def _arrange(words: list[str]) -> None:
+    """Leave Hydra its flags, then words that it can read."""
+    from sgg.overrides import read_words, split_flags
+
+    flags, overrides = split_flags(words)
+    completion = {"--shell-completion", "-sc"} & {*flags}
+    if not completion:
+        sweep = bool({"--multirun", "-m"} & {*flags})
+        overrides = [str(word.input_line) for word in read_words(overrides, sweep)]
+    sys.argv[1:] = [*flags, *overrides]
 
 
 def _hydra_app() -> int:

@@ -87,7 +87,8 @@ def told(words, cwd, *phrases):
         (["model.path=nowhere/at/all"], ["model.path=nowhere/at/all: no such folder"]),
         (["model.family=qwen2_vl"], ["model.family=qwen2_vl", "is a qwen2_5_vl"]),
         (["resume=nowhere"], ["resume=nowhere", "no run folder"]),
-        (["model.path=a=b"], ["model.path=a=b", "not an override"]),
+        (["model.path=a=b"], ["model.path=a=b: not an override: = at character 13", "Write: "]),
+        (["tracker.group=${NO_SUCH}"], ["tracker.group=${NO_SUCH}", "write: 'tracker.group="]),
     ],
 )
 def test_config_mistakes(words, phrases, tmp_path):

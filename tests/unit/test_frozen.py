@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from launchers.points import compose_points
-from sgg.compose import Composer, compose_config
+from sgg.compose import Composer
 from sgg.config import StageName, TermConfig, freeze, thaw
 from sgg.errors import SggError
 from sgg.literal import dumps, loads
 from sgg.verbs.run_config import config_for
 
-STAGES = {name: compose_config([f"stage={name.name}"])[0] for name in StageName}
+compose = Composer().compose
+STAGES = {name: compose([f"stage={name.name}"])[0] for name in StageName}
 """A composed config of each stage."""
 
 ODD = [
@@ -115,7 +116,7 @@ def test_every_text_comes_back(text):
     ],
 )
 def test_what_was_composed_comes_back(word, tmp_path):
-    config, _ = compose_config([word])
+    config, _ = compose([word])
     freeze(config, tmp_path / "config.yaml")
     assert thaw(tmp_path / "config.yaml") == config
 
@@ -171,18 +172,13 @@ def test_a_number_may_be_written_by_hand_as_yaml_1_2_has_it(tmp_path):
 WORDS = [r"tracker.group='\${x}'", r"hardware.environment.SCRATCH=/s/\${JOB}", "debug=steps"]
 
 
-def test_points_of_a_sweep_and_steps_of_a_pipeline_are_composed_from_the_words_as_typed(tmp_path):
-    """Both compose again what Hydra has composed; the job's script holds the lines as they are meant."""
+def test_steps_of_a_pipeline_and_their_jobs_are_composed_from_the_words_as_typed(tmp_path):
+    """They are composed again after Hydra; the job's script holds the lines as they are meant."""
     setup = r"hardware.slurm.setup=['export SCRATCH=/scratch/\${SLURM_JOB_ID}']"
-    job = sgg_ok(*WORDS, setup, "hydra/launcher=slurm", "dry_run=true", cwd=tmp_path).stdout
-    assert "\nexport SCRATCH=/scratch/${SLURM_JOB_ID}\n" in job
-    assert "SCRATCH='/s/${JOB}'" in job
-    swept = r"paths.cache=/c/\${a},'/c/\${b}'"
-    sweep = sgg_ok("-m", *WORDS, swept, "dry_run=true", cwd=tmp_path).stdout
-    assert "2 points" in sweep
-    words = [*WORDS[:2], "debug=fast", "pipeline=sft_grpo_eval", "dry_run=true"]
-    pipeline = sgg_ok(*words, cwd=tmp_path).stdout
-    assert pipeline.count("SCRATCH='/s/${JOB}'") == 3
+    words = [*WORDS[:2], setup, "debug=fast", "pipeline=sft_grpo_eval", "dry_run=true"]
+    jobs = sgg_ok(*words, "hydra/launcher=slurm", cwd=tmp_path).stdout
+    assert jobs.count("\nexport SCRATCH=/scratch/${SLURM_JOB_ID}\n") == 3
+    assert jobs.count("SCRATCH='/s/${JOB}'") == 3
 
 
 @pytest.mark.slow
