@@ -1,8 +1,10 @@
 """Hardware profiles: their facts, what is refused in words, and a site's own folder."""
 
 import importlib.util
+import re
 import subprocess
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 from commands import command, environment, sgg
@@ -11,10 +13,12 @@ from configs import check, options
 from sgg.cli import help_screen
 from sgg.compose import compose_config
 from sgg.errors import SggError
+from sgg.explain import explain
 from sgg.hardware import HardwareConfig, RolloutConfig, RolloutMode, SlurmConfig, gpus_here
 from sgg.places import groups, options_of
 from sgg.validate_hardware import OWNED_SBATCH, ready_here
 
+DOCS = Path(__file__).parents[2] / "docs" / "hardware.md"
 BIG = ["model=qwen2_vl_7b", "data=vg150"]
 
 
@@ -255,6 +259,88 @@ def test_a_sites_profile_builds_on_ours(site):
     assert hardware.environment == {"NCCL_SOCKET_IFNAME": "hsn"}
     assert (hardware.processes_per_node, hardware.rollout.gpus_per_node) == (4, 4)
     assert hardware.slurm.exclusive
+
+
+RECIPE = re.search(r"mycluster.yaml`.*?```yaml\n(.*?)```", DOCS.read_text(), re.DOTALL)[1]
+"""The profile of a site's own that docs/hardware.md shows, on `gh200`."""
+
+
+@pytest.mark.parametrize("base", options("hardware"))
+def test_the_recipe_of_the_docs_works_with_every_base(base, site):
+    assert "defaults: [gh200, _self_]" in RECIPE
+    (site / "hardware" / "ours.yaml").write_text(RECIPE.replace("gh200", base))
+    words = [*BIG, "stage=grpo"]  # the stage that a profile may have a share for
+    ours, theirs = check([*words, "hardware=ours"]), check([*words, f"hardware={base}"])
+    variables = {"NCCL_NET": "AWS Libfabric", "NCCL_SOCKET_IFNAME": "hsn"}
+    assert ours.hardware.environment == variables
+    slurm = ours.hardware.slurm
+    assert (slurm.partition, slurm.account, slurm.exclude) == ("normal", "a-123", "nid006792")
+    assert slurm.setup == ["module load cuda", "source /shared/venv/bin/activate"]
+    assert slurm.sbatch == {"mail-type": "FAIL", "reservation": "course"}
+    assert slurm.srun == ["--environment=/shared/env.toml"]
+    ours.hardware.environment = {}
+    for name in ("partition", "account", "exclude", "setup", "sbatch", "srun"):
+        setattr(slurm, name, getattr(theirs.hardware.slurm, name))
+    assert ours == theirs, "all else is the base's"
+
+
+GLOBAL = "# @package _global_\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "defaults: [gh200, _self_]\nhardware: {nodes: 2}",
+            "hardware=ours sets hardware.hardware: no such key. A file that begins with `hardware:` "
+            "needs `# @package _global_` as its first line.",
+        ),
+        (
+            GLOBAL + "defaults: [gh200, _self_]\nnodes: 2",
+            "hardware=ours sets nodes: no such key. In a file with `# @package _global_`, nodes belongs",
+        ),
+        (
+            GLOBAL + "hardware: {slurms: {}}",
+            "hardware=ours sets hardware.slurms: no such key. Did you mean 'slurm'? Allowed under hardware",
+        ),
+        (
+            GLOBAL + "hardware: {nodes: many}",
+            "hardware=ours: hardware.nodes: Value 'many' of type 'str' could not be converted to Integer.",
+        ),
+        (
+            GLOBAL + "hardware: {slurm: {setup: module load}}",
+            "hardware=ours: hardware.slurm.setup: Invalid value",
+        ),
+        (
+            GLOBAL + "defaults: [gh201, _self_]",
+            "Did you mean 'gh200'? hardware/ours asks for it.",
+        ),
+        (
+            GLOBAL + "defaults: [gh200, override /deepsped: zero2]",
+            "deepsped: no such group or key. Did you mean 'deepspeed'? hardware/ours asks for it.",
+        ),
+        (GLOBAL + "hardware: {nodes: 2", "expected ',' or '}', but got '<stream end>'\n  in "),
+        (GLOBAL + "defaults: gh200", "defaults must be a list (got str)"),
+        (GLOBAL + "defaults: [ours]", "The defaults of an option lead back to itself"),
+        (GLOBAL + "defaults: [gh200, /model: qwen2_vl_7b]", "Multiple values for model."),
+        ("- nodes", "list is not a subclass of HardwareConfig"),
+        (
+            "# Our nodes.\n" + GLOBAL + "defaults: [gh200, _self_]",
+            "ours.yaml: `# @package _global_` must be its first line",
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_sites_file_is_told_whole(text, told, site):
+    (site / "hardware" / "ours.yaml").write_text(f"{text}\n")
+    with pytest.raises(Exception, match=r".") as error:
+        compose_config(["hardware=ours"])
+    assert told in str(explain(error.value))
+
+
+def test_an_option_that_ours_would_hide_is_refused(site):
+    (site / "hardware" / "gh200.yaml").write_text(MYCLUSTER)
+    with pytest.raises(SggError, match=r"gh200.yaml: sgg has hardware=gh200 itself"):
+        compose_config(["hardware=gh200"])
 
 
 def test_help_and_options_know_the_sites_own(site):

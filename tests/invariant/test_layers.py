@@ -46,7 +46,7 @@ LAYERS = [
         "sgg.spec",
         "sgg.cli",
     ],
-    ["sgg.compose", "sgg.overrides", "sgg.mended", "sgg.explain"],
+    ["sgg.compose", "sgg.overrides", "sgg.mended", "sgg.explain", "sgg.explain_config"],
     ["sgg.data"],
     [
         "sgg.checkpoint",
