@@ -37,4 +37,5 @@ def _refuse_misread(site: Path) -> None:
         lines = [line for line in path.read_bytes().splitlines() if line.strip()]
         package = [line for line in lines if re.match(rb"#\s*@package", line)]
         if package and lines[0] != package[0]:
-            raise SggError(f"{path}: `{package[0].decode(errors="replace")}` must be its first line, to be heeded.")
+            line = package[0].decode(errors="replace")
+            raise SggError(f"{path}: `{line}` must be its first line, to be heeded.")
