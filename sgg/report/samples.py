@@ -5,21 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
-from sgg.boxes import iou
 from sgg.codec import Parsed, parse
 from sgg.config import Config, EvalConfig
-from sgg.data.build import example, image_store, prepare
+from sgg.data.build import example, image_store, prepare, vocabulary
 from sgg.draw import draw_graph
 from sgg.evaluate import gold_data
 from sgg.graph import SceneGraph
-from sgg.match import triplet_hits
+from sgg.metric.judged import judged
+from sgg.metric.tally import Task
 from sgg.run import read_json_lines
 from sgg.spec import graph_spec
-
-IOU_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
@@ -38,11 +35,15 @@ class Sample:
 
 
 def draw_samples(config: Config, completions: Path, count: int) -> list[Sample]:
-    """The first `count` answers of the file, drawn; failures show as bare pictures."""
+    """The first `count` answers of the file, drawn; failures show as bare pictures.
+
+    A hit is what the protocol counts as one (`metric.judged`).
+    """
     assert isinstance(config.stage, EvalConfig)
     part = config.stage.part.name
     prepared = prepare(gold_data(config), part, Path(config.paths.cache), quiet=True)
     store, spec = image_store(config.data, part), graph_spec(config)
+    task = Task(config.protocol, vocabulary(config.data))
     texts = {r["image_id"]: r["text"] for r in read_json_lines(completions) if r["index"] == 0}
     samples = []
     for index in range(min(count, len(prepared))):
@@ -50,15 +51,14 @@ def draw_samples(config: Config, completions: Path, count: int) -> list[Sample]:
         text = texts.get(item.image_id, "")
         parsed = parse(text, spec, item.width, item.height)
         pred = parsed.graph
-        overlap = iou(pred.boxes_xyxy, item.graph.boxes_xyxy)
-        hits = triplet_hits(pred, item.graph, overlap, IOU_THRESHOLD)
+        found, right = judged(pred, item.graph, task)
         samples.append(
             Sample(
                 image_id=item.image_id,
                 gold_picture=draw_graph(item.image, item.graph),
                 answer_picture=draw_graph(item.image, pred),
-                gold_relations=_said(item.graph, np.any(hits, axis=0).tolist()),
-                answer_relations=_said(pred, np.any(hits, axis=1).tolist()),
+                gold_relations=_said(item.graph, found),
+                answer_relations=_said(pred, right),
                 text=text,
                 parsed=parsed,
             )

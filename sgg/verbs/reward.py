@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +13,7 @@ from sgg.verbs.words import split_words
 if TYPE_CHECKING:
     from sgg.config import Config
     from sgg.graph import SceneGraph
-    from sgg.reward.score import Reward, Scorer
+    from sgg.reward.score import Mix, Reward, Scorer
 
 OWN_KEYS = ("completions", "explain", "part")
 
@@ -179,4 +180,20 @@ def _explain(scorer: Scorer, rows: list[Row], golds: dict[str, Gold], wanted: st
         for name, value in reward.breakdown.items():
             print(f"  {name}: {value:.3f} × weight {scorer.mix.weights[name]:g}")
         case = scorer.case(row.text, *gold)
-        print("\n".join(f"  {line}" for line in explain(case)))
+        for threshold, terms in _thresholds(scorer.mix).items():
+            print(
+                f"  hits at IoU {threshold:g} and above ({', '.join(terms) or 'no term asks for them'}):"
+            )
+            print("\n".join(f"  {line}" for line in explain(case, threshold)))
+
+
+def _thresholds(mix: Mix) -> dict[float, list[str]]:
+    """Which terms of the reward hit relations at which IoU; .5 where none does."""
+    found: dict[float, list[str]] = {}
+    for name in dict.fromkeys((*mix.weights, *mix.gates.values())):
+        term = mix.term(name)
+        if name.startswith("edge_") and "iou_threshold" in term.options:
+            default = inspect.signature(term.function).parameters["iou_threshold"].default
+            threshold = float(mix.options.get(name, {}).get("iou_threshold", default))
+            found.setdefault(threshold, []).append(name)
+    return found or {0.5: []}

@@ -122,3 +122,12 @@ def test_help_answers_without_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
     assert "completions=FILE" in done.stdout
+
+
+def test_explain_takes_the_threshold_of_the_rewards_own_terms(file, capsys):
+    """The dog's IoU is .25: a hit for a term that asks for .2, none for .5."""
+    words = [f"completions={file}", "explain=7#0", *HERE]
+    reward.main([*words, "+reward.terms.edge_hard.options.iou_threshold=0.2"])
+    said = capsys.readouterr().out
+    assert "hits at IoU 0.2 and above (edge_hard)" in said
+    assert "gold 1: man – on – dog  HIT by prediction 1" in said

@@ -1,0 +1,62 @@
+"""What people are shown as a hit is what the protocol counts as one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scoring import metrics
+from strategies import scene, small_graphs
+
+from sgg.metric.judged import judged
+from sgg.metric.protocol import BoxArea, Labels, Matching, ProtocolConfig, Unknown
+from sgg.metric.tally import Task
+from sgg.options import Duplicates
+from sgg.vocab import VOCABULARIES
+
+NODES = [("man", (0, 0, 10, 10)), ("dog", (20, 20, 40, 40))]
+GOLD = scene(NODES, [(0, "on", 1)])
+FLAT = scene([("man", (0, 0, 10, 4.6)), NODES[1]], [(0, "on", 1)])
+VG150 = VOCABULARIES["vg150"]
+
+
+def shown(pred, gold=GOLD, **options):
+    return judged(pred, gold, Task(ProtocolConfig(**options), VG150))
+
+
+def test_the_threshold_and_the_area_are_the_protocols():
+    """IoU .460 plain, .509 with +1; .460 passes .3 and, inclusive, itself."""
+    assert shown(FLAT) == ([False], [False])
+    assert shown(FLAT, box_area=BoxArea.plus_one) == ([True], [True])
+    assert shown(FLAT, iou_threshold=0.3) == ([True], [True])
+    assert shown(FLAT, iou_threshold=0.46) == ([True], [True])
+
+
+def test_what_is_not_ranked_is_not_right():
+    """A pair's second predicate, unless all rank; a name that is dropped or mapped."""
+    gold = scene(NODES, [(0, "near", 1)])
+    said = scene(NODES, [(0, "on", 1), (0, "near", 1)])
+    assert shown(said, gold) == ([False], [False, False])
+    assert shown(said, gold, graph_constraint=False) == ([True], [False, True])
+    beside = scene(NODES, [(0, "beyond belief", 1), (0, "next to", 1)])
+    assert shown(beside, gold, graph_constraint=False) == ([False], [False, False])
+    mapped = {"labels": Labels.mapped, "unknown": Unknown.drop}
+    assert shown(beside, gold, **mapped) == ([True], [False, True])
+
+
+@pytest.mark.parametrize("labels", list(Labels))
+@given(st.data())
+def test_the_shares_shown_are_the_metrics(labels, data):
+    pred, gold = data.draw(small_graphs()), data.draw(small_graphs())
+    options = {
+        "labels": labels,
+        "unknown": data.draw(st.sampled_from(list(Unknown))),
+        "matching": data.draw(st.sampled_from(list(Matching))),
+        "duplicates": data.draw(st.sampled_from(list(Duplicates))),
+        "graph_constraint": data.draw(st.booleans()),
+        "iou_threshold": data.draw(st.sampled_from([0.3, 0.5])),
+    }
+    found, right = shown(pred, gold, **options)
+    known = metrics((pred, gold), vocabulary=VG150, **options)
+    assert known["R"] == pytest.approx(sum(found) / len(found) if found else 0)
+    assert len(right) == len(pred.edges)
