@@ -44,6 +44,6 @@ def judged(pred: SceneGraph, gold: SceneGraph, task: Task) -> tuple[list[bool], 
     overlap = hits.Overlap(said, target, protocol)
     hit = overlap.hits(overlap.pair_hits(Mode.sgdet)) & (ranks < hits.NEVER)[:, None]
     right = [False] * len(pred.edges)
-    for i, flag in zip(kept, hit.any(axis=1).tolist(), strict=True):
-        right[i] = flag
-    return hit.any(axis=0).tolist(), right
+    for i, flag in zip(kept, hit.any(axis=1), strict=True):
+        right[i] = bool(flag)
+    return [bool(flag) for flag in hit.any(axis=0)], right
