@@ -42,8 +42,9 @@ def judged(pred: SceneGraph, gold: SceneGraph, task: Task) -> tuple[list[bool], 
     said, target = to_arrays(read, names, table or None), to_arrays(gold, names)
     ranks = hits.rank(said, protocol).constrained
     overlap = hits.Overlap(said, target, protocol)
-    hit = overlap.hits(overlap.pair_hits(Mode.sgdet)) & (ranks < hits.NEVER)[:, None]
+    hit = overlap.hits(overlap.pair_hits(Mode.sgdet))
+    hit[ranks == hits.NEVER] = False
     right = [False] * len(pred.edges)
-    for i, flag in zip(kept, hit.any(axis=1), strict=True):
-        right[i] = bool(flag)
-    return [bool(flag) for flag in hit.any(axis=0)], right
+    for i, row in zip(kept, hit, strict=True):
+        right[i] = bool(row.any())
+    return [bool(column.any()) for column in hit.T], right
