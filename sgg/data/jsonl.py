@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sgg.data import published_keys
 from sgg.data.example import RawExample, RawObject, RawRelation
 from sgg.data.images import look
 from sgg.data.reader import ROW_ERRORS, existing_file, file_identity, file_ref
@@ -66,6 +67,7 @@ class JsonlReader:
             row = json.loads(line.decode("utf-8"))
             if b"\\ud" in line.lower():  # half a surrogate pair: no table can hold it
                 json.dumps(row, ensure_ascii=False).encode("utf-8")
+            published_keys.check_line(row)
             name = str(row["image"])
             width, height, problem = row.get("width"), row.get("height"), ""
             if width is None or height is None:

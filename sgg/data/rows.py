@@ -14,6 +14,7 @@ from typing import Any
 from sgg.data.example import RawExample
 from sgg.data.images import Note, look, row_picture
 from sgg.data.jsonl import parse_items
+from sgg.data.published_keys import check_items
 from sgg.data.reader import ROW_ERRORS, picture_digest
 from sgg.data.row_pictures import Places, name_of, names_in, shortest_names
 from sgg.data.rows_table import LinesTable, open_table
@@ -74,7 +75,9 @@ class RowsReader:
         image_id = str(row["image_id"])
         odd: set[str] = set()
         try:
-            objects, relations = parse_items(_list(row["objects"]), _list(row["relationships"]))
+            items = _list(row["objects"]), _list(row["relationships"])
+            check_items(*items)
+            objects, relations = parse_items(*items)
             ref, size, problem, looked = self._picture(row, index, odd.add)
         except ROW_ERRORS as error:
             return RawExample.unreadable(image_id, error)
