@@ -27,7 +27,7 @@ from sgg.data.example import Example
 from sgg.data.gqa import GqaReader
 from sgg.data.images import ImageStore
 from sgg.data.jsonl import JsonlReader
-from sgg.data.loss import refuse_empty, warnings
+from sgg.data.loss import refuse_empty, warnings, without_objects
 from sgg.data.parallel import Job, clean_all
 from sgg.data.psg import PsgReader
 from sgg.data.reader import Reader, existing_folder
@@ -56,6 +56,8 @@ class Prepared:
     fingerprint: str
     warnings: tuple[str, ...] = ()
     """What whoever uses the split should know, in sentences."""
+    refusal: str = ""
+    """Why no run should use it (`loss.without_objects`); empty where one may."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -103,8 +105,8 @@ def prepare(
     was mended that it lacks.
 
     Raises:
-        SggError: the source is missing or has another form; no image, or no object or relation of
-            those that it has, is usable.
+        SggError: the source is missing or has another form; no image, or no relation of those that
+            it has, is usable.
 
     """
     reader = open_reader(data, part)
@@ -117,7 +119,8 @@ def prepare(
         report = table.read_report(folder)
         refuse_empty(data, part, report)
         told = tuple(warnings(data, part, report))
-        return Prepared(table.read_rows(folder), report, fingerprint, told)
+        refusal = without_objects(data, part, report)
+        return Prepared(table.read_rows(folder), report, fingerprint, told, refusal)
 
 
 def is_prepared(data: DataConfig, part: str, cache: Path) -> bool:
@@ -261,5 +264,6 @@ def _build(reader: Reader, data: DataConfig, part: str, folder: Path, quiet: boo
                     seen.add(row["image_id"])
                     rows.append(row)
             bar.update(chunk.count)
+    report.judge_set()
     report.remarks = list(reader.remarks)
     table.write(folder, rows, report)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from math import isfinite
 
+from sgg.data.box_check import judge
 from sgg.data.box_format import fits, to_corners
 from sgg.data.example import RawExample
+from sgg.data.units import reach, suspects
+from sgg.data.written import looks_numbered
 from sgg.graph import Box, Edge, Node, SceneGraph
 from sgg.options import BoxFormat, Duplicates
 from sgg.vocab import VOCABULARIES, Vocabulary, canonical
@@ -21,6 +23,11 @@ MAX_ASPECT = 200
 MAX_PIXELS = 400_000_000
 """Largest area: PIL refuses to decode pictures of twice its `MAX_IMAGE_PIXELS` (`data.images`)."""
 SHOWN_PER_KIND = 5
+FIRST_OBJECTS = 2000
+"""Objects whose classes are counted, at least: enough to see whether they are classes."""
+_FEW_OBJECTS = 30
+_LONE = 0.9
+"""Share of at least so many objects that must have a class to themselves to be told."""
 
 KINDS = {
     "unreadable_row": "the row could not be read; image dropped",
@@ -37,15 +44,31 @@ KINDS = {
     "image dropped",
     "duplicate_image": "image id seen before; image dropped",
     "bad_box": "not four finite numbers; object dropped",
-    "degenerate_box": "no area inside the image; object dropped",
+    "text_box": "numbers of the box are written as texts; read as numbers",
+    "relative_box": "box lies in 0..1: shares of the sides, not pixels? Then set data.box_format=xyxy_norm "
+    "or xywh_norm; object dropped",
+    "pixel_box": "box reaches far past 1, and data.box_format counts in shares of the sides; object dropped",
+    "percent_boxes": "no box of the set passes 100, whatever its image's size: percent of the sides, not "
+    "pixels? Then multiply them by width / 100 and height / 100; kept",
+    "thousandth_boxes": "no box of the set passes 1000, whatever its image's size: thousandths of the sides, "
+    "not pixels? Then multiply them by width / 1000 and height / 1000; kept",
+    "swapped_box": "second corner lies left of the first or above it; object dropped",
+    "degenerate_box": "no area; object dropped",
+    "outside_box": "lies wholly outside the image; object dropped",
     "box_past_edge": "reaches over the edge of the image; clipped, or object dropped",
+    "tiny_box": "less than a pixel wide or high; kept",
     "no_class": "names no class of the source; object dropped",
     "crowd": "marks a group, not one object (iscrowd); object dropped",
     "duplicate_id": "object id seen before in the image; object dropped",
+    "numbered_class": "class looks like an id with its number, each object like a class of its own: write "
+    "NAME.NUMBER, or add a name; kept",
+    "lone_classes": "nearly all classes occur once, as ids do: does the id name the class? Else add a name; "
+    "kept",
     "unknown_class": "class outside the vocabulary; kept, or object dropped",
     "no_predicate": "names no predicate of the source; relation dropped",
     "unknown_predicate": "predicate outside the vocabulary; kept, or relation dropped",
     "dangling_relation": "an end is missing or was dropped; relation dropped",
+    "self_relation": "relates an object to itself; kept",
     "duplicate_relation": "the image states it more than once; kept, or dropped but for one",
     "few_relations": "fewer relations than data.min_relations; image dropped",
 }
@@ -77,6 +100,10 @@ class Report:
     relations, images with few relations."""
     boxes: Counter[str] = field(default_factory=Counter)
     """How many boxes lie in their images, by which reading: see `box_format.fits`."""
+    units: Counter[str] = field(default_factory=Counter)
+    """How far boxes reach: see `units.reach`."""
+    classes: Counter[str] = field(default_factory=Counter)
+    """Classes of the first objects, where no vocabulary lists them."""
     amiss: Counter[str] = field(default_factory=Counter)
     """Items by kind."""
     shown: dict[str, list[str]] = field(default_factory=dict)
@@ -120,12 +147,23 @@ class Report:
         self.kept["objects"] -= len(graph.nodes)
         self.kept["relations"] -= len(graph.edges)
 
+    def judge_set(self) -> None:
+        """Note what only the set as a whole shows; once, when all of it was added."""
+        self.amiss.update(suspects(self.units))
+        alone = sum(count == 1 for count in self.classes.values())
+        if alone >= max(_FEW_OBJECTS, _LONE * self.classes.total()):
+            self.amiss["lone_classes"] = alone
+            self.shown["lone_classes"] = list(self.classes)[:SHOWN_PER_KIND]
+
     def add(self, other: Report) -> None:
         """Take in another report, of later rows."""
         self.read += other.read
         self.kept += other.kept
         self.set_aside += other.set_aside
         self.boxes += other.boxes
+        self.units += other.units
+        if self.classes.total() < FIRST_OBJECTS:
+            self.classes += other.classes
         self.amiss += other.amiss
         self.zero_shot |= other.zero_shot
         self.looked_for = self.looked_for or other.looked_for
@@ -153,8 +191,11 @@ def clean(raw: RawExample, policy: Policy, report: Report) -> SceneGraph | None:
     if small <= 0 or large > MAX_ASPECT * small or small * large > MAX_PIXELS:
         report.note("bad_size", raw.image_id)
         return None
-    boxes = (item.box for item in raw.objects)
+    boxes = [item.box for item in raw.objects]
     report.boxes.update(fits(boxes, policy.box_format, raw.width, raw.height))
+    if not policy.box_format.is_normalised:
+        corners = (to_corners(box, policy.box_format, raw.width, raw.height) for box in boxes)
+        report.units += reach(corners, raw.width, raw.height)
     nodes, index = _objects(raw, policy, report)
     edges = _relations(raw, index, policy, report)
     if len(edges) < policy.min_relations:
@@ -178,10 +219,17 @@ def _objects(raw: RawExample, policy: Policy, report: Report) -> tuple[list[Node
         if item.problem:
             report.note(item.problem, raw.image_id, item.name)
             continue
+        if item.odd:
+            report.note(item.odd, raw.image_id)
         box = _box(item.box, raw, policy, report)
         if box is None:
             continue
-        if vocabulary is not None and not vocabulary.knows_object(item.name):
+        known = vocabulary is not None and vocabulary.knows_object(item.name)
+        if not known and looks_numbered(item.name):
+            report.note("numbered_class", raw.image_id, item.name)
+        if vocabulary is None:
+            report.classes[item.name] += 1
+        elif not known:
             report.note("unknown_class", raw.image_id)
             if policy.drop_unknown:
                 continue
@@ -191,23 +239,10 @@ def _objects(raw: RawExample, policy: Policy, report: Report) -> tuple[list[Node
 
 
 def _box(box: tuple[float, ...], raw: RawExample, policy: Policy, report: Report) -> Box | None:
-    if len(box) != 4 or not all(isfinite(v) for v in box):
-        report.note("bad_box", raw.image_id)
-        return None
-    x1, y1, x2, y2 = to_corners(box, policy.box_format, raw.width, raw.height)
-    if x2 <= x1 or y2 <= y1 or x2 <= 0 or y2 <= 0 or x1 >= raw.width or y1 >= raw.height:
-        report.note("degenerate_box", raw.image_id)
-        return None
-    over = max(-x1, -y1, x2 - raw.width, y2 - raw.height)
-    if over > _EDGE_SLACK:
-        report.note("box_past_edge", raw.image_id)
-        if not policy.clip_boxes:
-            return None
-    return max(x1, 0.0), max(y1, 0.0), min(x2, raw.width), min(y2, raw.height)
-
-
-_EDGE_SLACK = 1e-6
-"""Sources that rescale boxes (VG-SGG's h5) land a hair outside; that is rounding, not a finding."""
+    found, amiss = judge(box, policy.box_format, raw.width, raw.height)
+    for kind in amiss:
+        report.note(kind, raw.image_id)
+    return None if "box_past_edge" in amiss and not policy.clip_boxes else found
 
 
 def _relations(
@@ -228,6 +263,8 @@ def _relations(
         if item.subject not in index or item.object not in index:
             report.note("dangling_relation", raw.image_id)
             continue
+        if item.subject == item.object:
+            report.note("self_relation", raw.image_id)
         if vocabulary is not None and not vocabulary.knows_predicate(item.predicate):
             report.note("unknown_predicate", raw.image_id)
             if policy.drop_unknown:

@@ -19,6 +19,7 @@ from sgg.data.images import look
 from sgg.data.reader import ROW_ERRORS, existing_file, file_identity, id_at, unreadable
 from sgg.data.row_pictures import Places, shortest_names
 from sgg.data.split_files import file_of_split, json_files, split_words
+from sgg.data.written import pixels
 from sgg.errors import SggError
 from sgg.graph import Triplet
 
@@ -88,8 +89,8 @@ class CocoReader:
         return RawExample(
             image_id,
             ref,
-            int(width or 0),
-            int(height or 0),
+            pixels(width or 0),
+            pixels(height or 0),
             objects,
             tuple(self._relation(link, ids) for link in links),
             picture_problem=problem,
@@ -98,14 +99,14 @@ class CocoReader:
 
     def _object(self, item: dict[str, Any], place: int) -> RawObject:
         where = f"annotations[{place}] of the image"
-        box = box_of(item, where)
+        box, odd = box_of(item, where)
         written_id, category = str(item.get("id", f"#{place}")), take(item, "category_id", where)
         name = None if isinstance(category, bool) else self._coco.classes.get(str(category))
         if item.get("iscrowd"):
             return RawObject(written_id, name or "", box, "crowd")
         if name is None:
             return RawObject(written_id, f"category_id {category}", box, "no_class")
-        return RawObject(written_id, name, box)
+        return RawObject(written_id, name, box, odd=odd)
 
     def _relation(self, link: Link, ids: list[str]) -> RawRelation:
         ends = []

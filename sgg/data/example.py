@@ -27,6 +27,8 @@ class RawObject:
     """Four numbers if the annotation is whole, as `Policy.box_format` says; checked later."""
     problem: str = ""
     """Kind of what the source's own rules say against it (`check.KINDS`)."""
+    odd: str = ""
+    """Kind of what is odd about how it is written and costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)

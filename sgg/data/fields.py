@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sgg.data.written import numbers
+
 MEANT = {
     "image": ("file_name", "filename", "image_path", "image_file", "path", "img"),
     "file_name": ("image", "filename", "image_path", "path", "img"),
@@ -60,8 +62,8 @@ def take(item: Any, key: str, where: str) -> Any:
     raise WrongForm(f'{where} has no "{key}"{instead(key, item)}')
 
 
-def box_of(item: Any, where: str) -> tuple[float, ...]:
-    """The numbers of an object's "bbox"; none where it has no box.
+def box_of(item: Any, where: str) -> tuple[tuple[float, ...], str]:
+    """The numbers of an object's "bbox" and the kind of what is odd about them; none where it has no box.
 
     Raises:
         WrongForm: another key looks like the box.
@@ -69,10 +71,7 @@ def box_of(item: Any, where: str) -> tuple[float, ...]:
     """
     if "bbox" not in item and lookalike("bbox", item):
         take(item, "bbox", where)
-    try:
-        return tuple(float(v) for v in item.get("bbox", ()))
-    except (TypeError, ValueError, OverflowError):
-        return ()
+    return numbers(item.get("bbox"))
 
 
 def instead(key: str, found: Iterable[Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sgg.data.example import RawExample, RawObject, RawRelation
 from sgg.data.reader import ROW_ERRORS, existing_file, file_identity, file_ref, load_json
+from sgg.data.written import is_name, numbers, pixels
 from sgg.errors import SggError
 from sgg.graph import Triplet
 
@@ -45,15 +46,20 @@ class GqaReader:
         try:
             objects, relations = [], []
             for object_id, item in row["objects"].items():
-                x, y, w, h = (float(item[k]) for k in "xywh")
-                objects.append(RawObject(object_id, item["name"], (x, y, x + w, y + h)))
+                box, odd = numbers([item[k] for k in "xywh"])
+                corners = (*box[:2], box[0] + box[2], box[1] + box[3]) if box else ()
+                problem = "" if is_name(item["name"]) else "no_class"
+                objects.append(RawObject(object_id, str(item["name"]), corners, problem, odd))
                 for r in item["relations"]:
-                    relations.append(RawRelation(object_id, r["name"], str(r["object"])))
+                    problem = "" if is_name(r["name"]) else "no_predicate"
+                    relations.append(
+                        RawRelation(object_id, str(r["name"]), str(r["object"]), problem)
+                    )
             return RawExample(
                 image_id=image_id,
                 image_ref=file_ref(self._images, f"{image_id}.jpg"),
-                width=int(row["width"]),
-                height=int(row["height"]),
+                width=pixels(row["width"]),
+                height=pixels(row["height"]),
                 objects=tuple(objects),
                 relations=tuple(relations),
             )

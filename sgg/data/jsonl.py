@@ -2,7 +2,8 @@
 
 A line: {"image": FILE, "width": W, "height": H, "objects": [{"id", "bbox"}], "relationships":
 [{"subject", "predicate", "object"}]}, boxes xyxy in pixels. The id names the class (`person.1`),
-unless the object has a "name". Optional: "image_id" (else the file's path without its suffix),
+unless the object has a "name". Optional: "image_id" (else the file's path, without its suffix where no
+other file of the set has the same),
 "vocabulary" (vg150, psg or shapes, for the unknown-class check). `width` and `height` may be left
 out; then the picture is asked. UTF-8, with or without byte order mark, any line ends.
 """
@@ -19,7 +20,8 @@ from typing import Any
 from sgg.data import published_keys
 from sgg.data.example import RawExample, RawObject, RawRelation
 from sgg.data.images import look
-from sgg.data.reader import ROW_ERRORS, existing_file, file_identity, file_ref
+from sgg.data.reader import ROW_ERRORS, distinct_ids, existing_file, file_identity, file_ref
+from sgg.data.written import is_name, numbers, pixels
 from sgg.errors import SggError
 from sgg.graph import Triplet, name_of_id
 
@@ -53,7 +55,23 @@ class JsonlReader:
             )
         return lines
 
+    @cached_property
+    def _ids(self) -> dict[str, str]:
+        """The image id of each file that a line names without an id of its own."""
+        names, given = [], set()
+        for _, line in self._lines:
+            try:
+                row = json.loads(line.decode("utf-8"))
+                if row.get("image_id") is None:
+                    names.append(str(row["image"]))
+                else:
+                    given.add(str(row["image_id"]))
+            except ROW_ERRORS:
+                continue  # counted when the row is read
+        return distinct_ids(names, lambda path: str(path.with_suffix("")), given)
+
     def __len__(self) -> int:
+        assert self._ids is not None  # of all lines, so before processes that read them are forked
         return len(self._lines)
 
     def identity(self) -> str:
@@ -69,15 +87,18 @@ class JsonlReader:
                 json.dumps(row, ensure_ascii=False).encode("utf-8")
             published_keys.check_line(row)
             name = str(row["image"])
-            width, height, problem = row.get("width"), row.get("height"), ""
+            if not Path(name).name:
+                raise ValueError(f"image {name!r} names no file")
+            given, width, height = (row.get(key) for key in ("image_id", "width", "height"))
+            problem = ""
             if width is None or height is None:
                 (width, height), problem = look(self._images / name, decode=False)
             objects, relations = parse_items(row["objects"], row["relationships"])
             return RawExample(
-                image_id=str(row.get("image_id", Path(name).with_suffix(""))),
+                image_id=self._ids[name] if given is None else str(given),
                 image_ref=file_ref(self._images, name),
-                width=int(width),
-                height=int(height),
+                width=pixels(width),
+                height=pixels(height),
                 objects=objects,
                 relations=relations,
                 columns={k: str(row[k]) for k in ("vocabulary",) if k in row},
@@ -98,20 +119,21 @@ def parse_items(
     """
     return (
         tuple(_raw_object(item) for item in objects),
-        tuple(
-            RawRelation(str(r["subject"]), str(r["predicate"]), str(r["object"]))
-            for r in relationships
-        ),
+        tuple(_raw_relation(item) for item in relationships),
     )
 
 
 def _raw_object(item: Mapping[str, Any]) -> RawObject:
-    try:
-        box = tuple(float(v) for v in item.get("bbox", ()))
-    except (TypeError, ValueError, OverflowError):
-        box = ()
-    written_id = str(item["id"])
-    name = str(item.get("name") or name_of_id(written_id))
-    if name.isdigit() and name == written_id:
-        raise ValueError(f'object id {written_id} names no class: add "name", or write NAME.{name}')
-    return RawObject(written_id, name, box)
+    box, odd = numbers(item.get("bbox"))
+    written_id, name = item["id"], item.get("name") or None
+    if name is not None and not is_name(name):
+        return RawObject(str(written_id), str(name), box, "no_class")
+    if name is None and not is_name(written_id):
+        raise ValueError(f'object id {written_id} names no class: add "name", or write NAME.NUMBER')
+    return RawObject(str(written_id), name or name_of_id(written_id), box, odd=odd)
+
+
+def _raw_relation(item: Mapping[str, Any]) -> RawRelation:
+    predicate = item["predicate"]
+    problem = "" if is_name(predicate) else "no_predicate"
+    return RawRelation(str(item["subject"]), str(predicate), str(item["object"]), problem)

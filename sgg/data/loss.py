@@ -24,7 +24,7 @@ _WHAT = ("images", "objects", "relations")
 
 
 def refuse_empty(data: DataConfig, part: str, report: Mapping[str, Any]) -> None:
-    """Raise where no image is left, or none of the objects or relations that were annotated.
+    """Raise where no image is left, or none of the relations that were annotated.
 
     Raises:
         SggError: with the most frequent reasons, their counts and examples, and the way out.
@@ -37,16 +37,31 @@ def refuse_empty(data: DataConfig, part: str, report: Mapping[str, Any]) -> None
             f"data.{part}: the source has no image from data.{part}.offset on."
             + "".join(f" {line}" for line in report["remarks"])
         )
-    gone = next((w for w in _WHAT if read.get(w) and not kept.get(w)), None)
-    if gone is None:
-        return
-    if gone == "images":
-        lines = [f"data.{part}: none of {images:,} images is usable."]
-    else:
-        lines = [f"data.{part}: none of {read[gone]:,} {gone} is left, in {images:,} images."]
-    lines += [f"  {line}" for line in reasons(report)]
-    lines += [*report["remarks"], *_ways_out(data, report)]
-    raise SggError("\n".join(lines))
+    if not kept.get("images"):
+        raise SggError(_nothing(data, report, f"data.{part}: none of {images:,} images is usable."))
+    if read.get("relations") and not kept.get("relations"):
+        raise SggError(_none_left(data, part, report))
+
+
+def without_objects(data: DataConfig, part: str, report: Mapping[str, Any]) -> str:
+    """Why a split with objects and no relations is not worth a run: none of its objects is left; else empty.
+
+    No error, for such a split can be looked at: `sgg prepare` shows what is amiss with it.
+    """
+    objects, left = report["read"].get("objects", 0), report["kept"].get("objects", 0)
+    return _none_left(data, part, report) if objects and not left else ""
+
+
+def _none_left(data: DataConfig, part: str, report: Mapping[str, Any]) -> str:
+    read, kept = report["read"], report["kept"]
+    gone = next(w for w in ("objects", "relations") if read.get(w) and not kept.get(w))
+    head = f"data.{part}: none of {read[gone]:,} {gone} is left, in {read['images']:,} images."
+    return _nothing(data, report, head)
+
+
+def _nothing(data: DataConfig, report: Mapping[str, Any], head: str) -> str:
+    lines = [head, *(f"  {line}" for line in reasons(report))]
+    return "\n".join([*lines, *report["remarks"], *_ways_out(data, report)])
 
 
 def warnings(data: DataConfig, part: str, report: Mapping[str, Any]) -> list[str]:
@@ -59,7 +74,23 @@ def warnings(data: DataConfig, part: str, report: Mapping[str, Any]) -> list[str
             sentences.append(
                 f"data.{part}: {lost:,} of {read:,} {what} were lost ({lost / read:.0%}). {listed}."
             )
+    sentences += [
+        f"data.{part}: {kind}: {count:,} ({KINDS[kind]})." for kind, count in _kept(report)
+    ]
     return [*sentences, *(f"data.{part}: {line}" for line in _box_suspicion(data, report))]
+
+
+def _kept(report: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Findings that cost nothing and cannot be meant, with their counts."""
+    objects = report["read"].get("objects", 0)
+    shares = {
+        "percent_boxes": 0.0,
+        "thousandth_boxes": 0.0,
+        "lone_classes": 0.0,
+        "numbered_class": LOUD,
+    }
+    counts = {kind: report["amiss"].get(kind, 0) for kind in shares}
+    return [(kind, n) for kind, n in counts.items() if n > shares[kind] * objects]
 
 
 def reasons(report: Mapping[str, Any]) -> list[str]:
@@ -68,7 +99,7 @@ def reasons(report: Mapping[str, Any]) -> list[str]:
     lines = []
     for kind, count in by_count[:_REASONS]:
         shown = ", ".join(report["shown"].get(kind, [])[:3])
-        lines.append(f"{kind}: {count:,} ({KINDS[kind]}), first {shown}")
+        lines.append(f"{kind}: {count:,} ({KINDS[kind]})" + (f", first {shown}" if shown else ""))
     return lines
 
 

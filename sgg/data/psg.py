@@ -27,6 +27,7 @@ from sgg.data.reader import (
     unreadable,
 )
 from sgg.data.split_files import SPLITS, file_of_split, json_files, several, split_words
+from sgg.data.written import numbers, pixels
 from sgg.errors import SggError
 from sgg.graph import Triplet
 
@@ -108,13 +109,16 @@ class PsgReader:
         names = [at(self._classes, a["category_id"]) for a in row["annotations"]]
         predicates = self._content["predicate_classes"]
         ids = [f"{name}.{i + 1}" for i, name in enumerate(names)]
-        boxes = [tuple(map(float, a["bbox"])) for a in row["annotations"]]
+        boxes = [numbers(a["bbox"]) for a in row["annotations"]]
         return RawExample(
             image_id=str(row["image_id"]),
             image_ref=file_ref(self._images, row["file_name"]),
-            width=int(row["width"]),
-            height=int(row["height"]),
-            objects=tuple(map(RawObject, ids, names, boxes)),
+            width=pixels(row["width"]),
+            height=pixels(row["height"]),
+            objects=tuple(
+                RawObject(i, name, box, odd=odd)
+                for i, name, (box, odd) in zip(ids, names, boxes, strict=True)
+            ),
             relations=tuple(
                 RawRelation(id_at(ids, s), at(predicates, p), id_at(ids, o))
                 for s, o, p in row["relations"]

@@ -6,10 +6,11 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from sgg.data import written
 from sgg.data.example import RawExample
 from sgg.errors import SggError
 from sgg.graph import Triplet
@@ -197,6 +198,26 @@ def file_ref(folder: Path | None, name: str) -> str:
     return f"file:{folder / name}" if folder is not None else ""
 
 
+def distinct_ids(
+    names: Iterable[str], shorten: Callable[[Path], str], given: Collection[str] = ()
+) -> dict[str, str]:
+    """An image id for each file name: shortened, but whole where another file or image has that id.
+
+    >>> distinct_ids(["a.jpg", "a.png", "b.jpg"], lambda path: path.stem)
+    {'a.jpg': 'a.jpg', 'a.png': 'a.png', 'b.jpg': 'b'}
+    """
+    whole = {name: str(Path(name)) for name in names}
+    short = {name: shorten(Path(name)) if Path(name).name else name for name in whole}
+    files: dict[str, set[str]] = {}
+    for name, path in whole.items():
+        files.setdefault(short[name], set()).add(path)
+        files.setdefault(path, set()).add(path)
+    return {
+        name: path if len(files[short[name]]) > 1 or short[name] in given else short[name]
+        for name, path in whole.items()
+    }
+
+
 def unreadable(row: Any, index: int, error: Exception) -> RawExample:
     """What a reader returns for a row that has not the source's form."""
     image_id = row["image_id"] if isinstance(row, dict) and "image_id" in row else f"#{index}"
@@ -204,12 +225,15 @@ def unreadable(row: Any, index: int, error: Exception) -> RawExample:
 
 
 def at(names: Sequence[str], index: int) -> str:
-    """The name of a class id; a negative id is an error, not Python's count from the end."""
-    if index < 0:
+    """The name of a class id.
+
+    A negative id is an error, not Python's count from the end, and so is a truth value.
+    """
+    if written.index(index) < 0:
         raise IndexError(f"class id {index}")
     return names[index]
 
 
 def id_at(ids: list[str], index: int) -> str:
     """The id at an index, or a name that no object has: the relation then counts as dangling."""
-    return ids[index] if 0 <= index < len(ids) else f"missing #{index}"
+    return ids[index] if 0 <= written.index(index) < len(ids) else f"missing #{index}"

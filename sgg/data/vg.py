@@ -29,6 +29,7 @@ from sgg.data.reader import (
     unreadable,
 )
 from sgg.data.split_files import SPLITS, file_of_split, json_files
+from sgg.data.written import numbers, pixels
 from sgg.errors import SggError
 from sgg.graph import Triplet
 from sgg.vocab import canonical
@@ -144,9 +145,9 @@ class VgGoldReader:
         try:
             width, height = row["size"]
             names = [self._names.objects[c + 1] for c, _ in row["objects"]]
-            boxes = [tuple(map(float, box)) for _, box in row["objects"]]
+            boxes = [numbers(box) for _, box in row["objects"]]
             pairs = [(s, o, p + 1) for s, o, p in row["relations"]]
-            size = int(width), int(height)
+            size = pixels(width), pixels(height)
             image_id = str(row["image_id"])
             return _example(
                 image_id, self._pictures.ref(image_id), size, names, boxes, pairs, self._names
@@ -225,13 +226,13 @@ class VgH5Reader:
 
     def _example(self, row: int, info: dict[str, Any]) -> RawExample:
         h5, image_id = self._h5, str(info["image_id"])
-        width, height = int(info["width"]), int(info["height"])
+        width, height = pixels(info["width"]), pixels(info["height"])
         first, last = h5["img_to_first_box"][row], h5["img_to_last_box"][row]
         centres = h5["boxes_1024"][first : last + 1].astype(np.float64)
         corners = np.concatenate(
             [centres[:, :2] - centres[:, 2:] / 2, centres[:, :2] + centres[:, 2:] / 2], axis=1
         )
-        boxes = [tuple(b) for b in (corners * (max(width, height) / BOX_SCALE)).tolist()]
+        boxes = [(tuple(b), "") for b in (corners * (max(width, height) / BOX_SCALE)).tolist()]
         names = [self._names.objects[int(i)] for i in h5["labels"][first : last + 1, 0]]
         rel = slice(h5["img_to_first_rel"][row], h5["img_to_last_rel"][row] + 1)
         ends = h5["relationships"][rel] - first
@@ -265,18 +266,24 @@ def _example(
     image_ref: str,
     size: tuple[int, int],
     names: list[str],
-    boxes: list[tuple[float, ...]],
+    boxes: list[tuple[tuple[float, ...], str]],
     pairs: list[tuple[int, int, int]],
     vocabulary: _Names,
 ) -> RawExample:
-    """A raw example from parallel lists; `pairs` holds (subject, object, 1-based predicate)."""
+    """A raw example from parallel lists.
+
+    `boxes` holds (numbers, what is odd about them), `pairs` (subject, object, 1-based predicate).
+    """
     ids = [f"{name}.{i + 1}" for i, name in enumerate(names)]
     return RawExample(
         image_id=image_id,
         image_ref=image_ref,
         width=size[0],
         height=size[1],
-        objects=tuple(map(RawObject, ids, names, boxes)),
+        objects=tuple(
+            RawObject(i, name, box, odd=odd)
+            for i, name, (box, odd) in zip(ids, names, boxes, strict=True)
+        ),
         relations=tuple(
             RawRelation(id_at(ids, s), vocabulary.predicates[p], id_at(ids, o)) for s, o, p in pairs
         ),

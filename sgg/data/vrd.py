@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from sgg.data.example import RawExample, RawObject, RawRelation
-from sgg.data.reader import ROW_ERRORS, at, file_identity, file_ref, find_file, load_json
+from sgg.data.reader import (
+    ROW_ERRORS,
+    at,
+    distinct_ids,
+    file_identity,
+    file_ref,
+    find_file,
+    load_json,
+)
+from sgg.data.written import numbers, pixels
 from sgg.errors import SggError
 from sgg.graph import Triplet
 
@@ -53,6 +62,10 @@ class VrdReader:
     def _infos(self) -> dict[str, dict[str, Any]]:
         return {i["file_name"]: i for i in self._content[1].get("images", ()) if "file_name" in i}
 
+    @cached_property
+    def _ids(self) -> dict[str, str]:
+        return distinct_ids(self._content[0], lambda path: path.stem)
+
     def __len__(self) -> int:
         return len(self._rows)
 
@@ -65,7 +78,7 @@ class VrdReader:
         name, rows = self._rows[index]
         objects: dict[tuple[int, tuple[float, ...]], RawObject] = {}
         try:
-            width, height = (int(self._infos[name][k]) for k in ("width", "height"))
+            width, height = (pixels(self._infos[name][k]) for k in ("width", "height"))
             relations = tuple(
                 RawRelation(
                     self._object(row["subject"], objects),
@@ -77,7 +90,7 @@ class VrdReader:
         except ROW_ERRORS as error:
             return RawExample.unreadable(name, error)
         return RawExample(
-            image_id=Path(name).stem,
+            image_id=self._ids[name],
             image_ref=file_ref(self._images, name),
             width=width,
             height=height,
@@ -89,9 +102,12 @@ class VrdReader:
         self, item: dict[str, Any], objects: dict[tuple[int, tuple[float, ...]], RawObject]
     ) -> str:
         """The id of an object, entered at its first mention."""
-        y1, y2, x1, x2 = (float(v) for v in item["bbox"])
-        key = (item["category"], (x1, y1, x2, y2))
+        box, odd = numbers(item["bbox"])
+        if len(box) == 4:
+            y1, y2, x1, x2 = box
+            box = x1, y1, x2, y2
+        key = (item["category"], box)
         if key not in objects:
             name = at(self._content[2], item["category"])
-            objects[key] = RawObject(f"{name}.{len(objects) + 1}", name, key[1])
+            objects[key] = RawObject(f"{name}.{len(objects) + 1}", name, box, odd=odd)
         return objects[key].id

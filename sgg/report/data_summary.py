@@ -13,6 +13,7 @@ from sgg.config import Config, EvalConfig
 from sgg.data.build import Prepared
 from sgg.data.check import KINDS
 from sgg.data.overlap import shared_images
+from sgg.errors import SggError
 from sgg.report.table import markdown
 from sgg.run import DATA, write_json
 
@@ -57,7 +58,13 @@ def tell(config: Config, part: str, prepared: Prepared, run_dir: Path) -> None:
     """Log the split's warnings, and keep its report in the run's folder.
 
     An evaluation of the train split is about memory, and is not told that it shares images with it.
+
+    Raises:
+        SggError: no run should use it.
+
     """
+    if prepared.refusal:
+        raise SggError(prepared.refusal)
     sentences = list(prepared.warnings)
     if not (part == "train" and isinstance(config.stage, EvalConfig)):
         shared = shared_images(config.data, part, prepared, Path(config.paths.cache))

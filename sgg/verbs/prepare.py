@@ -35,6 +35,8 @@ def main(argv: list[str]) -> None:
     for part in chosen:
         prepared = prepare_part(config.data, part, Path(config.paths.cache), every_picture=True)
         print(f"\n{summary(part, prepared)}")
+        if prepared.refusal:
+            raise SggError(prepared.refusal)
     shared = shared_images(config.data, chosen[-1], prepared, Path(config.paths.cache))
     if shared:
         print(f"\n**Warning:** {shared}")

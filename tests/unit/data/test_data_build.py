@@ -32,8 +32,10 @@ from sgg.data.parallel import Job, clean_all
 from sgg.errors import SggError
 from sgg.options import BoxFormat, Duplicates, ImageCheck, Pictures, VocabularyName
 
-OF_JSONL = [kind for kind in KINDS if kind not in ("no_class", "crowd", "no_predicate")]
-"""The others are of sources whose classes and predicates are numbers."""
+OF_OTHER_SETS = {"crowd", "pixel_box", "percent_boxes", "thousandth_boxes", "lone_classes"}
+"""Kinds of another source, of another box format, and those that take many boxes to show."""
+EACH_ONCE = dict.fromkeys(set(KINDS) - OF_OTHER_SETS, 1) | {"unknown_class": 2}
+"""What is amiss with `dirty_folder`."""
 
 
 def dirty_folder(root):
@@ -52,6 +54,14 @@ def dirty_folder(root):
         {"id": "tree.5", "bbox": [-5, 0, 40, 40]},
         {"id": "man.1", "bbox": [0, 0, 5, 5]},
         {"id": "alien.6", "bbox": [1, 1, 9, 9]},
+        {"id": "dog.7", "bbox": ["1", 1, 9, 9]},
+        {"id": "dog.8", "bbox": [0.1, 0.1, 0.9, 0.9]},
+        {"id": "dog.9", "bbox": [30, 30, 20, 40]},
+        {"id": "dog.10", "bbox": [100, 30, 120, 40]},
+        {"id": "dog.11", "bbox": [30, 30, 30.5, 40]},
+        {"id": "dog.12", "name": 12, "bbox": [30, 30, 50, 40]},
+        {"id": "man", "name": "man", "bbox": [30, 30, 50, 40]},
+        {"id": "man_14", "name": "man 14", "bbox": [30, 30, 50, 40]},
     ]
     messy["relationships"] = [
         {"subject": s, "predicate": p, "object": o}
@@ -60,6 +70,8 @@ def dirty_folder(root):
             ("man.1", "near", "tree.5"),
             ("man.1", "zaps", "alien.6"),
             ("man.1", "on", "dog.3"),
+            ("man", "on", "man"),
+            ("man", 31, "dog.7"),
         ]
     ]
     rows = [
@@ -82,7 +94,7 @@ def dirty_folder(root):
 def test_every_kind_is_counted(tmp_path):
     data = jsonl_config(dirty_folder(tmp_path), vocabulary=VocabularyName.vg150, min_relations=1)
     result = prepared(data, tmp_path)
-    assert result.report["amiss"] == dict.fromkeys(OF_JSONL, 1)
+    assert result.report["amiss"] == EACH_ONCE
     assert result.report["shown"] == {
         "unreadable_row": [
             "annotations.jsonl:2 (JSONDecodeError: Expecting property name enclosed in double quotes:"
@@ -94,6 +106,9 @@ def test_every_kind_is_counted(tmp_path):
         "bad_size": ["thin"],
         "duplicate_image": ["good"],
         "few_relations": ["lonely"],
+        "no_class": ["messy (12)"],
+        "no_predicate": ["messy (31)"],
+        "numbered_class": ["messy (man 14)"],
         "turned": ["turned"],
         "size_before_turn": ["lying"],
         **{kind: ["odd"] for kind in ("damaged_exif", "several_frames", "wide_grey")},
@@ -101,8 +116,14 @@ def test_every_kind_is_counted(tmp_path):
             kind: ["messy"]
             for kind in (
                 "bad_box",
+                "text_box",
+                "relative_box",
+                "swapped_box",
                 "degenerate_box",
+                "outside_box",
                 "box_past_edge",
+                "tiny_box",
+                "self_relation",
                 "duplicate_id",
                 "unknown_class",
                 "unknown_predicate",
@@ -111,9 +132,9 @@ def test_every_kind_is_counted(tmp_path):
             )
         },
     }
-    # eleven lines can be read: ten with two objects, one with seven
-    assert result.report["read"] == {"images": 12, "objects": 27, "relations": 13}
-    assert result.report["kept"] == {"images": 4, "objects": 10, "relations": 5}
+    # eleven lines can be read: ten with two objects, one with fifteen
+    assert result.report["read"] == {"images": 12, "objects": 35, "relations": 15}
+    assert result.report["kept"] == {"images": 4, "objects": 14, "relations": 6}
     assert result.rows["image_id"] == ["good", "messy", "turned", "odd"]
     graph = result.gold(1)["graph"]
     assert [(n.name, n.box) for n in graph.nodes] == [
@@ -121,32 +142,40 @@ def test_every_kind_is_counted(tmp_path):
         ("dog", (40, 30, 90, 70)),
         ("tree", (0, 0, 40, 40)),
         ("alien", (1, 1, 9, 9)),
+        ("dog", (1, 1, 9, 9)),
+        ("dog", (30, 30, 30.5, 40)),
+        ("man", (30, 30, 50, 40)),
+        ("man 14", (30, 30, 50, 40)),
     ]
-    assert triplets(graph) == [("man", "near", "tree"), ("man", "zaps", "alien")]
+    assert triplets(graph) == [
+        ("man", "near", "tree"),
+        ("man", "zaps", "alien"),
+        ("man", "on", "man"),
+    ]
 
 
 @pytest.mark.parametrize(
     ("options", "amiss", "kept"),
     [
         # tree.5 goes, and with it two relations
-        ({"clip_boxes": False}, {"dangling_relation": 3}, (5, 11, 4)),
-        ({"duplicates": Duplicates.keep}, {}, (5, 12, 6)),
-        # alien.6 goes, and the relation with it before its predicate is looked at
-        ({"drop_unknown": True}, {"dangling_relation": 2, "unknown_predicate": 0}, (5, 11, 4)),
+        ({"clip_boxes": False}, {"dangling_relation": 3}, (5, 15, 5)),
+        ({"duplicates": Duplicates.keep}, {}, (5, 16, 7)),
+        # alien.6 and man 14 go, and a relation with the former before its predicate is looked at
+        ({"drop_unknown": True}, {"dangling_relation": 2, "unknown_predicate": 0}, (5, 14, 5)),
         (
             {"vocabulary": VocabularyName.none},
             {"unknown_class": 0, "unknown_predicate": 0},
-            (5, 12, 5),
+            (5, 16, 6),
         ),
-        ({"min_relations": 2}, {"few_relations": 5}, (1, 4, 2)),
+        ({"min_relations": 2}, {"few_relations": 5}, (1, 8, 3)),
         # the header of the cut picture is whole
-        ({"check_images": ImageCheck.header}, {"broken_image": 0}, (6, 14, 6)),
+        ({"check_images": ImageCheck.header}, {"broken_image": 0}, (6, 18, 7)),
     ],
 )
 def test_options_change_what_is_kept(tmp_path, options, amiss, kept):
     values = {"vocabulary": VocabularyName.vg150, **options}
     result = prepared(jsonl_config(dirty_folder(tmp_path), **values), tmp_path)
-    common = dict.fromkeys(OF_JSONL, 1) | {"few_relations": 0}
+    common = EACH_ONCE | {"few_relations": 0}
     if options.get("min_relations") == 2:
         common["duplicate_image"] = 0  # neither of the two reaches the table
     expected = {k: v for k, v in (common | amiss).items() if v}

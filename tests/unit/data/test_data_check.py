@@ -64,9 +64,15 @@ def test_size_of_the_image(size, dropped):
         ((-1e-9, -1e-9, 100 + 1e-9, 80 + 1e-9), None, (0, 0, 100, 80)),
         ((50, 10, 50, 40), "degenerate_box", None),
         ((50, 40, 60, 40), "degenerate_box", None),
-        ((60, 10, 50, 40), "degenerate_box", None),
-        ((100, 10, 120, 40), "degenerate_box", None),  # wholly outside
-        ((10, -20, 30, 0), "degenerate_box", None),
+        ((60, 10, 50, 40), "swapped_box", None),
+        ((100, 10, 120, 40), "outside_box", None),
+        ((10, -20, 30, 0), "outside_box", None),
+        ((0, 0, 0, 0), "degenerate_box", None),  # as some write "no box"
+        ((0.1, 0.2, 0.9, 1.0), "relative_box", None),
+        ((0.6, 0.7, 0.3, 0.2), "relative_box", None),  # with width and height
+        ((-0.02, 0.2, 0.9, 1.02), "relative_box", None),
+        ((10, 10, 10.9, 60), "tiny_box", (10, 10, 10.9, 60)),
+        ((10, 10, 11, 60), None, (10, 10, 11, 60)),
         ((1, 2, 3), "bad_box", None),
         ((), "bad_box", None),
         ((1, 2, 3, 4, 5), "bad_box", None),
@@ -103,7 +109,7 @@ def test_relations_follow_their_objects_past_dropped_ones():
         (0, "near", 1),
         (1, "on", 1),  # a relation of an object to itself is the annotator's affair
     ]
-    assert report.amiss == {"degenerate_box": 1, "dangling_relation": 2}
+    assert report.amiss == {"degenerate_box": 1, "dangling_relation": 2, "self_relation": 1}
 
 
 @pytest.mark.parametrize(("duplicates", "left"), [(Duplicates.drop, 3), (Duplicates.keep, 5)])
@@ -206,7 +212,8 @@ def test_accounts_balance_and_graphs_are_sound(objects, relations, clip, drop, d
     )
     amiss = report.amiss
     assert set(amiss) <= set(KINDS)
-    lost = amiss["bad_box"] + amiss["degenerate_box"] + amiss["duplicate_id"]
+    no_boxes = ("bad_box", "degenerate_box", "relative_box", "swapped_box", "outside_box")
+    lost = sum(amiss[kind] for kind in no_boxes) + amiss["duplicate_id"]
     lost += amiss["unknown_class"] * drop + amiss["box_past_edge"] * (not clip)
     assert len(graph.nodes) == len(objects) - lost == report.kept["objects"]
     for node in graph.nodes:

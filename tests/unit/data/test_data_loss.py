@@ -31,7 +31,8 @@ def test_no_relation_left_is_refused_with_reasons_and_the_way_out(tmp_path):
         message = refusal(data, tmp_path).splitlines()
         assert message == [
             "data.eval: none of 12 objects is left, in 6 images.",
-            "  degenerate_box: 12 (no area inside the image; object dropped), first 0, 1, 2",
+            "  swapped_box: 12 (second corner lies left of the first or above it; object dropped), "
+            "first 0, 1, 2",
             "  dangling_relation: 6 (an end is missing or was dropped; relation dropped), first 0, "
             "1, 2",
             "The boxes look like xywh (x, y, width, height): read so, 12 of 12 lie in their image; "
@@ -54,7 +55,7 @@ def test_objects_without_relations_are_no_loss_but_relations_without_objects_are
 def test_everything_outside_the_vocabulary_names_the_keys(tmp_path):
     root = write_lines(tmp_path, [line("a.png", {"gizmo.1": BOXES["man.1"]})])
     values = {"vocabulary": VocabularyName.vg150, "drop_unknown": True, **PAINTED}
-    message = refusal(jsonl_config(root, **values), tmp_path)
+    message = prepared(jsonl_config(root, **values), tmp_path).refusal
     assert "none of 1 objects is left" in message
     assert "data.drop_unknown=true drops what data.vocabulary=vg150 lacks" in message
 

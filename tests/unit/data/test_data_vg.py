@@ -182,7 +182,7 @@ def test_h5_boxes_classes_relations_and_splits(tmp_path):
             [("man", "on", "dog"), ("dog", "near", "man")],
         )
     }
-    assert train.report["amiss"] == {"box_past_edge": 1}
+    assert train.report["amiss"] == {"box_past_edge": 1, "self_relation": 1}
     assert val.report["amiss"] == test.report["amiss"] == {}
     assert len({val.fingerprint, train.fingerprint, test.fingerprint}) == 3
 
@@ -213,10 +213,10 @@ def test_pictures_in_one_folder_or_as_vg_packs_them(tmp_path):
         data = vg_config(root, "train", images=str(images), pictures=Pictures.files)
         result = prepared(data, tmp_path)
         assert result.rows["image_id"] == ["11", "13"]
-        assert result.report["amiss"] == {"box_past_edge": 1}
+        assert result.report["amiss"] == {"box_past_edge": 1, "self_relation": 1}
     (packed / "VG_100K_2" / "13.jpg").unlink()
     data.check_images = ImageCheck.header
-    assert prepared(data, tmp_path).report["amiss"] == {"no_image": 1}
+    assert prepared(data, tmp_path).report["amiss"] == {"no_image": 1, "self_relation": 1}
 
 
 @pytest.mark.usefixtures("one_val_image")

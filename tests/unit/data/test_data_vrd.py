@@ -81,7 +81,8 @@ def test_pictures(tmp_path):
         ("2.jpg", [relation(MAN | {"category": -1}, 0, DOG)], "IndexError"),
         ("2.jpg", [relation(MAN, 2, DOG)], "IndexError"),
         ("2.jpg", [relation(MAN, -1, DOG)], "IndexError"),
-        ("2.jpg", [relation(MAN | {"bbox": [1, 2, 3]}, 0, DOG)], "ValueError"),
+        ("2.jpg", [relation(MAN | {"category": True}, 0, DOG)], "TypeError: True is no id"),
+        ("2.jpg", [relation(MAN, False, DOG)], "TypeError: False is no id"),
         ("2.jpg", None, "TypeError"),
     ],
 )
