@@ -1,7 +1,9 @@
 """One GRPO rank that tells what its rollouts do: `python tests/rollout_rank.py RUN_DIR/config.yaml WORD …`.
 
 Words: `greedy` compares vLLM's greedy answer with transformers' after each push and prints both as a JSON
-line; `expands_twice` and `keeps_image_features` leave that cure out; `blind` leaves the probe out.
+line; `expands_twice` and `keeps_image_features` leave that cure out; `blind` leaves the probe out;
+`updates=N` has the first push of an adapter followed by N more, each after an update of the adapter, and
+prints as a JSON line which weights of the base have changed and how many of the greedy answers differ.
 """
 
 import json
@@ -13,7 +15,7 @@ import torch
 from sgg.main import run_frozen
 from sgg.rollout import cures
 
-LENGTH = 12
+LENGTH = 6 if any(word.startswith("updates=") for word in sys.argv) else 12
 frozen, *words = sys.argv[1:]
 for cure in ("expands_twice", "keeps_image_features"):
     if cure in words:
@@ -50,6 +52,41 @@ def trainers(rollouts, probe):
     return done[0, -LENGTH:].tolist()
 
 
+def updated(self, count):
+    """Push after each of `count` updates of the adapter; say what became of the base."""
+    base = {n: p for n, p in self.model.named_parameters() if "lora_" not in n}
+    adapter = [p for n, p in self.model.named_parameters() if "lora_" in n]
+    before = {name: param.detach().clone() for name, param in base.items()}
+    probe = Probe(self._settings, self.processing_class)
+    seen, apart = set(), 0
+    torch.manual_seed(0)
+    for _ in range(count):
+        for param in adapter:
+            param.data.add_(torch.randn_like(param) * 0.02)
+        sync_weights(self)
+        if (
+            self._settings.exact
+        ):  # in bf16 the two choose differently where tokens are nearly as likely
+            answer = vllms(self, probe)
+            seen.add(tuple(answer))
+            apart += answer != trainers(self, probe)
+    changed = [name for name, param in base.items() if not torch.equal(param, before[name])]
+    said = {"base": len(base), "changed": changed, "answers": len(seen), "apart": apart}
+    print(json.dumps(said), flush=True)
+
+
+left = [int(word.removeprefix("updates=")) for word in words if word.startswith("updates=")]
+
+
+def pushed_often(self):
+    """The first push alone is followed by others."""
+    sync_weights(self)
+    while left:
+        updated(self, left.pop())
+
+
+if left:
+    Rollouts.sync_weights = pushed_often
 if "greedy" in words:
     Rollouts.sync_weights = told
 if "blind" in words:

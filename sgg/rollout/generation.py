@@ -15,11 +15,13 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
-from accelerate.utils import gather_object
+import torch
+from accelerate.utils import gather_object, is_peft_model
 from trl.generation.vllm_generation import VLLMGeneration
 
 from sgg.asking import resized
 from sgg.errors import SggError
+from sgg.rollout.merged import merged_weights
 from sgg.rollout.probe import Answer, Probe
 from sgg.rollout.settings import Settings
 from sgg.rollout.watchdog import limited
@@ -64,6 +66,15 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
             raise SggError(f"Pushed twice, vLLM does not have the trainer's weights: {fault}")
         if fault is not None:  # it may be rounding: the answers themselves will tell
             log.warning("Pushed twice: %s", fault)
+
+    def _iter_named_params(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """As TRL's, but an adapter is merged into copies of the base."""
+        if not is_peft_model(self.model):
+            yield from super()._iter_named_params()
+            return
+        device = self.accelerator.device
+        for name, weight in merged_weights(self.model, self._dist.gather_params, device):
+            yield self._fix_param_name_to_vllm(name), weight
 
     def _disagreement(self) -> str | None:
         """What the probe finds, of every engine; the same on all ranks."""

@@ -387,12 +387,59 @@ def test_a_resumed_run_draws_what_an_undisturbed_one_does(tmp_path):
     assert rewards(config) == pytest.approx(whole, abs=2e-4)
 
 
-@pytest.mark.thorough
-def test_an_adapter_is_pushed_merged(tmp_path):
-    words = ["hardware.rollout.mode=colocate", "model.lora.enable=true"]
-    config = frozen(tmp_path / "run", *words)
-    done = rank(config)
+@contextmanager
+def address_of_server(config, mode):
+    """What a rank must know of a server, where it needs one."""
+    if mode == "colocate":
+        yield {}
+        return
+    with serving(config) as server:
+        yield {SERVERS_VARIABLE: f"http://127.0.0.1:{server.port}", KEY_VARIABLE: KEY}
+
+
+@pytest.mark.parametrize(
+    ("mode", "precision"),
+    [
+        ("colocate", "fp32"),
+        *(
+            pytest.param(*which, marks=pytest.mark.thorough)
+            for which in (("server", "fp32"), ("colocate", "bf16"), ("server", "bf16"))
+        ),
+    ],
+)
+def test_a_hundred_pushes_of_an_adapter_leave_the_base_alone(tmp_path, mode, precision):
+    words = [f"hardware.rollout.mode={mode}", f"hardware.precision={precision}"]
+    more = ["model.lora.enable=true", "stage.args.max_steps=2", "stage.args.beta=0.04"]
+    config = frozen(tmp_path / "run", *words, *more)
+    with address_of_server(config, mode) as address:
+        done = rank(config, "updates=100", timeout=1200, **address)
     assert done.returncode == 0, done.stderr[-4000:]
+    (said,) = (json.loads(x) for x in done.stdout.splitlines() if x.startswith('{"base"'))
+    assert said["base"] > 50
+    assert said["changed"] == []
+    if precision == "fp32":
+        assert said["answers"] > 10
+        assert said["apart"] == 0
+        assert max(row[DIFFERENCE] for row in rows(config)) < 1e-3
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("way", ["deepspeed=zero2", "deepspeed=zero3", "fsdp=full_shard"])
+def test_an_adapter_on_shared_out_weights_is_pushed_merged(tmp_path, way):
+    config = frozen(
+        tmp_path / "run",
+        *("hardware.rollout.mode=colocate", "model.lora.enable=true", way),
+        *("hardware.processes_per_node=2", "hardware.threads=1", "stage.args.max_steps=3"),
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "launchers.node", str(config)],
+        env=variables(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert len(rows(config)) == 3
     assert max(row[DIFFERENCE] for row in rows(config)) < 1e-3
 
 
