@@ -22,6 +22,7 @@ from sgg.reward.score import Mix, with_counts
 from sgg.reward.trl_adapter import reward_functions
 from sgg.spec import graph_spec, prompter, reward_mix, structure
 from sgg.structure import Structure
+from sgg.train.advantages import refuse_infinite, undecided
 from sgg.train.args import words_of_trl
 from sgg.train.callbacks import TellEpoch
 from sgg.train.guard import add_bias, vision_bias
@@ -55,6 +56,8 @@ class Trainer(SealedCheckpoints, GRPOTrainer):  # type: ignore[misc]
 
     mix: Mix
     largest_difference: float
+    _rewards: torch.Tensor
+    """Of the newest answers of all ranks, answers × terms."""
     masked_head: MaskedHead | None = None
     """Where answers are held to a grammar."""
 
@@ -66,8 +69,9 @@ class Trainer(SealedCheckpoints, GRPOTrainer):  # type: ignore[misc]
         return sampler
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
-        """Stop where vLLM and the trainer disagree, before anything is learned from it."""
+        """Learn nothing where all answers of a group earned the same, or vLLM and the trainer disagree."""
         scored = super()._generate_and_score_completions(inputs)
+        self._settle(scored)
         seen = self._metrics["train" if self.model.training else "eval"][_DIFFERENCE]
         if seen and not seen[-1] <= self.largest_difference:
             raise SggError(
@@ -93,7 +97,28 @@ class Trainer(SealedCheckpoints, GRPOTrainer):  # type: ignore[misc]
         """Set the step's weights first: values stay unweighted, as they are logged."""
         weights = self.mix.weights_at(self.state.global_step)
         self.reward_weights = torch.tensor(list(weights.values()), dtype=torch.float32)
-        return super()._calculate_rewards(*args)
+        rewards = super()._calculate_rewards(*args)
+        refuse_infinite(rewards, self.reward_func_names)
+        self._rewards = rewards.double()  # in which TRL's means of equal fp32 numbers are exact
+        return self._rewards
+
+    def _settle(self, scored: dict[str, Any]) -> None:
+        """Set advantages to 0 where a group has one reward; see `advantages`. In what is logged, too."""
+        mode = "train" if self.model.training else "eval"
+        group = self.num_generations if mode == "train" else self.num_generations_eval
+        apart = self.multi_objective_aggregation == "normalize_then_sum"
+        equal = undecided(self._rewards, self.reward_weights, group, apart)
+        metrics, logged = self._metrics[mode], self._logs["advantages"]
+        metrics["frac_reward_zero_std"][-1] = sum(equal) / len(equal)
+        if all(undecided(self._rewards, self.reward_weights, len(equal), apart=False)):
+            metrics["reward_std"][-1] = 0.0
+        for place, zero in zip(range(1, len(logged) + 1), reversed(equal), strict=False):
+            if zero:
+                logged[-place] = 0.0
+        advantages = scored["advantages"].float()
+        first = self.accelerator.process_index * len(advantages)
+        mine = torch.tensor(equal[first : first + len(advantages)], device=advantages.device)
+        scored["advantages"] = advantages.masked_fill(mine, 0.0)
 
 
 def run(config: Config, run_dir: Path) -> None:

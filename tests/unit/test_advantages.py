@@ -1,0 +1,75 @@
+"""Which groups are undecided: equal to the last bit, and no other."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sgg.errors import SggError
+from sgg.train.advantages import refuse_infinite, undecided
+
+GROUP = 8
+HARD_RECALL = [k / n * 5 for n in range(1, 30) for k in range(n + 1)]
+VALUES = st.one_of(st.sampled_from([x for x in HARD_RECALL if x]), st.floats(2**-4, 16, width=32))
+WEIGHT = st.floats(2**-6, 3, width=32)
+WEIGHTS = st.lists(WEIGHT, min_size=4, max_size=4)
+
+
+def asked(rows, weights, apart=False):
+    rewards = torch.tensor(rows, dtype=torch.float32)
+    return undecided(rewards, torch.tensor(weights, dtype=torch.float32), GROUP, apart)
+
+
+@given(st.lists(VALUES, min_size=4, max_size=4), WEIGHTS)
+def test_equal_answers_are(row, weights):
+    for apart in (False, True):
+        assert asked([row] * GROUP, weights, apart) == [True] * GROUP
+
+
+@given(st.lists(VALUES, min_size=4, max_size=4), WEIGHTS, st.integers(0, 3), st.integers(0, 7))
+def test_one_bit_more_is_a_difference(row, weights, term, place):
+    """Also where a total in fp32 would swallow it."""
+    rows = [[np.float32(x) for x in row] for _ in range(GROUP)]
+    rows[place][term] = np.nextafter(rows[place][term], np.float32(math.inf))
+    equal = [[np.float32(x) for x in row]] * GROUP
+    for apart in (False, True):
+        assert asked([*equal, *rows], weights, apart) == [True] * GROUP + [False] * GROUP
+
+
+@given(st.lists(VALUES, min_size=4, max_size=4), WEIGHT)
+def test_the_same_from_other_terms_is_equal_as_a_total_alone(row, weight):
+    """.1 + .2 + .3 and .3 + .2 + .1, which fp32 adds up to two numbers."""
+    rows = [[row[(i + j) % 4] for j in range(4)] for i in range(GROUP)]
+    assert all(asked(rows, [weight] * 4))
+    single = len({np.float32(x) for x in row}) == 1
+    assert all(asked(rows, [weight] * 4, apart=True)) == single
+
+
+def test_what_says_nothing_is_in_no_comparison():
+    nan = math.nan
+    silent = [[nan, nan]] * 2 + [[1.0, nan]] * 6
+    assert all(asked(silent, [1, 1]))
+    assert all(asked(silent, [1, 1], apart=True))
+    assert all(asked([[nan, nan]] * GROUP, [1, 1]))
+    partly = [[1.0, nan]] * 4 + [[1.0, 0.5]] * 4
+    assert not any(asked(partly, [1, 1]))
+    assert all(asked(partly, [1, 1], apart=True))
+    assert all(asked(partly, [1, 0]))
+
+
+def test_a_term_of_weight_0_makes_no_difference():
+    rows = [[2.5, float(i)] for i in range(GROUP)]
+    for apart in (False, True):
+        assert all(asked(rows, [1, 0], apart))
+        assert not any(asked(rows, [1, 1e-6], apart))
+
+
+def test_an_infinite_reward_is_refused_by_the_name_of_its_term():
+    rewards = torch.tensor([[1.0, 2.0], [math.nan, 3.0]])
+    refuse_infinite(rewards, ["one", "other"])
+    rewards[1, 1] = -math.inf
+    with pytest.raises(SggError, match=r"reward\.terms\.other gave an answer an infinite value"):
+        refuse_infinite(rewards, ["one", "other"])
