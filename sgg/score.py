@@ -82,7 +82,7 @@ def score(
 
     """
     ids = prepared.rows["image_id"]
-    strangers = sorted(set(predictions.rows) - set(ids))
+    strangers = sorted(set(predictions.answers) - set(ids))
     if strangers:
         raise SggError(
             f"{predictions.path}: {len(strangers)} images, such as {strangers[0]}, are not in the "
@@ -158,7 +158,9 @@ def _tally_chunk(job: _Job, indices: range) -> tuple[Tally, list[Failure]]:
         gold = decode_row(row)
         image_id, size = row["image_id"], (row["width"], row["height"])
         answers = job.predictions.parsed(image_id, job.spec, *size)
-        for place, (answer, text) in enumerate(answers):
+        stored = job.predictions.answers.get(image_id, [])
+        places = [answer.index for answer in stored] or [0]
+        for place, (answer, text) in zip(places, answers, strict=True):
             builder.add(index, answer, gold["graph"])
             if answer is None or answer.failure is not None:
                 kind = "no_answer" if answer is None else answer.failure.value  # type: ignore[union-attr]

@@ -15,7 +15,7 @@ from sgg.evaluate import gold_data
 from sgg.graph import SceneGraph
 from sgg.metric.judged import judged
 from sgg.metric.tally import Task
-from sgg.run import read_json_lines
+from sgg.predictions import read_predictions
 from sgg.spec import graph_spec
 
 
@@ -44,12 +44,13 @@ def draw_samples(config: Config, completions: Path, count: int) -> list[Sample]:
     prepared = prepare(gold_data(config), part, Path(config.paths.cache), quiet=True)
     store, spec = image_store(config.data, part), graph_spec(config)
     task = Task(config.protocol, vocabulary(config.data))
-    texts = {r["image_id"]: r["text"] for r in read_json_lines(completions) if r["index"] == 0}
+    predictions = read_predictions(completions, vocabulary(config.data), "completions")
     samples = []
     for index in range(min(count, len(prepared))):
         item = example(prepared.rows[index], store)
-        text = texts.get(item.image_id, "")
-        parsed = parse(text, spec, item.width, item.height)
+        parsed, text = predictions.parsed(item.image_id, spec, item.width, item.height)[0]
+        if parsed is None:
+            parsed = parse(text, spec, item.width, item.height)
         pred = parsed.graph
         found, right = judged(pred, item.graph, task)
         samples.append(

@@ -167,8 +167,9 @@ def test_every_difference_of_raw_and_gathered_answers_is_explained(cache):
     raw = read_predictions(HERE / folder / RAW)
     kinds = {r["image_id"]: r["kind"] for r in rows(HERE / folder / RAW)}
     table = {}
-    for (read,) in gathered.rows.values():
-        for written, target in zip(read()["names"], read()["names_target"], strict=True):
+    for (answer,) in gathered.answers.values():
+        row = answer.read()
+        for written, target in zip(row["names"], row["names_target"], strict=True):
             table[canonical(written.rpartition(".")[0])] = target
     differing = Counter()
     for index in range(len(gold)):

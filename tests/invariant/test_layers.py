@@ -56,6 +56,8 @@ LAYERS = [
         "sgg.tracked",
         "sgg.tracker",
         "sgg.wandb_tracker",
+        "sgg.prediction_files",
+        "sgg.prediction_rows",
         "sgg.predictions",
         "sgg.score",
     ],

@@ -32,13 +32,13 @@ def test_our_completions_and_several_answers(tmp_path):
     found = read_predictions(write(tmp_path / "completions.jsonl", rows))
     assert [len(p.graph.edges) for p, _ in found.parsed("7", PX, 2000, 1000)] == [1, 1]
     assert found.parsed("8", PX, 10, 10) == [(None, "")]
-    assert read_predictions(tmp_path).rows.keys() == {"7"}  # the run folder that holds it
+    assert read_predictions(tmp_path).answers.keys() == {"7"}  # the run folder that holds it
 
 
 def test_a_last_line_that_a_kill_cut_is_left_out(tmp_path):
     path = write(tmp_path / "completions.jsonl", [{"image_id": "7", "index": 0, "text": TEXT}])
     path.write_text(path.read_text() + '{"image_id": "8", "ind')
-    assert read_predictions(path).rows.keys() == {"7"}
+    assert read_predictions(path).answers.keys() == {"7"}
 
 
 def test_graphs_are_in_pixels_of_the_image(tmp_path):
@@ -47,7 +47,7 @@ def test_graphs_are_in_pixels_of_the_image(tmp_path):
     assert parsed.graph.nodes[0].box == (0, 0, 500, 500)
     path = tmp_path / "graphs.jsonl.gz"
     path.write_bytes(gzip.compress((json.dumps({"image": "a/7.jpg", **json.loads(TEXT)})).encode()))
-    assert list(read_predictions(path).rows) == ["a/7"]
+    assert list(read_predictions(path).answers) == ["a/7"]
 
 
 def test_r1sgg_answers_are_in_the_frame_of_their_box_scale(tmp_path):
