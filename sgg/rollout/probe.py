@@ -56,8 +56,13 @@ class Probe:
             f"{self._settings.tolerance:g} is allowed."
         )
 
-    @torch.no_grad()
     def _score(self, model: Any, accelerator: Any, tokens: list[int]) -> list[float]:
+        scores = self._logits(model, accelerator, tokens).log_softmax(-1)
+        return [float(s) for s in scores[torch.arange(len(tokens)), tokens]]
+
+    @torch.no_grad()
+    def _logits(self, model: Any, accelerator: Any, tokens: list[int]) -> torch.Tensor:
+        """The trainer's, of each of these tokens after those before it: (tokens, vocabulary), fp32."""
         more = torch.tensor([tokens])
         inputs = {k: v.to(accelerator.device) for k, v in self._inputs.items()}
         for name, fill in (("attention_mask", 1), ("mm_token_type_ids", 0)):
@@ -68,7 +73,6 @@ class Probe:
         was_training = model.training
         model.eval()
         with accelerator.autocast():
-            logits = model(**inputs).logits[0, -len(tokens) - 1 : -1].float()
+            logits: torch.Tensor = model(**inputs).logits[0, -len(tokens) - 1 : -1].float()
         model.train(was_training)
-        scores = logits.log_softmax(-1).cpu()[torch.arange(len(tokens)), tokens]
-        return [float(s) for s in scores]
+        return logits.cpu()
