@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sgg.code_state import code_record
+from sgg.codec import GraphSpec
 from sgg.config import FROZEN_NAME, Config, DataConfig, EvalConfig, TrackerKind
 from sgg.data.build import Prepared, image_store, prepare, vocabulary
 from sgg.data.zero_shot import unseen_triplets
@@ -111,13 +112,20 @@ def _track(config: Config, run_dir: Path, metrics: dict[str, Any]) -> None:
         tracker.table("eval/samples", ["image", "gold", "answer", "text"], rows)
 
 
-def score_split(config: Config, predictions: Predictions, prepared: Prepared) -> Scored:
-    """Score predictions against a prepared split as the config says: protocol, spec, zero-shot list."""
+def score_split(
+    config: Config, predictions: Predictions, prepared: Prepared, spec: GraphSpec | None = None
+) -> Scored:
+    """Score predictions against a prepared split as the config says: protocol, spec, zero-shot list.
+
+    Args:
+        spec: how these answers are written, where it is not as the config says.
+
+    """
     part = config.stage.part.name if isinstance(config.stage, EvalConfig) else "eval"
     cache = Path(config.paths.cache)
     unseen = unseen_triplets(config.protocol, config.data, part, cache, prepared)
     task = Task(config.protocol, vocabulary(config.data), unseen)
-    return score(predictions, prepared, graph_spec(config), task, config.data.workers)
+    return score(predictions, prepared, spec or graph_spec(config), task, config.data.workers)
 
 
 def gold_data(config: Config) -> DataConfig:

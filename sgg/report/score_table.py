@@ -41,7 +41,12 @@ def comparison_table(against: Mapping[str, Any]) -> str:
     for name, test in against["tests"].items():
         span = f"{test['low']:+.4f} to {test['high']:+.4f}"
         rows.append([name, f"{test['difference']:+.4f}", span, f"{test['p']:.4f}"])
-    return f"against {against['predictions']}\n{markdown(rows)}"
+    missing = against["images_without_answer"]
+    note = f"; {missing} images without an answer, which count as failures" if missing else ""
+    return (
+        f"against {against['predictions']}, read {against['read']}: {against['answers']} answers{note}\n"
+        f"{markdown(rows)}"
+    )
 
 
 def _cell(content: Mapping[str, Any], name: str) -> str:

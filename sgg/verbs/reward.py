@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import sys
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from sgg.errors import SggError, nearest
 from sgg.verbs.words import split_words
 
 if TYPE_CHECKING:
     from sgg.config import Config
-    from sgg.graph import SceneGraph
     from sgg.reward.score import Mix, Reward, Scorer
+    from sgg.verbs.reward_rows import Row
 
 OWN_KEYS = ("completions", "explain", "part")
-
-
-class Row(NamedTuple):
-    """One answer."""
-
-    image_id: str
-    number: int
-    text: str
-
-
-class Gold(NamedTuple):
-    """What answers to one image are compared with; boxes in pixels."""
-
-    graph: SceneGraph
-    width: int
-    height: int
 
 
 def main(argv: list[str]) -> None:
@@ -54,95 +40,55 @@ def main(argv: list[str]) -> None:
     own, overrides = split_words(words, OWN_KEYS)
     if "completions" not in own:
         raise SggError("sgg reward needs completions=FILE.")
-    path = Path(own["completions"])
-    if not path.is_file():
-        raise SggError(f"completions={path}: no such file.")
-    config = _config(path, overrides)
+    path = Path(own["completions"]).expanduser()
     from sgg.reward.score import Scorer, with_counts
     from sgg.spec import graph_spec, reward_mix
+    from sgg.verbs.reward_rows import read_rows
+    from sgg.verbs.sides import one_side
 
-    rows, golds = _read(path, config, own.get("part", "eval"))
-    predicates = [e.predicate for g in golds.values() for e in g.graph.edges]
+    side = one_side("completions", path, overrides)
+    config = side.config
+    _check(config)
+    print(f"{side.named}: read {side.how}", file=sys.stderr)
+    rows = read_rows(path, config, own.get("part", "eval"))
+    golds = {id(row.gold): row.gold for row in rows}.values()
     mix = with_counts(
         reward_mix(config.reward, config.paths.cache),
-        lambda: {name: predicates.count(name) for name in set(predicates)},
+        lambda: Counter(edge.predicate for gold in golds for edge in gold.graph.edges),
     )
     scorer = Scorer(mix, graph_spec(config))
     if "explain" in own:
-        _explain(scorer, rows, golds, own["explain"])
+        _explain(scorer, rows, own["explain"])
     else:
-        _table(scorer, rows, golds)
+        _table(scorer, rows)
 
 
-def _config(path: Path, overrides: list[str]) -> Config:
+def _check(config: Config) -> None:
     from sgg.validate_reward import reward_problems
-    from sgg.verbs.run_config import config_for
 
-    config = config_for(path, overrides)
     problems = list(reward_problems(config.reward))
     if problems:
         raise SggError("\n".join(problems))
     if not config.reward.terms:
         raise SggError("The reward has no term. Take reward=balanced, or another preset.")
-    return config
 
 
-def _read(path: Path, config: Config, part: str) -> tuple[list[Row], dict[str, Gold]]:
-    """The answers in order, and gold by image id: from the rows themselves, or from the split."""
-    from sgg.data.build import prepare
-    from sgg.run import read_json_lines
-
-    lines = list(read_json_lines(path))
-    if not lines:
-        raise SggError(f"completions={path}: no lines.")
-    for number, line in enumerate(lines, 1):
-        if not {"image_id", "text"} <= set(line):
-            raise SggError(f"completions={path}, line {number}: image_id or text is missing.")
-    rows = [Row(str(line["image_id"]), int(line.get("index", 0)), line["text"]) for line in lines]
-    if all("gold" in line for line in lines):
-        return rows, {row.image_id: _own_gold(line) for row, line in zip(rows, lines, strict=True)}
-    if part not in ("train", "eval"):
-        raise SggError(f"part={part}: allowed are train and eval.")
-    prepared = prepare(config.data, part, Path(config.paths.cache))
-    split = (prepared.gold(i) for i in range(len(prepared)))
-    golds = {g["image_id"]: Gold(g["graph"], g["width"], g["height"]) for g in split}
-    for row in rows:
-        if row.image_id not in golds:
-            raise SggError(
-                f"completions={path}: image {row.image_id} is not in the {part} split of the data."
-                f"{nearest(row.image_id, golds)} Check data=…, its limits and part=train|eval."
-            )
-    return rows, golds
-
-
-def _own_gold(line: dict[str, Any]) -> Gold:
-    from sgg.graph import from_dict
-
-    try:
-        return Gold(from_dict(line["gold"]), int(line["width"]), int(line["height"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise SggError(
-            f"image {line['image_id']}: a row with gold needs width, height and "
-            f"gold={{objects, relationships}}: {error!r}."
-        ) from error
-
-
-def _scored(scorer: Scorer, rows: list[Row], golds: dict[str, Gold]) -> list[Reward]:
-    """One reward per row, all answers to an image together."""
-    of_image: dict[str, list[int]] = {}
+def _scored(scorer: Scorer, rows: list[Row]) -> list[Reward]:
+    """One reward per row; answers that are compared with the same gold are a group."""
+    groups: dict[tuple[str, int], list[int]] = {}
     for place, row in enumerate(rows):
-        of_image.setdefault(row.image_id, []).append(place)
+        groups.setdefault((row.image_id, id(row.gold)), []).append(place)
     rewards: dict[int, Reward] = {}
-    for image_id, places in of_image.items():
-        found = scorer.group([rows[p].text for p in places], *golds[image_id])
+    for places in groups.values():
+        found = scorer.group([rows[p].text for p in places], *rows[places[0]].gold)
         rewards.update(zip(places, found, strict=True))
     return [rewards[place] for place in range(len(rows))]
 
 
-def _table(scorer: Scorer, rows: list[Row], golds: dict[str, Gold]) -> None:
-    rewards = _scored(scorer, rows, golds)
+def _table(scorer: Scorer, rows: list[Row]) -> None:
+    rewards = _scored(scorer, rows)
     names = list(scorer.mix.weights)
-    width = max(len("completion"), *(len(f"{r.image_id}#{r.number}") for r in rows))
+    width = max(len("completion"), *(len(row.name) for row in rows))
     columns = [max(len(name), 6) for name in names]
 
     def line(first: str, values: list[float], total: float, note: str = "") -> str:
@@ -155,7 +101,7 @@ def _table(scorer: Scorer, rows: list[Row], golds: dict[str, Gold]) -> None:
         failure = reward.parsed.failure
         values = [reward.breakdown[name] for name in names]
         note = failure.value if failure else ""
-        print(line(f"{row.image_id}#{row.number}", values, reward.total, note))
+        print(line(row.name, values, reward.total, note))
     means = [sum(r.breakdown[name] for r in rewards) / len(rewards) for name in names]
     print(line("mean", means, sum(r.total for r in rewards) / len(rewards)))
     weights = " ".join(
@@ -164,22 +110,22 @@ def _table(scorer: Scorer, rows: list[Row], golds: dict[str, Gold]) -> None:
     print(f"{'weight':<{width}} {weights}")
 
 
-def _explain(scorer: Scorer, rows: list[Row], golds: dict[str, Gold], wanted: str) -> None:
+def _explain(scorer: Scorer, rows: list[Row], wanted: str) -> None:
     from sgg.reward.explain import explain
 
-    chosen = [r for r in rows if wanted in (r.image_id, f"{r.image_id}#{r.number}")]
+    chosen = [row for row in rows if wanted in (row.image_id, row.name)]
     if not chosen:
         raise SggError(
             f"explain={wanted}: no such image in the file.{nearest(wanted, {r.image_id for r in rows})}"
         )
-    for row in chosen:
-        gold = golds[row.image_id]
-        group = [r for r in rows if r.image_id == row.image_id]
-        reward = _scored(scorer, group, golds)[group.index(row)]
-        print(f"{row.image_id}#{row.number}: total {reward.total:.3f}")
+    image = [row for row in rows if row.image_id == chosen[0].image_id]
+    for row, reward in zip(image, _scored(scorer, image), strict=True):
+        if row not in chosen:
+            continue
+        print(f"{row.name}: total {reward.total:.3f}")
         for name, value in reward.breakdown.items():
             print(f"  {name}: {value:.3f} × weight {scorer.mix.weights[name]:g}")
-        case = scorer.case(row.text, *gold)
+        case = scorer.case(row.text, *row.gold)
         for threshold, terms in _thresholds(scorer.mix).items():
             print(
                 f"  hits at IoU {threshold:g} and above ({', '.join(terms) or 'no term asks for them'}):"

@@ -10,16 +10,29 @@ from sgg.config import FROZEN_NAME, Config, thaw
 from sgg.places import groups
 
 
-def config_for(path: Path, overrides: list[str]) -> Config:
-    """The frozen config of the run folder that `path` is or lies in, else a composed one."""
-    composed, _ = compose_config(["stage=eval", *overrides])
-    for folder in (path, path.parent):
+def config_beside(path: Path) -> Path | None:
+    """The frozen config of the run folder that `path` is or lies in."""
+    for folder in (path, path.parent, path.resolve().parent):
         if (folder / FROZEN_NAME).is_file():
-            config = thaw(folder / FROZEN_NAME)
-            for word in overrides:
-                _copy(word.lstrip("+").partition("=")[0], composed, config)
-            return config
-    return composed
+            return folder / FROZEN_NAME
+    return None
+
+
+def config_for(path: Path, overrides: list[str], otherwise: Path | None = None) -> Config:
+    """The frozen config of the run folder that `path` is or lies in, else a composed one; then `overrides`.
+
+    Args:
+        otherwise: whose run folder's config it is where `path` has none.
+
+    """
+    composed, _ = compose_config(["stage=eval", *overrides])
+    frozen = config_beside(path) or (None if otherwise is None else config_beside(otherwise))
+    if frozen is None:
+        return composed
+    config = thaw(frozen)
+    for word in overrides:
+        _copy(word.lstrip("+").partition("=")[0], composed, config)
+    return config
 
 
 def _copy(key: str, source: Any, target: Any) -> None:

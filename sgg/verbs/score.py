@@ -5,9 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sgg.errors import SggError
 from sgg.verbs.words import split_words
+
+if TYPE_CHECKING:
+    from sgg.predictions import Predictions
+    from sgg.score import Scored
+    from sgg.verbs.sides import Side
 
 OWN = ("predictions", "against", "out")
 """Words of this tool; the others are keys of a config."""
@@ -18,7 +24,9 @@ words of this tool:
   against=PATH       other answers to the same images: prints the paired test
   out=DIR            where metrics.json, per_predicate.csv and failures.jsonl go
                      (score-PROTOCOL beside the predictions)
-Answers in a run folder are read as that run's config says; further words change it.
+Answers in a run folder are read as that run's config says; further words change it. Of two sides each is
+read by its own config (a file without one as the other side is), and both are judged by one protocol and
+one gold; where their configs name two, say one for both, such as protocol=sgg.
 
 examples:
   sgg score predictions=runs/my-eval
@@ -51,32 +59,47 @@ def _score(own: dict[str, str], overrides: list[str]) -> None:
     from sgg.report.score_table import comparison_table, score_table
     from sgg.score import paired
     from sgg.validate import validate
-    from sgg.verbs.run_config import config_for
+    from sgg.verbs.sides import one_side, part_of, refuse_two_judges, rival_of
 
     path = Path(own["predictions"]).expanduser()
     other = Path(own["against"]).expanduser() if own.get("against") else None
-    config = config_for(path, overrides)
+    side = one_side("predictions", path, overrides, other)
+    rival = rival_of(side, other, overrides) if other is not None else None
+    config = side.config
     validate(config)
-    part = getattr(config.stage, "part", None)
     names = vocabulary(config.data)
     predictions = read_predictions(path, names)
-    rival = read_predictions(other, names) if other is not None else None
-    gold = prepare(gold_data(config), part.name if part else "eval", Path(config.paths.cache))
+    answers = read_predictions(rival.path, names, rival.key) if rival is not None else None
+    gold = prepare(gold_data(config), part_of(config), Path(config.paths.cache))
+    if rival is not None:
+        refuse_two_judges(side, rival, gold)
     scored = score_split(config, predictions, gold)
-    scored.content["made_from"] = {
-        "predictions": str(path),
-        "predictions_sha256": predictions.digest(),
-        "data_fingerprint": gold.fingerprint,
+    scored.content["made_from"] = _origin(side, predictions) | {
+        "data_fingerprint": gold.fingerprint
     }
-    if other is not None and rival is not None:
-        second = score_split(config_for(other, overrides), rival, gold)
+    if rival is not None and answers is not None:
+        second = score_split(config, answers, gold, rival.spec)
         tests = paired(scored, second)
-        scored.content["against"] = {"predictions": str(other), "tests": tests}
+        scored.content["against"] = _origin(rival, answers) | _counts(second) | {"tests": tests}
     out = own.get("out")
     beside = path if path.is_dir() else path.parent
     folder = Path(out).expanduser() if out else beside / f"score-{config.protocol.id}"
     written = scored.write(folder)
+    print(f"{side.named}: read {side.how}", file=sys.stderr)
     print(score_table(scored.content))
     if rival is not None:
         print(f"\n{comparison_table(scored.content['against'])}")
     print("\n" + "\n".join(map(str, written)), file=sys.stdout)
+
+
+def _origin(side: Side, predictions: Predictions) -> dict[str, Any]:
+    return {
+        "predictions": str(side.path),
+        "predictions_sha256": predictions.digest(),
+        "read": side.how,
+    }
+
+
+def _counts(scored: Scored) -> dict[str, Any]:
+    unanswered = scored.content["problems"].get("no_answer", {"answers": 0})
+    return {"answers": scored.content["answers"], "images_without_answer": unanswered["answers"]}

@@ -105,8 +105,8 @@ def test_mistakes_die_in_words(file, words, said):
 def test_a_row_without_text_and_gold_without_a_size_are_told(file, tmp_path):
     path = tmp_path / "bad.jsonl"
     for row, said in [
-        ({"image_id": "1"}, "image_id or text is missing"),
-        ({"image_id": "1", "text": "", "gold": to_dict(GOLD)}, "needs width, height"),
+        ({"image_id": "1"}, "no text, response or objects"),
+        ({"image_id": "1", "text": "", "gold": to_dict(GOLD)}, "needs width and height"),
     ]:
         path.write_text(json.dumps(row) + "\n")
         with pytest.raises(SggError, match=said):
