@@ -15,6 +15,7 @@ from sgg.metric import bootstrap
 from sgg.spec import graph_spec
 from sgg.verbs.score import main
 
+pytestmark = pytest.mark.slow  # scores two dozen times
 SHAPES = ["data=shapes", "data.eval.limit=20"]
 QWEN2 = "model=tiny_qwen2_vl"
 """Boxes in 0..1000; the default model's are in resized pixels."""
