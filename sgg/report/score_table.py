@@ -42,7 +42,7 @@ def comparison_table(against: Mapping[str, Any]) -> str:
         span = f"{test['low']:+.4f} to {test['high']:+.4f}"
         rows.append([name, f"{test['difference']:+.4f}", span, f"{test['p']:.4f}"])
     missing = against["images_without_answer"]
-    note = f"; {missing} images without an answer, which count as failures" if missing else ""
+    note = f"; {missing} images without an answer" if missing else ""
     return (
         f"against {against['predictions']}, read {against['read']}: {against['answers']} answers{note}\n"
         f"{markdown(rows)}"

@@ -11,7 +11,6 @@ from sgg.compose import compose_config
 from sgg.config import freeze
 from sgg.data.build import prepare
 from sgg.errors import SggError
-from sgg.metric import bootstrap
 from sgg.spec import graph_spec
 from sgg.verbs.score import main
 
@@ -19,12 +18,6 @@ pytestmark = pytest.mark.slow  # scores two dozen times
 SHAPES = ["data=shapes", "data.eval.limit=20"]
 QWEN2 = "model=tiny_qwen2_vl"
 """Boxes in 0..1000; the default model's are in resized pixels."""
-
-
-@pytest.fixture(autouse=True)
-def few_resamples(monkeypatch):
-    """What is tested here hangs on none of them."""
-    monkeypatch.setattr(bootstrap, "RESAMPLES", 40)
 
 
 def run_of(folder, words, texts=None):

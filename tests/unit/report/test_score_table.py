@@ -39,5 +39,8 @@ def test_every_number_stands_in_the_table():
 
 def test_the_paired_test():
     test = {"difference": -0.1, "low": -0.2, "high": 0.05, "p": 0.25}
-    text = comparison_table({"predictions": "b", "tests": {"R@20": test}})
+    counts = {"read": "as b/config.yaml says", "answers": 9, "images_without_answer": 2}
+    text = comparison_table({"predictions": "b", "tests": {"R@20": test}, **counts})
     assert cells(text)["R@20"] == ["-0.1000", "-0.2000 to +0.0500", "0.2500"]
+    said = "against b, read as b/config.yaml says: 9 answers; 2 images without an answer"
+    assert text.splitlines()[0] == said
