@@ -98,7 +98,7 @@ def refuse_two_judges(main: Side, rival: Side, gold: Prepared) -> None:
         raise SggError(
             f"{main.named} and {rival.named} answer to different gold: {why}. Their configs differ in "
             f"{_differences(ours, theirs)}. Say for both what they are scored against, by the same words "
-            "data=… data.eval.limit=…; an image that one side did not answer counts there as the protocol says."
+            "data=… data.eval.limit=…; images without an answer count as the protocol says."
         )
 
 
