@@ -32,6 +32,7 @@ SIDE = 1000
 BITS = (
     *('"', "\\", "{", "}", "[", "]", ",", ":", "\n", "\0", "\ud800", "é", "-", "1e999", "NaN"),
     *("null", "true", "Infinity", "<think>", "</think>", "<answer>", "</answer>", "```json", ".5"),
+    *('{"objects": [],', '"objects": [', '{"graph": ', '"label": "x",', "<THINK>", "<answer>{"),
     *('"objects"', '"relationships"', '"bbox": [0, 0, 1]', '"id": 7', '{"objects": [', "9" * 5000),
 )
 
@@ -90,7 +91,36 @@ def worst_cases() -> Iterator[str]:
         yield '{"objects":[' + bit * (MAX_CHARS // len(bit))
         yield '{"objects":[' + (bit * (MAX_CHARS // len(bit))).rstrip(",")[: MAX_CHARS - 40] + "]}"
         yield bit * (MAX_CHARS // len(bit))
-    yield "<think>" * (MAX_CHARS // 7)
+    for bit in (  # graphs, keys and tags without end
+        *(
+            '{"objects":[]}',
+            '{"objects":1}',
+            '{"objects":[1 ',
+            '{"objects":[],}',
+            '"objects":',
+            "</think>",
+        ),
+        *(
+            '"b":1,"objects":[],',
+            '1,"a":{"objects":',
+            '<answer>"a":{"objects":{"a":1},',
+            "<answer>",
+        ),
+        *(
+            '{"a":1,"objects":[]}',
+            '{"bbox_2d":[1,2,3,4],"label":"man"},',
+            '{"scene_graph":',
+            "<think>",
+        ),
+        *(
+            f'{{"objects":[{relation}',
+            f'{{"objects":[{item % (1, 1, 9)}',
+            '{"x":"',
+            '{"objects":[{"id":"',
+        ),
+    ):
+        yield bit * (MAX_CHARS // len(bit))
+        yield "<answer>" + bit * (MAX_CHARS // len(bit) - 1) + "</answer>"
     yield '{"objects":' + "9" * (MAX_CHARS - 20) + "}"
 
 

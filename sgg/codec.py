@@ -9,15 +9,13 @@ says what was wrong by kind and by item. It refuses to guess: a box is never inv
 from __future__ import annotations
 
 import json
-import re
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from sgg.boxes import FrameSpec
+from sgg.documents import Document, find_documents
 from sgg.graph import SceneGraph, Triplet, to_dict
-from sgg.items import read_objects, read_relations
-from sgg.lenient_json import read_json
+from sgg.items import View, read_objects, read_relations
+from sgg.passages import find_passages
 from sgg.problems import FAILURES as FAILURES
 from sgg.problems import ErrorKind as ErrorKind
 from sgg.problems import Problem as Problem
@@ -26,8 +24,6 @@ from sgg.vocab import Vocabulary
 
 MAX_CHARS = 1 << 20
 """Text past this many characters is not read, and the answer counts as truncated."""
-MAX_CANDIDATES = 4
-"""Places in the text at which a graph is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,78 +69,84 @@ def render(graph: SceneGraph, spec: GraphSpec, width: int, height: int) -> str:
 def parse(text: str, spec: GraphSpec, width: int, height: int) -> Parsed:
     """Read an answer to an image of `width` × `height` pixels; see the module's promises.
 
-    Whatever the spec says, think and answer tags, code fences and prose around the JSON are
-    accepted, numbers may be strings, and a single trailing comma is noted and forgiven.
+    Whatever the spec says, think and answer tags, code fences, prose and other JSON around the graph are
+    accepted, numbers may be strings, and a single trailing comma is noted and forgiven. Of several graphs
+    the last whole one is read. docs/rewards.md lists what is read and what is named.
     """
-    body, tagged, closed = _answer_part(text[:MAX_CHARS])
-    tags_as_asked = tagged or not spec.reasoning
-    frame_w, frame_h = spec.frame.size(width, height)
-    scale = (width / frame_w, height / frame_h)
-    if len(text) <= MAX_CHARS:
-        sound = read_sound(body, spec.vocabulary, scale)
+    body = text[:MAX_CHARS]
+    frame = spec.frame.size(width, height)
+    view = View(spec.vocabulary, frame, (width / frame[0], height / frame[1]))
+    layout = find_passages(body, spec.reasoning)
+    first = layout.passages[0]
+    if len(first) == 1 and len(text) <= MAX_CHARS:
+        sound = read_sound(body[first[0].start : first[0].end], view)
         if sound is not None:
-            return Parsed(sound, (), tags_as_asked)
-    document, syntax = _find_graph(body)
-    if document is None:
-        return Parsed(SceneGraph(), (Problem(ErrorKind.no_json),), tags_as_asked)
-    problems = [Problem(kind) for kind in syntax]
-    for key in ("objects", "relationships"):
-        if not FAILURES.intersection(syntax) and not isinstance(document.get(key), list):
+            tagged = layout.thought and first[0].tagged
+            return Parsed(sound, (), tagged or not spec.reasoning)
+    for passages in layout.passages:
+        documents = find_documents(body[p.start : p.end] for p in passages)
+        if documents:
+            found = [(document, passages[place].tagged) for place, document in documents]
+            graph, problems, loose, tagged = _read(found, view, len(text) > MAX_CHARS)
+            break
+    else:
+        graph, problems, loose = SceneGraph(), [Problem(ErrorKind.no_json)], []
+        if layout.cut:
+            problems.insert(0, Problem(ErrorKind.truncated, "<think>"))
+        tagged = any(passage.tagged for passage in first)
+    as_asked = (layout.thought and tagged) or not spec.reasoning
+    return Parsed(graph, tuple(problems), as_asked, tuple(loose))
+
+
+def _read(
+    found: list[tuple[Document, bool]], view: View, cut: bool
+) -> tuple[SceneGraph, list[Problem], list[Triplet], bool]:
+    """(graph, problems, loose relations, whether between tags) of documents and whether tags hold them."""
+    document, tagged = found[0]
+    objects = relations = document
+    kinds = list(document.syntax)
+    if len(found) > 1:
+        documents = [document for document, _ in found]
+        chosen = _choose(documents, view)
+        objects, tagged = found[chosen]
+        relations = _holding_relations(documents, chosen)
+        lost = (kind for document in documents[chosen + 1 :] for kind in document.lost)
+        kinds = [*objects.syntax, *relations.syntax, *lost, ErrorKind.several_graphs]
+    if cut and not tagged:
+        kinds.append(ErrorKind.truncated)
+    problems = [Problem(kind) for kind in dict.fromkeys(kinds)]
+    lists = []
+    for key, part in (("objects", objects), ("relationships", relations)):
+        lists.append(part.list(key))
+        if lists[-1] is None and part.whole:
             problems.append(Problem(ErrorKind.missing_list, key))
-    if len(text) > MAX_CHARS and not closed and ErrorKind.truncated not in syntax:
-        problems.append(Problem(ErrorKind.truncated))
-    vocabulary = spec.vocabulary
-    nodes, index = read_objects(document.get("objects"), vocabulary, scale, problems)
+        if part.repeats(key):
+            problems.append(Problem(ErrorKind.duplicate_key, key))
+    nodes, index = read_objects(lists[0], view, problems)
     if not nodes:
         problems.append(Problem(ErrorKind.empty))
-    edges, loose = read_relations(document.get("relationships"), index, vocabulary, problems)
-    graph = SceneGraph(tuple(nodes), tuple(edges))
-    return Parsed(graph, tuple(problems), tags_as_asked, tuple(loose))
+    edges, loose = read_relations(lists[1], index, view, problems)
+    return SceneGraph(tuple(nodes), tuple(edges)), problems, loose, tagged
 
 
-def _answer_part(text: str) -> tuple[str, bool, bool]:
-    """The part that holds the answer; whether thought and answer are both tagged; whether it ended."""
-    thought, closed, rest = text.rpartition("</think>")
-    has_think = bool(closed) and "<think>" in thought
-    if "{" not in rest:  # a thought that closes after the answer hides nothing
-        has_think, rest = False, text
-    _, opened, inside = rest.partition("<answer>")
-    if not opened:
-        return rest, False, False
-    inside, ended, _ = inside.partition("</answer>")
-    return inside, has_think and bool(ended), bool(ended)
+def _choose(documents: list[Document], view: View) -> int:
+    """The place of the last document with a usable object: whole ones first, before all with both lists."""
+
+    def rank(place: int) -> tuple[bool, bool, int]:
+        document = documents[place]
+        return document.whole, document.whole and document.list("relationships") is not None, place
+
+    lists = {i: items for i, d in enumerate(documents) if (items := d.list("objects"))}
+    for place in sorted(lists, key=rank, reverse=True):
+        if read_objects(lists[place], view, [])[0]:
+            return place
+    return max(range(len(documents)), key=rank)
 
 
-_DECODER = json.JSONDecoder(strict=False)
-_FLOAT_DECODER = json.JSONDecoder(parse_int=float, strict=False)
-_CANDIDATE = re.compile(r'\{\s*"')
-
-
-def _find_graph(body: str) -> tuple[dict[str, Any] | None, list[ErrorKind]]:
-    """The first JSON object with a graph's keys, and the whole-answer problems met on the way."""
-    if '"objects"' not in body and '"relationships"' not in body:
-        return None, []
-    position = 0
-    for _ in range(MAX_CANDIDATES):
-        found = _CANDIDATE.search(body, position)
-        if found is None:
-            return None, []
-        document, end, syntax = _read_document(body, found.start())
-        if isinstance(document, dict) and ("objects" in document or "relationships" in document):
-            return document, syntax
-        position = max(end, found.start() + 1)
-    return None, []
-
-
-def _read_document(body: str, start: int) -> tuple[Any, int, list[ErrorKind]]:
-    """(document, where it ends, problems of the whole), by the standard reader where it can."""
-    try:
-        return *_DECODER.raw_decode(body, start), []
-    except (json.JSONDecodeError, RecursionError):
-        pass
-    except ValueError:  # a whole number too long for int()
-        with suppress(ValueError):
-            return *_FLOAT_DECODER.raw_decode(body, start), []
-    document, end, met = read_json(body, start)
-    # the lenient reader takes `.5` and wrong escapes: no item is lost, but it is no JSON
-    return document, end, [ErrorKind[kind.name] for kind in met] or [ErrorKind.malformed]
+def _holding_relations(documents: list[Document], chosen: int) -> Document:
+    """The document with a chosen one's relations: where that has none, the nearest one without objects."""
+    document = documents[chosen]
+    if "relationships" in document.content:
+        return document
+    others = (d for d in documents[chosen + 1 :] + documents[:chosen][::-1])
+    return next((d for d in others if d.list("relationships") and not d.list("objects")), document)

@@ -1,7 +1,8 @@
 """JSON as models really write it: cut short, with trailing commas, with wrong escapes.
 
 Comes in: text and where an object begins. Goes out: what could be read, where reading ended, and what
-was wrong with the syntax. Never raises, never goes back: time is linear in the text.
+was wrong with the syntax. Never raises, never goes back: time is linear in the text. An object whose keys
+come again keeps all of their values.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -37,8 +39,40 @@ MAX_TOKENS = 8192
 """Tokens read one by one; sound items of the lists go through the standard reader and are free."""
 _ITEM = re.compile(r"\s*\{")
 _NEXT_ITEM = re.compile(r"\s*,\s*\{")
+
+
+class Members(dict[str, Any]):
+    """An object as it was written: as a mapping the last value of each key, and all its members in order."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
+
+    def put(self, key: str, value: Any) -> None:
+        """Add a member."""
+        self[key] = value
+        self.pairs.append((key, value))
+
+
+def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of some members: a plain one where no key comes again."""
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else Members(pairs)
+
+
+def values(content: Mapping[str, Any], key: str) -> list[Any]:
+    """All values of a key, in order."""
+    if isinstance(content, Members):
+        return [value for name, value in content.pairs if name == key]
+    return [content[key]] if key in content else []
+
+
+_TEXT = json.JSONDecoder(strict=False)
 _SCAN = json.JSONDecoder(parse_int=float, strict=False).scan_once  # type: ignore[attr-defined]
 """The standard reader's inner function: (text, start) -> (value, end)."""
+_SCAN_MEMBERS = json.JSONDecoder(object_pairs_hook=members, parse_int=float, strict=False).scan_once  # type: ignore[attr-defined]
 
 
 def read_json(text: str, start: int) -> tuple[Any, int, list[Syntax]]:
@@ -69,7 +103,7 @@ def read_json(text: str, start: int) -> tuple[Any, int, list[Syntax]]:
         position = token.end()
         mark = token["mark"]
         if mark in ("{", "["):
-            container: Any = {} if mark == "{" else []
+            container: Any = Members([]) if mark == "{" else []
             if stack and len(stack) < TOP_LEVELS:
                 _put(stack[-1][0], key, container)
             stack.append((container, key))
@@ -94,15 +128,27 @@ def read_json(text: str, start: int) -> tuple[Any, int, list[Syntax]]:
 
 def _whole_items(text: str, position: int, items: list[Any]) -> int:
     """Add the sound objects from the position on, commas between; where the last one ends."""
+    found, end = _scan_items(text, position, _SCAN)
+    if text.count(":", position, end) != sum(map(len, found)):  # perhaps a key comes again
+        found, end = _scan_items(text, position, _SCAN_MEMBERS)
+    items += found
+    return end
+
+
+def _scan_items(
+    text: str, position: int, scan: Callable[[str, int], tuple[Any, int]]
+) -> tuple[list[Any], int]:
+    """(sound objects, where the last one ends)."""
+    found: list[Any] = []
     opening = _ITEM.match(text, position)
     while opening is not None:
         try:
-            item, position = _SCAN(text, opening.end() - 1)
+            item, position = scan(text, opening.end() - 1)
         except (ValueError, RecursionError, StopIteration):
             break
-        items.append(item)
+        found.append(item)
         opening = _NEXT_ITEM.match(text, position)
-    return position
+    return found, position
 
 
 def _fits(token: re.Match[str], last: str, in_object: bool) -> bool:
@@ -122,7 +168,7 @@ def _fits(token: re.Match[str], last: str, in_object: bool) -> bool:
 def _scalar(token: re.Match[str]) -> Any:
     if token["text"] is not None:
         try:
-            return json.loads(token["text"], strict=False)
+            return _TEXT.decode(token["text"])
         except ValueError:  # a broken escape such as \x: keep the characters
             return token["text"][1:-1]
     return float(token["number"]) if token["number"] is not None else _WORDS[token["word"]]
@@ -133,4 +179,4 @@ def _put(container: Any, key: str | None, value: Any) -> None:
         container.append(value)
     else:
         assert key is not None, "the grammar puts a key before every value of an object"
-        container[key] = value
+        container.put(key, value)

@@ -9,7 +9,7 @@ from sgg.reward.case import Case
 
 _NOT_FORM = frozenset({ErrorKind.unknown_class, ErrorKind.unknown_predicate})
 """Problems of content, not of form."""
-_THOUGHT = re.compile(r"<think>(.*?)</think>", re.DOTALL)
+_THOUGHT = re.compile(r"<think>(.*?)</think>", re.DOTALL | re.IGNORECASE)
 
 
 def _sound(case: Case) -> bool:
@@ -20,9 +20,10 @@ def _sound(case: Case) -> bool:
 def format(case: Case) -> float:
     """1 if the answer has the form that the prompt asks for, else 0 (R1-SGG, arXiv 2504.13617).
 
-    The form: think and answer tags where the prompt wants them, valid JSON, at least one object, every
-    box four numbers that make a box, every id once, every relation between declared objects. The
-    reference gives 1 to the empty graph alone.
+    The form: think and answer tags where the prompt wants them, one graph in valid JSON, at least one
+    object, every box four numbers that make a box in the image, every id a class name, a dot and a number
+    that is used once, every relation between declared objects. The reference gives 1 to the empty graph
+    alone.
     """
     return float(case.parsed.tags_as_asked and _sound(case))
 
@@ -31,12 +32,12 @@ def format_graded(case: Case) -> float:
     """How far the answer came, in quarters: a slope where `format` is a cliff.
 
     0: no JSON with a graph. 1/4: JSON, but cut short, malformed or without a usable object.
-    2/4: whole JSON with objects, some item wrong. 3/4: every item sound, tags missing. 1: as `format`.
-    An answer whose only fault is one relation to an undeclared object: 0.5.
+    2/4: whole JSON with objects, some item wrong or several graphs. 3/4: every item sound, tags missing.
+    1: as `format`. An answer whose only fault is one relation to an undeclared object: 0.5.
     """
-    failure = case.parsed.failure
-    if failure is not None:
-        return 0.0 if failure is ErrorKind.no_json else 0.25
+    if case.parsed.failure is not None:
+        kinds = {problem.kind for problem in case.parsed.problems}
+        return 0.0 if ErrorKind.no_json in kinds else 0.25
     if not _sound(case):
         return 0.5
     return 1.0 if case.parsed.tags_as_asked else 0.75

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from sgg.codec import FAILURES, GraphSpec
+from sgg.codec import FAILURES, ErrorKind, GraphSpec
 from sgg.reward.parallel import Group, GroupScorer, groups_of
 from sgg.reward.score import Mix, Reward
 
@@ -43,10 +43,12 @@ class BatchScorer:
         if log_metric is None:
             return
         count = len(self._rewards)
-        kinds = Counter(r.parsed.failure for r in self._rewards)
-        for kind in FAILURES:
-            log_metric(f"answers/{kind.value}", kinds[kind] / count)
-        log_metric("answers/failed", 1 - kinds[None] / count)
+        failures = Counter(r.parsed.failure for r in self._rewards)
+        faults = Counter(k for r in self._rewards for k in {p.kind for p in r.parsed.problems})
+        for kind in ErrorKind:  # every one each time: TRL averages over processes by name
+            counts = failures if kind in FAILURES else faults
+            log_metric(f"answers/{kind.value}", counts[kind] / count)
+        log_metric("answers/failed", 1 - failures[None] / count)
         log_metric("answers/objects", sum(len(r.parsed.graph.nodes) for r in self._rewards) / count)
         log_metric(
             "answers/relations", sum(len(r.parsed.graph.edges) for r in self._rewards) / count

@@ -34,6 +34,9 @@ _ITEM = "one bad item zeroes the reference's whole answer; here it costs itself"
 _KEPT = "no valid JSON: the reference gives 0; here whole items before the error count"
 _NOT_A_BOX = "the reference takes it for a box"
 _EMPTY = "the reference gives 1 to the empty graph"
+_LAST = (
+    "the reference reads the first block, which is empty; here the last whole graph is the answer"
+)
 
 FORMAT_DIFFERS = {
     "dup_objects": "an id that is used twice is an error here",
@@ -44,7 +47,8 @@ FORMAT_DIFFERS = {
     "bbox_huge_int": _NOT_A_BOX,
     "empty_objects": _EMPTY,
     "tiny": f"one of the five says nothing at all: {_EMPTY}",
-    "two_answer_blocks": f"the first block counts for both, and it is empty: {_EMPTY}",
+    "two_answer_blocks": f"{_LAST}: several graphs are not the form that was asked for",
+    "no_dot_id": "the prompt asks for a class name, a dot and a number; the reference takes any text",
     "bbox_str": "numbers written as text are numbers here",
     "rel_ids_upper_case": "ids are compared without case here",
     "ids_trailing_space": "ids are trimmed here",
@@ -73,6 +77,7 @@ EDGE_DIFFERS = {
     "inv_trailing_comma": _KEPT,
     "no_answer_tags": "tags are the format term's business alone",
     "answer_tag_in_think": "the reference reads the first tags, those in the thought",
+    "two_answer_blocks": _LAST,
 }
 
 BOX_DIFFERS = {

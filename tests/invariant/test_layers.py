@@ -15,6 +15,8 @@ LAYERS = [
     [
         "sgg.codec",
         "sgg.problems",
+        "sgg.passages",
+        "sgg.documents",
         "sgg.items",
         "sgg.sound",
         "sgg.lenient_json",

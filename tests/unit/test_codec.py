@@ -14,7 +14,7 @@ from strategies import ANY_TEXT, PX, answer, scene
 
 from sgg.boxes import FrameSpec
 from sgg.codec import FAILURES, MAX_CHARS, ErrorKind, GraphSpec, parse, render
-from sgg.graph import SceneGraph
+from sgg.graph import SceneGraph, name_of_id
 from sgg.items import MAX_NAME
 from sgg.options import Frame
 from sgg.vocab import Vocabulary
@@ -42,7 +42,9 @@ RELATION = [("man", "on", "dog")]
 # ---- graphs -> text -> graphs
 
 
-NAME = st.text(min_size=1, max_size=20).filter(lambda t: t == t.strip() and "<" not in t)
+NAME = st.text(min_size=1, max_size=20).filter(
+    lambda t: t == t.strip() and "<" not in t and name_of_id(t) == t
+)
 
 
 @st.composite
@@ -132,13 +134,6 @@ def test_wrappings_do_not_hide_the_graph(text, tags):
     assert (parsed.graph, parsed.problems, parsed.tags_as_asked) == (GRAPH, (), tags)
 
 
-def test_of_two_answers_the_first_counts():
-    second = answer([("cat.1", [1, 1, 5, 5])])
-    text = f"<think>x</think><answer>{GOOD}</answer><answer>{second}</answer>"
-    assert read(text)[1] == BOTH
-    assert read(f"{GOOD} {second}")[1] == BOTH
-
-
 # ---- one thing wrong at a time: the exact problems, and what is left
 
 
@@ -151,7 +146,7 @@ def test_of_two_answers_the_first_counts():
         (f"[{GOOD[1:-1]}]", [(K.no_json, "")]),
         (GOOD.replace('"', "'"), [(K.no_json, "")]),
         ('the "objects" are few', [(K.no_json, "")]),
-        ('{"graph": {"objects": []}}', [(K.no_json, "")]),
+        ('{"graph": {"objects": []}}', [(K.missing_list, "relationships"), (K.empty, "")]),
         ('{"a": "\\"objects\\""} {"objects"}', [(K.no_json, "")]),
         ("{}", [(K.no_json, "")]),
         (answer(), [(K.empty, "")]),
@@ -278,11 +273,6 @@ def test_names_outside_a_closed_vocabulary_are_noted_and_kept():
 def test_harmless_spellings_are_read_as_meant(text):
     assert parse(text, PX, 100, 100).graph == GRAPH
     assert read(text)[0] == []
-
-
-def test_ids_without_numbers_and_with_several_dots():
-    text = answer([("man", MAN[1]), ("st. paul.2.3", DOG[1])], [("man", "in", "st. paul.2.3")])
-    assert read(text) == ([], ["man", "st. paul.2"], [("man", "in", "st. paul.2")])
 
 
 def test_lone_surrogates_do_not_reach_the_graph():
@@ -488,6 +478,7 @@ def test_no_mutation_of_an_answer_breaks_a_promise(text, spec):
 
 
 OBJECT = '{"id":"a.%d","bbox":[1,2,3,4]}'
+BOX = '{"bbox_2d": [1, 2, 3, 4], "label": "man"}'
 HUGE = {
     "brackets": '{"objects":' + "[" * 100_000,
     "braces": '{"objects":[' + "{" * 100_000,
@@ -514,6 +505,18 @@ HUGE = {
     "many objects": '{"objects":[' + ",".join(OBJECT % i for i in range(28_000)) + ",]}",
     "think tags": "<think></think>" * 60_000 + GOOD,
     "answer tags": "<answer>" * 130_000 + GOOD,
+    "small objects": BOX * 25_000 + GOOD,
+    "broken small objects": (BOX[:-1] + ",}") * 25_000 + GOOD,
+    "whole graphs": GOOD * 5_000,
+    "empty graphs": '{"objects":[]}' * 75_000 + GOOD,
+    "broken graphs": '{"objects":[1 ' * 75_000 + GOOD,
+    "graphs in lists": '{"objects":[1,' * 75_000,
+    "keys without a brace": '"objects":' * 100_000 + GOOD,
+    "keys after other keys": '{"a":1,"objects":[]}' * 50_000 + GOOD,
+    "wrappers": '{"scene_graph":' * 60_000 + GOOD,
+    "answers": f"<answer>{GOOD}</answer>" * 4_500,
+    "broken answers": '<answer>{"objects":{"a":1},' * 38_000,
+    "keys that come again": '{"objects":[],' + '"objects":[],' * 75_000 + '"a":1}',
     "prose": "the objects are many " * 50_000 + '"objects"',
 }
 

@@ -12,21 +12,30 @@ from strategies import ANY_TEXT, PX, answer
 from sgg import codec
 from sgg.boxes import FrameSpec
 from sgg.codec import GraphSpec, parse
-from sgg.items import MAX_ITEMS
+from sgg.items import MAX_ITEMS, View
 from sgg.options import Frame
 from sgg.sound import read_sound
 from sgg.vocab import Vocabulary
 
 MAN, DOG = ("man.1", [0, 0.5, 10, 1e1]), ("Dog.2", [20, 20, 40, 40])
 GOOD = answer([MAN, DOG], [("man.1", "on", "Dog.2")])
+PIXELS = View(None, (80.0, 60.0), (1.0, 1.0))
 SPECS = [
     PX,
     GraphSpec(FrameSpec(Frame.norm1000), vocabulary=Vocabulary("v", ("man", "dog"), ("on",))),
 ]
 NUMBERS = ["1.", "01", "-0", "1e400", "9" * 20, "9" * 5000, "NaN", "Infinity", "true", "null"]
 ESCAPES = ["\\q", "\\ud800", "\ud800", "\x0b", "\ufeff", "/**/", "[" * 2000, "</answer>"]
-FIELDS = ['"id":"a.1",', '"bbox":[1,2,3,4],', '"objects":[],', '"x":0,', '"x":"\\q",']
-BITS = st.sampled_from([*'{}[]",:.\\0-e \n', *NUMBERS, *ESCAPES, *FIELDS])
+GRAPHS = [GOOD, GOOD[:40], '{"objects":[', '{"a":1}', "<answer>", "<think>"]
+FIELDS = [
+    '"id":"a.1",',
+    '"label":"cat",',
+    '"bbox":[1,2,3,4],',
+    '"objects":[],',
+    '"x":0,',
+    '"x":"\\q",',
+]
+BITS = st.sampled_from([*'{}[]",:.\\0-e \n', *NUMBERS, *ESCAPES, *FIELDS, *GRAPHS])
 
 
 def both_ways(text, spec=PX):
@@ -68,7 +77,7 @@ def test_odd_items_are_read_alike_both_ways(objects, relations):
 @pytest.mark.parametrize("spec", SPECS)
 def test_a_sound_answer_takes_the_quick_way(spec):
     """Prose and fences around it too."""
-    graph = read_sound(f"So:\n```json\n{GOOD}\n```", spec.vocabulary, (2.0, 0.5))
+    graph = read_sound(f"So:\n```json\n{GOOD}\n```", View(spec.vocabulary, (50, 50), (2.0, 0.5)))
     assert graph is not None
     assert [node.box for node in graph.nodes] == [(0, 0.25, 20, 5), (40, 10, 80, 20)]
     assert [graph.triplet(edge) for edge in graph.edges] == [("man", "on", "Dog")]
@@ -89,6 +98,20 @@ def test_a_sound_answer_takes_the_quick_way(spec):
         GOOD.replace("0.5", "-1e8"),
         answer([MAN, DOG], [("man.1", "on", "dog.2")]),
         answer([MAN], [("man.1", "on", "man.1")] * (MAX_ITEMS + 1)),
+        GOOD.replace("0.5", "61"),
+        GOOD.replace("[0, 0.5, 10, 10.0]", "[80, 0, 90, 9]"),
+        GOOD.replace("[0, 0.5, 10, 10.0]", "[0, 60, 9, 70]"),
+        GOOD.replace("[0, 0.5, 10, 10.0]", "[-9, 0, 0, 9]"),
+        GOOD.replace("[0, 0.5, 10, 10.0]", "[0, -9, 9, 0]"),
+        GOOD.replace("[0, 0.5, 10, 10.0]", "[0, 0.5, 1, 1]"),
+        GOOD.replace("man.1", "man"),
+        GOOD.replace("man.1", "man.1.1"),
+        GOOD.replace('"bbox"', '"label": "man", "bbox"'),
+        GOOD.replace('"id"', '"id": "cat.1", "id"', 1),
+        GOOD.replace('"on"', '"by", "predicate": "on"'),
+        GOOD.replace('"objects"', '"objects": [], "objects"'),
+        GOOD.replace('"objects"', '"\\u006fbjects": [], "objects"'),
+        GOOD.replace('"relationships"', '"relationships": [], "relationships"'),
         answer(),
         GOOD[:-1],
         f"{GOOD} }}",
@@ -96,11 +119,14 @@ def test_a_sound_answer_takes_the_quick_way(spec):
     ],
 )
 def test_anything_else_is_left_to_the_careful_way(text):
-    assert read_sound(text, None, (1.0, 1.0)) is None
+    assert read_sound(text, PIXELS) is None
     quick, careful = both_ways(text)
     assert quick == careful
 
 
 def test_names_outside_the_vocabulary_are_left_to_the_careful_way():
-    assert read_sound(GOOD, Vocabulary("v", ("man",), ("on",)), (1.0, 1.0)) is None
-    assert read_sound(GOOD, Vocabulary("v", ("man", "dog"), ("by",)), (1.0, 1.0)) is None
+    for vocabulary in (
+        Vocabulary("v", ("man",), ("on",)),
+        Vocabulary("v", ("man", "dog"), ("by",)),
+    ):
+        assert read_sound(GOOD, PIXELS._replace(vocabulary=vocabulary)) is None

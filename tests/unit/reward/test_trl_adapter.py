@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from strategies import PX, answer, scene
 
-from sgg.codec import FAILURES
+from sgg.codec import ErrorKind
 from sgg.reward import score
 from sgg.reward.score import Mix
 from sgg.reward.trl_adapter import reward_functions
@@ -90,22 +90,36 @@ def test_columns_of_another_length_are_a_bug():
 
 
 def test_counts_of_answers_are_logged_once_per_batch():
-    """Of four answers one is cut, one has no JSON: failed 2/4. Objects 2 + 1 + 2 + 0, relations 1."""
+    """Of five answers one is cut, one has no JSON: failed 2/5. Objects 2 + 1 + 2 + 0 + 2, relations 1 + 1.
+
+    The last one has two relations to an undeclared object: one answer with such a fault.
+    A failed answer counts by what makes it one.
+    """
     logged: list[tuple[str, float]] = []
     functions = reward_functions(MIX, PX)
-    batch = [PERFECT, HALF, CUT, "no"]
+    dangling = ("man.1", "on", "cat.9")
+    faulty = answer(OBJECTS, [("man.1", "on", "dog.2"), dangling, dangling])
+    batch = [PERFECT, HALF, CUT, "no", faulty]
     for function in functions:
-        function(completions=batch, **columns(4, log_metric=lambda *row: logged.append(row)))
-    assert len(logged) == len(dict(logged)) == len(FAILURES) + 3
-    assert dict(logged) == {
-        "answers/no_json": 0.25,
-        "answers/truncated": 0.25,
-        "answers/malformed": 0,
-        "answers/empty": 0,
-        "answers/failed": 0.5,
-        "answers/objects": 1.25,
-        "answers/relations": 0.25,
+        function(completions=batch, **columns(5, log_metric=lambda *row: logged.append(row)))
+    assert len(logged) == len(dict(logged)) == len(ErrorKind) + 3
+    assert {name: value for name, value in logged if value} == {
+        "answers/no_json": 0.2,
+        "answers/truncated": 0.2,
+        "answers/dangling_relation": 0.2,
+        "answers/failed": 0.4,
+        "answers/objects": 1.4,
+        "answers/relations": 0.4,
     }
+    assert {f"answers/{kind.value}" for kind in ErrorKind} <= set(dict(logged))
+
+
+def test_an_empty_cut_answer_counts_as_cut():
+    logged: dict[str, float] = {}
+    edge, *_ = reward_functions(MIX, PX)
+    edge(completions=['{"objects": [{"id"'], **columns(1, log_metric=logged.__setitem__))
+    assert logged["answers/truncated"] == logged["answers/failed"] == 1
+    assert logged["answers/empty"] == 0
 
 
 def test_equal_answers_of_a_group_are_scored_once(calls):
