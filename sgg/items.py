@@ -181,7 +181,11 @@ def frame_faults(box: Box, frame: tuple[float, float]) -> list[ErrorKind]:
     """What is wrong with a box as a place in its frame."""
     x1, y1, x2, y2 = box
     faults = []
-    if x2 <= 1 >= y2 and not all(float(value).is_integer() for value in box):
+    if (
+        x2 <= 1 < frame[0]
+        and y2 <= 1 < frame[1]
+        and not all(float(value).is_integer() for value in box)
+    ):
         faults.append(ErrorKind.unit_box)
     if x2 <= 0 or y2 <= 0 or x1 >= frame[0] or y1 >= frame[1]:
         faults.append(ErrorKind.outside_box)

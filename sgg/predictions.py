@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -138,12 +139,13 @@ def _response(row: Row, spec: GraphSpec, width: int, height: int) -> Parsed:
     if scale is None:
         return parse(row["response"], spec, width, height)
     across, down = scale
-    parsed = parse(row["response"], GraphSpec(_PIXELS, vocabulary=spec.vocabulary), width, height)
+    written = GraphSpec(_PIXELS, vocabulary=spec.vocabulary)
+    parsed = parse(row["response"], written, math.ceil(across), math.ceil(down))
     if not parsed.graph.nodes:
         return parsed
     # the same arithmetic as the reference's: a box at the threshold must not fall by rounding
     boxes = parsed.graph.boxes_xyxy * np.array([width / across, height / down] * 2)
-    return Parsed(parsed.graph.with_boxes(boxes), parsed.problems, parsed.tags_as_asked)
+    return replace(parsed, graph=parsed.graph.with_boxes(boxes))
 
 
 def _gathered(row: Row, vocabulary: Vocabulary | None) -> Parsed:

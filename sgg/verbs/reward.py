@@ -98,10 +98,9 @@ def _table(scorer: Scorer, rows: list[Row]) -> None:
     heads = " ".join(f"{name:>{w}}" for name, w in zip(names, columns, strict=True))
     print(f"{'completion':<{width}} {heads} {'total':>7}")
     for row, reward in zip(rows, rewards, strict=True):
-        failure = reward.parsed.failure
         values = [reward.breakdown[name] for name in names]
-        note = failure.value if failure else ""
-        print(line(row.name, values, reward.total, note))
+        kinds = dict.fromkeys(problem.kind.value for problem in reward.parsed.problems)
+        print(line(row.name, values, reward.total, ", ".join(kinds)))
     means = [sum(r.breakdown[name] for r in rewards) / len(rewards) for name in names]
     print(line("mean", means, sum(r.total for r in rewards) / len(rewards)))
     weights = " ".join(

@@ -547,6 +547,12 @@ def test_boxes_in_fractions_or_outside_of_the_frame_are_said_and_kept(box, kinds
     assert parsed.failure is None
 
 
+@pytest.mark.parametrize(("width", "height", "said"), [(1, 1, 0), (1, 9, 0), (9, 1, 0), (2, 2, 1)])
+def test_fractions_of_a_frame_of_one_unit_are_as_they_should_be(width, height, said):
+    problems = parse(answer([("man.1", [0.1, 0.1, 0.9, 0.9])]), PX, width, height).problems
+    assert [p.kind for p in problems] == [K.unit_box] * said
+
+
 def test_an_object_may_have_several_faults():
     spec = GraphSpec(PX.frame, vocabulary=Vocabulary("v", ("man",), ("on",)))
     item = '{"id": "Q.1", "id": "dog", "name": "man", "bbox": [0.1, 0.1, 0.2, 0.2]}'

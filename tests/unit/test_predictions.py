@@ -62,6 +62,28 @@ def test_r1sgg_answers_are_in_the_frame_of_their_box_scale(tmp_path):
     assert first(read_predictions(write(tmp_path / "a.jsonl", [row]))).failure is not None
 
 
+@pytest.mark.parametrize(
+    ("scale", "box", "kinds"),
+    [
+        ([1.0, 1.0], [0.1, 0.2, 0.5, 0.9], []),
+        ([9000.0, 9000.0], [8000, 8000, 8999, 8999], []),
+        ([500.5, 500.5], [500.2, 0, 501, 9], []),
+        ([500.0, 500.0], [600, 0, 700, 9], ["outside_box"]),
+        ([500.0, 500.0], [0.1, 0.2, 0.5, 0.9], ["unit_box"]),
+    ],
+)
+def test_boxes_of_r1sgg_answers_are_judged_in_their_own_frame(tmp_path, scale, box, kinds):
+    """Not in the image of 2000 × 1000; relations between undeclared objects survive the change of frame."""
+    graph = {
+        "objects": [{"id": "man.1", "bbox": box}],
+        "relationships": [{"subject": "man.1", "predicate": "on", "object": "dog.2"}],
+    }
+    row = {"image_id": "7", "response": json.dumps(graph), "box_scale": scale}
+    parsed = first(read_predictions(write(tmp_path / "a.jsonl", [row])))
+    assert [p.kind.value for p in parsed.problems] == [*kinds, "dangling_relation"]
+    assert parsed.loose == (("man", "on", "dog"),)
+
+
 def test_r1sgg_gathered_file(tmp_path):
     """`on` is the 31st predicate of VG150; where no relation has a score, the answer had failed."""
     one_hot = [0] * 51

@@ -42,6 +42,18 @@ def test_the_table_has_a_row_per_completion_and_the_means(file, capsys):
     assert lines[4] == ["weight", "1", "5"]
 
 
+def test_the_table_names_what_was_wrong_without_a_failure(file, capsys):
+    """Ids without numbers and a list that comes twice: no failure, and yet the form is not as asked."""
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    rows[1]["text"] = '{"objects": [{"id": "man", "bbox": [0, 0, 9, 9]}], "relationships": [], '
+    rows[1]["text"] += '"relationships": []}'
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    reward.main([f"completions={file}", *HERE])
+    line = capsys.readouterr().out.splitlines()[2]
+    assert line.split()[:2] == ["7#1", "0.000"]
+    assert line.endswith(" duplicate_key, odd_id")
+
+
 def test_explain_says_what_keeps_the_nearest_prediction_from_hitting(file, capsys):
     """The dog's box is a quarter of gold's; `near` is said of the man and himself."""
     reward.main([f"completions={file}", "explain=7#0", *HERE])
