@@ -20,9 +20,6 @@ from sgg.predictions import read_predictions
 
 log = logging.getLogger("sgg")
 
-_HARMLESS = ("box_past_edge", "duplicate_relation")
-"""Kinds that leave all of the gold in place."""
-
 
 class Gold(NamedTuple):
     """What an answer is compared with; boxes in pixels."""
@@ -114,9 +111,9 @@ def _own_gold(row: _Found, report: Report) -> Gold:
     raw = RawExample(row.place, "", width, height, objects, relations)
     own = Report()
     graph = clean(raw, Policy(duplicates=Duplicates.keep), own)
-    lost = [f"{kind} ({KINDS[kind]})" for kind in own.amiss if kind not in _HARMLESS]
-    if graph is None or lost:
-        raise SggError(f"{row.place}: gold is not sound: {', '.join(lost)}.")
+    if graph is None or own.kept != own.read:
+        kinds = ", ".join(f"{kind} ({KINDS[kind]})" for kind in own.amiss)
+        raise SggError(f"{row.place}: gold is not sound: {kinds}.")
     report.add(own)
     return Gold(graph, width, height)
 

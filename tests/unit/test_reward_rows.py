@@ -133,9 +133,10 @@ def test_what_cannot_be_scored_is_said(tmp_path, capsys, content, words):
 @pytest.mark.parametrize(
     ("box", "kind"),
     [
-        ([320, 260, 20, 60], "degenerate_box"),
+        ([320, 260, 20, 60], "swapped_box"),
         ([20, 60, 20, 260], "degenerate_box"),
-        ([600, 60, 700, 260], "degenerate_box"),
+        ([600, 60, 700, 260], "outside_box"),
+        ([0.1, 0.1, 0.5, 0.6], "relative_box"),
         ([20, 60, 320], "bad_box"),
         ([20, 60, 320, float("nan")], "bad_box"),
         (None, "bad_box"),
