@@ -7,6 +7,7 @@ from typing import Any
 
 from sgg.compose import compose_config
 from sgg.config import FROZEN_NAME, Config, thaw
+from sgg.errors import SggError
 from sgg.places import groups
 
 
@@ -29,7 +30,13 @@ def config_for(path: Path, overrides: list[str], otherwise: Path | None = None) 
     frozen = config_beside(path) or (None if otherwise is None else config_beside(otherwise))
     if frozen is None:
         return composed
-    config = thaw(frozen)
+    try:
+        config = thaw(frozen)
+    except SggError as error:
+        raise SggError(
+            f"{error} It was taken for the config of the run that {path} belongs to; if it is another "
+            "program's, move the answers to a folder without one."
+        ) from error
     for word in overrides:
         _copy(word.lstrip("+").partition("=")[0], composed, config)
     return config

@@ -209,3 +209,12 @@ def test_a_run_that_was_not_evaluated_is_told(run, tmp_path):
     (run / "completions.jsonl").unlink()
     with pytest.raises(SggError, match=r"a run folder without completions\.jsonl"):
         main([f"predictions={run}"])
+
+
+def test_another_programs_config_beside_the_answers_is_told(run, tmp_path):
+    copy = copy_of(run, tmp_path / "kept" / "a.jsonl")
+    (tmp_path / "kept" / "config.yaml").write_text("lr: 3\n")
+    with pytest.raises(
+        SggError, match=r"lr: no such key\..*move the answers to a folder without one"
+    ):
+        main([f"predictions={copy}", *SHAPES])
