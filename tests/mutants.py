@@ -83,13 +83,18 @@ def _wanted(operator: str) -> bool:
     return name not in {"NoOp", "VariableInserter", "VariableReplacer", "ExceptionReplacer"}
 
 
-def _guards_only(old: str, new: str) -> bool:
-    """Whether only `strict=True` of a zip was changed, or the -1 of a reshape, which any negative is."""
-    plain = re.sub(r"strict=(True|False)", "", old), re.sub(r"strict=(True|False)", "", new)
-    if plain[0] == plain[1] or re.sub(r"\*,", "/,", old) == new:  # keyword-only or positional-only
-        return True
-    number = r"reshape\(- ?\d+"
-    return re.sub(number, "", old) == re.sub(number, "", new)
+_NO_CHANGE = (
+    r"strict=(True|False)",  # of a zip: a check of our own
+    r"(frozen|slots)=(True|False)",  # of a dataclass: what it forbids, nothing does
+    r"@lru_cache\(.*",  # a cache's size, or whether there is one
+    r"reshape\([-~] ?\d+",  # any negative number stands for what is left
+    r"[*/],",  # keyword-only options that might come by position
+)
+"""What may change without a change of what is computed."""
+
+
+def _is_same(old: str, new: str) -> bool:
+    return any(re.sub(part, "", old) == re.sub(part, "", new) for part in _NO_CHANGE)
 
 
 class _NoAnnotations(ast.NodeTransformer):
@@ -138,7 +143,9 @@ def mutants(module: str) -> list[Mutant]:
             seen.add(meaning)
             old, new = source.splitlines(), changed.splitlines()
             line = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
-            if _guards_only(old[line], new[line]):
+            if _is_same(old[line], new[line]) or (
+                "RemoveDecorator" in name and "cache" in old[line - 1]
+            ):
                 continue
             found.append(
                 {

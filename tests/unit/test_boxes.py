@@ -176,3 +176,32 @@ def test_each_family_writes_the_frame_it_was_trained_on():
         Family.qwen2_vl: Frame.norm1000,
         Family.qwen2_5_vl: Frame.resized_px,
     }
+
+
+def test_an_area_at_a_limit_of_the_budget_is_within_it():
+    """640 × 480 rounds to 644 × 476, 306,544 pixels: the most, or the least, that is allowed."""
+    area = 644 * 476
+    assert resized_size(640, 480, 3136, area) == (644, 476)
+    assert resized_size(640, 480, area, 10**7) == (644, 476)
+    assert resized_size(640, 480, 3136, area - 1) != (644, 476)
+    assert resized_size(640, 480, area + 1, 10**7) != (644, 476)
+
+
+def test_the_default_budget_is_the_processors():
+    spec = FrameSpec(Frame.resized_px)
+    assert (spec.min_pixels, spec.max_pixels, spec.factor) == (3136, 1_003_520, 28)
+
+
+def test_a_box_is_widened_only_along_the_side_that_rounding_would_flatten():
+    """Y from 10.1 to 10.2 becomes 10 to 11; x keeps its rounding, whatever numbers y has."""
+    spec = FrameSpec(Frame.norm1000)
+    rows = [(20.4, 10.1, 50.4, 10.2), (10.4, 5.1, 50.4, 10.2), (10.1, 20.4, 10.2, 50.4)]
+    expected = [[20, 10, 50, 11], [10, 5, 50, 10], [10, 20, 11, 50]]
+    assert spec.encode(array(rows), 1000, 1000).tolist() == expected
+
+
+def test_small_boxes_overlap_beside_empty_ones():
+    """In [0, 1], where all areas are below 1: half in common, and nothing with a point."""
+    a = array([(0, 0, 0.2, 0.1), (0.3, 0.3, 0.3, 0.3)])
+    b = array([(0, 0, 0.1, 0.1), (0.3, 0.3, 0.3, 0.3)])
+    np.testing.assert_allclose(boxes.iou(a, b), [[0.5, 0], [0, 0]])

@@ -13,7 +13,7 @@ from strategies import naive_overlap, scene, small_graphs
 
 from sgg.boxes import iou
 from sgg.graph import SceneGraph
-from sgg.match import assign, edge_ends, triplet_hits
+from sgg.match import assign, assign_group, edge_ends, triplet_hits
 from sgg.options import MatchWeights, SimilarityKind
 from sgg.vocab import canonical
 
@@ -128,3 +128,15 @@ def test_edge_ends_keep_their_order_and_shape():
     graph = scene([("a", (0, 0, 1, 1))] * 3, [(2, "on", 0), (1, "on", 2)])
     np.testing.assert_array_equal(edge_ends(graph), [[2, 0], [1, 2]])
     assert edge_ends(SceneGraph()).shape == (0, 2)
+
+
+def test_answers_matched_together_keep_their_own_pairs():
+    """The second answer's man is its second node, and another overlap than the first one's."""
+    gold = scene([("man", (0, 0, 10, 10)), ("dog", (20, 20, 40, 40))])
+    first = scene([("man", (0, 0, 10, 10))])
+    second = scene([("dog", (20, 20, 40, 40)), ("man", (0, 0, 10, 5))])
+    matches = assign_group([first, second, first], gold, 50, 50)
+    assert [m.pred_of_gold for m in matches] == [(0, -1), (1, 0), (0, -1)]
+    assert [m.pair_iou for m in matches] == [[1, 0], [0.5, 1], [1, 0]]
+    assert [m.pair_names for m in matches] == [[1, 0], [1, 1], [1, 0]]
+    assert [m.pair_l1 for m in matches] == [[0, math.inf], [0.1, 0], [0, math.inf]]
