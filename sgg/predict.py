@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 from sgg.codec import parse
 from sgg.config import Config
-from sgg.data.check import MAX_ASPECT
+from sgg.data.check import KINDS, MAX_ASPECT
 from sgg.data.images import BrokenPicture, open_upright
 from sgg.draw import draw_graph
 from sgg.errors import SggError
@@ -20,6 +21,8 @@ from sgg.spec import graph_spec, pixel_budget, prompter
 from sgg.train.distributed import Ranks
 from sgg.weights import locate
 
+log = logging.getLogger("sgg")
+
 
 def predict_file(config: Config, image: Path, out: Path) -> list[Path]:
     """Write OUT/NAME.graph.json and OUT/NAME.graph.png; returns their paths.
@@ -28,12 +31,16 @@ def predict_file(config: Config, image: Path, out: Path) -> list[Path]:
         SggError: the picture or the weights are missing or broken.
 
     """
+    odd: list[str] = []
     try:
-        picture = open_upright(image)
+        picture = open_upright(image, odd.append)
     except FileNotFoundError as error:
         raise SggError(f"{image}: no such picture.") from error
     except BrokenPicture as error:
         raise SggError(f"{image}: not a picture that can be decoded ({error}).") from error
+    for kind in odd:
+        if kind != "turned":  # as every viewer turns it
+            log.warning("%s: %s", image, KINDS[kind])
     width, height = picture.size
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise SggError(

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sgg.data import written
 from sgg.data.coco_file import REL, CocoFile
 from sgg.data.coco_relations import Link
 from sgg.data.example import RawExample, RawObject, RawRelation
@@ -19,7 +20,6 @@ from sgg.data.images import look
 from sgg.data.reader import ROW_ERRORS, existing_file, file_identity, id_at, unreadable
 from sgg.data.row_pictures import Places, shortest_names
 from sgg.data.split_files import file_of_split, json_files, split_words
-from sgg.data.written import pixels
 from sgg.errors import SggError
 from sgg.graph import Triplet
 
@@ -75,7 +75,7 @@ class CocoReader:
             return unreadable(row, index, error)
 
     def _example(self, image: dict[str, Any], where: str, strays: list[Link]) -> RawExample:
-        image_id = str(take(image, "id", where))
+        image_id = written.image_id(take(image, "id", where))
         objects = tuple(
             self._object(item, place)
             for place, item in enumerate(self._coco.annotations.get(image_id, ()))
@@ -89,8 +89,8 @@ class CocoReader:
         return RawExample(
             image_id,
             ref,
-            pixels(width or 0),
-            pixels(height or 0),
+            written.pixels(width or 0),
+            written.pixels(height or 0),
             objects,
             tuple(self._relation(link, ids) for link in links),
             picture_problem=problem,

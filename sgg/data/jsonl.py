@@ -21,7 +21,7 @@ from sgg.data import published_keys
 from sgg.data.example import RawExample, RawObject, RawRelation
 from sgg.data.images import look
 from sgg.data.reader import ROW_ERRORS, distinct_ids, existing_file, file_identity, file_ref
-from sgg.data.written import is_name, numbers, pixels
+from sgg.data.written import image_id, is_name, numbers, pixels
 from sgg.errors import SggError
 from sgg.graph import Triplet, name_of_id
 
@@ -95,7 +95,7 @@ class JsonlReader:
                 (width, height), problem = look(self._images / name, decode=False)
             objects, relations = parse_items(row["objects"], row["relationships"])
             return RawExample(
-                image_id=self._ids[name] if given is None else str(given),
+                image_id=self._ids[name] if given is None else image_id(given),
                 image_ref=file_ref(self._images, name),
                 width=pixels(width),
                 height=pixels(height),

@@ -27,7 +27,7 @@ from sgg.data.reader import (
     unreadable,
 )
 from sgg.data.split_files import SPLITS, file_of_split, json_files, several, split_words
-from sgg.data.written import numbers, pixels
+from sgg.data.written import image_id, numbers, pixels
 from sgg.errors import SggError
 from sgg.graph import Triplet
 
@@ -111,7 +111,7 @@ class PsgReader:
         ids = [f"{name}.{i + 1}" for i, name in enumerate(names)]
         boxes = [numbers(a["bbox"]) for a in row["annotations"]]
         return RawExample(
-            image_id=str(row["image_id"]),
+            image_id=image_id(row["image_id"]),
             image_ref=file_ref(self._images, row["file_name"]),
             width=pixels(row["width"]),
             height=pixels(row["height"]),

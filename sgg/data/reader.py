@@ -220,8 +220,8 @@ def distinct_ids(
 
 def unreadable(row: Any, index: int, error: Exception) -> RawExample:
     """What a reader returns for a row that has not the source's form."""
-    image_id = row["image_id"] if isinstance(row, dict) and "image_id" in row else f"#{index}"
-    return RawExample.unreadable(str(image_id), error)
+    given = row.get("image_id") if isinstance(row, dict) else None
+    return RawExample.unreadable(f"#{index}" if given is None else str(given), error)
 
 
 def at(names: Sequence[str], index: int) -> str:

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sgg.data import written
 from sgg.data.example import RawExample
 from sgg.data.images import Note, look, row_picture
 from sgg.data.jsonl import parse_items
 from sgg.data.published_keys import check_items
-from sgg.data.reader import ROW_ERRORS, picture_digest
+from sgg.data.reader import ROW_ERRORS, picture_digest, unreadable
 from sgg.data.row_pictures import Places, name_of, names_in, shortest_names
 from sgg.data.rows_table import LinesTable, open_table
 from sgg.errors import SggError
@@ -72,15 +73,15 @@ class RowsReader:
     def read(self, index: int) -> RawExample:
         """One row; see `Reader.read`."""
         row = self._table[index]
-        image_id = str(row["image_id"])
         odd: set[str] = set()
         try:
+            image_id = written.image_id(row["image_id"])
             items = _list(row["objects"]), _list(row["relationships"])
             check_items(*items)
             objects, relations = parse_items(*items)
             ref, size, problem, looked = self._picture(row, index, odd.add)
         except ROW_ERRORS as error:
-            return RawExample.unreadable(image_id, error)
+            return unreadable(row, index, error)
         columns = {c: row[c] for c in PROMPTS if row.get(c)}
         return RawExample(
             image_id,
@@ -111,7 +112,7 @@ class RowsReader:
     ) -> tuple[str, tuple[int, int], str, tuple[str, ...]]:
         """Reference, size, problem, and where a missing file was looked for."""
         if self._sized:
-            width, height = map(int, _list(row[SIZE]))
+            width, height = map(written.pixels, _list(row[SIZE]))
             return f"row:{index}", (width, height), "", ()
         name = name_of(row["image"])
         if not name:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from sgg.data import written
 from sgg.data.example import RawExample, RawObject, RawRelation
 from sgg.data.reader import (
     ROW_ERRORS,
@@ -29,7 +30,6 @@ from sgg.data.reader import (
     unreadable,
 )
 from sgg.data.split_files import SPLITS, file_of_split, json_files
-from sgg.data.written import numbers, pixels
 from sgg.errors import SggError
 from sgg.graph import Triplet
 from sgg.vocab import canonical
@@ -145,10 +145,10 @@ class VgGoldReader:
         try:
             width, height = row["size"]
             names = [self._names.objects[c + 1] for c, _ in row["objects"]]
-            boxes = [numbers(box) for _, box in row["objects"]]
+            boxes = [written.numbers(box) for _, box in row["objects"]]
             pairs = [(s, o, p + 1) for s, o, p in row["relations"]]
-            size = pixels(width), pixels(height)
-            image_id = str(row["image_id"])
+            size = written.pixels(width), written.pixels(height)
+            image_id = written.image_id(row["image_id"])
             return _example(
                 image_id, self._pictures.ref(image_id), size, names, boxes, pairs, self._names
             )
@@ -226,7 +226,7 @@ class VgH5Reader:
 
     def _example(self, row: int, info: dict[str, Any]) -> RawExample:
         h5, image_id = self._h5, str(info["image_id"])
-        width, height = pixels(info["width"]), pixels(info["height"])
+        width, height = written.pixels(info["width"]), written.pixels(info["height"])
         first, last = h5["img_to_first_box"][row], h5["img_to_last_box"][row]
         centres = h5["boxes_1024"][first : last + 1].astype(np.float64)
         corners = np.concatenate(

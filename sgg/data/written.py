@@ -46,6 +46,22 @@ def pixels(value: Any) -> int:
     return int(value)
 
 
+def image_id(value: Any) -> str:
+    """An image's id, a number or a text.
+
+    Raises:
+        ValueError: it is neither, or empty.
+
+    """
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float | str)
+        or not str(value).strip()
+    ):
+        raise ValueError(f"{value!r} is no image id")
+    return str(value)
+
+
 def index(value: Any) -> int:
     """A class id or a place in a list, which a truth value is not.
 

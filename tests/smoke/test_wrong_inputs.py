@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import struct
 import subprocess
 
 import pytest
@@ -238,6 +239,45 @@ def test_predict_without_a_picture(finished_run, tmp_path):
     told(["predict", str(finished_run), "nothing.jpg"], tmp_path, "nothing.jpg: no such picture")
     (tmp_path / "text.jpg").write_text("no picture")
     told(["predict", str(finished_run), "text.jpg"], tmp_path, "not a picture that can be decoded")
+
+
+def test_predict_takes_a_picture_with_damaged_exif(finished_run, tmp_path):
+    """An empty text as the resolution: Pillow knows no such JPEG. The orientation behind it is none."""
+    entries = struct.pack("<HHIHHHHI4s", 0x0112, 3, 1, 12, 0, 0x011A, 2, 1, bytes(4))
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 2) + entries + bytes(4)
+    Image.new("RGB", (120, 80), "red").save(tmp_path / "photo.jpg", exif=exif)
+    code, stderr = said("predict", str(finished_run), "photo.jpg", cwd=tmp_path)
+    assert code == 0, stderr
+    assert "photo.jpg: EXIF cannot be read, or its orientation is none of 1 to 8" in stderr
+    (written,) = tmp_path.glob("*.graph.json")
+    content = json.loads(written.read_text())
+    assert (content["width"], content["height"]) == (120, 80)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("workers", [0, 1])
+def test_training_names_a_picture_that_changed_after_it_was_prepared(tmp_path, workers):
+    objects = [{"id": "man.1", "bbox": [10, 10, 50, 60]}, {"id": "dog.2", "bbox": [40, 30, 90, 70]}]
+    near = [{"subject": "man.1", "predicate": "near", "object": "dog.2"}]
+    rows = []
+    for i in range(8):
+        Image.new("RGB", (112, 112), (30 * i, 80, 200)).save(tmp_path / f"{i}.png")
+        size = {"image": f"{i}.png", "width": 112, "height": 112}
+        rows.append(size | {"objects": objects, "relationships": near})
+    (tmp_path / "annotations.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    data = ["data=jsonl", "data.root=."]
+    assert said("prepare", *data, cwd=tmp_path)[0] == 0
+    cut = tmp_path / "4.png"
+    cut.write_bytes(cut.read_bytes()[:80])
+    words = ["stage=sft", "debug=steps", *data, f"hardware.loader_workers={workers}"]
+    told(
+        [*words, "stage.global_batch=8", "stage.micro_batch=8", "stage.optimizer.kind=trl"],
+        tmp_path,
+        f"data.train: picture {tmp_path}/4.png cannot be decoded",
+        "`sgg prepare`",
+    )
+    assert said("prepare", *data, cwd=tmp_path)[0] == 0
+    assert said(*words, "stage.micro_batch=1", cwd=tmp_path)[0] == 0
 
 
 def test_report_without_a_run(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from sgg.data.build import prepare
 from sgg.data.reader import at, distinct_ids, id_at
-from sgg.data.written import index, is_name, looks_numbered, numbers, pixels
+from sgg.data.written import image_id, index, is_name, looks_numbered, numbers, pixels
 from sgg.options import BoxFormat, Pictures, VocabularyName
 
 PAINTED = {"pictures": Pictures.painted}
@@ -376,3 +377,29 @@ def test_places_that_are_none(value):
         at(["a", "b"], value)
     with pytest.raises(TypeError):
         id_at(["a", "b"], value)
+
+
+@pytest.mark.parametrize("value", [None, True, "", " ", ["a"], {"a": 1}])
+def test_image_ids_that_are_none(tmp_path, value):
+    with pytest.raises(ValueError, match="is no image id"):
+        image_id(value)
+    rows = [line("a.jpg", BOXES) | {"image_id": i, "image_size": [100, 80]} for i in (7, value)]
+    for row in rows:
+        row["objects"] = json.dumps(row["objects"])
+    data = config(
+        "rows", split={"path": str(write_lines(tmp_path, rows) / "annotations.jsonl")}, **PAINTED
+    )
+    result = prepared(data, tmp_path)
+    assert result.rows["image_id"] == ["7"]
+    assert "is no image id" in result.report["shown"]["unreadable_row"][0]
+
+
+@pytest.mark.parametrize("size", [[True, 80], [100, 80.5], [100, None]])
+def test_sizes_of_rows_that_are_none(tmp_path, size):
+    rows = [line(f"{i}.jpg", BOXES, image_id=i) for i in range(2)]
+    for row, value in zip(rows, ([100, 80], size), strict=True):
+        row["image_size"] = value
+    data = config(
+        "rows", split={"path": str(write_lines(tmp_path, rows) / "annotations.jsonl")}, **PAINTED
+    )
+    assert prepared(data, tmp_path).report["amiss"] == {"unreadable_row": 1}
