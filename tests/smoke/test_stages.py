@@ -4,7 +4,10 @@ import json
 
 import pytest
 from commands import sgg_ok
+from event_files import events, scalars
 from PIL import Image
+
+from sgg.tracked import failure_note
 
 MODELS = ["tiny_qwen2_5_vl", "tiny_qwen2_vl"]
 GRPO = [
@@ -80,14 +83,38 @@ def test_report_is_one_file_that_loads_nothing(pipeline):
 
 
 @pytest.mark.slow
-def test_provenance_and_trackers(pipeline):
+def test_provenance(pipeline):
     folder, _, model = pipeline
     for name in ("sft", "grpo", "eval"):
         start = json.loads((folder / name / "provenance.json").read_text())["starts"][-1]
         assert start["choices"]["model"] == model
         assert start["versions"]["trl"]
         assert "pipeline=sft_grpo_eval" in start["command"]
-    assert list((folder / "sft" / "tensorboard").glob("events*"))
+
+
+@pytest.mark.slow
+def test_tensorboard_has_every_number_of_every_step_once(pipeline):
+    folder, _, _ = pipeline
+    for stage in ("sft", "grpo"):
+        lines = (folder / stage / "metrics.jsonl").read_text().splitlines()
+        wanted = {}
+        for row in map(json.loads, lines):
+            for name in row.keys() - {"step"}:
+                if not isinstance(row[name], str):
+                    wanted.setdefault(name, {}).setdefault(row["step"], row[name])
+        told = scalars(folder / stage)
+        assert told.keys() == wanted.keys()
+        for name, points in wanted.items():
+            assert told[name] == [(s, pytest.approx(v, rel=1e-6)) for s, v in points.items()]
+    metrics = json.loads((folder / "eval" / "metrics.json").read_text())["metrics"]
+    told = scalars(folder / "eval")
+    assert told == {
+        f"eval/{name}": [(0, pytest.approx(value, rel=1e-6, nan_ok=True))]
+        for name, value in metrics.items()
+    }
+    pictures = events(folder / "eval").Tags()["images"]
+    assert {"eval/samples/0/gold", "eval/samples/0/answer"} <= set(pictures)
+    assert not any(failure_note(folder / stage) for stage in ("sft", "grpo", "eval"))
 
 
 @pytest.mark.slow

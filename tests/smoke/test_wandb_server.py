@@ -118,7 +118,7 @@ def test_offline_files_arrive_as_one_run(server, tmp_path):
     assert len(server.artifacts) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_uploaded_between_two_starts(server, tmp_path):
     """What was uploaded stays as it is, and what comes after follows it under its own number."""
     run_dir = tmp_path / "run"
@@ -135,7 +135,7 @@ def test_uploaded_between_two_starts(server, tmp_path):
     assert [row["_step"] for file in files for row in history(file)] == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_offline_first_and_online_later(server, tmp_path):
     """The server gets the whole history, also what an offline start had kept to itself."""
     run_dir = tmp_path / "run"

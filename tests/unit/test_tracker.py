@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from event_files import scalars
 from wandb_files import history, records
 
 from sgg.compose import compose_config
@@ -158,6 +159,34 @@ def test_a_tracker_that_cannot_start_is_told_of(tmp_path, caplog):
         tracker.log({"loss": 1.0}, 1)
     assert caplog.messages[-1] == failure_note(tmp_path)
     assert "tracker=tensorboard failed at its start" in failure_note(tmp_path)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from sgg.compose import compose_config
+from sgg.tracker import open_tracker
+tracker = open_tracker(compose_config(["tracker=tensorboard"])[0], Path(sys.argv[1]))
+for step in (1, 2, 3, 4):
+    tracker.log({"loss": float(step)}, step)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_tensorboard_has_each_step_once_after_a_kill(tmp_path):
+    """What the killed start had not written, and what it made after its last checkpoint."""
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    config, _ = compose_config(["tracker=tensorboard"])
+    with tracking(config, tmp_path) as tracker:
+        for step in (1, 2, 3, 4, 5):
+            tracker.log({"loss": step + 0.5}, step)
+        tracker.log({"loss": 9.0, "train_loss": 1.0}, 5)
+    assert scalars(tmp_path) == {
+        "loss": [(s, s + 0.5) for s in range(1, 6)],
+        "train_loss": [(5, 1.0)],
+    }
+    assert failure_note(tmp_path) is None
 
 
 OUT_OF_REACH = """
