@@ -15,7 +15,7 @@ from torch.optim import _muon
 
 
 def orthogonal(
-    grad: torch.Tensor, coefficients: tuple[float, float, float], steps: int, eps: float
+    grad: torch.Tensor, ns_coefficients: tuple[float, float, float], ns_steps: int, eps: float
 ) -> torch.Tensor:
     """A matrix of about the same singular vectors, its singular values near 1 (Jordan 2024).
 
@@ -23,11 +23,11 @@ def orthogonal(
     gradient's own precision: torch 2.13 always takes bf16, whose products a CPU without bf16
     instructions computes seven times slower than fp32's.
     """
-    a, b, c = coefficients
+    a, b, c = ns_coefficients
     tall = grad.shape[0] > grad.shape[1]
     x = grad.T if tall else grad
     x = x / x.norm().clamp(min=eps)
-    for _ in range(steps):
+    for _ in range(ns_steps):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
     return x.T if tall else x
