@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import os
 import signal
 import subprocess
@@ -12,12 +13,14 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import IO, Any
 
 from launchers.plan import Process
 
 LOGS = "logs"
 _LAST_LINES = 20
+_MESSAGE = "\nsgg: "
+"""How `guarded` begins the message of a mistake."""
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
@@ -73,21 +76,34 @@ class Child:
 
     def last_lines(self) -> str:
         """The end of what this start has said."""
+        # a progress bar redraws its line; only its last state is a line
+        lines = [line.rsplit("\r", 1)[-1] for line in self._said().rstrip().splitlines()]
+        return "\n".join(f"  | {line}" for line in lines[-_LAST_LINES:])
+
+    def message(self) -> str:
+        """What this start said of a user's mistake; empty for none."""
+        _, mark, said = ("\n" + self._said().replace("\r", "\n")).rpartition(_MESSAGE)
+        return said.rstrip() if mark else ""
+
+    def _said(self) -> str:
         if self._shown:
             self._tee.join(timeout=2)
         with self.log.open("rb") as file:
             file.seek(max(self._offset, self.log.stat().st_size - 20_000))
-            text = file.read().decode(errors="replace")
-        # a progress bar redraws its line; only its last state is a line
-        lines = [line.rsplit("\r", 1)[-1] for line in text.rstrip().splitlines()]
-        return "\n".join(f"  | {line}" for line in lines[-_LAST_LINES:])
+            return file.read().decode(errors="replace")
 
     def _copy(self, stream: Any) -> None:
+        """All to the log; to the screen all but a last message, which is told by who started the run."""
+        screen: IO[bytes] = sys.stderr.buffer
         with self.log.open("ab", buffering=0) as file:
             while block := stream.read1(1 << 16):
                 file.write(block)
-                sys.stderr.buffer.write(block)
-                sys.stderr.buffer.flush()
+                before, mark, _ = (b"\n" + block.replace(b"\r", b"\n")).partition(_MESSAGE.encode())
+                with suppress(BrokenPipeError):  # the run goes on where its screen has gone
+                    screen.write(block[: max(0, len(before) - 1)] if mark else block)
+                    screen.flush()
+                if mark:
+                    screen = io.BytesIO()
 
 
 def _environment(process: Process) -> dict[str, str]:

@@ -10,6 +10,8 @@ from enum import Enum
 from pathlib import Path
 
 ENDING = "exit.json"
+_SHOWN = 150
+"""Longest line of a reason in a table."""
 
 
 class State(Enum):
@@ -34,6 +36,18 @@ class Ending:
     job: str | None = None
     """Slurm's id of the job."""
     time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    @property
+    def shown(self) -> str:
+        """The reason for a table: a user's mistake whole, as it names the way out; else what fits there.
+
+        That is the first line and the last, where an error names itself, without what would wrap.
+        """
+        lines = self.reason.strip().splitlines() or [""]
+        if self.code == 2:
+            return "\n".join(lines)
+        kept = [lines[0], *lines[1:][-1:]]
+        return "\n".join(s if len(s) <= _SHOWN else f"{s[:_SHOWN]}…" for s in kept)
 
     def write(self, run_dir: Path) -> None:
         """Leave the file, whole.

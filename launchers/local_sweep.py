@@ -14,8 +14,10 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import indent
 from typing import IO
 
+from launchers import UNTOLD
 from launchers.ending import read_ending
 from launchers.place import Place
 from launchers.plan import gpus_per_node
@@ -46,6 +48,8 @@ class LocalSweep:
     _active: dict[int, tuple[RunRecord, subprocess.Popen[bytes]]] = field(default_factory=dict)
     """By slot."""
     _codes: list[int] = field(default_factory=list)
+    _told: dict[str, str] = field(default_factory=dict)
+    """Run that was the first to end for a reason."""
     _received: list[int] = field(default_factory=list)
     _passed_on: int = 0
 
@@ -74,8 +78,16 @@ class LocalSweep:
             if code is not None:
                 del self._active[slot]
                 self._codes.append(128 - code if code < 0 else code)
-                ended = "done" if code == 0 else f"ended with exit code {code}"
+                ended = "done" if code == 0 else f"ended with exit code {code}{self._why(run)}"
                 print(f"{run.folder}: {ended}", flush=True)
+
+    def _why(self, run: RunRecord) -> str:
+        """Why a run ended; a reason that was told of another run is not told again."""
+        ending = read_ending(self.folder / run.folder)
+        if ending is None:
+            return ""
+        first = self._told.setdefault(ending.shown, run.folder)
+        return f", as {first} did" if first != run.folder else f":\n{indent(ending.shown, '  ')}"
 
     def _pass_on(self) -> None:
         """Signals go on to the runs; the second one kills."""
@@ -117,7 +129,7 @@ class LocalSweep:
     def _start(self, run: RunRecord, slot: int) -> subprocess.Popen[bytes]:
         run_dir = self.folder / run.folder
         print(f"{run.folder}: starting", flush=True)
-        command = [sys.executable, "-m", "launchers.node", str(run_dir / FROZEN_NAME)]
+        command = [sys.executable, "-m", "launchers.node", str(run_dir / FROZEN_NAME), UNTOLD]
         environment = {**outside_jobs(os.environ), **code_environment(self.folder / CODE)}
         if self.gpus and self.record.parallel > 1:
             shares = gpu_shares(self.record.parallel, self.gpus)

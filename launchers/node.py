@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from launchers import UNTOLD
 from launchers.signals import listening
 
 
@@ -18,9 +19,10 @@ def _main(words: list[str]) -> int:
         from sgg.cli import guarded
         from sgg.config import FROZEN_NAME
 
-        if len(words) != 1 or Path(words[0]).name != FROZEN_NAME:
-            sys.exit(f"usage: python -m launchers.node RUN_DIR/{FROZEN_NAME}")
-        return guarded(lambda: run_share(Path(words[0]).absolute(), received))
+        if words[1:] not in ([], [UNTOLD]) or Path(words[0]).name != FROZEN_NAME:
+            sys.exit(f"usage: python -m launchers.node RUN_DIR/{FROZEN_NAME} [{UNTOLD}]")
+        tell = UNTOLD not in words
+        return guarded(lambda: run_share(Path(words[0]).absolute(), received), tell=tell)
 
 
 if __name__ == "__main__":

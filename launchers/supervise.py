@@ -191,6 +191,8 @@ def _obituary(child: Child, place: Place) -> str:
     """Who fell, where, how, and its last words."""
     code = child.code
     assert code is not None
+    if code == 2 and (message := child.message()):  # a user's mistake, which names its way out
+        return message
     how = f"ended with exit code {code}"
     if code < 0:
         how = f"was killed by {signal.Signals(-code).name}"

@@ -28,6 +28,7 @@ from launchers.waiting import wait
 from sgg.compose import Composer
 from sgg.config import FROZEN_NAME, Config, thaw
 from sgg.errors import Failed, SggError
+from sgg.explain import explain
 from sgg.processes import identity, is_alive, send
 
 
@@ -58,7 +59,7 @@ def start_sweep(lines: Sequence[list[str]], launching: Launching) -> Path:
     if launching.parallel < 1:
         raise SggError(f"hydra.launcher.parallel={launching.parallel}: must be 1 or more.")
     composer = Composer()
-    first, _ = composer.compose(lines[0])
+    first = _first_that_composes(lines, composer)
     folder = sweep_folder(first)
     if launching.launcher == "slurm" and not first.dry_run:
         require_slurm(folder, len(lines))
@@ -77,6 +78,17 @@ def start_sweep(lines: Sequence[list[str]], launching: Launching) -> Path:
     _launch(folder, record, record.runs, lambda run: configs[run.point, run.step])
     _after_launch(folder, launching)
     return folder
+
+
+def _first_that_composes(lines: Sequence[list[str]], composer: Composer) -> Config:
+    """For the folder of the sweep; what the other points cannot be is told with their names."""
+    for line in lines[:-1]:
+        try:
+            return composer.compose(line)[0]
+        except Exception as error:
+            if explain(error) is None:
+                raise
+    return composer.compose(lines[-1])[0]
 
 
 def resume_sweep(folder: Path, parallel: int | None, wait: bool) -> None:
@@ -195,7 +207,8 @@ def _after_launch(folder: Path, launching: Launching) -> None:
             return
         wait(folder)
     status = status_of(folder)
-    print(f"\n{status_table(status)}", flush=True)
+    is_told = launching.launcher == "local"  # as the runs ended
+    print(f"\n{status_table(status, reasons=not is_told)}", flush=True)
     bad = [s for s in status.runs if s.state != "finished"]
     if bad:
         raise Failed(

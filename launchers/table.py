@@ -14,19 +14,29 @@ from launchers.sweep_file import SLURM, RunRecord
 from sgg.report.table import markdown
 
 _HEAD = ["point", "overrides", "run", "state", "step", "last metrics", "restarts", "log"]
-_REASON_LENGTH = 150
 
 
-def status_table(status: FolderStatus) -> str:
-    """Markdown, the counts of each state, why runs did not finish, and what is not known."""
+def status_table(status: FolderStatus, reasons: bool = True) -> str:
+    """Markdown, the counts of each state, why runs did not finish, and what is not known.
+
+    Args:
+        reasons: False where they were told already.
+
+    """
     rows = [_HEAD, *(_row(status, run) for run in status.runs)]
     kept = [i for i in range(len(_HEAD)) if any(row[i] for row in rows[1:])]
     counts = Counter(run.state for run in status.runs)
     lines = [markdown([[row[i] for i in kept] for row in rows])]
     lines.append(", ".join(f"{number} {state}" for state, number in counts.items()))
-    for run in status.runs:
+    ended: dict[tuple[str, str], list[str]] = {}
+    for run in status.runs if reasons else ():
         if run.reason and run.state not in ("finished", *ACTIVE):
-            lines.append(f"{run.run.folder or '.'}: {run.state}: {_short(run.reason)}")
+            own = run.ending is not None and run.ending.reason == run.reason
+            reason = run.ending.shown if own and run.ending else run.reason
+            ended.setdefault((run.state, reason), []).append(run.run.folder or ".")
+    for (state, reason), folders in ended.items():
+        more = f" and {len(folders) - 1} more" if len(folders) > 1 else ""
+        lines.append(f"{folders[0]}{more}: {state}: {reason.replace(chr(10), chr(10) + '    ')}")
     return "\n".join([*lines, status.note] if status.note else lines)
 
 
@@ -56,10 +66,3 @@ def _log_of(status: FolderStatus, run: RunRecord) -> Path | None:
     if run.jobs and status.record is not None and status.record.launcher == "slurm":
         candidates.append(status.folder / SLURM / log_name(run.jobs[-1]))
     return next((path for path in candidates if path.is_file()), None)
-
-
-def _short(reason: str) -> str:
-    """The first line and the last, which is where an error names itself, without what would wrap."""
-    first, *further = reason.strip().splitlines()
-    lines = [first, *further[-1:]]
-    return "\n    ".join(s if len(s) <= _REASON_LENGTH else f"{s[:_REASON_LENGTH]}…" for s in lines)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from hydra.errors import ConfigCompositionException, MissingConfigException
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from omegaconf import ListConfig, OmegaConf
 from omegaconf.errors import (
     GrammarParseError,
@@ -41,7 +41,7 @@ def explain_config(error: BaseException) -> str | None:
         return _bad_key_or_value(cause, str(error))
     if isinstance(error, ConfigCompositionException):
         return _bad_group(str(error))
-    return None
+    return str(error) if isinstance(error, HydraException) else None
 
 
 def _behind(error: BaseException) -> Iterator[BaseException]:

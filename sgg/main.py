@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import re
+import shlex
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -28,11 +29,24 @@ def main() -> None:
     words = sys.argv[1:]
     if words and words[0] in VERBS:
         sys.exit(guarded(lambda: _tool(words[0], words[1:])))
+    if words[:1] == ["resume"]:
+        sys.exit(guarded(lambda: _refuse_verb_resume(words[1:])))
     if not words or "--help" in words or "-h" in words:
         if code := guarded(lambda: print(help_screen())):
             sys.exit(code)
         return
     sys.exit(guarded(lambda: _arrange(words)) or _hydra_app())
+
+
+def _refuse_verb_resume(words: list[str]) -> None:
+    """`sgg resume RUN_DIR` is what many type first."""
+    from sgg.cli import assignment
+    from sgg.errors import SggError
+
+    path = words[0] if words else "RUN_DIR"
+    raise SggError(
+        f"resume is a key, not a tool. Write: {shlex.join(['sgg', assignment('resume', path)])}"
+    )
 
 
 def _tool(verb: str, words: list[str]) -> None:
@@ -99,6 +113,7 @@ def _start_composed(cfg: Any) -> None:
 
 def start(config: Config, choices: dict[str, str | None], overrides: list[str]) -> Path:
     """Check, freeze and run to the end; returns the folder of the run or pipeline."""
+    from launchers.kinds import run_folder
     from launchers.local import launch
     from launchers.place import Place
     from launchers.plan import make_plan, node_count
@@ -107,11 +122,12 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
     from sgg.config import FROZEN_NAME, thaw
     from sgg.preflight import Preflight
     from sgg.report.build import write_report
-    from sgg.run import open_run, resumable
+    from sgg.run import open_run, refuse_others
     from sgg.validate import validate
 
     if config.resume is not None:
-        frozen = resumable(config.resume, overrides)
+        refuse_others(config.resume, overrides)
+        frozen = run_folder(config.resume) / FROZEN_NAME
         config = thaw(frozen)
         _refuse_part_of_sweep(frozen.parent, node_count(config))
         check_machine(config, Place.alone())

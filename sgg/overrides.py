@@ -237,6 +237,8 @@ def _misread(word: str, override: Override, sweep: bool) -> Iterator[str]:
     elif override.is_sweep_override():
         if not sweep:
             yield _no_sweep(word, override)
+        elif not override.is_discrete_sweep():
+            yield f"{word}: an interval has no end of values. Name them: {key}=a,b or {key}=range(a,b,step)."
     elif "=" in word and not value.strip() and sign != "~":
         if key not in groups() and not _MAY_BE_EMPTY.fullmatch(key):
             none = f", or {key}=null for none" if NoneType in get_args(_kind(key)) else ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ log = logging.getLogger("sgg")
 
 
 def predict_file(config: Config, image: Path, out: Path) -> list[Path]:
-    """Write OUT/NAME.graph.json and OUT/NAME.graph.png; returns their paths.
+    """Write OUT/NAME.graph.json and OUT/NAME.graph.png; returns their paths. Overwrites nothing.
 
     Raises:
         SggError: the picture or the weights are missing or broken.
@@ -49,7 +51,7 @@ def predict_file(config: Config, image: Path, out: Path) -> list[Path]:
     completion = _answer(config, picture)
     parsed = parse(completion.text, graph_spec(config), width, height)
     content = {
-        "image": image.name,
+        "image": str(image),
         "width": width,
         "height": height,
         **to_dict(parsed.graph),
@@ -57,10 +59,27 @@ def predict_file(config: Config, image: Path, out: Path) -> list[Path]:
         "text": completion.text,
     }
     out.mkdir(parents=True, exist_ok=True)
-    json_path, png_path = (out / f"{image.stem}.graph.{kind}" for kind in ("json", "png"))
+    json_path = _reserved(out, image)
+    png_path = json_path.with_suffix(".png")
     write_json(json_path, content)
     draw_graph(picture, parsed.graph).save(png_path)
     return [json_path, png_path]
+
+
+def _reserved(out: Path, image: Path) -> Path:
+    """OUT/NAME.graph.json, empty; where that is taken NAME.SUFFIX.graph.json, then with a number.
+
+    Names that differ in case alone are one to some file systems, so they count as taken here.
+    """
+    taken = {path.name.lower() for path in out.iterdir()}
+    further = (f"{image.name}.{number}" for number in count(2))
+    for name in chain((image.stem, image.name), further):
+        path = out / f"{name}.graph.json"
+        if not {path.name.lower(), path.with_suffix(".png").name.lower()} & taken:
+            with suppress(FileExistsError):  # made meanwhile by another
+                path.open("x").close()
+                return path
+    raise AssertionError("numbers do not end")
 
 
 def _answer(config: Config, picture: Any) -> Any:

@@ -90,23 +90,16 @@ def open_run(config: Config) -> Path:
     return run_dir
 
 
-def resumable(path: str, overrides: list[str]) -> Path:
-    """The frozen config of a run folder.
-
-    Raises:
-        SggError: the folder is no run folder, or more than `resume` was set.
-
-    """
-    others = [o for o in overrides if not o.lstrip("+").startswith(("resume=", "hydra."))]
+def refuse_others(path: str, overrides: list[str]) -> None:
+    """Raise SggError if more than `resume` was set: a frozen config would not heed it."""
+    others = [
+        o for o in overrides if not o.lstrip("+").startswith(("resume=", "hydra.searchpath="))
+    ]
     if others:
         raise SggError(
             f"resume={path} runs the frozen config of that run; {' '.join(others)} would be ignored. "
             "Leave it out, or start a new run."
         )
-    frozen = Path(path).expanduser() / FROZEN_NAME
-    if not frozen.is_file():
-        raise SggError(f"resume={path}: no run folder ({FROZEN_NAME} is missing there).")
-    return frozen
 
 
 def start_logging(run_dir: Path, rank: int = 0) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sgg.compose import compose_config
 from sgg.errors import SggError
+from sgg.verbs.words import refuse_starts
 
 
 def main(argv: list[str]) -> None:
@@ -25,7 +26,9 @@ def main(argv: list[str]) -> None:
     unknown = set(chosen) - {"train", "eval"}
     if unknown:
         raise SggError(f"part={', '.join(unknown)}: allowed are train, eval and all.")
-    config, _ = compose_config([w for w in words if not w.startswith("part=")])
+    overrides = [w for w in words if not w.startswith("part=")]
+    refuse_starts(overrides)
+    config, _ = compose_config(overrides)
     from sgg.data.build import prepare as prepare_part
     from sgg.data.overlap import shared_images
     from sgg.report.data_summary import summary

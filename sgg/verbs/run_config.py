@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from sgg.compose import compose_config
 from sgg.config import FROZEN_NAME, Config, thaw
 from sgg.errors import SggError
-from sgg.places import groups
+from sgg.verbs.words import key_of, refuse_starts
 
 
 def config_beside(path: Path) -> Path | None:
@@ -26,8 +27,10 @@ def config_for(path: Path, overrides: list[str], otherwise: Path | None = None) 
         otherwise: whose run folder's config it is where `path` has none.
 
     """
-    composed, _ = compose_config(["stage=eval", *overrides])
+    refuse_starts(overrides)
     frozen = config_beside(path) or (None if otherwise is None else config_beside(otherwise))
+    keys = [_key_of(word, frozen.parent) for word in overrides] if frozen is not None else []
+    composed, _ = compose_config(["stage=eval", *overrides])
     if frozen is None:
         return composed
     try:
@@ -37,15 +40,30 @@ def config_for(path: Path, overrides: list[str], otherwise: Path | None = None) 
             f"{error} It was taken for the config of the run that {path} belongs to; if it is another "
             "program's, move the answers to a folder without one."
         ) from error
-    for word in overrides:
-        _copy(word.lstrip("+").partition("=")[0], composed, config)
+    for key in keys:
+        _copy(key, composed, config)
     return config
+
+
+def _key_of(word: str, folder: Path) -> str:
+    """The key of a word that can change the frozen config of a run.
+
+    Raises:
+        SggError: it cannot; it would be ignored.
+
+    """
+    key = key_of(word)
+    first = key.partition(".")[0]
+    if word.startswith("~") or first not in {f.name for f in fields(Config)}:
+        raise SggError(
+            f"{word} would be ignored: {folder} holds the frozen config of a run, in which single keys and "
+            f"groups can be changed, such as data.eval.limit=8. Leave {first}=… out."
+        )
+    return key
 
 
 def _copy(key: str, source: Any, target: Any) -> None:
     """Copy what a key names, a group or one value, from one config to the other."""
-    if key in groups() and not hasattr(target, key):
-        return
     *parents, last = key.split(".")
     for name in parents:
         if isinstance(target, dict) and name not in target:

@@ -12,7 +12,7 @@ from pathlib import Path
 from sgg.compose import compose_config
 from sgg.config import Config
 from sgg.errors import SggError
-from sgg.verbs.words import split_words
+from sgg.verbs.words import refuse_starts, split_words
 
 KEY_VARIABLE = "SGG_SERVER_KEY"
 """Environment variable with the key that requests must carry; none is asked for where it is not set."""
@@ -49,6 +49,7 @@ def main(argv: list[str]) -> None:
     if not (own["port"].isdecimal() and 0 < int(own["port"]) < 65536):
         raise SggError(f"port={own['port']}: must be a number from 1 to 65535.")
     check_address(own["host"], int(own["port"]))
+    refuse_starts(rest, further=("debug",))
     config, _ = compose_config(["stage=eval", "generate=vllm", *rest])
     _serve(config, own["host"], int(own["port"]))
 

@@ -107,6 +107,7 @@ LAYERS = [
         "launchers.status",
         "launchers.table",
         "launchers.waiting",
+        "launchers.kinds",
         "launchers.sweeps",
         "launchers.plugins",
     ],

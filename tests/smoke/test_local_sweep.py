@@ -39,6 +39,22 @@ def test_a_failed_point_neither_stops_nor_hides_the_others(tmp_path):
     assert [p.name for p in tmp_path.iterdir() if p.name != "cache"] == ["sweep"]
 
 
+@pytest.mark.thorough
+def test_a_mistake_of_all_points_that_shows_late_is_one_message(tmp_path):
+    """Pictures are looked at by the runs; nothing of Python is shown."""
+    (tmp_path / "one.png").write_bytes(b"no picture")
+    objects = [{"id": "cup.1", "bbox": [1, 2, 30, 35]}, {"id": "table.2", "bbox": [0, 20, 60, 40]}]
+    relations = [{"subject": "cup.1", "predicate": "on", "object": "table.2"}]
+    row = {"image": "one.png", "objects": objects, "relationships": relations}
+    (tmp_path / "annotations.jsonl").write_text(json.dumps({**row, "width": 60, "height": 40}))
+    words = ["-m", "seed=0,1", "data=jsonl", "data.root=.", "debug=steps"]
+    done = sgg(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert (done.stdout + done.stderr).count("none of 1 images is usable") == 1
+    assert "as points/000_seed-0 did" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_stopped_and_resumed(tmp_path):
     """SIGTERM: the point that trains saves, the next one is not started; resume does the rest."""
     sweep = tmp_path / "sweep"

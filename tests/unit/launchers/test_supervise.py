@@ -112,6 +112,43 @@ def test_a_users_mistake_keeps_its_exit_code(tmp_path):
     assert supervise(tmp_path, rank(0, "raise SystemExit(2)")).code == 2
 
 
+MISTAKE = """
+import sys, time
+sys.stderr.write('step 1\\rstep 2\\n'); sys.stderr.flush(); time.sleep(.3)
+print('sgg: data.root=x: no such folder.\\n  Take another.', file=sys.stderr)
+sys.exit(2)
+"""
+
+
+def test_a_users_mistake_is_the_reason_and_is_not_shown_twice(tmp_path, capfdbinary):
+    """Who started the run tells it; the rank's log has it, too."""
+    ending = supervise(tmp_path, rank(0, MISTAKE))
+    assert ending.reason == "data.root=x: no such folder.\n  Take another."
+    assert "sgg: data.root=x" in log(tmp_path, "rank0")
+    shown = capfdbinary.readouterr().err
+    assert b"step 2\n" in shown
+    assert b"no such folder" not in shown
+
+
+def test_a_run_outlives_its_screen(tmp_path):
+    """Its output is piped into a `head` that has ended: the rank goes on, and its log is whole."""
+    talks = "for i in range(30_000): print('a line that fills the pipe', i)"
+    code = (
+        "import sys; from pathlib import Path\n"
+        f"sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}]\n"
+        f"from test_supervise import rank, supervise\n"
+        f"print(supervise(Path({str(tmp_path)!r}), rank(0, {talks!r})).state.name)"
+    )
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=write, timeout=100
+    )
+    os.close(write)
+    assert done.stdout == b"finished\n"
+    assert log(tmp_path, "rank0").count("\n") == 30_000
+
+
 def test_a_killed_rank_is_told(tmp_path):
     kills = "import os; os.kill(os.getpid(), 9)"
     ending = supervise(tmp_path, rank(0, SLEEP), rank(1, kills))

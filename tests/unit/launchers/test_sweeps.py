@@ -19,7 +19,7 @@ from launchers.points import compose_points
 from launchers.snapshot import take_snapshot
 from launchers.status import status_of
 from launchers.sweep_file import PointRecord, RunRecord, SweepRecord, read_sweep, way_on
-from launchers.sweeps import cancel_sweep
+from launchers.sweeps import Launching, cancel_sweep, start_sweep
 from launchers.table import status_table
 from sgg.cli import prepare_argv
 from sgg.code_state import git_state
@@ -184,6 +184,41 @@ def test_status_of_a_chain_that_broke(sweep):
     assert "rank0 fell" in table
     assert "ValueError: no" in table
     assert "more" not in table
+
+
+def test_a_mistake_that_several_runs_share_is_told_once_and_whole(sweep):
+    folder, record = sweep("local")
+    message = "data.train: none of 2 images is usable.\n  broken_image: 2\n  Take others."
+    for run in record.runs:
+        Ending(State.failed, 2, message).write(folder / run.folder)
+    table = status_table(status_of(folder))
+    assert table.count("none of 2 images") == 1
+    assert "broken_image: 2" in table
+    assert f"{record.runs[0].folder} and 2 more: failed: data.train" in table
+    assert "none of 2 images" not in status_table(status_of(folder), reasons=False)
+
+
+def test_a_local_sweep_tells_a_shared_reason_once(sweep):
+    folder, record = sweep("local")
+    local = LocalSweep(folder, record, [], 0)
+    first, second, third = record.runs
+    for run in (first, second):
+        Ending(State.failed, 2, "data.root=x: no.\nTake y.").write(folder / run.folder)
+    assert local._why(first) == ":\n  data.root=x: no.\n  Take y."
+    assert local._why(second) == f", as {first.folder} did"
+    assert local._why(third) == "", "it left no word"
+
+
+def test_a_mistake_that_only_the_first_point_has_names_the_point(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = [["stage=eval", "debug=steps"], ["stage=eval", "debug=fast"]]
+    for mistake, good in (lines, reversed(lines)):
+        with pytest.raises(SggError) as error:
+            start_sweep([mistake, good], Launching("local", 1))
+        assert str(error.value).count("debug=steps sets stage.args") == 1
+        assert "(in 1 of 2 points, first 00" in str(error.value)
+        assert "Nothing was started." in str(error.value)
+    assert not list(tmp_path.iterdir())
 
 
 def test_status_while_the_launcher_lives_and_after(sweep):

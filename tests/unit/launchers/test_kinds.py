@@ -1,0 +1,91 @@
+"""`resume=` of something that is no run folder says what it is, and the command for it."""
+
+import json
+import shlex
+
+import pytest
+
+from launchers.kinds import run_folder
+from launchers.sweep_file import SweepRecord
+from sgg.errors import SggError
+
+
+def said(path):
+    with pytest.raises(SggError, match="no run folder") as error:
+        run_folder(str(path))
+    return str(error.value)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run folder with a model and a checkpoint."""
+    folder = tmp_path / "runs" / "a run"
+    for name in ("model", "checkpoint-20"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "config.json").touch()
+    (folder / "config.yaml").touch()
+    (folder / "run.log").touch()
+    return folder
+
+
+def test_a_run_folder(run):
+    assert run_folder(str(run)) == run
+
+
+def test_parts_of_a_run_name_the_run_and_what_else_they_are_for(run):
+    resume = shlex.join(["sgg", f'resume="{run}"'])
+    assert f"It is a file. Its run: {resume}" in said(run / "run.log")
+    assert f"It is a file. Its run: {resume}" in said(run / "config.yaml")
+    checkpoint = said(run / "checkpoint-20")
+    assert "It is a checkpoint of a run" in checkpoint
+    assert resume in checkpoint
+    assert f'model.path="{run}/checkpoint-20"' in checkpoint
+    model = said(run / "model")
+    assert model.startswith(f"resume={run}/model: no run folder. It is a model")
+    assert f'model.path="{run}/model"' in model
+    assert resume in model
+
+
+def test_a_folder_of_runs_names_the_newest(run):
+    assert f"It holds 1 of them; the newest: sgg 'resume=\"{run}\"'" in said(run.parent)
+
+
+def test_a_model_from_elsewhere(tmp_path):
+    (tmp_path / "adapter_config.json").touch()
+    assert f"It is a model, to start from with: sgg model.path={tmp_path} …" in said(tmp_path)
+
+
+def test_nothing_there(run):
+    assert "There is nothing of that name. Did you mean 'a run'?" in said(run.parent / "a ru")
+    assert "There is nothing of that name." in said(run.parent / "no" / "such")
+    empty = run.parent / "empty"
+    empty.mkdir()
+    assert f"It is empty. To start a run in it: sgg paths.run_dir={empty}" in said(empty)
+    (empty / "notes.txt").touch()
+    assert "config.yaml is missing there" in said(empty)
+    assert said(empty / "notes.txt").endswith("It is a file.")
+
+
+def test_a_sweep_and_what_lies_in_it(tmp_path):
+    SweepRecord("local", 1, "/", "now", [], [], []).write(tmp_path)
+    command = f"sgg sweep resume={tmp_path}"
+    assert f"It is a sweep: {command}" in said(tmp_path)
+    point = tmp_path / "points" / "000_seed-0"
+    point.mkdir(parents=True)
+    (point / "pipeline.json").touch()
+    assert f"It is a pipeline: {command}" in said(point)
+    (tmp_path / "slurm").mkdir()
+    (tmp_path / "slurm" / "sft.runs").touch()
+    assert f"It lies in a sweep: {command}" in said(tmp_path / "slurm")
+
+
+def test_a_pipeline_goes_on_by_the_words_that_began_it(tmp_path):
+    (tmp_path / "pipeline.json").touch()
+    (tmp_path / "sft").mkdir()
+    assert "the command that began it, with paths.run_dir=" in said(tmp_path)
+    starts = [
+        {"time": "2026-01-02", "command": "/bin/sgg resume=x"},
+        {"time": "2026-01-01", "command": "/bin/sgg pipeline=demo paths.run_dir=old 'a=\"b c\"'"},
+    ]
+    (tmp_path / "sft" / "provenance.json").write_text(json.dumps({"starts": starts}))
+    assert said(tmp_path).endswith(f"sgg pipeline=demo 'a=\"b c\"' paths.run_dir={tmp_path}")
