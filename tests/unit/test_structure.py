@@ -26,7 +26,7 @@ SPECS = [
     for reasoning in (False, True)
     for name in ("shapes", "vg150", "psg", None)
 ]
-ITEMS_ONLY = {ErrorKind.degenerate_box, ErrorKind.dangling_relation}
+ITEMS_ONLY = {ErrorKind.degenerate_box, ErrorKind.outside_box, ErrorKind.dangling_relation}
 """What the grammar cannot rule out."""
 
 
