@@ -1,0 +1,59 @@
+"""What a training step says: all numbers are kept, those that are none as words; cut sampling is told."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from sgg.compose import compose_config
+from sgg.run import read_json_lines
+from sgg.train.callbacks import Curves
+from sgg.train.grpo import _tell_of_cut_sampling
+
+
+class Kept:
+    def __init__(self):
+        self.rows = []
+
+    def log(self, values, step):
+        self.rows.append((step, values))
+
+
+def logged(tmp_path, numbers):
+    tracker = Kept()
+    state = SimpleNamespace(is_world_process_zero=True, global_step=3)
+    Curves(tmp_path, tracker).on_log(None, state, None, logs=numbers)
+    return list(read_json_lines(tmp_path / "metrics.jsonl")), tracker.rows
+
+
+def test_numbers_reach_the_file_and_the_tracker(tmp_path, caplog):
+    numbers = {"loss": 0.5, "lr": 1e-5, "steps": 7}
+    assert logged(tmp_path, numbers) == ([{"step": 3, **numbers}], [(3, numbers)])
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_is_not_finite_is_told_and_stands_as_a_word(tmp_path, caplog, value):
+    rows, tracked = logged(tmp_path, {"loss": value, "lr": 1e-5})
+    assert rows == [{"step": 3, "loss": str(value), "lr": 1e-5}]
+    assert tracked == [(3, {"lr": 1e-5})]
+    assert caplog.messages == [f"step 3: loss is {value}"]
+
+
+@pytest.mark.parametrize("words", [[], ["stage.args.top_k=0"], ["stage.args.top_p=1.0"]])
+def test_answers_from_the_whole_distribution_are_not_told_of(words, caplog):
+    _tell_of_cut_sampling(compose_config(["stage=grpo", *words])[0])
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    "word", ["stage.args.top_k=50", "stage.args.top_p=0.9", "stage.args.repetition_penalty=1.1"]
+)
+def test_answers_from_a_part_of_it_are(word, caplog):
+    _tell_of_cut_sampling(compose_config(["stage=grpo", word])[0])
+    assert [m.split(":")[0] for m in caplog.messages] == [word]
+
+
+def test_vllms_answers_are_corrected_for(caplog):
+    words = ["stage=grpo", "stage.args.top_k=50", "hardware.rollout.mode=colocate"]
+    _tell_of_cut_sampling(compose_config(words)[0])
+    assert caplog.messages == []
