@@ -6,6 +6,7 @@ the rank of the first prediction that hits it. No sums over images (`metric.tall
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,23 +47,25 @@ def rank(pred: GraphArrays, protocol: ProtocolConfig) -> Ranking:
         twin.setdefault((label, *box), i)
         for i, (label, box) in enumerate(zip(pred.labels.tolist(), boxes, strict=True))
     ]
-    relations: set[tuple[int, int, int]] = set()
-    repeated: list[bool] = []
     ends = list(zip(pred.subjects.tolist(), pred.objects.tolist(), strict=True))
-    for (s, o), p in zip(ends, pred.predicates.tolist(), strict=True):
-        key = first[s], first[o], p
-        repeated.append(key in relations)
-        relations.add(key)
-    pairs: set[tuple[int, int]] = set()
-    later: list[bool] = []
-    for pair in ends:
-        later.append(protocol.graph_constraint and pair in pairs)
-        pairs.add(pair)
-    again, constrained = np.array(repeated, dtype=bool), np.array(later, dtype=bool)
-    dropped = again if protocol.duplicates is Duplicates.drop else np.zeros(len(ends), dtype=bool)
+    triplets = list(zip(ends, pred.predicates.tolist(), strict=True))
+    again = _seen_before([(first[s], first[o], p) for (s, o), p in triplets])
+    none = np.zeros(len(ends), dtype=bool)
+    constrained = _seen_before(ends) if protocol.graph_constraint else none
+    dropped = _seen_before(triplets) if protocol.duplicates is Duplicates.drop else none
     return Ranking(
         _ranks(constrained | dropped), _ranks(dropped), _ranks(constrained | again), again
     )
+
+
+def _seen_before(keys: Sequence[Hashable]) -> Flags:
+    """Whether each key stands earlier in the sequence, too."""
+    seen: set[Hashable] = set()
+    found = []
+    for key in keys:
+        found.append(key in seen)
+        seen.add(key)
+    return np.array(found, dtype=bool)
 
 
 def _ranks(left_out: Flags) -> Ints:

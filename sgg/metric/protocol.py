@@ -56,8 +56,10 @@ class Unanswered(Enum):
     zero = "zero"
     """Score 0."""
     skip = "skip"
-    """Are left out, of AP too if no object was predicted; an answer that failed as a whole scores 0, as
-    R1-SGG's gathering writes a placeholder for it."""
+    """Are left out; an answer that failed as a whole scores 0, as R1-SGG's gathering writes a placeholder
+    for it."""
+    zero_in_recall = "zero_in_recall"
+    """Score 0, but mean recall leaves out those for which there is no answer at all."""
 
 
 class Absent(Enum):
@@ -112,7 +114,7 @@ class ProtocolConfig:
     graph_constraint: bool = True
     """R ranks the first predicate of each ordered pair of objects only; ng-R ranks all."""
     duplicates: Duplicates = Duplicates.keep
-    """Relations that an answer states twice (same labels, same boxes)."""
+    """Relations that an answer states twice of the same two objects."""
     gold_duplicates: Duplicates | None = None
     """Overrides `data.duplicates` where an evaluator takes gold as annotated."""
     ng_fill: NgFill = NgFill.emitted
@@ -128,6 +130,8 @@ class ProtocolConfig:
     coco_first_id: int = 1
     """Annotation ids of AP; 0 makes pycocotools miss the first gold box."""
     coco_box_area: BoxArea = BoxArea.plain
+    coco_skips_empty: bool = False
+    """Whether AP leaves out images without a predicted object; an answer that failed as a whole stays."""
     image_order: ImageOrder = ImageOrder.split
     quirks: list[str] = field(default_factory=list)
     """What is odd about it, in words."""

@@ -85,6 +85,8 @@ class Recalls:
         skipped = protocol.unanswered is Unanswered.skip
         self.counted = tally.answered if skipped else np.ones(len(tally.answered), dtype=bool)
         """Answers that count."""
+        left_out = protocol.unanswered is Unanswered.zero_in_recall
+        self._averaged_over = self.counted & ~tally.missing if left_out else self.counted
         inside = range(len(vocabulary))
         present = protocol.absent is Absent.present
         self.averaged = [c for c in inside if not present or self.predicates[c] in set(shown)]
@@ -133,7 +135,7 @@ class Recalls:
         and predicates; the groups in each place of that table.
         """
         width = len(self.predicates)
-        usable = self.counted[self._tally.owner]
+        usable = self._averaged_over[self._tally.owner]
         keys = self._tally.owner * width + self.column_of[self._tally.predicate]
         cells, place, gold = np.unique(keys[usable], return_inverse=True, return_counts=True)
         at = self._tally.image[cells // width] * width + cells % width if width else cells

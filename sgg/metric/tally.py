@@ -19,7 +19,7 @@ from sgg.graph import Edge, SceneGraph, Triplet
 from sgg.metric import hits
 from sgg.metric.arrays import GraphArrays, Ints, Names, to_arrays
 from sgg.metric.detection import Detections, match_boxes
-from sgg.metric.protocol import Labels, Mode, ProtocolConfig, Unanswered, Unknown
+from sgg.metric.protocol import Labels, Mode, ProtocolConfig, Unknown
 from sgg.metric.synonyms import NOTHING, Renames, renamed
 from sgg.vocab import Vocabulary, canonical
 
@@ -34,6 +34,8 @@ ANSWER_COLUMNS = (
 )
 """Relations written, those that hit, those stated before; gold objects, those found; predicted objects,
 those that are some gold object."""
+
+_OF_RELATIONS = ("owner", "predicate", "unseen")
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Tally:
     answered: NDArray[np.bool_]
     """Whether any relation was predicted, or the answer failed as a whole."""
     failed: NDArray[np.bool_]
+    missing: NDArray[np.bool_]
+    """Whether there was no answer at all."""
     counts: Ints
     """`ANSWER_COLUMNS`, then correct and ranked within each cutoff, shape (answers, columns)."""
     owner: Ints
@@ -90,7 +94,7 @@ class Builder:
             [self._names.id(p) for p in vocabulary.predicates] if vocabulary is not None else []
         )
         self._columns: dict[str, list[Any]] = {
-            k: [] for k in ("image", "answered", "failed", "counts", "owner", "predicate", "unseen")
+            k: [] for k in ("image", "answered", "failed", "missing", "counts", *_OF_RELATIONS)
         }
         modes = [m.name for m in protocol.modes]
         self._ranked = [*modes, *(f"{m} ng" for m in modes), "deduplicated", "mapped"]
@@ -111,7 +115,7 @@ class Builder:
         protocol = self._task.protocol
         failed = answer is None or answer.failure is not None
         said = failed and answer is not None  # an answer was given, but nothing can be read from it
-        if protocol.unanswered is Unanswered.zero or said or len(strict.labels):
+        if not protocol.coco_skips_empty or said or len(strict.labels):
             self._boxes.append((row, strict, target, self._first and len(target.labels) > 0))
         self._first = self._first and not len(target.labels)
         ranking, overlap = hits.rank(strict, protocol), hits.Overlap(strict, target, protocol)
@@ -130,6 +134,7 @@ class Builder:
         columns["image"].append(image)
         columns["answered"].append(said or bool(len(strict.predicates)))
         columns["failed"].append(failed)
+        columns["missing"].append(answer is None)
         columns["counts"].append(self._counts(overlap, ranking, right))
         columns["owner"].append(np.full(len(target.predicates), row))
         columns["predicate"].append(target.predicates)
@@ -193,6 +198,7 @@ class Builder:
             image=np.array(columns["image"], dtype=np.int64),
             answered=np.array(columns["answered"], dtype=bool),
             failed=np.array(columns["failed"], dtype=bool),
+            missing=np.array(columns["missing"], dtype=bool),
             counts=np.array(columns["counts"], dtype=np.int64).reshape(-1, width),
             owner=_joined(columns["owner"], np.int64),
             predicate=_joined(columns["predicate"], np.int64),
@@ -228,6 +234,7 @@ def join(tallies: Sequence[Tally]) -> Tally:
         image=np.concatenate([t.image for t in tallies]),
         answered=np.concatenate([t.answered for t in tallies]),
         failed=np.concatenate([t.failed for t in tallies]),
+        missing=np.concatenate([t.missing for t in tallies]),
         counts=np.concatenate([t.counts for t in tallies]),
         owner=np.concatenate([t.owner + start for t, _, start in each]),
         predicate=np.concatenate([i[t.predicate] for t, i, _ in each]),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import random
 from pathlib import Path
 
 import pytest
+from evaluators import Image, motifs, sgbench
 
 from sgg.compose import compose_config
 from sgg.data.build import prepare, vocabulary
 from sgg.evaluate import gold_data, score_split
 from sgg.graph import to_dict
 from sgg.predictions import read_predictions
+from sgg.vocab import VOCABULARIES, canonical
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("SGG_REALDATA"),
@@ -53,3 +56,58 @@ def test_gold_as_its_own_answer_finds_all_but_what_is_missing(found):
 
 def test_the_sources_zero_shot_list_is_used(found):
     assert 0 < found["metrics"]["zR"] <= 1
+
+
+@pytest.mark.parametrize("protocol", ["sgbench", "vg150_test_kaihua"])
+def test_real_gold_under_evaluators(protocol, tmp_path):
+    """400 images (fewer than 50 predicates); half of their relations are said, some wrongly."""
+    root = Path(os.environ["SGG_REALDATA"]).resolve() / "vg150_test"
+    words = ["data=vg150_raw", f"data.root={root}", "data.pictures=painted", "data.eval.limit=400"]
+    words += [
+        "stage=eval",
+        f"paths.cache={tmp_path}",
+        f"protocol={protocol}",
+        "protocol.unknown=miss",
+    ]
+    config, _ = compose_config(words)
+    gold = prepare(gold_data(config), "eval", tmp_path, quiet=True)
+    predicates = [canonical(p) for p in VOCABULARIES["vg150"].predicates]
+    draw, images = random.Random(0), []
+    with (tmp_path / "answers.jsonl").open("w") as file:
+        for index in range(len(gold)):
+            item = gold.gold(index)
+            graph = item["graph"]
+            names = [canonical(n.name) for n in graph.nodes]
+            boxes = [list(n.box) for n in graph.nodes]
+            relations = [(e.subject, e.object, canonical(e.predicate)) for e in graph.edges]
+            said = [
+                (s, o, p if draw.random() < 0.7 else draw.choice(predicates))
+                for s, o, p in relations
+                if draw.random() < 0.5
+            ]
+            images.append(Image(names, boxes, relations, names, boxes, said, index % 9 > 0))
+            if index % 9 > 0:
+                row = {"image_id": item["image_id"], **to_dict(graph)}
+                row["relationships"] = [
+                    {
+                        "subject": row["objects"][s]["id"],
+                        "predicate": p,
+                        "object": row["objects"][o]["id"],
+                    }
+                    for s, o, p in said
+                ]
+                file.write(json.dumps(row) + "\n")
+            else:
+                images[-1] = Image(names, boxes, relations, [], [], [], False)
+    assert len({p for image in images for _, _, p in image.relations}) < 50
+    predictions = read_predictions(tmp_path / "answers.jsonl", vocabulary(config.data))
+    metrics = score_split(config, predictions, gold).content["metrics"]
+    for k in (20, 50, 100):
+        if protocol == "sgbench":
+            names, expected = [f"R@{k}", f"mR@{k}"], sgbench(images, k)[:2]
+        else:
+            names = [f"{ng}{m}R@{k}" for ng in ("", "ng") for m in ("", "m")]
+            found = motifs(images, predicates, frozenset(), k)
+            expected = [found[i] for i in (0, 1, 3, 4)]
+        for name, value in zip(names, expected, strict=True):
+            assert metrics[name] == pytest.approx(value, abs=1e-6), name

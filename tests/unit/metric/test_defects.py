@@ -61,6 +61,34 @@ def test_defect_t_images_without_predictions_score_0():
     images = [(GOLD, GOLD), (None, GOLD), (EMPTY, GOLD), (GOLD, scene(NODES))]
     assert metrics(*images)["R"] == pytest.approx(1 / 3)
     assert metrics(*images, unanswered=Unanswered.skip)["R"] == 1
+    assert metrics(*images, unanswered=Unanswered.zero_in_recall)["R"] == pytest.approx(1 / 3)
+
+
+def test_missing_answers_are_left_out_of_mean_recall_alone_where_a_protocol_says_so():
+    """`on`: found, not answered, nothing found: 1/3; without the image that has no answer 1/2.
+
+    An answer that failed as a whole is one; AP keeps all three images.
+    """
+    failed = Parsed(EMPTY, (Problem(ErrorKind.no_json),))
+    images = [(GOLD, GOLD), (None, GOLD), (failed, GOLD)]
+    found = metrics(*images, unanswered=Unanswered.zero_in_recall)
+    assert (found["R"], found["mR"], found["ngmR"]) == pytest.approx((1 / 3, 1 / 2, 1 / 2))
+    assert found["images_counted"] == 3
+    assert metrics(*images)["mR"] == pytest.approx(1 / 3)
+    assert found["AP50"] == metrics(*images)["AP50"]
+
+
+def test_ap_keeps_images_without_objects_unless_a_protocol_leaves_them_out():
+    """Two images alike, one without an object said: recall 1/2, 51 of 101 points; left out, AP is 1.
+
+    An answer that failed as a whole is kept by both.
+    """
+    failed = Parsed(EMPTY, (Problem(ErrorKind.no_json),))
+    assert metrics((GOLD, GOLD), (EMPTY, GOLD))["AP50"] == pytest.approx(51 / 101)
+    for none, expected in ((EMPTY, 1), (None, 1), (failed, 51 / 101)):
+        images = [(GOLD, GOLD), (none, GOLD)]
+        assert metrics(*images, coco_skips_empty=True)["AP50"] == pytest.approx(expected)
+        assert metrics(*images, unanswered=Unanswered.skip)["AP50"] == pytest.approx(51 / 101)
 
 
 def test_defect_u_ng_ranks_only_what_was_written():
@@ -82,7 +110,7 @@ def test_defect_v_a_perfect_image_has_ap_1():
     """
     assert metrics((GOLD, GOLD))["AP50"] == pytest.approx(1)
     assert metrics((GOLD, GOLD), coco_first_id=0)["AP50"] == pytest.approx(2 / 3)
-    skipped = metrics((EMPTY, GOLD), (GOLD, GOLD), coco_first_id=0, unanswered=Unanswered.skip)
+    skipped = metrics((EMPTY, GOLD), (GOLD, GOLD), coco_first_id=0, coco_skips_empty=True)
     assert skipped["AP50"] == pytest.approx(1)  # the lost box is that of the image left out
     two = metrics((GOLD, GOLD), (GOLD, GOLD), coco_first_id=0)["AP50"]
     assert two == pytest.approx((2 + 51 / 101 / 2) / 3)
