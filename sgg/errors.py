@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class SggError(ValueError):
@@ -32,3 +32,12 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
 
     close = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.6)
     return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def behind(error: BaseException) -> Iterator[BaseException]:
+    """What led to an error, the nearest first; an error that is raised again may lead back to itself."""
+    met = {id(error)}
+    while (cause := error.__cause__ or error.__context__) is not None and id(cause) not in met:
+        yield cause
+        met.add(id(cause))
+        error = cause

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import traceback
-from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -20,35 +19,31 @@ from omegaconf.errors import (
 
 from sgg.cli import quoted
 from sgg.config import Config
-from sgg.errors import SggError, nearest
+from sgg.errors import SggError, behind, nearest
 from sgg.overrides import kind_of
 from sgg.places import groups, options_of
 
 
 def explain_config(error: BaseException) -> str | None:
     """The message for a user, or None for an error of these libraries that is no user's doing."""
-    for behind in _behind(error):
-        if isinstance(behind, SggError):  # a resolver of ours could not answer
-            return str(behind)
+    for cause in behind(error):
+        if isinstance(cause, SggError):  # a resolver of ours could not answer
+            return str(cause)
     if isinstance(error, MissingConfigException):
         return _missing_option(error)
     if (told := _in_file(str(error))) is not None:
         return told
-    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
-    if isinstance(cause, (GrammarParseError, InterpolationResolutionError)):
-        return _looked_up(cause)
-    if isinstance(cause, OmegaConfBaseException):
-        return _bad_key_or_value(cause, str(error))
+    # not the cause of a cause: OmegaConf keeps a half-filled one where a debugger or coverage traces
+    reason = next(
+        (e for e in (error, *behind(error)) if isinstance(e, OmegaConfBaseException)), error
+    )
+    if isinstance(reason, (GrammarParseError, InterpolationResolutionError)):
+        return _looked_up(reason)
+    if isinstance(reason, OmegaConfBaseException):
+        return _bad_key_or_value(reason, str(error))
     if isinstance(error, ConfigCompositionException):
         return _bad_group(str(error))
     return str(error) if isinstance(error, HydraException) else None
-
-
-def _behind(error: BaseException) -> Iterator[BaseException]:
-    """What led to an error, the nearest first."""
-    while (cause := error.__cause__ or error.__context__) is not None:
-        yield cause
-        error = cause
 
 
 def explain_composing(error: BaseException) -> str | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sgg.data.reader import file_identity, read_lines
-from sgg.errors import SggError
+from sgg.errors import SggError, behind
 
 
 class Table(NamedTuple):
@@ -76,12 +76,8 @@ def _from_disk(local: Path, split: str, key: str) -> Table:
 
 def _causes(error: BaseException) -> str:
     """The messages of an error and of what caused it, outermost first: the first alone may say nothing."""
-    messages = []
-    cause: BaseException | None = error
-    while cause is not None:
-        messages.append(" ".join(str(cause).split()) or type(cause).__name__)
-        cause = cause.__cause__
-    return "; caused by: ".join(dict.fromkeys(messages))
+    said = [" ".join(str(e).split()) or type(e).__name__ for e in (error, *behind(error))]
+    return "; caused by: ".join(dict.fromkeys(said))
 
 
 def _dedupe(folders: Sequence[Path]) -> tuple[Path, ...]:

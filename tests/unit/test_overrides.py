@@ -202,9 +202,12 @@ def test_an_assignment_is_the_text_whatever_it_holds(text):
         ('tracker.group="\\${a}${HOME}"', "has no HOME", "${a}${HOME}"),
     ],
 )
+@pytest.mark.parametrize("causes", ["0", "1"])
 def test_what_is_looked_up_in_vain_names_its_key_and_both_ways_out(
-    word, said, literal, monkeypatch
+    word, said, literal, causes, monkeypatch
 ):
+    """Also where OmegaConf keeps the causes of its errors, as it does under coverage and a debugger."""
+    monkeypatch.setenv("OC_CAUSE", causes)
     monkeypatch.setenv("HOME", "/home/me")
     with pytest.raises(Exception, match=r".") as error:
         compose([word])
@@ -225,6 +228,13 @@ def test_an_element_of_a_list_is_mended_in_its_list():
         compose(["hardware.slurm.setup=[module load x,'cd ${JOB}']"])
     word = shlex.split(explain(error.value).partition("write: ")[2])[0]
     assert compose([word])[0].hardware.slurm.setup == ["module load x", "cd ${JOB}"]
+
+
+def test_an_error_that_is_its_own_cause_is_told(monkeypatch):
+    monkeypatch.setenv("OC_CAUSE", "1")
+    with pytest.raises(Exception, match=r".") as error:
+        compose(["hardware.nodes=many"])
+    assert "hardware.nodes" in explain(error.value)
 
 
 def test_kinds_of_keys():
