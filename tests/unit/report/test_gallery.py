@@ -1,0 +1,71 @@
+"""report.html marks as hits what the protocol counts as hits, and what metrics.json counts."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from PIL import Image
+
+from sgg.compose import compose_config
+from sgg.config import FROZEN_NAME, freeze
+from sgg.report.build import write_report
+from sgg.run import COMPLETIONS
+
+PERSON, DOG = {"id": "person.1", "bbox": [0, 0, 10, 10]}, {"id": "dog.2", "bbox": [20, 20, 40, 40]}
+FLAT = {"id": "person.1", "bbox": [0, 0, 10, 4.6]}
+"""IoU .46 with the gold box; .509 where a box's sides count one pixel more."""
+ON = {"subject": "person.1", "predicate": "on", "object": "dog.2"}
+NEAR = {"subject": "person.1", "predicate": "near", "object": "dog.2"}
+
+
+@pytest.fixture
+def gallery(tmp_path):
+    """Classes of the list items of the gallery: of the gold relations and of the answer's."""
+    root, run_dir = tmp_path / "set", tmp_path / "run"
+    root.mkdir()
+    run_dir.mkdir()
+    Image.new("RGB", (100, 80)).save(root / "a.png")
+
+    def drawn(gold, objects, relations, *words):
+        row = {"image": "a.png", "objects": [PERSON, DOG], "relationships": gold}
+        (root / "annotations.jsonl").write_text(json.dumps(row))
+        said = {"image_id": "a", "index": 0, "objects": objects, "relationships": relations}
+        (run_dir / COMPLETIONS).write_text(json.dumps(said) + "\n")
+        config, _ = compose_config(
+            [
+                *("stage=eval", "data=jsonl", f"data.root={root}", f"paths.cache={tmp_path}/cache"),
+                *("data.duplicates=keep", f"paths.run_dir={run_dir}", *words),
+            ]
+        )
+        freeze(config, run_dir / FROZEN_NAME)
+        page = write_report(run_dir).read_text()
+        cards = re.findall(r"<b>(?:gold|answer)</b>.*?(<ul>.*?</ul>)", page, re.DOTALL)
+        return [re.findall(r"<li class='?\"?(\w+)", card) for card in cards]
+
+    return drawn
+
+
+@pytest.mark.parametrize(
+    ("words", "mark"),
+    [
+        ([], "miss"),
+        (["protocol.iou_threshold=0.4"], "hit"),
+        (["protocol.box_area=plus_one"], "hit"),
+        (["protocol.box_area=plus_one", "protocol.iou_threshold=0.51"], "miss"),
+    ],
+)
+def test_a_hit_has_the_protocols_overlap(gallery, words, mark):
+    assert gallery([ON], [FLAT, DOG], [ON], *words) == [[mark], [mark]]
+
+
+@pytest.mark.parametrize(
+    ("words", "found", "right"),
+    [
+        ([], ["miss"], ["miss", "miss"]),
+        (["protocol.graph_constraint=false"], ["hit"], ["miss", "hit"]),
+    ],
+)
+def test_a_pairs_second_predicate_counts_where_the_protocol_counts_it(gallery, words, found, right):
+    assert gallery([NEAR], [PERSON, DOG], [ON, NEAR], *words) == [found, right]
