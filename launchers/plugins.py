@@ -32,6 +32,7 @@ class SweepLauncher(Launcher):
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Keep what the points need to be composed alike."""
+        refuse_unread_by_hydra(config.hydra, is_sweep=True)
         self._shared = searchpath_words(config.hydra)
 
     def launch(
@@ -86,6 +87,19 @@ def searchpath_words(hydra_config: Any) -> list[str]:
     """The command line's `hydra.searchpath=…`: composing again needs it."""
     words = as_typed(hydra_config.overrides.hydra)
     return [w for w in words if w.lstrip("+").startswith("hydra.searchpath=")]
+
+
+def refuse_unread_by_hydra(hydra_config: Any, is_sweep: bool) -> None:
+    """Raise SggError for a `hydra.…` word of the command line that nothing here heeds."""
+    words = [
+        w for w in as_typed(hydra_config.overrides.hydra) if w.lstrip("+").startswith("hydra.")
+    ]
+    if words:
+        from sgg.config import Config
+        from sgg.read_when import Use
+        from sgg.unread import refuse_unread
+
+        refuse_unread(words, [Use(Config(), is_sweep=is_sweep)])
 
 
 def as_typed(words: Any) -> list[str]:

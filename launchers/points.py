@@ -19,7 +19,9 @@ from sgg.errors import SggError
 from sgg.explain import explain
 from sgg.pipeline import Step, freeze_steps, plan_steps
 from sgg.preflight import Preflight
+from sgg.read_when import Use
 from sgg.run import open_run
+from sgg.unread import refuse_unread
 from sgg.validate import validate
 
 _SLUG_LENGTH = 60
@@ -81,12 +83,17 @@ def sweep_folder(config: Config) -> Path:
 
 
 def compose_points(
-    lines: Sequence[list[str]], composer: Composer, folder: Path, check: Callable[[Config], None]
+    lines: Sequence[list[str]],
+    composer: Composer,
+    folder: Path,
+    check: Callable[[Config], None],
+    launcher: str = "local",
 ) -> list[Point]:
     """All points of a sweep, checked; writes nothing.
 
     Args:
         check: what the launcher wants of a config.
+        launcher: its name.
 
     Raises:
         SggError: some points cannot run; the message says which and why.
@@ -110,6 +117,8 @@ def compose_points(
             problems.setdefault(message, []).append(record.name)
     if problems:
         raise _cannot_run(problems, len(lines))
+    uses = [Use(step.config, launcher, is_sweep=True) for point in points for step in point.steps]
+    refuse_unread((word for line in lines for word in line), uses)
     return points
 
 

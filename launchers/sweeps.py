@@ -63,7 +63,7 @@ def start_sweep(lines: Sequence[list[str]], launching: Launching) -> Path:
     folder = sweep_folder(first)
     if launching.launcher == "slurm" and not first.dry_run:
         require_slurm(folder, len(lines))
-    points = compose_points(lines, composer, folder, launching.check)
+    points = compose_points(lines, composer, folder, launching.check, launching.launcher)
     gc.enable()  # `main` does without while composing; waiting may take days
     record = _new_record(lines, launching, points, folder)
     configs = {(p.number, s.name): s.config for p in points for s in p.steps}

@@ -96,11 +96,12 @@ def _start_composed(cfg: Any) -> None:
     gc.enable()
     from hydra.core.hydra_config import HydraConfig
 
-    from launchers.plugins import as_typed, searchpath_words
+    from launchers.plugins import as_typed, refuse_unread_by_hydra, searchpath_words
     from sgg.config import typed
 
     hydra_config = HydraConfig.get()
     choices = dict(hydra_config.runtime.choices)
+    refuse_unread_by_hydra(hydra_config, is_sweep=choices["hydra/launcher"] == "slurm")
     words = [*searchpath_words(hydra_config), *as_typed(hydra_config.overrides.task)]
     if choices["hydra/launcher"] == "slurm":  # which Hydra itself heeds only with -m
         from launchers.sweeps import Launching, start_sweep
@@ -121,8 +122,10 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
     from launchers.share import check_machine
     from sgg.config import FROZEN_NAME, thaw
     from sgg.preflight import Preflight
+    from sgg.read_when import Use
     from sgg.report.build import write_report
     from sgg.run import open_run, refuse_others
+    from sgg.unread import refuse_unread
     from sgg.validate import validate
 
     if config.resume is not None:
@@ -133,11 +136,13 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
         check_machine(config, Place.alone())
     else:
         config.choices = {k: v for k, v in choices.items() if v and not k.startswith("hydra/")}
-        validate(config)
         if config.pipeline is not None:
             from sgg.pipeline import run
 
+            validate(config)
             return run(config, overrides, start)
+        refuse_unread(overrides, [Use(config)])
+        validate(config)
         if config.dry_run:
             print(make_plan(config).describe())
             return Path(config.paths.run_dir or config.paths.root)

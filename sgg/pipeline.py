@@ -25,9 +25,11 @@ from sgg.config import Config, Init, PipelineConfig, StageName
 from sgg.errors import SggError, Stopped
 from sgg.evaluate import read_metrics
 from sgg.preflight import Preflight
+from sgg.read_when import Use
 from sgg.report.build import write_report
 from sgg.report.table import metrics_table
 from sgg.run import PIPELINE, open_run, write_json
+from sgg.unread import refuse_unread
 from sgg.validate import validate
 from sgg.weights import is_complete
 
@@ -54,6 +56,7 @@ def run(config: Config, overrides: list[str], start: Start) -> Path:
     assert pipeline is not None
     folder = Path(config.paths.run_dir) if config.paths.run_dir else _new_folder(config)
     steps = plan_steps(pipeline, overrides, folder, Composer())
+    refuse_unread(overrides, [Use(step.config) for step in steps])
     if not config.dry_run:
         preflight = Preflight()
         for step in steps:
@@ -119,6 +122,10 @@ def _step(
             )
         source_folder = folder / step.init_from
     config, choices = composer.compose([*ours, *step.overrides])
+    try:
+        refuse_unread(step.overrides, [Use(config)])
+    except SggError as error:
+        raise SggError(f"pipeline.steps.{name}.overrides: {error}") from error
     # set here, not as words: a folder may have any name, and Hydra's grammar is not for all of them
     config.paths.run_dir = str(folder / name)
     if source_folder is not None:

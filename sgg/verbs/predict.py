@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sgg.config import Config, Init, LoraConfig
+from sgg.unread import refuse_unread_by
 from sgg.verbs.run_config import config_for
 
 
@@ -27,9 +28,10 @@ def main(argv: list[str]) -> None:
         help="key=value, such as generate.temperature=1; without a run folder also model=…",
     )
     args = parser.parse_intermixed_args(argv)
+    config = _config_for(args.model, args.overrides)
+    refuse_unread_by("predict", args.overrides, config)
     from sgg.predict import predict_file
 
-    config = _config_for(args.model, args.overrides)
     written = predict_file(config, args.image, args.out)
     print("\n".join(map(str, written)), file=sys.stdout)
 

@@ -32,8 +32,10 @@ def main(argv: list[str]) -> None:
     from sgg.data.build import prepare as prepare_part
     from sgg.data.overlap import shared_images
     from sgg.report.data_summary import summary
+    from sgg.unread import refuse_unread_by
     from sgg.validate import validate
 
+    refuse_unread_by("prepare", overrides, config)
     validate(config)
     for part in chosen:
         prepared = prepare_part(config.data, part, Path(config.paths.cache), every_picture=True)

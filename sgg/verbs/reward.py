@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sgg.errors import SggError, nearest
+from sgg.unread import refuse_unread_by
 from sgg.verbs.words import split_words
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def main(argv: list[str]) -> None:
 
     side = one_side("completions", path, overrides)
     config = side.config
+    refuse_unread_by("reward", overrides, config)
     _check(config)
     print(f"{side.named}: read {side.how}", file=sys.stderr)
     rows = read_rows(path, config, own.get("part", "eval"))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sgg.errors import SggError
+from sgg.unread import refuse_unread_by
 from sgg.verbs.words import split_words
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def _score(own: dict[str, str], overrides: list[str]) -> None:
     side = one_side("predictions", path, overrides, other)
     rival = rival_of(side, other, overrides) if other is not None else None
     config = side.config
+    refuse_unread_by("score", overrides, config)
     validate(config)
     names = vocabulary(config.data)
     predictions = read_predictions(path, names)

@@ -12,6 +12,7 @@ from pathlib import Path
 from sgg.compose import compose_config
 from sgg.config import Config
 from sgg.errors import SggError
+from sgg.unread import refuse_unread_by
 from sgg.verbs.words import refuse_starts, split_words
 
 KEY_VARIABLE = "SGG_SERVER_KEY"
@@ -51,6 +52,7 @@ def main(argv: list[str]) -> None:
     check_address(own["host"], int(own["port"]))
     refuse_starts(rest, further=("debug",))
     config, _ = compose_config(["stage=eval", "generate=vllm", *rest])
+    refuse_unread_by("serve", rest, config)
     _serve(config, own["host"], int(own["port"]))
 
 

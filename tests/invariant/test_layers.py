@@ -48,7 +48,15 @@ LAYERS = [
         "sgg.spec",
         "sgg.cli",
     ],
-    ["sgg.compose", "sgg.overrides", "sgg.mended", "sgg.explain", "sgg.explain_config"],
+    [
+        "sgg.read_when",
+        "sgg.unread",
+        "sgg.compose",
+        "sgg.overrides",
+        "sgg.mended",
+        "sgg.explain",
+        "sgg.explain_config",
+    ],
     ["sgg.data"],
     [
         "sgg.checkpoint",

@@ -1,0 +1,349 @@
+"""What is set for nothing is told: every key is classified, each kind refused, and what is let through."""
+
+import re
+import shlex
+from dataclasses import is_dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from configs import options
+from omegaconf import OmegaConf
+
+from launchers.plugins import refuse_unread_by_hydra
+from launchers.points import compose_points
+from sgg.compose import Composer, compose_config
+from sgg.config import (
+    Config,
+    EvalConfig,
+    GrpoConfig,
+    PipelineConfig,
+    PipelineStep,
+    SftConfig,
+    StageConfig,
+)
+from sgg.errors import SggError
+from sgg.literal import field_types
+from sgg.overrides import kind_of
+from sgg.pipeline import plan_steps
+from sgg.places import groups
+from sgg.read_when import READ, TOOLS, Use
+from sgg.unread import refuse_unread, refuse_unread_by
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def leaves(kind=Config, above=""):
+    """Every key of the schema, those of all stages among them."""
+    for name in field_types(kind):
+        key = f"{above}{name}"
+        inner = kind_of(key)
+        stages = (SftConfig, GrpoConfig, EvalConfig) if inner is StageConfig else (inner,)
+        for part in stages:
+            if isinstance(part, type) and is_dataclass(part):
+                yield from leaves(part, f"{key}.")
+            else:
+                yield key
+
+
+KEYS = sorted(set(leaves()))
+
+
+def test_the_walk_finds_the_keys_of_every_stage_and_optional_group():
+    assert {"stage.global_batch", "stage.part", "stage.optimizer.muon_lr"} <= set(KEYS)
+    assert {"structure.max_words", "data.eval.seed", "hardware.rollout.nodes", "seed"} <= set(KEYS)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_key_says_when_it_is_read(key):
+    """A new key has to be classified in sgg/read_when.py, or stand in a part that is read as a whole."""
+    parts = key.split(".")
+    wholes = {".".join(parts[:end]) + ".*" for end in range(1, len(parts) + 1)}
+    assert key in READ or wholes & READ.keys()
+
+
+@pytest.mark.parametrize("group", groups())
+def test_every_group_says_when_it_is_read(group):
+    assert group in READ
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_the_tables_name_nothing_that_is_not_there(tool):
+    named = {*READ, *TOOLS[tool]} - set(groups())
+    known = {key for leaf in KEYS for key in above(leaf)}
+    unknown = {
+        name
+        for name in named
+        if not name.startswith(("hydra.", "stage.args."))
+        and name.removesuffix(".*") not in known
+        and kind_of(name.removesuffix(".*")) is None
+    }
+    assert not unknown
+
+
+def above(key):
+    parts = key.split(".")
+    return {".".join(parts[: end + 1]) for end in range(len(parts))}
+
+
+JSONL = ["data=jsonl", "data.root=somewhere"]
+EVAL, GRPO, SFT = ["stage=eval"], ["stage=grpo"], ["stage=sft"]
+COMPOSER = Composer()  # which keeps what a choice of options makes
+COLOCATE = [*GRPO, "hardware.gpu=true", "hardware.rollout.mode=colocate"]
+
+
+def judged(words, **use):
+    """What is refused, with the config that these words make; empty if nothing is."""
+    config, _ = COMPOSER.compose(words)
+    try:
+        refuse_unread(words, [Use(config, **use)])
+    except SggError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("word", "for_nothing", "heeded"),
+    [  # a word, words with which nothing reads it, words with which it is read
+        ("data.root=DIR", SFT, ["data=jsonl"]),
+        ("data.root=DIR", SFT, ["data=vg150"]),
+        ("data.images=DIR", SFT, JSONL),
+        ("data.images=DIR", [*JSONL, "data.pictures=painted"], JSONL),
+        ("data.pictures=files", SFT, JSONL),
+        ("data.check_images=header", SFT, JSONL),
+        ("data.train.path=x", SFT, JSONL),
+        ("data.eval.path=x", ["data=vrd", "data.root=D"], JSONL),
+        ("data.train.name=x", JSONL, ["data=vg150"]),
+        ("data.eval.seed=3", JSONL, SFT),
+        ("data.shapes.side=64", JSONL, SFT),
+        ("data.shapes={side: 64}", JSONL, SFT),
+        ("data.box_format=xywh", ["data=psg_raw", "data.root=D"], JSONL),
+        ("data.box_format=xywh", ["data=gqa", "data.root=D"], ["data=coco", "data.root=D"]),
+        ("data.box_format=xywh", ["data=vg150_raw", "data.root=D"], ["data=vg150"]),
+        ("data.box_format=xywh", ["data=vrd", "data.root=D"], ["data=psg"]),
+        ("data.duplicates=keep", [*EVAL, "protocol=sgbench"], [*EVAL, "protocol=sgg"]),
+        ("model.lora.r=8", SFT, ["model.lora.enable=true"]),
+        ("model.lora.targets=[q_proj]", GRPO, [*GRPO, "model.lora.enable=true"]),
+        ("model.freeze_vision=true", EVAL, GRPO),
+        ("model.revision=main", SFT, ["model=qwen2_vl_7b"]),
+        ("model.attention=eager", [*EVAL, "generate=vllm"], EVAL),
+        ("model.dtype=float32", [*EVAL, "generate=server"], [*EVAL, "generate=vllm"]),
+        ("model.max_pixels=2000000", SFT, ["stage.max_pixels=2000000"]),
+        ("stage.max_pixels=100000", SFT, ["model=qwen2_vl_7b"]),
+        ("stage.optimizer.muon_lr=1", ["model=qwen2_vl_7b"], SFT),
+        ("stage.args.num_train_epochs=2", GRPO, [*GRPO, "model=qwen2_vl_7b"]),
+        ("stage.args.save_steps=2", ["stage.args.save_strategy=epoch"], SFT),
+        ("reward=balanced", SFT, GRPO),
+        ("reward.terms.format.weight=2", EVAL, GRPO),
+        ("protocol=psg_test_box", SFT, EVAL),
+        ("protocol.iou_threshold=.6", GRPO, EVAL),
+        ("generate=vllm", SFT, EVAL),
+        ("generate.temperature=1", GRPO, EVAL),
+        ("generate.memory_share=.5", EVAL, [*EVAL, "generate=vllm"]),
+        ("generate.servers=['http://a:1']", EVAL, [*EVAL, "generate=server"]),
+        ("generate.server_model=x", EVAL, [*EVAL, "generate=server"]),
+        ("generate.key_variable=x", [*EVAL, "generate=vllm"], [*EVAL, "generate=server"]),
+        ("generate.request_limit_s=9", EVAL, [*EVAL, "generate=server"]),
+        ("generate.top_p=.9", EVAL, [*EVAL, "generate=sampled"]),
+        ("generate.top_k=9", EVAL, [*EVAL, "generate.temperature=.5"]),
+        (
+            "structure.max_thought=9",
+            ["structure=bounded"],
+            ["structure=bounded", "prompt=open_think"],
+        ),
+        ("structure.max_words=2", ["structure=bounded", "prompt=closed"], ["structure=bounded"]),
+        ("hardware.rollout.mode=colocate", SFT, GRPO),
+        ("hardware.rollout.memory_share=.3", GRPO, COLOCATE),
+        ("hardware.rollout.tensor_parallel=2", [*COLOCATE, "stage=sft"], COLOCATE),
+        ("hardware.rollout.restarts=2", COLOCATE, [*COLOCATE, "hardware.rollout.mode=server"]),
+        ("hardware.rollout.max_length=99", EVAL, [*EVAL, "generate=vllm"]),
+        ("hardware.rollout.max_logp_difference=1", GRPO, COLOCATE),
+        ("deepspeed=zero2", EVAL, SFT),
+        ("fsdp=full_shard", EVAL, GRPO),
+    ],
+)
+def test_a_word_that_nothing_reads_is_refused(word, for_nothing, heeded):
+    key = word.partition("=")[0]
+    told = judged([*for_nothing, word])
+    assert "would be ignored" in told
+    assert f"{key} is read" in told or f"{key}." in told
+    assert "or leave" in told or "Leave" in told
+    assert f"{key} is read" not in judged([*heeded, word])
+
+
+def test_the_message_says_what_reads_the_key_what_is_chosen_and_the_way_out():
+    assert judged(["stage=sft", "data.root=/my data"]) == (
+        "'data.root=/my data' would be ignored: data.root is read with annotated data, such as data=jsonl or "
+        "data=coco, and here data.source=shapes. Choose the data set by data=…, or leave data.root out."
+    )
+    told = judged(["stage=sft", "data.root=D", "reward=balanced"])
+    assert [line.partition("=")[0] for line in told.splitlines()] == ["data.root", "reward"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["data.root=null"],
+        ["reward=none"],
+        ["tracker=none"],
+        ["deepspeed=null", "stage=eval"],
+        ["generate.servers=[]"],
+        ["model.lora.enable=false", "stage=eval"],
+        ["hardware.rollout.mode=trainer", "hardware.rollout.nodes=0", "stage=grpo"],
+        ["experiment=eval_7b", "hardware=a100"],
+        ["hardware=rtx4090_zero3", "model=qwen2_vl_7b", "stage=sft"],
+    ],
+)
+def test_what_asks_for_nothing_and_what_an_option_brings_along_is_let_through(words):
+    assert judged(words) == ""
+
+
+@pytest.mark.parametrize(
+    ("word", "words", "told"),
+    [
+        ("hardware.slurm.partition=gpu", [], "read with hydra/launcher=slurm"),
+        ("hardware.gpu_memory_gb=80", [], "read by nothing yet"),
+        ("hardware.micro_batch_grpo=2", [], "read with stage=grpo"),
+        ("hardware.loader_workers=2", EVAL, "read with stage=sft or stage=grpo"),
+        ("hardware.tf32=true", [], "read on GPUs"),
+        ("tracker.project=mine", ["tracker=tensorboard"], "read with tracker=wandb"),
+        ("tracker.samples=2", [], "read with stage=eval"),
+        ("paths.sweep_dir=x", [], "read by a sweep"),
+    ],
+)
+def test_a_word_that_no_result_hangs_on_is_told_in_one_line(word, words, told, caplog):
+    assert judged([*words, word]) == ""
+    [record] = caplog.records
+    assert record.getMessage().startswith(
+        f"{word.partition('=')[0]} changes nothing here: it is {told}"
+    )
+
+
+def test_words_for_slurm_are_not_told_to_slurm(caplog):
+    assert judged(["hardware.slurm.partition=gpu"], launcher="slurm", is_sweep=True) == ""
+    assert not caplog.records
+
+
+def test_a_word_for_another_stage_or_point_of_many_is_heeded():
+    configs = [compose_config([word])[0] for word in ("stage=sft", "stage=eval")]
+    refuse_unread(["generate.temperature=1"], [Use(config) for config in configs])
+    with pytest.raises(SggError, match="stage=sft or eval"):
+        refuse_unread(["hardware.rollout.mode=colocate"], [Use(config) for config in configs])
+
+
+@pytest.mark.parametrize("name", options("pipeline"))
+def test_a_pipeline_reads_what_any_of_its_steps_reads(name, tmp_path):
+    data = JSONL if name == "overfit" else []
+    config, _ = compose_config([f"pipeline={name}", *data])
+    words = [*data, "reward=balanced", "generate.batch_size=4", "protocol=sgg", "tracker=wandb"]
+    steps = plan_steps(config.pipeline, words, tmp_path, COMPOSER)
+    refuse_unread(words, [Use(step.config) for step in steps])
+    with pytest.raises(SggError, match=r"model\.lora\.r=4 would be ignored"):
+        refuse_unread(["model.lora.r=4"], [Use(step.config) for step in steps])
+
+
+def test_a_steps_own_words_are_for_that_step(tmp_path):
+    pipeline = PipelineConfig({"sft": PipelineStep(["stage=sft", "generate.temperature=1"])})
+    told = "pipeline.steps.sft.overrides: generate.temperature=1 would be ignored"
+    with pytest.raises(SggError, match=re.escape(told)):
+        plan_steps(pipeline, [], tmp_path, Composer())
+
+
+def test_a_sweeps_word_is_heeded_if_one_point_reads_it(tmp_path):
+    engines = [["stage=eval", f"generate={e}", "generate.memory_share=.5"] for e in ("hf", "vllm")]
+    check = lambda config: None  # noqa: E731
+    with pytest.raises(SggError, match=r"memory_share=\.5 would be ignored"):
+        compose_points([engines[0]] * 2, Composer(), tmp_path, check)
+    if find_spec("vllm"):
+        compose_points(engines, Composer(), tmp_path, check)
+
+
+@pytest.mark.parametrize(
+    ("words", "is_sweep", "told"),
+    [
+        (["hydra.launcher.parallel=4"], False, "Take -m, or hydra/launcher=slurm"),
+        (["hydra.run.dir=x"], False, "Set paths.run_dir or paths.root"),
+        (["hydra.sweep.dir=x"], True, "Set paths.sweep_dir or paths.root"),
+        (["hydra.launcher.parallel=4"], True, ""),
+        (["hydra.searchpath=[pkg://x]"], False, ""),
+    ],
+)
+def test_words_of_hydra_that_nothing_here_reads_are_refused(words, is_sweep, told):
+    overrides = OmegaConf.create({"overrides": {"hydra": words}})
+    if not told:
+        refuse_unread_by_hydra(overrides, is_sweep)
+        return
+    with pytest.raises(SggError, match=re.escape(told)):
+        refuse_unread_by_hydra(overrides, is_sweep)
+
+
+@pytest.mark.parametrize(
+    ("tool", "words", "told"),
+    [
+        ("predict", ["generate=vllm"], "as hf alone"),
+        ("predict", ["generate.servers=['http://a:1']"], "not by `sgg predict`"),
+        ("predict", ["reward=balanced"], "reward is read by runs, not by `sgg predict`"),
+        ("predict", ["protocol=sgbench"], "not by `sgg predict`"),
+        ("predict", ["data=vg150", "prompt=open"], "with prompt.template=closed"),
+        ("predict", ["data.root=D"], "not by `sgg predict`"),
+        ("predict", ["model.lora.r=4"], "not by `sgg predict`"),
+        ("predict", ["generate.top_p=.5"], "not greedy"),
+        ("predict", ["data=vg150", "prompt=closed", "generate=sampled", "seed=3"], ""),
+        ("serve", ["generate=hf"], "as vllm alone"),
+        ("serve", ["prompt=closed"], "not by `sgg serve`"),
+        ("serve", ["generate.temperature=1"], "not by `sgg serve`"),
+        ("serve", ["generate=vllm", "hardware=local", "hardware.rollout.max_length=99"], ""),
+        ("score", ["reward=balanced"], "not by `sgg score`"),
+        ("score", ["generate.temperature=1"], "not by `sgg score`"),
+        ("score", ["data.root=D"], "here data.source=shapes"),
+        ("score", ["protocol=sgbench", "data.eval.limit=8", "stage.part=train"], ""),
+        ("reward", ["protocol=sgbench"], "not by `sgg reward`"),
+        ("reward", ["reward=balanced", "data.eval.limit=8"], ""),
+        ("prepare", ["data.root=D"], "here data.source=shapes"),
+        ("prepare", ["data=gqa", "data.root=D", "data.box_format=xywh"], "here data.source=gqa"),
+        ("prepare", ["experiment=sft_2b", "model=qwen2_vl_7b", "reward=balanced"], ""),
+    ],
+)
+def test_a_tool_refuses_what_only_runs_read(tool, words, told):
+    config, _ = compose_config(["stage=eval", *words])
+    if not told:
+        refuse_unread_by(tool, words, config)
+        return
+    with pytest.raises(SggError, match=re.escape(told)):
+        refuse_unread_by(tool, words, config)
+
+
+def test_prepare_says_what_it_passes_over(caplog):
+    words = ["model=qwen2_vl_7b", "reward=balanced"]
+    refuse_unread_by("prepare", words, compose_config(words)[0])
+    assert caplog.messages == [
+        "model, reward change nothing here: they are read by runs, not by `sgg prepare`."
+    ]
+
+
+def commands():
+    """Every command for a run that README and the docs show, its words as a shell would hand them on."""
+    pages = [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))]
+    text = "\n".join(page.read_text() for page in pages)
+    found = re.findall(r"(?:`|^)sgg (\w+=[^`\n]*)(?:`|$)", text, re.MULTILINE)
+    split = {" ".join(words): words for line in found if (words := _words(line))}
+    return [pytest.param(words, id=name) for name, words in sorted(split.items())]
+
+
+def _words(line):
+    """The words of a shown command; none of one with a placeholder or a comment's remark."""
+    words = shlex.split(line, comments=True)
+    strange = any(not re.fullmatch(r"[\w./@]+=\S+", word) or "…" in word for word in words)
+    not_here = words[0].startswith("resume=") or "hardware=mycluster" in words
+    return [] if strange or not_here else words
+
+
+@pytest.mark.parametrize("words", commands())
+def test_no_command_of_the_docs_sets_anything_for_nothing(words, tmp_path):
+    assert len(commands()) > 10
+    config, _ = compose_config(words)
+    configs = [config]
+    if config.pipeline is not None:
+        configs = [s.config for s in plan_steps(config.pipeline, words, tmp_path, COMPOSER)]
+    launcher = "slurm" if "hydra/launcher=slurm" in words else ""
+    refuse_unread(words, [Use(c, launcher, is_sweep=bool(launcher)) for c in configs])
