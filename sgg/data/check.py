@@ -174,7 +174,7 @@ class Report:
             mine += [i for i in ids if i not in mine][: SHOWN_PER_KIND - len(mine)]
 
 
-_REASON_LENGTH = 120
+_REASON_LENGTH = 240
 
 
 def clean(raw: RawExample, policy: Policy, report: Report) -> SceneGraph | None:

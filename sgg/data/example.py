@@ -72,10 +72,16 @@ class RawExample:
         return self.image_ref.removeprefix("file:") if self.image_ref.startswith("file:") else ""
 
     @staticmethod
-    def unreadable(image_id: str, error: Exception) -> RawExample:
-        """What a reader returns for a row that has not the source's form."""
+    def unreadable(image_id: str, error: Exception, file: str = "") -> RawExample:
+        """What a reader returns for a row that has not the source's form.
+
+        Args:
+            file: where it stands, unless the id says so.
+
+        """
         is_told = isinstance(error, WrongForm)
         reason = str(error) if is_told else f"{type(error).__name__}: {error}"
+        reason = f"{reason}, in {file}" if file else reason
         return RawExample(image_id, "", 0, 0, (), (), broken=reason)
 
 

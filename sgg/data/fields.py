@@ -34,6 +34,17 @@ MEANT = {
     "width": ("w", "image_width", "img_w"),
     "height": ("h", "image_height", "img_h"),
     "size": ("image_size", "img_size"),
+    "x": ("x1", "xmin", "x_min", "left"),
+    "y": ("y1", "ymin", "y_min", "top"),
+    "w": ("width",),
+    "h": ("height",),
+    "category": ("category_id", "class", "class_id", "label"),
+    "data": ("images", "annotations"),
+    "thing_classes": ("things", "classes", "categories"),
+    "stuff_classes": ("stuff",),
+    "predicate_classes": ("predicates", "relation_classes"),
+    "idx_to_label": ("idx_to_object", "objects", "classes", "labels"),
+    "idx_to_predicate": ("predicates", "relations"),
 }
 """Names that other tools give to what a key holds, the likeliest first."""
 
@@ -60,6 +71,18 @@ def take(item: Any, key: str, where: str) -> Any:
     if key in item:
         return item[key]
     raise WrongForm(f'{where} has no "{key}"{instead(key, item)}')
+
+
+def triple(item: Any, where: str) -> tuple[Any, Any, Any]:
+    """The parts of a relation that is a list of three.
+
+    Raises:
+        WrongForm: it is none.
+
+    """
+    if not isinstance(item, list | tuple) or len(item) != 3:
+        raise WrongForm(f"{where} is not [subject, object, predicate]: {item}")
+    return item[0], item[1], item[2]
 
 
 def box_of(item: Any, where: str) -> tuple[tuple[float, ...], str]:

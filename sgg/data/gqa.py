@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sgg.data.example import RawExample, RawObject, RawRelation
+from sgg.data.fields import take
 from sgg.data.reader import ROW_ERRORS, existing_file, file_identity, file_ref, load_json
 from sgg.data.written import is_name, numbers, pixels
 from sgg.errors import SggError
@@ -45,23 +46,26 @@ class GqaReader:
         image_id, row = self._rows[index]
         try:
             objects, relations = [], []
-            for object_id, item in row["objects"].items():
-                box, odd = numbers([item[k] for k in "xywh"])
+            for object_id, item in take(row, "objects", "the image").items():
+                where = f'objects["{object_id}"]'
+                box, odd = numbers([take(item, k, where) for k in "xywh"])
                 corners = (*box[:2], box[0] + box[2], box[1] + box[3]) if box else ()
-                problem = "" if is_name(item["name"]) else "no_class"
-                objects.append(RawObject(object_id, str(item["name"]), corners, problem, odd))
-                for r in item["relations"]:
-                    problem = "" if is_name(r["name"]) else "no_predicate"
-                    relations.append(
-                        RawRelation(object_id, str(r["name"]), str(r["object"]), problem)
+                name = take(item, "name", where)
+                problem = "" if is_name(name) else "no_class"
+                objects.append(RawObject(object_id, str(name), corners, problem, odd))
+                for place, r in enumerate(take(item, "relations", where)):
+                    name, end = (
+                        take(r, k, f"{where}.relations[{place}]") for k in ("name", "object")
                     )
+                    problem = "" if is_name(name) else "no_predicate"
+                    relations.append(RawRelation(object_id, str(name), str(end), problem))
             return RawExample(
                 image_id=image_id,
                 image_ref=file_ref(self._images, f"{image_id}.jpg"),
-                width=pixels(row["width"]),
-                height=pixels(row["height"]),
+                width=pixels(take(row, "width", "the image")),
+                height=pixels(take(row, "height", "the image")),
                 objects=tuple(objects),
                 relations=tuple(relations),
             )
         except ROW_ERRORS as error:
-            return RawExample.unreadable(image_id, error)
+            return RawExample.unreadable(image_id, error, self._file.name)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sgg.data.example import RawExample, RawObject, RawRelation
+from sgg.data.fields import WrongForm, box_of, take, triple
 from sgg.data.reader import (
     ROW_ERRORS,
     at,
@@ -27,9 +28,15 @@ from sgg.data.reader import (
     unreadable,
 )
 from sgg.data.split_files import SPLITS, file_of_split, json_files, several, split_words
-from sgg.data.written import image_id, numbers, pixels
+from sgg.data.written import image_id, pixels
 from sgg.errors import SggError
 from sgg.graph import Triplet
+
+FORM = (
+    '"data": [{"image_id", "file_name", "width", "height", "annotations": [{"bbox", "category_id"}], '
+    '"relations": [[subject, object, predicate]]}], "thing_classes", "stuff_classes" and "predicate_classes"'
+)
+"""Keys of the file, for messages."""
 
 
 class PsgReader:
@@ -52,11 +59,14 @@ class PsgReader:
     @cached_property
     def _content(self) -> dict[str, Any]:
         content = load_json(self._file, "data.root")
-        wanted = {"data", "thing_classes", "stuff_classes", "predicate_classes"}
-        missing = wanted - set(content if isinstance(content, dict) else ())
-        if missing:
-            raise SggError(f"data.root: {self._file} has no {', '.join(sorted(missing))}.")
-        return content
+        try:
+            for wanted in ("data", "thing_classes", "stuff_classes", "predicate_classes"):
+                take(content, wanted, "the file")
+        except WrongForm as error:
+            raise SggError(
+                f"data.root: {self._file} is not in OpenPSG's form: {error}. Needed are {FORM}."
+            ) from error
+        return dict(content)
 
     @cached_property
     def _classes(self) -> list[str]:
@@ -103,25 +113,27 @@ class PsgReader:
         try:
             return self._example(row)
         except ROW_ERRORS as error:
-            return unreadable(row, index, error)
+            return unreadable(row, index, error, self._file.name)
 
     def _example(self, row: dict[str, Any]) -> RawExample:
-        names = [at(self._classes, a["category_id"]) for a in row["annotations"]]
+        annotations, related = (take(row, k, "the image") for k in ("annotations", "relations"))
+        places = [(a, f"annotations[{place}]") for place, a in enumerate(annotations)]
+        names = [at(self._classes, take(a, "category_id", place)) for a, place in places]
         predicates = self._content["predicate_classes"]
         ids = [f"{name}.{i + 1}" for i, name in enumerate(names)]
-        boxes = [numbers(a["bbox"]) for a in row["annotations"]]
+        boxes = [box_of(a, place) for a, place in places]
+        triples = [triple(item, f"relations[{place}]") for place, item in enumerate(related)]
         return RawExample(
-            image_id=image_id(row["image_id"]),
-            image_ref=file_ref(self._images, row["file_name"]),
-            width=pixels(row["width"]),
-            height=pixels(row["height"]),
+            image_id=image_id(take(row, "image_id", "the image")),
+            image_ref=file_ref(self._images, take(row, "file_name", "the image")),
+            width=pixels(take(row, "width", "the image")),
+            height=pixels(take(row, "height", "the image")),
             objects=tuple(
                 RawObject(i, name, box, odd=odd)
                 for i, name, (box, odd) in zip(ids, names, boxes, strict=True)
             ),
             relations=tuple(
-                RawRelation(id_at(ids, s), at(predicates, p), id_at(ids, o))
-                for s, o, p in row["relations"]
+                RawRelation(id_at(ids, s), at(predicates, p), id_at(ids, o)) for s, o, p in triples
             ),
         )
 

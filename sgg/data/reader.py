@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from sgg.data import written
 from sgg.data.example import RawExample
+from sgg.data.fields import WrongForm
 from sgg.errors import SggError
 from sgg.graph import Triplet
 
@@ -218,19 +219,21 @@ def distinct_ids(
     }
 
 
-def unreadable(row: Any, index: int, error: Exception) -> RawExample:
+def unreadable(row: Any, index: int, error: Exception, file: str = "") -> RawExample:
     """What a reader returns for a row that has not the source's form."""
     given = row.get("image_id") if isinstance(row, dict) else None
-    return RawExample.unreadable(f"#{index}" if given is None else str(given), error)
+    return RawExample.unreadable(f"#{index}" if given is None else str(given), error, file)
 
 
 def at(names: Sequence[str], index: int) -> str:
     """The name of a class id.
 
-    A negative id is an error, not Python's count from the end, and so is a truth value.
+    Raises:
+        WrongForm: there is none; a negative id is not Python's count from the end, nor a truth value an id.
+
     """
-    if written.index(index) < 0:
-        raise IndexError(f"class id {index}")
+    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(names):
+        raise WrongForm(f"no name has the id {index!r}: there are {len(names)}, from 0 on")
     return names[index]
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from sgg.data import written
 from sgg.data.example import RawExample, RawObject, RawRelation
+from sgg.data.fields import WrongForm, take, triple
 from sgg.data.reader import (
     ROW_ERRORS,
     existing_file,
@@ -73,14 +74,15 @@ class _Names:
         dicts = load_json(self.file, "data.root")
         rows = load_json(listed[0], "data.root") if listed else []
         try:
-            self.objects: dict[int, str] = {int(i): n for i, n in dicts["idx_to_label"].items()}
-            self.predicates: dict[int, str] = {
-                int(i): n for i, n in dicts["idx_to_predicate"].items()
-            }
+            self.objects, self.predicates = (
+                {int(i): str(n) for i, n in take(dicts, key, "the file").items()}
+                for key in ("idx_to_label", "idx_to_predicate")
+            )
         except ROW_ERRORS as error:
+            reason = str(error) if isinstance(error, WrongForm) else f"{error!r}"
             raise SggError(
                 f"data.root: {self.file} has not the form of VG-SGG-dicts (idx_to_label and "
-                f"idx_to_predicate, names by id; {type(error).__name__}: {error})."
+                f"idx_to_predicate, names by id): {reason}."
             ) from error
         try:
             self.zero_shot: frozenset[Triplet] = frozenset(
@@ -143,17 +145,22 @@ class VgGoldReader:
         """One image; see `Reader.read`."""
         row = self._rows[index]
         try:
-            width, height = row["size"]
-            names = [self._names.objects[c + 1] for c, _ in row["objects"]]
-            boxes = [written.numbers(box) for _, box in row["objects"]]
-            pairs = [(s, o, p + 1) for s, o, p in row["relations"]]
+            width, height = take(row, "size", "the image")
+            items = [
+                _pair(o, f"objects[{i}]") for i, o in enumerate(take(row, "objects", "the image"))
+            ]
+            names = [_name(self._names.objects, c, 1) for c, _ in items]
+            boxes = [written.numbers(box) for _, box in items]
+            listed = enumerate(take(row, "relations", "the image"))
+            triples = [triple(item, f"relations[{place}]") for place, item in listed]
+            pairs = [(s, o, written.index(p) + 1) for s, o, p in triples]
             size = written.pixels(width), written.pixels(height)
-            image_id = written.image_id(row["image_id"])
+            image_id = written.image_id(take(row, "image_id", "the image"))
             return _example(
                 image_id, self._pictures.ref(image_id), size, names, boxes, pairs, self._names
             )
         except ROW_ERRORS as error:
-            return unreadable(row, index, error)
+            return unreadable(row, index, error, self._file.name)
 
 
 class VgH5Reader:
@@ -185,10 +192,12 @@ class VgH5Reader:
     def _image_data(self) -> list[dict[str, Any]]:
         listed = load_json(self._data_path, "data.root")
         try:
-            image_data = [i for i in listed if int(i["image_id"]) not in _BROKEN]
+            numbered = [(int(take(i, "image_id", f"[{n}]")), i) for n, i in enumerate(listed)]
+            image_data = [info for number, info in numbered if number not in _BROKEN]
         except ROW_ERRORS as error:
+            reason = str(error) if isinstance(error, WrongForm) else f"{error!r}"
             raise SggError(
-                f"data.root: {self._data_path} is no list of images with image_id ({error!r})."
+                f"data.root: {self._data_path} is no list of images with image_id: {reason}."
             ) from error
         count = len(self._h5["split"])
         if len(image_data) != count:
@@ -222,18 +231,18 @@ class VgH5Reader:
         try:
             return self._example(row, info)
         except ROW_ERRORS as error:
-            return unreadable(info, index, error)
+            return unreadable(info, index, error, self._data_path.name)
 
     def _example(self, row: int, info: dict[str, Any]) -> RawExample:
         h5, image_id = self._h5, str(info["image_id"])
-        width, height = written.pixels(info["width"]), written.pixels(info["height"])
+        width, height = (written.pixels(take(info, k, "the image")) for k in ("width", "height"))
         first, last = h5["img_to_first_box"][row], h5["img_to_last_box"][row]
         centres = h5["boxes_1024"][first : last + 1].astype(np.float64)
         corners = np.concatenate(
             [centres[:, :2] - centres[:, 2:] / 2, centres[:, :2] + centres[:, 2:] / 2], axis=1
         )
         boxes = [(tuple(b), "") for b in (corners * (max(width, height) / BOX_SCALE)).tolist()]
-        names = [self._names.objects[int(i)] for i in h5["labels"][first : last + 1, 0]]
+        names = [_name(self._names.objects, int(i)) for i in h5["labels"][first : last + 1, 0]]
         rel = slice(h5["img_to_first_rel"][row], h5["img_to_last_rel"][row] + 1)
         ends = h5["relationships"][rel] - first
         pairs = [
@@ -261,6 +270,29 @@ _BROKEN = {1592, 1722, 4616, 4617}
 """Images whose files are corrupt upstream; every loader of the field leaves them out."""
 
 
+def _name(names: dict[int, str], number: Any, first: int = 0) -> str:
+    """The name of an id, which in the file counts from `first` below the dicts'.
+
+    Raises:
+        WrongForm: there is none.
+
+    """
+    name = (
+        None
+        if isinstance(number, bool) or not isinstance(number, int)
+        else names.get(number + first)
+    )
+    if name is None:
+        raise WrongForm(f"no name has the id {number!r}: the dicts have {len(names)}")
+    return name
+
+
+def _pair(item: Any, where: str) -> tuple[Any, Any]:
+    if not isinstance(item, list | tuple) or len(item) != 2:
+        raise WrongForm(f"{where} is not [class, box]: {item}")
+    return item[0], item[1]
+
+
 def _example(
     image_id: str,
     image_ref: str,
@@ -285,6 +317,7 @@ def _example(
             for i, name, (box, odd) in zip(ids, names, boxes, strict=True)
         ),
         relations=tuple(
-            RawRelation(id_at(ids, s), vocabulary.predicates[p], id_at(ids, o)) for s, o, p in pairs
+            RawRelation(id_at(ids, s), _name(vocabulary.predicates, p), id_at(ids, o))
+            for s, o, p in pairs
         ),
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sgg.data.example import RawExample, RawObject, RawRelation
+from sgg.data.fields import box_of, take
 from sgg.data.reader import (
     ROW_ERRORS,
     at,
@@ -20,7 +21,7 @@ from sgg.data.reader import (
     find_file,
     load_json,
 )
-from sgg.data.written import numbers, pixels
+from sgg.data.written import pixels
 from sgg.errors import SggError
 from sgg.graph import Triplet
 
@@ -78,17 +79,18 @@ class VrdReader:
         name, rows = self._rows[index]
         objects: dict[tuple[int, tuple[float, ...]], RawObject] = {}
         try:
-            width, height = (pixels(self._infos[name][k]) for k in ("width", "height"))
+            info = take(self._infos, name, f'"images" of {self._files[1].name}')
+            width, height = (pixels(take(info, k, "the image")) for k in ("width", "height"))
             relations = tuple(
                 RawRelation(
-                    self._object(row["subject"], objects),
-                    at(self._content[3], row["predicate"]),
-                    self._object(row["object"], objects),
+                    self._object(take(row, "subject", f"[{place}]"), objects, f"[{place}].subject"),
+                    at(self._content[3], take(row, "predicate", f"[{place}]")),
+                    self._object(take(row, "object", f"[{place}]"), objects, f"[{place}].object"),
                 )
-                for row in rows
+                for place, row in enumerate(rows)
             )
         except ROW_ERRORS as error:
-            return RawExample.unreadable(name, error)
+            return RawExample.unreadable(name, error, self._files[0].name)
         return RawExample(
             image_id=self._ids[name],
             image_ref=file_ref(self._images, name),
@@ -99,15 +101,19 @@ class VrdReader:
         )
 
     def _object(
-        self, item: dict[str, Any], objects: dict[tuple[int, tuple[float, ...]], RawObject]
+        self,
+        item: dict[str, Any],
+        objects: dict[tuple[int, tuple[float, ...]], RawObject],
+        where: str,
     ) -> str:
         """The id of an object, entered at its first mention."""
-        box, odd = numbers(item["bbox"])
+        box, odd = box_of(item, where)
+        category = take(item, "category", where)
+        name = at(self._content[2], category)
         if len(box) == 4:
             y1, y2, x1, x2 = box
             box = x1, y1, x2, y2
-        key = (item["category"], box)
+        key = (category, box)
         if key not in objects:
-            name = at(self._content[2], item["category"])
             objects[key] = RawObject(f"{name}.{len(objects) + 1}", name, box, odd=odd)
         return objects[key].id

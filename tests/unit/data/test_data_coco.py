@@ -432,6 +432,23 @@ def test_boxes_as_corners_are_suspected_and_read_by_the_key(tmp_path):
     assert [(n.name, n.box) for n in result.gold(0)["graph"].nodes] == [MAN, DOG]
 
 
+@pytest.mark.parametrize(
+    ("box", "amiss"),
+    [
+        ([True, 10, 50, 60], {"bad_box": 1, "dangling_relation": 1}),
+        ([10, 10, None, 60], {"bad_box": 1, "dangling_relation": 1}),
+        ("10 10 50 60", {"bad_box": 1, "dangling_relation": 1}),
+        ([10, "10", 50, "60"], {"text_box": 1}),
+    ],
+)
+def test_what_python_takes_for_a_number_is_counted(tmp_path, box, amiss):
+    annotations = [ANNOTATIONS[0] | {"bbox": box}, *ANNOTATIONS[1:]]
+    assert (
+        read(tmp_path, coco(annotations=annotations, relations=[relation()])).report["amiss"]
+        == amiss
+    )
+
+
 def test_relations_beside_change_the_fingerprint(tmp_path):
     data = data_of(reltr(tmp_path / "set", REL))
     first = prepared(data, tmp_path).fingerprint

@@ -59,14 +59,44 @@ def test_pictures(tmp_path):
     assert result.report["amiss"] == {"no_image": 1, "dangling_relation": 1, "self_relation": 1}
 
 
+BOX = {"x": 1, "y": 1, "w": 9, "h": 9, "name": "zebra"}
+
+
+def test_a_file_of_another_form_says_which_form_is_read(tmp_path):
+    with pytest.raises(SggError) as error:
+        prepared(gqa(tmp_path, {"1": {"nodes": {}}}), tmp_path)
+    told = str(error.value)
+    assert 'rename its "nodes" to "objects", in train.json' in told
+    assert 'data.source=gqa reads {IMAGE_ID: {"width", "height", "objects": {ID: ' in told
+
+
 @pytest.mark.parametrize(
     ("scene", "reason"),
     [
-        (None, "TypeError"),
+        (None, "the image is null, not a JSON object, in "),
         (SCENE | {"objects": []}, "AttributeError"),
         (SCENE | {"width": "x"}, "ValueError"),
-        ({"objects": {}}, "KeyError: 'width'"),
-        (SCENE | {"objects": {"1": {"name": "zebra"}}}, "KeyError: 'x'"),
+        ({"objects": {}}, 'the image has no "width"; it has objects, in train.json)'),
+        (
+            {"nodes": {}, "width": 9, "height": 9},
+            'the image has no "objects"; rename its "nodes" to "objects", in ',
+        ),
+        (
+            SCENE | {"objects": {"1": {"name": "zebra"}}},
+            'objects["1"] has no "x"; it has name, in ',
+        ),
+        (
+            SCENE | {"objects": {"1": {"left": 1, "y": 1, "w": 9, "h": 9, "name": "zebra"}}},
+            'objects["1"] has no "x"; rename its "left" to "x", in ',
+        ),
+        (
+            SCENE | {"objects": {"1": {"x": 1, "y": 1, "w": 9, "h": 9, "label": "zebra"}}},
+            'objects["1"] has no "name"; rename its "label" to "name", in ',
+        ),
+        (
+            SCENE | {"objects": {"1": BOX | {"relations": [{"name": "on", "target": "1"}]}}},
+            'objects["1"].relations[0] has no "object"; rename its "target" to "object", in ',
+        ),
         (SCENE | {"width": True}, "ValueError: True is no number of pixels"),
     ],
 )

@@ -77,22 +77,63 @@ def test_names_of_pictures_lie_below_the_coco_folder(tmp_path):
     assert result.report["amiss"] == {"wrong_size": 1, "no_image": 1}
 
 
+def renamed(item, old, new):
+    return {new if key == old else key: value for key, value in item.items()}
+
+
 @pytest.mark.parametrize(
     ("bad", "image_id", "reason"),
     [
-        (row("9", (3, 0)), "9", "IndexError"),
-        (row("9", (-1, 0)), "9", "IndexError"),
-        (row("9", relations=[(0, 1, 2)]), "9", "IndexError"),
-        (row("9", relations=[(0, 1, -1)]), "9", "IndexError"),
-        (row("9", relations=[(0, 1)]), "9", "ValueError"),
+        (row("9", (3, 0)), "9", "no name has the id 3: there are 3, from 0 on, in psg.json)"),
+        (row("9", (-1, 0)), "9", "no name has the id -1"),
+        (row("9", (True, 0)), "9", "no name has the id True"),
+        (row("9", relations=[(0, 1, 2)]), "9", "no name has the id 2"),
+        (row("9", relations=[(0, 1, -1)]), "9", "no name has the id -1"),
+        (row("9", relations=[(0, 1)]), "9", "relations[0] is not [subject, object, predicate]"),
         (row("9", width=None), "9", "TypeError"),
-        (["no", "row"], "#1", "TypeError"),
+        (["no", "row"], "#1", "the image is a list, not a JSON object, in psg.json)"),
+        (
+            renamed(row("9"), "annotations", "objects"),
+            "9",
+            'the image has no "annotations"; rename its "objects" to "annotations", in psg.json)',
+        ),
+        (
+            renamed(row("9"), "relations", "triples"),
+            "9",
+            'the image has no "relations"; rename its "triples" to "relations"',
+        ),
+        (
+            renamed(row("9"), "file_name", "path"),
+            "9",
+            'the image has no "file_name"; rename its "path" to "file_name"',
+        ),
+        (
+            row("9") | {"annotations": [{"bbox": [0, 0, 9, 9], "label": 1}]},
+            "9",
+            'annotations[0] has no "category_id"; rename its "label" to "category_id"',
+        ),
+        (
+            row("9") | {"annotations": [{"box": [0, 0, 9, 9], "category_id": 1}]},
+            "9",
+            'annotations[0] has no "bbox"; rename its "box" to "bbox"',
+        ),
     ],
 )
 def test_rows_of_another_form(tmp_path, bad, image_id, reason):
     result = prepared(psg_config(psg_folder(tmp_path, [row("1"), bad]), "train"), tmp_path)
     assert result.report["amiss"] == {"unreadable_row": 1}
     assert result.report["shown"]["unreadable_row"][0].startswith(f"{image_id} ({reason}")
+
+
+@pytest.mark.parametrize(
+    ("box", "amiss"),
+    [([True, 0, 9, 9], {"bad_box": 1, "dangling_relation": 1}), ([0, "0", 9, 9], {"text_box": 1})],
+)
+def test_what_python_takes_for_a_number_is_counted(tmp_path, box, amiss):
+    odd = row("1")
+    odd["annotations"][0] = odd["annotations"][0] | {"bbox": box}
+    report = prepared(psg_config(psg_folder(tmp_path, [odd])), tmp_path).report
+    assert report["amiss"] == amiss
 
 
 def test_ends_past_the_annotations_are_dangling(tmp_path):
@@ -104,14 +145,21 @@ def test_ends_past_the_annotations_are_dangling(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"data": []}, "has no predicate_classes, stuff_classes, thing_classes"),
-        ([], "has no data, predicate_classes"),
+        (
+            {"data": [], "thing_classes": [], "stuff_classes": [], "predicates": []},
+            'the file has no "predicate_classes"; rename its "predicates" to "predicate_classes"',
+        ),
+        ({"data": []}, 'the file has no "thing_classes"; it has data'),
+        ([], "the file is a list, not a JSON object"),
     ],
 )
 def test_files_of_another_form(tmp_path, content, words):
     write_json(tmp_path / "psg.json", content)
-    with pytest.raises(SggError, match=rf"^data\.root: .*psg\.json {words}"):
+    with pytest.raises(
+        SggError, match=r"^data\.root: .*psg\.json is not in OpenPSG's form"
+    ) as error:
         prepared(psg_config(tmp_path), tmp_path)
+    assert f"{words}. Needed are " in str(error.value)
 
 
 def test_an_unknown_split(tmp_path):

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from sgg.data import reader
+from sgg.data.fields import WrongForm
 from sgg.data.reader import at, existing_file, file_identity, find_file, id_at, load_json
 from sgg.errors import SggError
 
@@ -88,7 +89,7 @@ def test_large_tables_are_known_by_head_and_tail(tmp_path, monkeypatch, size):
 def test_ids():
     assert at(["a", "b"], 1) == "b"
     for wrong in (-1, 2):
-        with pytest.raises(IndexError):
+        with pytest.raises(WrongForm):
             at(["a", "b"], wrong)
         assert id_at(["a", "b"], wrong) not in ("a", "b")
     assert id_at(["a", "b"], 0) == "a"

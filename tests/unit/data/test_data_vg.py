@@ -101,6 +101,35 @@ def test_gold_rows_of_another_form(tmp_path, row, image_id):
     assert result.report["shown"]["unreadable_row"][0].startswith(f"{image_id} (")
 
 
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"nodes": []}, 'the image has no "objects"; rename its "nodes" to "objects"'),
+        ({"rels": []}, 'the image has no "relations"; rename its "rels" to "relations"'),
+        ({"img_size": [9, 9]}, 'the image has no "size"; rename its "img_size" to "size"'),
+        ({"objects": [{"bbox": [1, 1, 9, 9]}]}, "objects[0] is not [class, box]: {"),
+        ({"objects": [[True, [1, 1, 9, 9]]]}, "no name has the id True: the dicts have 3"),
+        ({"objects": [[3, [1, 1, 9, 9]]]}, "no name has the id 3: the dicts have 3"),
+        ({"relations": [[0, 1]]}, "relations[0] is not [subject, object, predicate]: [0, 1]"),
+    ],
+)
+def test_what_is_wrong_in_a_gold_row_is_said_with_the_key_and_the_file(tmp_path, row, reason):
+    [key] = row
+    missing = {"nodes": "objects", "rels": "relations", "img_size": "size"}.get(key, "")
+    bad = {k: v for k, v in GOLD[0].items() if k != missing} | {"image_id": "9"} | row
+    result = prepared(vg_config(gold_folder(tmp_path, [*GOLD, bad])), tmp_path)
+    [shown] = result.report["shown"]["unreadable_row"]
+    assert shown.startswith(f"9 ({reason}")
+    assert shown.endswith(", in vg150_test.json)")
+
+
+def test_a_truth_value_or_text_in_a_gold_box_is_counted(tmp_path):
+    objects = [[0, [True, 10, 50, 60]], [2, ["0.5", 0, 100, "80"]]]
+    row = GOLD[0] | {"objects": objects, "relations": []}
+    result = prepared(vg_config(gold_folder(tmp_path, [row])), tmp_path)
+    assert result.report["amiss"] == {"bad_box": 1, "text_box": 1}
+
+
 def test_ends_past_the_objects_are_dangling(tmp_path):
     row = GOLD[0] | {"relations": [[0, 1, 1], [0, 7, 1], [-1, 0, 1]]}
     result = prepared(vg_config(gold_folder(tmp_path, [row])), tmp_path)
@@ -224,7 +253,9 @@ def test_an_unknown_class_id_costs_its_image(tmp_path):
     h5 = H5 | {"labels": [[1], [2], [9], [2], [1], [3], [3], [1]]}
     result = prepared(vg_config(h5_folder(tmp_path, h5), "train"), tmp_path)
     assert result.rows["image_id"] == ["13"]
-    assert result.report["shown"]["unreadable_row"] == ["11 (KeyError: 9)"]
+    assert result.report["shown"]["unreadable_row"] == [
+        "11 (no name has the id 9: the dicts have 3, in image_data.json)"
+    ]
 
 
 @pytest.mark.parametrize("layout", [gold_folder, h5_folder])

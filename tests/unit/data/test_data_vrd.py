@@ -76,13 +76,33 @@ def test_pictures(tmp_path):
 @pytest.mark.parametrize(
     ("name", "rows", "reason"),
     [
-        ("unsized.jpg", [], "KeyError"),
-        ("2.jpg", [relation(MAN | {"category": 3}, 0, DOG)], "IndexError"),
-        ("2.jpg", [relation(MAN | {"category": -1}, 0, DOG)], "IndexError"),
-        ("2.jpg", [relation(MAN, 2, DOG)], "IndexError"),
-        ("2.jpg", [relation(MAN, -1, DOG)], "IndexError"),
-        ("2.jpg", [relation(MAN | {"category": True}, 0, DOG)], "TypeError: True is no id"),
-        ("2.jpg", [relation(MAN, False, DOG)], "TypeError: False is no id"),
+        ("unsized.jpg", [], '"images" of detections_val.json has no "unsized.jpg"'),
+        ("2.jpg", [relation(MAN | {"category": 3}, 0, DOG)], "no name has the id 3"),
+        ("2.jpg", [relation(MAN | {"category": -1}, 0, DOG)], "no name has the id -1"),
+        ("2.jpg", [relation(MAN, 2, DOG)], "no name has the id 2"),
+        ("2.jpg", [relation(MAN, -1, DOG)], "no name has the id -1"),
+        ("2.jpg", [relation(MAN | {"category": True}, 0, DOG)], "no name has the id True"),
+        ("2.jpg", [relation(MAN, False, DOG)], "no name has the id False"),
+        (
+            "2.jpg",
+            [{"subj": MAN, "predicate": 0, "object": DOG}],
+            '[0] has no "subject"; rename its "subj" to "subject", in new_annotations_val.json)',
+        ),
+        (
+            "2.jpg",
+            [{"subject": MAN, "relation": 0, "object": DOG}],
+            '[0] has no "predicate"; rename its "relation" to "predicate"',
+        ),
+        (
+            "2.jpg",
+            [relation({"box": MAN["bbox"], "category": 0}, 0, DOG)],
+            '[0].subject has no "bbox"; rename its "box" to "bbox"',
+        ),
+        (
+            "2.jpg",
+            [relation(MAN, 0, {"bbox": DOG["bbox"], "label": 1})],
+            '[0].object has no "category"; rename its "label" to "category"',
+        ),
         ("2.jpg", None, "TypeError"),
     ],
 )
