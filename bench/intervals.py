@@ -31,6 +31,9 @@ PREDICATES = VOCABULARIES["vg150"].predicates
 SIZES = (50, 200, 2_000)
 MARK = "<!-- bench/intervals.py -->"
 LOW, HIGH = 0.93, 0.97
+Runs = dict[str, Estimate]
+"""The estimates of one answerer's answers, by metric."""
+Shares = dict[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,7 @@ def answer(gold: SceneGraph, difficulty: float, who: Answerer, rng: np.random.Ge
     return Parsed(SceneGraph(gold.nodes, tuple(edges)), ())
 
 
-def scored(
-    golds: Sequence[tuple[SceneGraph, float]], who: Answerer, seed: int
-) -> dict[str, Estimate]:
+def scored(golds: Sequence[tuple[SceneGraph, float]], who: Answerer, seed: int) -> Runs:
     """The estimates of one answerer's answers to a population."""
     rng = np.random.default_rng(seed)
     unseen = frozenset(("zebra", predicate, "dog") for predicate in PREDICATES)
@@ -191,25 +192,46 @@ def by_bootstrap(
     return right / total
 
 
-def paired(
-    a: dict[str, Estimate], b: dict[str, Estimate], size: int, draws: int, seed: int, test: bool
-) -> dict[str, tuple[float, float]]:
-    """By metric: coverage of the difference's interval, and the share of p below .05 (if `test`)."""
+def paired(a: Runs, b: Runs, size: int, draws: int, seed: int, equal: bool) -> Shares:
+    """By metric: coverage of the difference's interval, and the share of p below .05 of equal runs.
+
+    Runs are made equal by exchanging a and b in random images: two whole populations of answers differ
+    by chance, which 2,000 of their images would find.
+    """
     rng = np.random.default_rng([seed, size])
     names = [name for name in a if name != "duplicate_rate"]
     right, small, total = (dict.fromkeys(names, 0) for _ in range(3))
     for place in range(draws):
         rows = rng.integers(0, len(a["R"].numerator), size)
         left, other = [[drawn(run[name], rows) for name in names] for run in (a, b)]
-        found = compare(left, other, seed=place) if test else []
+        if equal:
+            swapped = rng.random(size) < 0.5
+            pairs = [exchanged(x, y, swapped) for x, y in zip(left, other, strict=True)]
+            left, other = [x for x, _ in pairs], [y for _, y in pairs]
+        found = compare(left, other, seed=place) if equal else []
         for i, name in enumerate(names):
             x, y = left[i], other[i]
             if not (counted(x) and counted(y)):
                 continue
             total[name] += 1
-            right[name] += holds(difference(x, y), truth(a[name], x) - truth(b[name], y))
+            aim = 0.0 if equal else truth(a[name], x) - truth(b[name], y)
+            right[name] += holds(difference(x, y), aim)
             small[name] += bool(found) and found[i].p <= 0.05
     return {n: (right[n] / total[n], small[n] / total[n]) for n in names}
+
+
+def exchanged(a: Estimate, b: Estimate, swapped: np.ndarray) -> tuple[Estimate, Estimate]:
+    """Two runs that have changed places in some images."""
+    pick = swapped[:, None]
+    first, second = (
+        replace(
+            x,
+            numerator=np.where(pick, y.numerator, x.numerator),
+            denominator=np.where(pick, y.denominator, x.denominator),
+        )
+        for x, y in ((a, b), (b, a))
+    )
+    return first, second
 
 
 def shown(share: float) -> str:
@@ -218,74 +240,98 @@ def shown(share: float) -> str:
     return text if LOW <= round(share, 3) <= HIGH else f"**{text}**"
 
 
+def covered(runs: dict[str, Runs], draws: int) -> str:
+    """The table of every metric, answerer and number of images."""
+    head = ["coverage, %", *(f"{name} {n:,}" for name in runs for n in SIZES)]
+    rows = [head]
+    for metric in runs["weak"]:
+        cells = [
+            shown(coverage(run[metric], n, draws // (1 + (n == SIZES[-1])), 3))
+            for run in runs.values()
+            for n in SIZES
+        ]
+        rows.append([metric, *cells])
+        print(rows[-1], flush=True)
+    return markdown(rows)
+
+
+def beside_bootstraps(run: Runs, draws: int) -> str:
+    """The table of what scipy's bootstraps hold."""
+    rows = [["coverage, %", "images", "this", "BCa", "percentile", "percentile, absent counts 0"]]
+    for metric in ("R", "precision", "mR"):
+        for n in SIZES[:2]:
+            rivals = [("BCa", False), ("percentile", False), ("percentile", True)]
+            cells = [by_bootstrap(run[metric], n, draws, 4, *how) for how in rivals]
+            own = coverage(run[metric], n, draws, 4)
+            rows.append([metric, str(n), *map(shown, [own, *cells])])
+            print(rows[-1], flush=True)
+    return markdown(rows)
+
+
+def aimed_at(runs: dict[str, Runs], draws: int) -> str:
+    """The table of what mean recall is near."""
+    rows = [["mR of", "images", "predicates shown", "mean mR", "mean truth over those shown"]]
+    rows[0] += ["holds that, %", "holds the mean mR, %", "holds the population's over all, %"]
+    for name, run in runs.items():
+        for n in SIZES:
+            part, value, near, *shares = targets(run["mR"], n, draws, 5)
+            texts = [f"{100 * part:.0f} %", f"{value:.3f}", f"{near:.3f}"]
+            rows.append([name, f"{n:,}", *texts, *map(shown, shares)])
+            print(rows[-1], flush=True)
+    return markdown(rows)
+
+
+def of_two_runs(runs: dict[str, Runs], twin: Runs, draws: int) -> str:
+    """The table of the paired test, and of the intervals of differences."""
+    what = ("p ≤ .05, %:", "equal, %:", "unequal, %:")
+    rows = [["two runs", *(f"{words} {n:,}" for words in what for n in SIZES)]]
+    null, real = ({n: {} for n in SIZES} for _ in range(2))
+    for n in SIZES:
+        some = draws // (1 + (n == SIZES[-1]))
+        null[n] = paired(runs["middling"], twin, n, some, 6, equal=True)
+        real[n] = paired(runs["middling"], runs["weak"], n, some, 7, equal=False)
+        print(n, null[n], real[n], flush=True)
+    for metric in null[SIZES[0]]:
+        cells = [f"{100 * null[n][metric][1]:.1f}" for n in SIZES]
+        cells += [shown(found[n][metric][0]) for found in (null, real) for n in SIZES]
+        rows.append([metric, *cells])
+    return markdown(rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=4000)
     parser.add_argument("--images", type=int, default=10_000, help="of the population")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/metrics.md")
     args = parser.parse_args()
+    draws = args.draws
     golds = list(images(args.images, np.random.default_rng(0)))
     runs = {name: scored(golds, who, 1) for name, who in ANSWERERS.items()}
     twin = scored(golds, ANSWERERS["middling"], 2)
-    pages = []
-
-    head = ["coverage, %", *(f"{name} {n:,}" for name in runs for n in SIZES)]
-    rows = [head]
-    for metric in twin:
-        cells = [
-            shown(coverage(run[metric], n, args.draws // (1 + (n == 2_000)), 3))
-            for run in runs.values()
-            for n in SIZES
-        ]
-        rows.append([metric, *cells])
-        print(rows[-1], flush=True)
-    pages.append(markdown(rows))
-
-    rows = [["coverage, %", "images", "this", "BCa", "percentile", "percentile, absent counts 0"]]
-    few = args.draws // 8
-    for metric in ("failure_rate", "R", "zR", "precision", "F1", "mR"):
-        for n in SIZES[:2]:
-            estimate = runs["middling"][metric]
-            rivals = [("BCa", False), ("percentile", False), ("percentile", True)]
-            cells = [shown(by_bootstrap(estimate, n, few, 4, *how)) for how in rivals]
-            rows.append([metric, str(n), shown(coverage(estimate, n, few, 4)), *cells])
-            print(rows[-1], flush=True)
-    pages.append(markdown(rows))
-
-    rows = [["mR of", "images", "predicates shown", "mean mR", "mean truth over those shown"]]
-    rows[0] += ["holds that, %", "holds the mean mR, %", "holds the population's over all, %"]
-    for name, run in runs.items():
-        for n in SIZES:
-            part, value, near, *shares = targets(run["mR"], n, args.draws // 2, 5)
-            texts = [f"{100 * part:.0f} %", f"{value:.3f}", f"{near:.3f}"]
-            rows.append([name, f"{n:,}", *texts, *map(shown, shares)])
-            print(rows[-1], flush=True)
-    pages.append(markdown(rows))
-
-    rows = [
-        [
-            "two runs",
-            *(
-                f"{what} {n:,}"
-                for what in ("p ≤ .05, %:", "equal, %:", "unequal, %:")
-                for n in SIZES
-            ),
-        ]
+    pages = [
+        f"Coverage of the 95 % intervals, in %, for three kinds of answers and 50, 200 and 2,000 images "
+        f"(**bold**: outside\n93 to 97). Population: {args.images:,} synthetic images. {draws:,} samples, "
+        f"{draws // 2:,} of 2,000 images: standard error\n{error(draws)} and {error(draws // 2)}.",
+        covered(runs, draws),
+        f"Beside scipy's bootstraps of 999 resamples, middling answers, {draws // 16} samples: "
+        f"standard error {error(draws // 16)}.",
+        beside_bootstraps(runs["middling"], draws // 16),
+        f"What mean recall is near, {draws // 4:,} samples:",
+        aimed_at(runs, draws // 4),
+        f"Two runs on the same images: how often the paired test finds p ≤ .05 between equal runs, and "
+        f"how often the\ninterval of the difference holds the truth, for equal and for unequal runs. "
+        f"{draws // 2:,} samples, {draws // 4:,} of 2,000 images:\nstandard error {error(draws // 2)} and "
+        f"{error(draws // 4)}.",
+        of_two_runs(runs, twin, draws // 2),
     ]
-    null, real = ({n: {} for n in SIZES} for _ in range(2))
-    for n in SIZES:
-        some = args.draws // (2 + 2 * (n == 2_000))
-        null[n] = paired(runs["middling"], twin, n, some, 6, test=True)
-        real[n] = paired(runs["middling"], runs["weak"], n, some, 7, test=False)
-        print(n, null[n], real[n], flush=True)
-    for metric in null[50]:
-        cells = [f"{100 * null[n][metric][1]:.1f}" for n in SIZES]
-        cells += [shown(found[n][metric][0]) for found in (null, real) for n in SIZES]
-        rows.append([metric, *cells])
-    pages.append(markdown(rows))
     print("\n\n".join(pages))
     if args.write:
         put(MARK, "\n\n".join(pages), METRICS)
+
+
+def error(draws: int) -> str:
+    """Standard error of a share of .95, in points."""
+    return f"{100 * np.sqrt(0.95 * 0.05 / draws):.1f}".lstrip("0")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Comes in: `Estimate`s. Goes out: an interval for each, which holds its point. Wi
 (1927) of a proportion, at the number of images that would give a proportion the estimate's variance, as
 surveys do it (Korn and Graubard 1998). The variance is that of deleting one image at a time; an image
 more of binomial spread is added to each column, because a few images that agree do not prove that all do.
+Where it hangs on fewer images than a proportion's would, t quantiles make up for it, as theirs do.
 A column that has lost its only image says nothing and is left out, never counted 0. What resampling does
 instead, and how often each interval holds the truth: docs/metrics.md, `bench/intervals.py`.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from scipy.special import stdtrit
 
 from sgg.metric.recall import Estimate, Floats, Ints, ratios, sums
 
@@ -50,7 +52,8 @@ def difference(a: Estimate, b: Estimate) -> tuple[float, float]:
     if left is None or right is None:
         return -1.0, 1.0
     moved = left.scale * left.by_image - right.scale * right.by_image
-    half = _Z * float(np.sqrt((moved**2).sum()))
+    freedom = _freedom(moved, min(left.kish, right.kish))
+    half = _quantile(freedom) * float(np.sqrt((moved**2).sum()))
     middle = a.value - b.value
     return max(middle - half, -1.0), min(middle + half, 1.0)
 
@@ -71,10 +74,15 @@ class _Influence:
 
     @property
     def images(self) -> float:
-        """As how many images of a proportion with this variance."""
-        if 0 < self.point < 1 and self.variance > 0:
-            return self.point * (1 - self.point) / self.variance
-        return self.kish
+        """As how many images of a proportion with this variance, and no better known."""
+        spread = self.point * (1 - self.point)
+        if spread <= 0 or self.variance <= 0:
+            return self.kish
+        images = spread / self.variance
+        # a proportion's own variance has these degrees of freedom, by the same formula
+        proportion = 2 * images / (1 / spread - 4) if spread < 0.25 else np.inf
+        known = _quantile(proportion) / _quantile(_freedom(self.by_image, self.kish))
+        return float(images * min(known, 1.0) ** 2)
 
     @classmethod
     def of(cls, estimate: Estimate) -> _Influence | None:
@@ -122,3 +130,19 @@ def _deleted(
         others = (rates.sum() - rates) / (len(rates) - 1)
         moved[alone] = (rates - others)[column[alone]]
     return moved
+
+
+def _freedom(by_image: Floats, images: float) -> float:
+    """Degrees of freedom of a variance that is the sum of squares over `images` images.
+
+    By its own variance (Satterthwaite): the fewer images most of it comes from, the fewer.
+    """
+    squares = by_image**2
+    total = squares.sum()
+    uneven = (squares**2).sum() / total**2 - 1 / images if total > 0 else 0.0
+    return float(2 / uneven) if uneven > 0 else np.inf
+
+
+def _quantile(freedom: float) -> float:
+    """Student's t at the level of the intervals."""
+    return float(stdtrit(min(max(freedom, 1.0), 1e9), (1 + LEVEL) / 2))

@@ -179,6 +179,62 @@ def test_runs_of_different_splits_are_not_compared():
         compare([estimate([1, 2])], [estimate([1])])
 
 
+def test_a_variance_of_few_images_is_known_less_well():
+    """Recalls 0 or 1 in 4 of 40 images, .9 in the others, against the same variance from all 40.
+
+    The first hangs on 4 images, so its interval is wider than Wilson's at the same variance.
+    """
+    few = estimate([0, 0, 0, 1] + [0.9] * 36)
+    (low, high), value = interval(few), few.value
+    spread = ((few.numerator - value) ** 2).sum() / 40 / 39
+    plain = wilson(value, value * (1 - value) / spread)
+    assert 1.1 < (high - low) / (plain[1] - plain[0]) < 1.5
+    even = estimate([value - 0.3, value + 0.05] * 20)
+    spread = ((even.numerator - even.value) ** 2).sum() / 40 / 39
+    plain = wilson(even.value, even.value * (1 - even.value) / spread)
+    assert interval(even) == pytest.approx(plain, abs=0.01)
+
+
+def test_the_interval_of_a_difference_has_students_width():
+    """Eight images: 2.36 standard errors where all weigh alike; the more, the fewer images differ."""
+    gaps = np.array([0.1, -0.1] * 4)
+    low, high = difference(estimate(0.5 + gaps), estimate([0.5] * 8))
+    assert (high - low) / 2 == pytest.approx(1.96 * np.sqrt(8 * 0.01 / 7 / 8), rel=0.08)
+    one = np.array([0.4] + [0.0] * 7)
+    low, high = difference(estimate(0.5 + one), estimate([0.5] * 8))
+    assert (high - low) / 2 > 3 * np.sqrt(one.var(ddof=1) / 8)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("answerer", ["weak", "middling", "strong"])
+def test_coverage_of_every_metric(answerer):
+    """1,500 draws of 50 and of 200 images, seeded: within 93 to 97 % and two standard errors (.6)."""
+    from benches import load
+
+    bench = load("intervals")
+    golds = list(bench.images(1500, np.random.default_rng(0)))
+    found = bench.scored(golds, bench.ANSWERERS[answerer], 1)
+    for name in found:
+        for size in (50, 200):
+            share = bench.coverage(found[name], size, 1500, 3)
+            assert 0.918 < share < 0.982, (name, size)
+
+
+@pytest.mark.thorough
+def test_equal_runs_seldom_differ():
+    """400 pairs of equal runs of 60 images: p ≤ .05 in 5 %, standard error 1.1."""
+    from benches import load
+
+    bench = load("intervals")
+    golds = list(bench.images(400, np.random.default_rng(0)))
+    runs = [bench.scored(golds, bench.ANSWERERS["middling"], seed) for seed in (1, 2)]
+    found = bench.paired(*runs, 60, 400, 6, equal=True)
+    for name in ("R", "mR", "precision", "F1"):
+        held, small = found[name]
+        assert 0.02 <= small <= 0.08, name
+        assert held > 0.92, name
+
+
 def test_coverage_of_a_small_split():
     """300 draws of 50 images: `bench/intervals.py`, in short and seeded."""
     from benches import load
