@@ -29,6 +29,7 @@ from sgg.compose import Composer
 from sgg.config import FROZEN_NAME, Config, thaw
 from sgg.errors import Failed, SggError
 from sgg.explain import explain
+from sgg.opening import opening
 from sgg.processes import identity, is_alive, send
 
 
@@ -195,6 +196,7 @@ def _describe(folder: Path, record: SweepRecord, config_of: ConfigOf) -> None:
         names = ", ".join(record.points[run.point].name for run in chosen[:3])
         more = f" and {len(chosen) - 3} more" if len(chosen) > 3 else ""
         print(f"\n== {array.step}: {len(chosen)} runs ({names}{more})")
+        print(opening(array.config))
         print(make_plan(array.config, run_dir / FROZEN_NAME).describe())
         if record.launcher == "slurm":
             print(f"-- {array.script().name}\n{batch_script(array)}")

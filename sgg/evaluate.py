@@ -31,6 +31,7 @@ def run(config: Config, run_dir: Path) -> None:
     """The eval stage: generate what is missing, score, write metrics.json."""
     from sgg.engines import opened
     from sgg.generate import Sampling, Shard, generate_split, merge
+    from sgg.opening import opening
     from sgg.report.data_summary import tell
     from sgg.train.distributed import Ranks
     from sgg.weights import locate
@@ -45,6 +46,7 @@ def run(config: Config, run_dir: Path) -> None:
         )
         if ranks.is_main:
             tell(config, part, prepared, run_dir)
+            log.info("%s", opening(config, {part: len(prepared)}))
     generate = config.generate
     sampling = Sampling(
         generate.max_new_tokens,

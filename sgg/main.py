@@ -121,6 +121,7 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
     from launchers.progress import progress
     from launchers.share import check_machine
     from sgg.config import FROZEN_NAME, thaw
+    from sgg.opening import opening
     from sgg.preflight import Preflight
     from sgg.read_when import Use
     from sgg.report.build import write_report
@@ -144,6 +145,7 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
         refuse_unread(overrides, [Use(config)])
         validate(config)
         if config.dry_run:
+            print(opening(config))
             print(make_plan(config).describe())
             return Path(config.paths.run_dir or config.paths.root)
         Preflight().check(config)

@@ -27,7 +27,7 @@ from sgg.config import Dtype, Init, LoraConfig, ModelConfig
 from sgg.errors import SggError
 from sgg.hardware import Precision
 from sgg.lora import check_targets
-from sgg.weights import locate
+from sgg.weights import adapter_base
 
 IMAGE_TOKEN = "<|image_pad|>"
 VISION_TOKENS = (
@@ -159,14 +159,6 @@ def _load(model: ModelConfig, folder: Path, dtype: torch.dtype, seed: int) -> An
     # an adapter put onto this one must name this one: peft asks the model, TRL its config
     merged.name_or_path = merged.config._name_or_path = str(folder)
     return merged
-
-
-def adapter_base(folder: Path) -> Path | None:
-    """What the adapter in the folder sits on, itself an adapter perhaps; None for full weights."""
-    adapter = folder / "adapter_config.json"
-    if not adapter.is_file():
-        return None
-    return locate(json.loads(adapter.read_text())["base_model_name_or_path"])
 
 
 def full_weights(folder: Path) -> Path:

@@ -7,7 +7,10 @@ the numbers to change.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
+from typing import Any
 
 from sgg.errors import SggError
 
@@ -42,6 +45,30 @@ def largest_micro(stated: int, activations_per_token: int | None) -> int:
     if activations_per_token is None:
         return stated
     return max(1, stated * STATED_FOR // activations_per_token)
+
+
+def steps_of(
+    args: Mapping[str, Any], images: int | None, images_of_step: int, leaves_rest: bool
+) -> int | None:
+    """Optimiser steps of a training, as TRL counts them; None where they follow from images not known yet.
+
+    Args:
+        args: `stage.args`.
+        images: usable images of the split.
+        images_of_step: of one step; GRPO's prompts.
+        leaves_rest: whether images that fill no step at an epoch's end are left out, as in GRPO.
+
+    >>> steps_of({"num_train_epochs": 3}, 100, 16, leaves_rest=False)
+    21
+
+    """
+    if (most := args.get("max_steps", -1)) > 0:
+        return int(most)
+    if images is None:
+        return None
+    each = images // images_of_step if leaves_rest else ceil(images / images_of_step)
+    each *= args.get("num_iterations", 1) if leaves_rest else 1
+    return ceil(args.get("num_train_epochs", 3) * max(each, 1))
 
 
 def plan_batch(

@@ -16,7 +16,8 @@ import torch
 from transformers import AutoConfig
 
 from sgg.config import Init, ModelConfig
-from sgg.model import adapter_base, check_family, load_model
+from sgg.model import check_family, load_model
+from sgg.weights import adapter_base
 
 _LINKED = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json")
 

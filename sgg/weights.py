@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from importlib.resources import files
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,28 @@ def matrices(folder: Path) -> list[str]:
         for name, tensor in tensors
         if name.endswith(".weight") and len(tensor["shape"]) == 2
     ]
+
+
+def adapter_base(folder: Path, fetch: bool = True) -> Path | None:
+    """What the adapter in the folder sits on, itself an adapter perhaps; None for full weights."""
+    adapter = folder / "adapter_config.json"
+    if not adapter.is_file():
+        return None
+    return locate(json.loads(adapter.read_text())["base_model_name_or_path"], fetch=fetch)
+
+
+def parameters(folder: Path) -> int:
+    """Numbers in a model's weights, an adapter's and those below it alike; nothing is loaded or fetched.
+
+    Raises:
+        SggError: the weights below an adapter are not here.
+        ValueError: a file has no header.
+
+    """
+    headers = (_header(file)[1] for file in sorted(folder.glob("*.safetensors")))
+    own = sum(prod(tensor["shape"]) for header in headers for tensor in header.values())
+    base = adapter_base(folder, fetch=False)
+    return own if base is None else own + parameters(base)
 
 
 def _header(file: Path) -> tuple[int, dict[str, Any]]:

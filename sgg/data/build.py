@@ -135,6 +135,19 @@ def is_prepared(data: DataConfig, part: str, cache: Path) -> bool:
     return table.is_current(folder, every_picture=False)
 
 
+def usable_images(data: DataConfig, part: str, cache: Path) -> int | None:
+    """Usable images of a split that was prepared before; None where it was not. Prepares nothing.
+
+    Raises:
+        SggError: the source is missing or has another form.
+
+    """
+    folder = _table_folder(data, part, _fingerprint(data, part, open_reader(data, part)), cache)
+    if not table.is_current(folder, every_picture=False):
+        return None
+    return int(table.read_report(folder)["kept"].get("images", 0))
+
+
 def _table_folder(data: DataConfig, part: str, fingerprint: str, cache: Path) -> Path:
     place = hashlib.sha256(_place(data, part).encode()).hexdigest()[:8]
     return cache / f"{data.source.name}-{part}-{fingerprint}-{place}"

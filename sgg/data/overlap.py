@@ -30,7 +30,7 @@ def shared_images(data: DataConfig, part: str, prepared: Prepared, cache: Path) 
     other = "eval" if part == "train" else "train"
     if data.source is Source.shapes:
         return _shared_scenes(data)
-    if not _is_here(data, other):
+    if not is_here(data, other):
         return ""
     try:
         found = _pictures(data, other, cache)
@@ -47,7 +47,7 @@ def shared_images(data: DataConfig, part: str, prepared: Prepared, cache: Path) 
     return _sentence(train, evaluated)
 
 
-def _is_here(data: DataConfig, part: str) -> bool:
+def is_here(data: DataConfig, part: str) -> bool:
     """Whether a split can be read without asking the hub for it."""
     split = data.train if part == "train" else data.eval
     if data.source is not Source.rows:

@@ -17,7 +17,7 @@ from sgg.data.build import image_store
 from sgg.errors import SggError
 from sgg.graph import from_dict
 from sgg.hardware import RolloutMode
-from sgg.model import adapter_base, token_count
+from sgg.model import token_count
 from sgg.reward.score import Mix, with_counts
 from sgg.reward.trl_adapter import reward_functions
 from sgg.spec import graph_spec, prompter, reward_mix, structure
@@ -30,6 +30,7 @@ from sgg.train.loop import Parts, SealedCheckpoints, muon_optimizers, train
 from sgg.train.rollouts import ends, rollouts
 from sgg.train.rows import GrpoRows, as_trl_dataset
 from sgg.train.structured import MaskedHead, hold
+from sgg.weights import adapter_base
 
 log = logging.getLogger("sgg")
 

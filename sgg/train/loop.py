@@ -21,6 +21,7 @@ from sgg.config import Config, Init, OptimizerKind, TrainStageConfig
 from sgg.data.build import Prepared, prepare
 from sgg.errors import Stopped
 from sgg.model import load_adapters, load_model, load_processor, torch_dtype
+from sgg.opening import opening
 from sgg.report.data_summary import tell
 from sgg.spec import pixel_budget
 from sgg.tracker import tracking
@@ -107,6 +108,7 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
         prepared = prepare(config.data, "train", Path(config.paths.cache), quiet=not ranks.is_main)
         if ranks.is_main:
             tell(config, "train", prepared, run_dir)
+            log.info("%s", opening(config, {"train": len(prepared)}))
             for line in drop_halves(run_dir):
                 log.warning("%s", line)
     checkpoint = newest_whole(run_dir)

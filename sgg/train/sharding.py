@@ -18,8 +18,8 @@ from torch.distributed.fsdp import MixedPrecisionPolicy
 
 from sgg.config import Config
 from sgg.errors import SggError
-from sgg.model import adapter_base
 from sgg.validate_sharding import zero_stage
+from sgg.weights import adapter_base
 
 
 def start(config: Config) -> None:

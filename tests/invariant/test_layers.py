@@ -89,6 +89,7 @@ LAYERS = [
         "sgg.report",
         "sgg.predict",
         "sgg.preflight",
+        "sgg.opening",
     ],
     ["sgg.pipeline"],
     [

@@ -43,6 +43,11 @@ def pipeline(request, tmp_path_factory):
 @pytest.mark.slow
 def test_pipeline_hands_models_on_and_reports(pipeline):
     folder, done, _ = pipeline
+    for step in ("sft", "grpo"):
+        steps = json.loads((folder / step / "total.json").read_text())["steps"]
+        [opening] = [x for x in done.stderr.splitlines() if x.startswith(f"{step}: model ")]
+        assert f"(train 640 usable images, eval 12 usable images); {steps} steps of " in opening
+    assert "; an answer to each eval image, 12 in all; " in done.stderr
     grpo = (folder / "grpo" / "config.yaml").read_text()
     assert f"path: {folder / 'sft'}" in grpo
     assert (folder / "sft" / "model" / "model.safetensors").is_file()

@@ -1,0 +1,115 @@
+"""The line that a run begins with: its counts are the loaded model's and the prepared data's."""
+
+import json
+
+import pytest
+from safetensors.torch import save_file
+
+from sgg.compose import compose_config
+from sgg.data.build import prepare
+from sgg.opening import opening
+from sgg.plan import steps_of
+from sgg.weights import locate, parameters
+
+
+def config_of(tmp_path, *words):
+    config, choices = compose_config([*words, f"paths.cache={tmp_path}/cache"])
+    config.choices = {k: v for k, v in choices.items() if v}
+    return config
+
+
+def line(number, side=90):
+    objects = [{"id": "man.1", "bbox": [1, 2, 30, 40]}, {"id": "dog.1", "bbox": [5, 6, 40, 50]}]
+    relation = {"subject": "man.1", "predicate": "on", "object": "dog.1"}
+    sizes = {"image": f"{number}.png", "width": side, "height": side}
+    return json.dumps(sizes | {"objects": objects, "relationships": [relation]})
+
+
+@pytest.fixture
+def own_data(tmp_path):
+    """Words for twelve annotated images, one of them without a size."""
+    lines = [*map(line, range(11)), line(11, side=0)]
+    (tmp_path / "annotations.jsonl").write_text("\n".join(lines) + "\n")
+    return ["data=jsonl", f"data.root={tmp_path}", "data.pictures=painted"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["stage=sft"],
+            "sft: model tiny_qwen2_5_vl (1.61 million parameters); data=shapes (train 6,400 usable images, "
+            "eval 800 usable images); 400 steps of 16 images; 1 CPU process, fp32",
+        ),
+        (
+            ["stage=grpo", "model.init=random", "data.train.limit=99", "stage.args.max_steps=-1"],
+            "grpo: model tiny_qwen2_5_vl from random weights (1.61 million parameters); data=shapes "
+            "(train 99 usable images, eval 800 usable images); 6 steps of 128 answers; 1 CPU process, fp32",
+        ),
+        (
+            ["stage=eval", "generate=sampled", "generate.completions=2"],
+            "eval: model tiny_qwen2_5_vl (1.61 million parameters); data=shapes (train 20,000 usable images, "
+            "eval 800 usable images); 2 answers to each eval image, 1,600 in all; 1 CPU process, fp32, "
+            "generate=hf",
+        ),
+    ],
+)
+def test_the_line_says_model_data_length_and_machine(words, told, tmp_path):
+    assert opening(config_of(tmp_path, *words)) == told
+    assert not (tmp_path / "cache").exists()
+
+
+def test_adapters_servers_and_nodes_are_said_and_what_is_not_here(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    words = ["experiment=grpo_7b", "hardware=a100", "hardware.nodes=2", "model.lora.enable=true"]
+    assert opening(config_of(tmp_path, *words, "model.path=no/such")) == (
+        "grpo: model no/such (weights not here yet, parameters unknown, LoRA of rank 16); data=vg150 (train "
+        "not prepared yet, eval not prepared yet); epochs: 1, in steps of 256 answers; 8 GPUs on 2 nodes, "
+        "bf16, answers by vLLM (colocate)"
+    )
+
+
+def test_usable_images_are_those_that_were_prepared(own_data, tmp_path):
+    config = config_of(tmp_path, "stage=sft", *own_data, "data.eval.limit=3")
+    where = f"data=jsonl in {tmp_path}"
+    assert f"{where} (train not prepared yet, eval not prepared yet); epochs: 1, in" in opening(
+        config
+    )
+    prepare(config.data, "train", tmp_path / "cache", quiet=True)
+    told = f"{where} (train 11 usable images, eval not prepared yet); 1 steps of 16 images"
+    assert told in opening(config)
+    assert f"{where} (train 11 usable images, eval 3 usable images)" in opening(config, {"eval": 3})
+
+
+@pytest.mark.parametrize("name", ["tiny_qwen2_vl", "tiny_qwen2_5_vl"])
+def test_parameters_of_the_files_are_those_of_the_loaded_model(name):
+    from transformers import AutoModelForImageTextToText
+
+    loaded = AutoModelForImageTextToText.from_pretrained(locate(name))
+    assert parameters(locate(name)) == sum(p.numel() for p in loaded.parameters())
+
+
+def test_parameters_of_an_adapter_are_its_own_and_those_below(tmp_path):
+    import torch
+
+    below = {"base_model_name_or_path": str(locate("tiny_qwen2_vl"))}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(below))
+    save_file({"a": torch.zeros(3, 5), "b": torch.zeros(7)}, tmp_path / "adapter_model.safetensors")
+    assert parameters(tmp_path) == parameters(locate("tiny_qwen2_vl")) + 22
+
+
+@pytest.mark.parametrize(
+    ("args", "images", "leaves_rest", "steps"),
+    [
+        ({"max_steps": 7, "num_train_epochs": 2}, None, False, 7),
+        ({"num_train_epochs": 2}, None, False, None),
+        ({"num_train_epochs": 2}, 25, False, 14),
+        ({"num_train_epochs": 2}, 25, True, 12),
+        ({"num_train_epochs": 2, "num_iterations": 3}, 25, True, 36),
+        ({"num_train_epochs": 0.5}, 25, False, 4),
+        ({}, 3, False, 3),
+    ],
+)
+def test_steps(args, images, leaves_rest, steps):
+    assert steps_of(args, images, 4, leaves_rest) == steps
