@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import gc
 import importlib
 import json
 import os
@@ -42,10 +43,13 @@ MODULES = [
 ]
 """What scores: files, and the files of folders."""
 
-_NAMES = ("answer_styles", "boxes", "codec", "graph", "match", "predictions", "scoring_path")
+_NAMES = ("answer_styles", "boxes", "codec", "graph", "items", "match", "predictions")
 TESTS = [
     *("tests/unit/reward", "tests/unit/metric"),
-    *(f"tests/unit/test_{n}.py" for n in (*_NAMES, "similarity", "sound", "verb_reward", "vocab")),
+    *(
+        f"tests/unit/test_{n}.py"
+        for n in (*_NAMES, "scoring_path", "similarity", "sound", "verb_reward", "vocab")
+    ),
     "tests/golden",
 ]
 """The tests of the scoring code."""
@@ -248,7 +252,8 @@ def _measure(path: Path) -> None:
 
 
 _OPTIONS = [
-    *("-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov"),
+    *("-q", "--no-header", "-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin"),
+    *("-p", "no:unraisableexception", "-p", "no:threadexception"),
     *("-m", "not slow and not thorough"),
 ]
 
@@ -278,6 +283,15 @@ def _load_libraries() -> None:
         importlib.import_module(name)
     for name in ("pycocotools.cocoeval", "scipy.optimize", "scipy.stats"):
         importlib.import_module(name)
+    from _pytest.config import builtin_plugins
+
+    for name in (
+        *sorted(f"_pytest.{name}" for name in builtin_plugins),
+        "_hypothesis_pytestplugin",
+    ):
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # a mutant's process then neither walks nor copies what is loaded here
 
 
 def main() -> None:
@@ -320,6 +334,7 @@ def main() -> None:
         if os.waitpid(pid, 0)[1]:
             sys.exit("coverage could not be measured")
     _load_libraries()
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     # a mutant that wants more examples of a property test to be seen is not well tested
     os.environ["SGG_EXAMPLES"] = "12"
     _test_all(todo, Coverage(kept), 1e9 if given.again else ENOUGH_S, given.jobs, out)

@@ -105,3 +105,17 @@ def test_nothing_gives_0():
 def test_pycocotools_chatter_is_kept_from_the_terminal(capsys):
     ap(([MAN], [MAN]))
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("before", "found"), [(99, True), (100, False)])
+def test_a_hundred_boxes_of_a_class_count_in_an_image(before, found):
+    """The right one stands after 99 wrong ones (precision 1/100), or after 100, which is too late."""
+    said = [("man", (500 + i, 500, 505 + i, 505)) for i in range(before)] + [MAN]
+    assert ap((said, [MAN])).ap50 == pytest.approx(1 / 100 if found else 0)
+
+
+@pytest.mark.parametrize(("width", "passed"), [(50, 1), (49.9, 0), (95, 10), (94.9, 9)])
+def test_a_threshold_of_ap_is_inclusive(width, passed):
+    found = ap(([("man", (0, 0, width, 100))], [MAN]))
+    assert found.ap == pytest.approx(passed / 10)
+    assert found.ap50 == pytest.approx(float(passed > 0))
