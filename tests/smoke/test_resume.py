@@ -87,7 +87,10 @@ def undisturbed(request, tmp_path_factory):
     return folder, words
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGKILL, signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.thorough)],
+)
 def test_stopped_and_resumed_ends_at_the_same_weights(undisturbed, number):
     """Killed in the second epoch, resumed from a checkpoint of either epoch, also with half ones about."""
     folder, words = undisturbed
@@ -110,7 +113,9 @@ def test_stopped_and_resumed_ends_at_the_same_weights(undisturbed, number):
     assert not (run_dir / "checkpoint-9" / "model.safetensors").exists() or number != signal.SIGKILL
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGUSR2])
+@pytest.mark.parametrize(
+    "number", [signal.SIGUSR2, pytest.param(signal.SIGKILL, marks=pytest.mark.thorough)]
+)
 def test_a_rank_of_two_that_is_hit_ends_both_and_resumes(undisturbed, number):
     """SIGKILL: the supervisor names the rank. SIGUSR2 to one rank alone: all save at the same step."""
     folder, words = undisturbed

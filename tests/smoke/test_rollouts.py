@@ -26,7 +26,7 @@ from sgg.run import read_json_lines
 from sgg.weights import locate
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
-FAMILIES = ["qwen2_5_vl", "qwen2_vl"]
+FAMILIES = ["qwen2_5_vl", pytest.param("qwen2_vl", marks=pytest.mark.thorough)]
 TESTS = Path(__file__).parents[1]
 KEY = "a key for tests"
 DIFFERENCE = "sampling/sampling_logp_difference/max"
@@ -278,7 +278,12 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("during", "at"), [("/v1/models", 1), ("/inference/v1/generate", 5), ("/collective_rpc", 5)]
+    ("during", "at"),
+    [
+        pytest.param("/v1/models", 1, marks=pytest.mark.thorough),
+        ("/inference/v1/generate", 5),
+        ("/collective_rpc", 5),
+    ],
 )
 def test_a_server_that_dies_is_joined_again_and_pushed_to(tmp_path, during, at, undisturbed):
     """Killed before anything, while it generates, or takes weights: the run ends as if nothing had been."""

@@ -9,7 +9,7 @@ from PIL import Image
 
 from sgg.tracked import failure_note
 
-MODELS = ["tiny_qwen2_5_vl", "tiny_qwen2_vl"]
+MODELS = ["tiny_qwen2_5_vl", pytest.param("tiny_qwen2_vl", marks=pytest.mark.thorough)]
 GRPO = [
     *("stage=grpo", "stage.prompts_per_step=2", "stage.args.max_steps=3"),
     "stage.args.max_completion_length=48",

@@ -27,7 +27,7 @@ from sgg.vocab import VOCABULARIES
 from sgg.weights import locate
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
-FAMILIES = ["qwen2_5_vl", "qwen2_vl"]
+FAMILIES = ["qwen2_5_vl", pytest.param("qwen2_vl", marks=pytest.mark.thorough)]
 PIXELS = 3136, 12544
 SHAPES = VOCABULARIES["shapes"]
 BOUNDS = StructureConfig(3, 2, 20, 1, 1, StructureNames.vocabulary)

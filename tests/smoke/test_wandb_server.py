@@ -15,6 +15,8 @@ from wandb_server import serving
 
 from sgg.tracked import identity
 
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
+
 SCRIPT = """
 import logging, sys, time
 from pathlib import Path
@@ -87,7 +89,6 @@ def upload(server, folder):
     assert "Failed" not in done.stderr
 
 
-@pytest.mark.slow
 def test_online_a_run_that_was_killed_goes_on_behind_what_the_server_has(server, tmp_path):
     """Steps 3 and 4 are made twice: the server cannot take them back, and none is there twice or missing."""
     run_dir = tmp_path / "run"
@@ -104,7 +105,6 @@ def test_online_a_run_that_was_killed_goes_on_behind_what_the_server_has(server,
     assert len(server.runs) == 1
 
 
-@pytest.mark.slow
 def test_offline_files_arrive_as_one_run(server, tmp_path):
     """Killed, gone on with, uploaded: every step once, with the values that the run went on from."""
     run_dir = tmp_path / "run"
