@@ -20,42 +20,78 @@ import importlib
 import json
 import os
 import re
+import resource
 import signal
 import sys
 import time
-from collections import Counter
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import ClassVar
 
 ROOT = Path(__file__).resolve().parents[1]
 Mutant = dict[str, str | int]
 
-LIMIT_S = 60.0
-"""A mutant that takes longer than this is killed: it loops."""
+CPU_LIMIT_S = 40
+"""A mutant that computes longer than this is killed: it loops."""
+LIMIT_S = 900.0
+"""Likewise one that does nothing."""
 
-MODULES = [
-    *("sgg/boxes.py", "sgg/match.py", "sgg/similarity.py", "sgg/graph.py", "sgg/codec.py"),
-    *("sgg/passages.py", "sgg/documents.py", "sgg/items.py", "sgg/lenient_json.py"),
-    *("sgg/sound.py", "sgg/problems.py", "sgg/vocab.py"),
-    *("sgg/reward/", "sgg/metric/"),
-]
-"""What scores: files, and the files of folders."""
+_UNIT = "tests/unit/test_{}.py"
+_METRIC = "tests/unit/metric/test_{}.py"
+_REWARD = "tests/unit/reward/test_{}.py"
+_FORMULAS = "terms term_limits more_terms"
+_RECALLS = "summary recall defects several judged"
 
-_NAMES = ("answer_styles", "boxes", "codec", "graph", "items", "match", "predictions")
-TESTS = [
+
+def _files(pattern: str, names: str) -> list[str]:
+    return [pattern.format(name) for name in names.split()]
+
+
+TESTS = {
+    "sgg/metric/hits.py": _files(_METRIC, "hits recall defects judged"),
+    "sgg/metric/intervals.py": _files(_METRIC, "intervals_plainly intervals"),
+    "sgg/metric/exchange.py": _files(_METRIC, "intervals_plainly intervals"),
+    "sgg/metric/recall.py": _files(_METRIC, f"{_RECALLS} intervals_plainly intervals"),
+    "sgg/metric/tally.py": _files(_METRIC, _RECALLS) + _files(_UNIT, "scoring_path"),
+    "sgg/metric/summary.py": _files(_METRIC, _RECALLS),
+    "sgg/metric/several.py": _files(_METRIC, "several"),
+    "sgg/metric/protocol.py": _files(_METRIC, "protocols defects"),
+    "sgg/metric/arrays.py": _files(_METRIC, "hits defects recall summary"),
+    "sgg/metric/judged.py": _files(_METRIC, "judged"),
+    "sgg/metric/synonyms.py": _files(_METRIC, "summary defects"),
+    "sgg/metric/detection.py": _files(_METRIC, "detection defects summary"),
+    "sgg/items.py": _files(_UNIT, "items codec answer_styles sound"),
+    "sgg/sound.py": _files(_UNIT, "items sound codec"),
+    "sgg/codec.py": _files(_UNIT, "codec answer_styles sound"),
+    "sgg/passages.py": _files(_UNIT, "answer_styles codec"),
+    "sgg/documents.py": _files(_UNIT, "answer_styles codec"),
+    "sgg/lenient_json.py": _files(_UNIT, "codec answer_styles"),
+    "sgg/problems.py": _files(_UNIT, "codec"),
+    "sgg/graph.py": _files(_UNIT, "graph codec items"),
+    "sgg/vocab.py": _files(_UNIT, "vocab graph codec"),
+    "sgg/boxes.py": _files(_UNIT, "boxes match") + _files(_REWARD, "terms"),
+    "sgg/match.py": _files(_UNIT, "match") + _files(_REWARD, _FORMULAS),
+    "sgg/similarity.py": _files(_UNIT, "similarity match") + _files(_REWARD, _FORMULAS),
+    "sgg/reward/edges.py": _files(_REWARD, _FORMULAS),
+    "sgg/reward/nodes.py": _files(_REWARD, _FORMULAS),
+    "sgg/reward/case.py": _files(_REWARD, _FORMULAS),
+    "sgg/reward/form.py": _files(_REWARD, _FORMULAS),
+    "sgg/reward/guards.py": _files(_REWARD, _FORMULAS),
+    "sgg/reward/terms.py": _files(_REWARD, "term_table terms mix"),
+    "sgg/reward/score.py": _files(_REWARD, "score mix term_table trl_adapter"),
+    "sgg/reward/explain.py": _files(_REWARD, "explain") + _files(_UNIT, "verb_reward"),
+    "sgg/reward/parallel.py": _files(_REWARD, "term_table trl_adapter mix"),
+    "sgg/reward/trl_adapter.py": _files(_REWARD, "trl_adapter term_table"),
+}
+"""What scores, and the tests of each, the quickest and closest first."""
+
+ALL_TESTS = [
     *("tests/unit/reward", "tests/unit/metric"),
-    *(
-        f"tests/unit/test_{n}.py"
-        for n in (*_NAMES, "scoring_path", "similarity", "sound", "verb_reward", "vocab")
-    ),
+    *_files(_UNIT, "answer_styles boxes codec graph items match predictions scoring_path"),
+    *_files(_UNIT, "similarity sound verb_reward vocab"),
     "tests/golden",
 ]
-"""The tests of the scoring code."""
-
-ENOUGH_S = 3.0
-"""Tests of one mutant, seconds as measured once, the quickest first; what lives is tried by all later."""
+"""What a mutant is tried by that its module's own tests did not see (`--again`)."""
 
 _SWAPS = {
     "Lt": ["LtE", "Gt"],
@@ -187,70 +223,6 @@ class _Changed(MetaPathFinder, Loader):
         exec(compile(self.source, self.path, "exec", dont_inherit=True), module.__dict__)
 
 
-class Coverage:
-    """Which tests run which line, and how long each takes; measured once and kept in a file."""
-
-    def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            _measure(path)
-        content = json.loads(path.read_text())
-        self._seconds: dict[str, float] = content["seconds"]
-        self._lines: dict[str, dict[str, list[str]]] = content["lines"]
-
-    def tests(self, module: str, line: int, enough_s: float) -> list[str]:
-        """The tests of a line, quickest first; those of the whole module where it runs on import."""
-        lines = self._lines.get(module, {})
-        names = set(lines.get(str(line), []))
-        if not names:
-            names = {name for found in lines.values() for name in found}
-        chosen, spent = [], 0.0
-        for name in sorted(names, key=lambda n: self._seconds.get(n, 0.0)):
-            spent += self._seconds.get(name, 0.0)
-            if chosen and spent > enough_s:
-                break
-            chosen.append(name)
-        return chosen
-
-
-def _measure(path: Path) -> None:
-    """Run all tests of the scoring code once under coverage, each as a context of its own."""
-    import coverage
-    import pytest
-
-    class Seconds:
-        found: ClassVar[dict[str, float]] = {}
-        setup: ClassVar[Counter[str]] = Counter()
-
-        def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-            if report.when == "call" and report.passed:
-                self.found[report.nodeid] = report.duration
-            if (
-                report.when == "setup"
-            ):  # a file's fixtures are paid by whichever of its tests is run
-                self.setup[report.nodeid.partition("::")[0]] += report.duration
-
-        @pytest.hookimpl(tryfirst=True)
-        def pytest_runtest_setup(self, item: pytest.Item) -> None:
-            measured.switch_context(item.nodeid)
-
-    measured = coverage.Coverage(data_file=None, source=["sgg"], config_file=False)
-    measured.start()
-    code = pytest.main([*_OPTIONS, *TESTS], plugins=[Seconds()])
-    measured.stop()
-    if code != 0:
-        sys.exit("the tests fail without a change")
-    data = measured.get_data()
-    lines = {}
-    for file in data.measured_files():
-        found = {
-            line: [name for name in names if name in Seconds.found]
-            for line, names in data.contexts_by_lineno(file).items()
-        }
-        lines[str(Path(file).relative_to(ROOT))] = {k: v for k, v in found.items() if v}
-    seconds = {n: s + Seconds.setup[n.partition("::")[0]] for n, s in Seconds.found.items()}
-    path.write_text(json.dumps({"seconds": seconds, "lines": lines}))
-
-
 _OPTIONS = [
     *("-q", "--no-header", "-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin"),
     *("-p", "no:unraisableexception", "-p", "no:threadexception"),
@@ -269,6 +241,7 @@ def _run(mutant: Mutant, tests: list[str]) -> int:
         os.dup2(quiet, stream)
     import pytest
 
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT_S, CPU_LIMIT_S))
     code = 1
     try:
         sys.meta_path.insert(0, _Changed(str(mutant["module"]), str(mutant["source"])))
@@ -297,56 +270,50 @@ def _load_libraries() -> None:
 def main() -> None:
     """Test the mutants of the modules named, or of all."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("modules", nargs="*", help="files, or folders with a slash at the end")
+    parser.add_argument("modules", nargs="*", help="keys of TESTS; all unless named")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, default=Path("mutants.jsonl"), help="a row a mutant")
-    parser.add_argument("--coverage", type=Path, default=Path("mutants.coverage.json"))
     parser.add_argument(
-        "--again", type=Path, help="only what survived in that file, by all its tests"
+        "--again", type=Path, help="only what survived in that file, by the tests of all modules"
     )
     parser.add_argument("--count", action="store_true", help="count the mutants and run none")
     given = parser.parse_args()
-    names = [
-        str(path.relative_to(ROOT))
-        for name in given.modules or MODULES
-        for path in ([ROOT / name] if name.endswith(".py") else sorted((ROOT / name).glob("*.py")))
-    ]
-    todo = [m for name in names for m in mutants(name)]
-    if given.again is not None:
-        rows = map(json.loads, given.again.read_text().splitlines())
-        alive = {_key(row) for row in rows if not row["killed"]}
-        todo = [m for m in todo if _key(m) in alive]
-    if given.out.is_file():  # a run that was stopped goes on
-        done = {_key(row) for row in map(json.loads, given.out.read_text().splitlines())}
-        todo = [m for m in todo if _key(m) not in done]
-    for name in names:
-        print(f"{name}: {sum(m['module'] == name for m in todo)} mutants", flush=True)
-    if given.count:
-        return
-    out, kept = given.out.resolve(), given.coverage.resolve()
+    out, again = given.out.resolve(), given.again and given.again.resolve()
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
-    if not kept.is_file():  # in a process of its own: this one must not import what it will change
-        pid = os.fork()
-        if not pid:
-            _measure(kept)
-            os._exit(0)
-        if os.waitpid(pid, 0)[1]:
-            sys.exit("coverage could not be measured")
-    _load_libraries()
+    sys.dont_write_bytecode = False  # each mutant's process would compile all modules and tests
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     # a mutant that wants more examples of a property test to be seen is not well tested
     os.environ["SGG_EXAMPLES"] = "12"
-    _test_all(todo, Coverage(kept), 1e9 if given.again else ENOUGH_S, given.jobs, out)
+    _load_libraries()
+    alive = {_key(row) for row in _rows(again) if not row["killed"]} if again else None
+    done = {_key(row) for row in _rows(out)}  # a run that was stopped goes on
+    for module in given.modules or TESTS:
+        todo = [m for m in mutants(module) if _key(m) not in done]
+        if alive is not None:
+            todo = [m for m in todo if _key(m) in alive]
+        print(f"{module}: {len(todo)} mutants", flush=True)
+        if todo and not given.count:
+            _check_unchanged(module, ALL_TESTS if again else TESTS[module])
+            _test_all(todo, ALL_TESTS if again else TESTS[module], given.jobs, out)
+
+
+def _check_unchanged(module: str, tests: list[str]) -> None:
+    """Refuse tests that fail, or take too long, without a mutant."""
+    source = (ROOT / module).read_text(encoding="utf-8")
+    if os.waitpid(_run({"module": module, "source": source}, tests), 0)[1]:
+        sys.exit(f"{module}: its tests fail without a change: {' '.join(tests)}")
+
+
+def _rows(path: Path) -> list[Mutant]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 
 def _key(mutant: Mutant) -> tuple[object, ...]:
     return tuple(mutant[k] for k in ("module", "operator", "old", "new"))
 
 
-def _test_all(
-    todo: list[Mutant], coverage: Coverage, enough_s: float, jobs: int, out: Path
-) -> None:
+def _test_all(todo: list[Mutant], tests: list[str], jobs: int, out: Path) -> None:
     running: dict[int, tuple[Mutant, float]] = {}
     waiting = list(reversed(todo))
     survivors = 0
@@ -354,7 +321,6 @@ def _test_all(
         while waiting or running:
             while waiting and len(running) < jobs:
                 mutant = waiting.pop()
-                tests = coverage.tests(str(mutant["module"]), int(mutant["line"]), enough_s)
                 running[_run(mutant, tests)] = (mutant, time.monotonic())
             pid, status = os.waitpid(-1, os.WNOHANG)
             for late, (_, start) in running.items():
