@@ -106,7 +106,9 @@ def test_ng_filled_up_ranks_a_hundred(wanted, hit):
     assert metrics((said, gold), vocabulary=WIDE)["ngR"] == 0
 
 
-@pytest.mark.parametrize(("own", "wanted", "rank_of_it"), [(30, 10, 11), (30, 40, 40), (0, 1, 1)])
+@pytest.mark.parametrize(
+    ("own", "wanted", "rank_of_it"), [(30, 10, 11), (30, 40, 40), (0, 1, 1), (3, 0, 1)]
+)
 def test_the_fill_passes_over_what_was_said(own, wanted, rank_of_it):
     """Before the one said each stands one later, after it the place is its own."""
     said = scene([("man", (0, 0, 10, 10)), DOG], [(0, NAMES[own], 1)])
@@ -126,6 +128,16 @@ def test_the_fill_goes_pair_by_pair_after_all_that_was_said():
         options = {"vocabulary": five, "ng_fill": NgFill.zero_scores}
         found = metrics((said, gold), cutoffs=[place, place + 1], **options)
         assert [found[f"ngR@{k}"] for k in (place, place + 1)] == [0, 1]
+
+
+def test_the_fill_follows_what_ranks_and_not_what_was_taken_out():
+    """The same relation twice, the second taken out: what is filled begins at rank 1."""
+    said = scene([("man", (0, 0, 10, 10)), DOG], [(0, "p110", 1)] * 2)
+    gold = scene([("man", (0, 0, 10, 10)), DOG], [(0, "p000", 1)])
+    options = {"vocabulary": WIDE, "ng_fill": NgFill.zero_scores, "cutoffs": [1, 2]}
+    found = metrics((said, gold), **options, duplicates=Duplicates.drop)
+    assert (found["ngR@1"], found["ngR@2"]) == (0, 1)
+    assert metrics((said, gold), **options)["ngR@2"] == 0
 
 
 def test_what_was_said_is_cut_at_a_hundred_where_ng_is_filled_up():
@@ -200,6 +212,8 @@ def test_the_extra_pixel_is_the_protocols():
     plain = Overlap(pred, gold, ProtocolConfig()).iou[0, 0]
     more = Overlap(pred, gold, ProtocolConfig(box_area=BoxArea.plus_one)).iou[0, 0]
     assert (plain, more) == (pytest.approx(4 / 9), pytest.approx(5 / 10))
+    assert iou(pred.boxes, gold.boxes).tolist() == [pytest.approx(4 / 9)]
+    assert iou(pred.boxes / 90, gold.boxes / 90).tolist() == [pytest.approx(4 / 9)]
 
 
 def test_a_union_is_the_smallest_box_around_both_ends():
