@@ -18,7 +18,7 @@ from omegaconf.errors import (
 )
 
 from sgg.cli import quoted
-from sgg.config import Config
+from sgg.config import Config, EvalConfig, GrpoConfig, SftConfig
 from sgg.errors import SggError, behind, nearest
 from sgg.overrides import kind_of
 from sgg.places import groups, options_of
@@ -50,6 +50,8 @@ def explain_composing(error: BaseException) -> str | None:
     """What other libraries say about an option's file while it is composed; None for all else."""
     if type(error).__module__.startswith("yaml."):
         return f"Not valid YAML: {error}"
+    if isinstance(error, AssertionError) and "Unexpected type for root" in str(error):
+        return _below_nothing(error)
     frames = traceback.extract_tb(error.__traceback__)
     if not any("/hydra/_internal/" in f.filename and "load" in f.name for f in frames):
         return None
@@ -62,6 +64,21 @@ def explain_composing(error: BaseException) -> str | None:
             f"A file of an option is not in UTF-8 ({error}): look at your own files below SGG_CONF."
         )
     return f"{error}." if isinstance(error, ValueError) else None
+
+
+def _below_nothing(error: BaseException) -> str | None:
+    """A key of a group without an option: OmegaConf's assertion names neither, Hydra's frame has the word."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        override = frame.f_locals.get("override")
+        if frame.f_code.co_name == "_apply_overrides_to_config" and override is not None:
+            key = str(override.key_or_group)
+            group = key.partition(".")[0]
+            options = ", ".join(f"{group}={option}" for option in options_of(group))
+            return (
+                f"{str(override.input_line).lstrip('+')} would be ignored: {key} is read with an option of "
+                f"{group}, and here {group}=null. Take {options}, or leave {key} out."
+            )
+    return None
 
 
 def _missing_option(error: MissingConfigException) -> str:
@@ -133,12 +150,30 @@ def _bad_key_or_value(cause: OmegaConfBaseException, message: str) -> str:
         parent, _, last = key.rpartition(".")
         under = f" under {parent}" if parent else ""
         listed = f" Allowed{under}: {', '.join(sorted(allowed))}." if allowed else ""
-        return f"{key}: no such key.{nearest(last, allowed)}{listed}"
+        return f"{key}: no such key.{_stages_with(key) or nearest(last, allowed)}{listed}"
     if "missing mandatory value" in said.lower():
         return f"{key} must be given: {key}=VALUE. {_doc_of(key)}".rstrip()
     found = re.search(r"override (\S+)", message)
     shown = found[1].lstrip("+") if found else key
     return f"{shown}: {said.rstrip('.')}."
+
+
+def _stages_with(key: str) -> str:
+    """Which stages have a key that the chosen one lacks; empty if none has."""
+    first, _, rest = key.partition(".")
+    if first != "stage" or not rest:
+        return ""
+    name = rest.partition(".")[0]
+    kinds = {"sft": SftConfig, "grpo": GrpoConfig, "eval": EvalConfig}
+    having = [
+        f"stage={stage}" for stage, kind in kinds.items() if name in {f.name for f in fields(kind)}
+    ]
+    if not having:
+        return ""
+    return (
+        f" It is read with {' or '.join(having)}: take one, or leave it out; in a pipeline it stands in the "
+        "overrides of a step (pipeline.steps)."
+    )
 
 
 def _looked_up(cause: OmegaConfBaseException) -> str:

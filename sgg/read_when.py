@@ -383,6 +383,7 @@ READ: dict[str, When | None] = {
     "stage.optimizer.kind": None,
     "stage.optimizer.muon_lr": _MUON,
     "stage.keep_checkpoints": None,
+    "stage.args": _TRAINING,  # an open dictionary: Hydra puts it into any stage
     "stage.args.num_train_epochs": _EPOCHS,
     "stage.args.save_steps": _SAVE_STEPS,
     "stage.args.*": None,  # `stage_args` looks at them

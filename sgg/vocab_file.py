@@ -1,7 +1,7 @@
 """Class and predicate names as files list them: COCO's categories, names in order, names by number.
 
-Comes in: JSON content. Goes out: names by number (as text, so that 3 and "3" are one), or a vocabulary. What
-stands for "nothing" at number 0 (`__background__`, `no_relation`) is no name.
+Comes in: JSON content. Goes out: names by number (as text, so that 3 and "3" are one). What stands for
+"nothing" at number 0 (`__background__`, `no_relation`) is no name.
 """
 
 from __future__ import annotations
@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sgg.vocab import Vocabulary, canonical
+from sgg.vocab import canonical
 
-CLASSES = ("categories", "objects", "classes", "object_classes", "idx_to_label")
-"""Keys under which files list their classes; PSG has things and stuff apart."""
 PREDICATES = (
     "rel_categories",
     "predicates",
@@ -63,23 +61,3 @@ def shared_names(names: Mapping[str, str]) -> dict[str, list[str]]:
 def first_of(content: Mapping[str, Any], keys: Iterable[str]) -> Any:
     """The value of the first key that is there and not empty; None if none is."""
     return next((content[key] for key in keys if content.get(key)), None)
-
-
-def vocabulary_in(content: Mapping[str, Any], name: str) -> Vocabulary | None:
-    """The vocabulary that JSON content lists; None if it lacks classes or predicates.
-
-    Raises:
-        TypeError, LookupError: a list has not the form of names.
-
-    """
-    things = [*content.get("thing_classes", ()), *content.get("stuff_classes", ())]
-    classes, predicates = things or first_of(content, CLASSES), first_of(content, PREDICATES)
-    if not classes or not predicates:
-        return None
-    return Vocabulary(name, _in_order(names_by_id(classes)), _in_order(names_by_id(predicates)))
-
-
-def _in_order(names: Mapping[str, str]) -> tuple[str, ...]:
-    """Each name once, by number."""
-    numbered = sorted(names, key=lambda key: (not key.isdigit(), int(key) if key.isdigit() else 0))
-    return tuple(dict.fromkeys(names[key] for key in numbered))

@@ -23,6 +23,7 @@ from sgg.config import (
     StageConfig,
 )
 from sgg.errors import SggError
+from sgg.explain import explain
 from sgg.literal import field_types
 from sgg.overrides import kind_of
 from sgg.pipeline import plan_steps
@@ -131,6 +132,7 @@ def judged(words, **use):
         ("model.max_pixels=2000000", SFT, ["stage.max_pixels=2000000"]),
         ("stage.max_pixels=100000", SFT, ["model=qwen2_vl_7b"]),
         ("stage.optimizer.muon_lr=1", ["model=qwen2_vl_7b"], SFT),
+        ("stage.args.max_steps=2", EVAL, SFT),
         ("stage.args.num_train_epochs=2", GRPO, [*GRPO, "model=qwen2_vl_7b"]),
         ("stage.args.save_steps=2", ["stage.args.save_strategy=epoch"], SFT),
         ("reward=balanced", SFT, GRPO),
@@ -347,3 +349,31 @@ def test_no_command_of_the_docs_sets_anything_for_nothing(words, tmp_path):
         configs = [s.config for s in plan_steps(config.pipeline, words, tmp_path, COMPOSER)]
     launcher = "slurm" if "hydra/launcher=slurm" in words else ""
     refuse_unread(words, [Use(c, launcher, is_sweep=bool(launcher)) for c in configs])
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["stage=eval", "structure.max_objects=5"],
+            "structure.max_objects=5 would be ignored: structure.max_objects is read with an option of "
+            "structure, and here structure=null. Take structure=bounded, or leave structure.max_objects out.",
+        ),
+        (
+            ["stage=sft", "fsdp.reshard_after_forward=true"],
+            "Take fsdp=full_shard, fsdp=shard_grad, or",
+        ),
+        (["stage=sft", "pipeline.table=[eval]"], "and here pipeline=null. Take pipeline=demo, "),
+        (
+            ["stage=eval", "stage.global_batch=8"],
+            "stage.global_batch: no such key. It is read with stage=sft: take one, or leave it out",
+        ),
+        (["stage=sft", "stage.part=train"], "It is read with stage=eval: "),
+        (["stage=eval", "stage.micro_batch=8"], "It is read with stage=sft or stage=grpo: "),
+        (["stage=sft", "stage.prompts_per_stp=8"], "stage.prompts_per_stp: no such key."),
+    ],
+)
+def test_a_key_of_another_stage_or_of_no_option_is_told_in_words(words, told):
+    with pytest.raises(Exception, match=r".") as error:
+        compose_config(words)
+    assert told in str(explain(error.value))
