@@ -55,3 +55,16 @@ def test_several_answers_of_an_image_are_scored_together_and_each():
     assert found.several["pass@1"] == pytest.approx(1 / 3)
     assert found.gold_relations == 2
     assert scored((answers[0], gold)).several == {}
+
+
+@pytest.mark.parametrize(
+    ("answers", "ks"), [(1, []), (2, [1, 2]), (3, [1, 2, 3]), (5, [1, 2, 4, 5])]
+)
+def test_k_are_powers_of_two_and_all_answers_and_nothing_below_two(answers, ks):
+    columns = by_image({0: np.zeros((answers, 2), bool), 1: np.zeros((answers + 1, 1), bool)}, 2)
+    assert list(columns) == [f"{name}@{k}" for name in ("pass", "union", "best_of") for k in ks]
+
+
+def test_without_images_or_gold_there_is_nothing():
+    assert by_image({}, 3) == {}
+    assert by_image({0: np.zeros((3, 0), bool)}, 3) == {}
