@@ -269,7 +269,7 @@ def test_training_names_a_picture_that_changed_after_it_was_prepared(tmp_path, w
     assert said("prepare", *data, cwd=tmp_path)[0] == 0
     cut = tmp_path / "4.png"
     cut.write_bytes(cut.read_bytes()[:80])
-    words = ["stage=sft", "debug=steps", *data, f"hardware.loader_workers={workers}"]
+    words = ["stage=sft", *data, "stage.args.max_steps=2", f"hardware.loader_workers={workers}"]
     told(
         [*words, "stage.global_batch=8", "stage.micro_batch=8", "stage.optimizer.kind=trl"],
         tmp_path,
