@@ -94,7 +94,7 @@ def scored(golds: Sequence[tuple[SceneGraph, float]], who: Answerer, seed: int) 
     rng = np.random.default_rng(seed)
     unseen = frozenset(("zebra", predicate, "dog") for predicate in PREDICATES)
     protocol = ProtocolConfig(modes=[Mode.sgdet], cutoffs=[20], graph_constraint=False)
-    builder = Builder(Task(protocol, VOCABULARIES["vg150"], unseen))
+    builder = Builder(Task(protocol, VOCABULARIES["vg150"], unseen), first=True)
     for index, (gold, difficulty) in enumerate(golds):
         builder.add(index, answer(gold, difficulty, who, rng), gold)
     tally = builder.tally()

@@ -85,8 +85,8 @@ class Tally:
 class Builder:
     """Tallies answers one by one."""
 
-    def __init__(self, task: Task, first: bool = True) -> None:
-        """`first` if the split's very first gold box is among those to come."""
+    def __init__(self, task: Task, first: bool) -> None:
+        """`first`: whether the split's very first gold box is among those to come."""
         self._task, self._first = task, first
         self._names = Names()
         protocol, vocabulary = task.protocol, task.vocabulary
@@ -116,7 +116,7 @@ class Builder:
         failed = answer is None or answer.failure is not None
         said = failed and answer is not None  # an answer was given, but nothing can be read from it
         if not protocol.coco_skips_empty or said or len(strict.labels):
-            self._boxes.append((row, strict, target, self._first and len(target.labels) > 0))
+            self._boxes.append((row, strict, target, self._first))
         self._first = self._first and not len(target.labels)
         ranking, overlap = hits.rank(strict, protocol), hits.Overlap(strict, target, protocol)
         pairs = overlap.pair_hits(Mode.sgdet)

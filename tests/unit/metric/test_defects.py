@@ -8,8 +8,18 @@ from strategies import scene
 
 from sgg.codec import ErrorKind, Parsed, Problem
 from sgg.graph import SceneGraph
-from sgg.metric.protocol import Absent, BoxArea, Labels, NgFill, Unanswered, Unknown
+from sgg.metric.protocol import (
+    Absent,
+    BoxArea,
+    Labels,
+    NgFill,
+    ProtocolConfig,
+    Unanswered,
+    Unknown,
+)
+from sgg.metric.summary import summarise
 from sgg.metric.synonyms import renamed
+from sgg.metric.tally import Builder, Task
 from sgg.vocab import VOCABULARIES, Vocabulary
 
 NODES = [("man", (0, 0, 10, 10)), ("dog", (20, 20, 40, 40)), ("hat", (50, 50, 60, 60))]
@@ -114,6 +124,19 @@ def test_defect_v_a_perfect_image_has_ap_1():
     assert skipped["AP50"] == pytest.approx(1)  # the lost box is that of the image left out
     two = metrics((GOLD, GOLD), (GOLD, GOLD), coco_first_id=0)["AP50"]
     assert two == pytest.approx((2 + 51 / 101 / 2) / 3)
+
+
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_the_first_box_of_the_split_may_come_after_images_without_gold(before):
+    """One man, then one dog, all found; with annotation ids from 0 the man counts as missed: 1/2."""
+    man, dog = (scene([node]) for node in NODES[:2])
+    images = [EMPTY] * before + [man, dog]
+    task = Task(ProtocolConfig(coco_first_id=0))
+    builder = Builder(task, first=True)
+    for number, graph in enumerate(images):
+        builder.add(number, Parsed(graph, ()), graph)
+    found = summarise(builder.tally(), task, [str(i) for i in range(len(images))])
+    assert found.values["AP50"] == pytest.approx(1 / 2)
 
 
 def test_defect_w_one_iou_convention_holds_for_a_whole_report():

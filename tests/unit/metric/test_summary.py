@@ -136,7 +136,7 @@ def test_gold_of_an_image_with_several_answers_counts_once():
 
 
 def test_problems_are_counted_by_answer_and_by_item():
-    builder = Builder(Task(scored_protocol()))
+    builder = Builder(Task(scored_protocol()), first=True)
     twice = Parsed(GOLD, (Problem(ErrorKind.bad_box, "a"), Problem(ErrorKind.bad_box, "b")))
     builder.add(0, twice, GOLD)
     builder.add(1, None, GOLD)
