@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgg.data.build import prepare
+from sgg.data.fields import WrongForm
 from sgg.data.reader import at, distinct_ids, id_at
 from sgg.data.written import image_id, index, is_name, looks_numbered, numbers, pixels
 from sgg.options import BoxFormat, Pictures, VocabularyName
@@ -373,7 +374,7 @@ def test_sides_that_are_none(value):
 def test_places_that_are_none(value):
     with pytest.raises(TypeError):
         index(value)
-    with pytest.raises(TypeError):
+    with pytest.raises(WrongForm, match="no name has the id"):
         at(["a", "b"], value)
     with pytest.raises(TypeError):
         id_at(["a", "b"], value)
