@@ -24,9 +24,8 @@ SETS = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", ["photographs", pytest.param("painted_vg", marks=pytest.mark.thorough)]
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", list(SETS))
 def test_a_handful_is_learnt_by_heart(name, tmp_path):
     words = [word.format(real=Path(os.environ["SGG_REALDATA"]).absolute()) for word in SETS[name]]
     sgg_ok(

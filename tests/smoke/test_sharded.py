@@ -79,7 +79,7 @@ def undisturbed(tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("way", ["zero2", "zero3", FSDP])
+@pytest.mark.parametrize("way", [pytest.param("zero2", marks=pytest.mark.thorough), "zero3", FSDP])
 @pytest.mark.parametrize("stage", list(STAGES))
 def test_sharded_training_has_the_losses_of_plain_data_parallelism(undisturbed, stage, way):
     plain, sharded = undisturbed(stage, "ddp"), undisturbed(stage, way)

@@ -192,7 +192,13 @@ def curves(run_dir):
     return [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize(("family", "mode"), [("qwen2_5_vl", "colocate"), ("qwen2_vl", "server")])
+@pytest.mark.parametrize(
+    ("family", "mode"),
+    [
+        ("qwen2_5_vl", "colocate"),
+        pytest.param("qwen2_vl", "server", marks=pytest.mark.thorough),
+    ],
+)
 def test_trainer_and_vllm_agree_on_the_masked_distribution(family, mode, tmp_path):
     run_dir = tmp_path / "run"
     words = [*GRPO, f"model=tiny_{family}", f"hardware.rollout.mode={mode}", "stage.args.beta=0.04"]
