@@ -101,6 +101,7 @@ def test_no_answer_fails_where_nearly_all_did(untrained):
         assert completion.tokens <= longest <= LIMIT
         assert {p.kind for p in answer.problems} <= {
             ErrorKind.degenerate_box,
+            ErrorKind.outside_box,
             ErrorKind.dangling_relation,
         }
         assert answer.tags_as_asked
