@@ -95,8 +95,8 @@ def refuse_unread_by_hydra(hydra_config: Any, is_sweep: bool) -> None:
         w for w in as_typed(hydra_config.overrides.hydra) if w.lstrip("+").startswith("hydra.")
     ]
     if words:
+        from sgg.conditions import Use
         from sgg.config import Config
-        from sgg.read_when import Use
         from sgg.unread import refuse_unread
 
         refuse_unread(words, [Use(Config(), is_sweep=is_sweep)])

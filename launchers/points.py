@@ -14,12 +14,12 @@ from pathlib import Path
 
 from launchers.sweep_file import POINTS, SWEEP, PointRecord, RunRecord
 from sgg.compose import Composer
+from sgg.conditions import Use
 from sgg.config import Config
 from sgg.errors import SggError
 from sgg.explain import explain
 from sgg.pipeline import Step, freeze_steps, plan_steps
 from sgg.preflight import Preflight
-from sgg.read_when import Use
 from sgg.run import open_run
 from sgg.unread import refuse_unread
 from sgg.validate import validate

@@ -271,6 +271,10 @@ class EvalConfig(StageConfig):
     """Control: give every prompt another example's picture; a model that looks falls to chance."""
 
 
+STAGES = {StageName.sft: SftConfig, StageName.grpo: GrpoConfig, StageName.eval: EvalConfig}
+"""The config of each stage."""
+
+
 @dataclass
 class TermConfig:
     """One term of the reward."""
@@ -424,11 +428,8 @@ def register() -> None:
     # nobody else has the schema's nodes: copying each as it is set costs a startup 3 %
     schema = OmegaConf.structured(Config, flags={"no_deepcopy_set_nodes": True})
     store.store(name="schema", node=schema)
-    for stage in (SftConfig, GrpoConfig, EvalConfig):
-        store.store(group="stage", name=f"{stage().name.name}_schema", node=stage)
-
-
-_STAGES = {StageName.sft: SftConfig, StageName.grpo: GrpoConfig, StageName.eval: EvalConfig}
+    for name, stage in STAGES.items():
+        store.store(group="stage", name=f"{name.name}_schema", node=stage)
 
 
 def typed(cfg: DictConfig) -> Config:
@@ -507,4 +508,4 @@ def _stage_of(kind: Any, values: Any) -> Any:
     name = str(values.get("name")) if isinstance(values, dict) else ""
     if name not in StageName.__members__:
         raise SggError(f"stage.name={name}: must be one of {', '.join(StageName.__members__)}.")
-    return _STAGES[StageName[name]]
+    return STAGES[StageName[name]]

@@ -18,7 +18,7 @@ from omegaconf.errors import (
 )
 
 from sgg.cli import quoted
-from sgg.config import Config, EvalConfig, GrpoConfig, SftConfig
+from sgg.config import STAGES, Config
 from sgg.errors import SggError, behind, nearest
 from sgg.overrides import kind_of
 from sgg.places import groups, options_of
@@ -105,7 +105,7 @@ def _in_file(message: str) -> str | None:
     if missing is None:
         at = f"{key}: " if key else ""
         return f"{group}={option}: {at}{said.rstrip('.')}."
-    if missing[2] in ("SftConfig", "GrpoConfig", "EvalConfig"):
+    if missing[2] in (kind.__name__ for kind in STAGES.values()):
         others = ", ".join(f"{group}={other}" for other in options_of(group) if other != option)
         return (
             f"{group}={option} sets {key}, which {missing[2].removesuffix('Config').lower()} does not have "
@@ -164,9 +164,10 @@ def _stages_with(key: str) -> str:
     if first != "stage" or not rest:
         return ""
     name = rest.partition(".")[0]
-    kinds = {"sft": SftConfig, "grpo": GrpoConfig, "eval": EvalConfig}
     having = [
-        f"stage={stage}" for stage, kind in kinds.items() if name in {f.name for f in fields(kind)}
+        f"stage={stage.name}"
+        for stage, kind in STAGES.items()
+        if name in {f.name for f in fields(kind)}
     ]
     if not having:
         return ""

@@ -120,10 +120,10 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
     from launchers.plan import make_plan, node_count
     from launchers.progress import progress
     from launchers.share import check_machine
+    from sgg.conditions import Use
     from sgg.config import FROZEN_NAME, thaw
     from sgg.opening import opening
     from sgg.preflight import Preflight
-    from sgg.read_when import Use
     from sgg.report.build import write_report
     from sgg.run import open_run, refuse_others
     from sgg.unread import refuse_unread

@@ -22,7 +22,7 @@ from hydra.grammar.gen.OverrideLexer import OverrideLexer
 from hydra.grammar.gen.OverrideParser import OverrideParser
 
 from sgg.cli import VERBS, prepare_argv, quoted
-from sgg.config import Config, EvalConfig, GrpoConfig, SftConfig, StageConfig
+from sgg.config import STAGES, Config, StageConfig
 from sgg.errors import SggError, nearest
 from sgg.literal import field_types
 from sgg.mended import element, mended, proved, read
@@ -109,7 +109,7 @@ def _kind(key: str) -> Any:
 def _below(kind: Any, name: str) -> Iterator[Any]:
     """Types of what stands under this name; each stage may have its own."""
     if kind is StageConfig:
-        for stage in (SftConfig, GrpoConfig, EvalConfig):
+        for stage in STAGES.values():
             yield from _below(stage, name)
     elif kind is Any:
         yield Any

@@ -21,11 +21,11 @@ from filelock import FileLock
 
 from sgg.cli import assignment
 from sgg.compose import Composer
+from sgg.conditions import Use
 from sgg.config import Config, Init, PipelineConfig, StageName
 from sgg.errors import SggError, Stopped
 from sgg.evaluate import read_metrics
 from sgg.preflight import Preflight
-from sgg.read_when import Use
 from sgg.report.build import write_report
 from sgg.report.table import metrics_table
 from sgg.run import PIPELINE, open_run, write_json

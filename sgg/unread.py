@@ -1,6 +1,6 @@
 """Words that a run or a tool would not heed, told before it begins.
 
-Comes in: a user's words, and what reads the config (`read_when.Use`; several of a pipeline or a sweep, where
+Comes in: a user's words, and what reads the config (`conditions.Use`; several of a pipeline or a sweep, where
 a key is read if one of them reads it). Goes out: an error, or a line where no result hangs on them. Words
 that switch something off (null, 0, false, none) ask for nothing.
 """
@@ -16,11 +16,12 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 
+from sgg.conditions import Use, When
 from sgg.config import Config
 from sgg.errors import SggError
 from sgg.overrides import read_words
 from sgg.places import groups
-from sgg.read_when import READ, TOOLS, WIDE_TOOLS, Use, When
+from sgg.read_when import READ, TOOLS, WIDE_TOOLS
 
 log = logging.getLogger("sgg")
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sgg.data.fields import WrongForm
+from sgg.data.fields import reason
 from sgg.graph import SceneGraph
 
 if TYPE_CHECKING:
@@ -79,10 +79,8 @@ class RawExample:
             file: where it stands, unless the id says so.
 
         """
-        is_told = isinstance(error, WrongForm)
-        reason = str(error) if is_told else f"{type(error).__name__}: {error}"
-        reason = f"{reason}, in {file}" if file else reason
-        return RawExample(image_id, "", 0, 0, (), (), broken=reason)
+        where = f", in {file}" if file else ""
+        return RawExample(image_id, "", 0, 0, (), (), broken=f"{reason(error)}{where}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sgg.data.written import numbers
@@ -48,6 +48,9 @@ MEANT = {
 }
 """Names that other tools give to what a key holds, the likeliest first."""
 
+RELATION = ("subject", "object", "predicate")
+"""Parts of a relation that is a list."""
+
 _ALIKE = 0.7
 """How alike two names must be for one to be a slip of the other: difflib's ratio."""
 
@@ -73,16 +76,21 @@ def take(item: Any, key: str, where: str) -> Any:
     raise WrongForm(f'{where} has no "{key}"{instead(key, item)}')
 
 
-def triple(item: Any, where: str) -> tuple[Any, Any, Any]:
-    """The parts of a relation that is a list of three.
+def parts(item: Any, names: Sequence[str], where: str) -> Sequence[Any]:
+    """An item that is a list of as many parts as it has names, such as a relation.
 
     Raises:
         WrongForm: it is none.
 
     """
-    if not isinstance(item, list | tuple) or len(item) != 3:
-        raise WrongForm(f"{where} is not [subject, object, predicate]: {item}")
-    return item[0], item[1], item[2]
+    if not isinstance(item, list | tuple) or len(item) != len(names):
+        raise WrongForm(f"{where} is not [{', '.join(names)}]: {item}")
+    return item
+
+
+def reason(error: Exception) -> str:
+    """What is wrong with a form: the sentence of a `WrongForm`, or type and message of another error."""
+    return str(error) if isinstance(error, WrongForm) else f"{type(error).__name__}: {error}"
 
 
 def box_of(item: Any, where: str) -> tuple[tuple[float, ...], str]:

@@ -13,9 +13,9 @@ from typing import Any
 from sgg.config import DataConfig
 from sgg.data.box_format import suspicion
 from sgg.data.check import KINDS
-from sgg.data.psg import FORM as PSG_FORM
+from sgg.data.forms import FORMS
 from sgg.errors import SggError
-from sgg.options import BOX_FORMAT_SOURCES, Pictures, Source
+from sgg.options import BOX_FORMAT_SOURCES, Pictures
 
 LOUD = 0.2
 """Share of images, objects or relations lost above which a run and `sgg prepare` warn."""
@@ -129,21 +129,6 @@ def _ways_out(data: DataConfig, report: Mapping[str, Any]) -> list[str]:
     if "unreadable_row" in report["amiss"] and data.source in FORMS:
         lines.append(f"data.source={data.source.name} reads {FORMS[data.source]} (docs/data.md).")
     return lines
-
-
-FORMS = {
-    Source.jsonl: '{"image", "objects": [{"id", "bbox"}], "relationships": [{"subject", "predicate", '
-    '"object"}]} on each line',
-    Source.coco: '{"images": [{"id", "file_name"}], "annotations": [{"id", "image_id", "category_id", '
-    '"bbox"}], "categories": [{"id", "name"}]} with "rel_annotations"',
-    Source.gqa: '{IMAGE_ID: {"width", "height", "objects": {ID: {"name", "x", "y", "w", "h", '
-    '"relations": [{"name", "object"}]}}}}',
-    Source.psg: PSG_FORM,
-    Source.vg: '[{"image_id", "size": [width, height], "objects": [[class, box]], '
-    '"relations": [[subject, object, predicate]]}], or VG-SGG\'s h5 with image_data.json',
-    Source.vrd: '{FILE: [{"subject": {"category", "bbox"}, "predicate", "object": {"category", "bbox"}}]}',
-}
-"""What the files of a source hold, for messages."""
 
 
 def _pictures_missing(data: DataConfig, looked_for: list[str]) -> list[str]:

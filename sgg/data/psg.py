@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from sgg.data.example import RawExample, RawObject, RawRelation
-from sgg.data.fields import WrongForm, box_of, take, triple
+from sgg.data.fields import RELATION, WrongForm, box_of, parts, take
+from sgg.data.forms import FORMS
 from sgg.data.reader import (
     ROW_ERRORS,
     at,
@@ -31,12 +32,7 @@ from sgg.data.split_files import SPLITS, file_of_split, json_files, several, spl
 from sgg.data.written import image_id, pixels
 from sgg.errors import SggError
 from sgg.graph import Triplet
-
-FORM = (
-    '"data": [{"image_id", "file_name", "width", "height", "annotations": [{"bbox", "category_id"}], '
-    '"relations": [[subject, object, predicate]]}], "thing_classes", "stuff_classes" and "predicate_classes"'
-)
-"""Keys of the file, for messages."""
+from sgg.options import Source
 
 
 class PsgReader:
@@ -64,7 +60,7 @@ class PsgReader:
                 take(content, wanted, "the file")
         except WrongForm as error:
             raise SggError(
-                f"data.root: {self._file} is not in OpenPSG's form: {error}. Needed are {FORM}."
+                f"data.root: {self._file} is not in OpenPSG's form: {error}. Needed are {FORMS[Source.psg]}."
             ) from error
         return dict(content)
 
@@ -122,7 +118,9 @@ class PsgReader:
         predicates = self._content["predicate_classes"]
         ids = [f"{name}.{i + 1}" for i, name in enumerate(names)]
         boxes = [box_of(a, place) for a, place in places]
-        triples = [triple(item, f"relations[{place}]") for place, item in enumerate(related)]
+        triples = [
+            parts(item, RELATION, f"relations[{place}]") for place, item in enumerate(related)
+        ]
         return RawExample(
             image_id=image_id(take(row, "image_id", "the image")),
             image_ref=file_ref(self._images, take(row, "file_name", "the image")),

@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -225,16 +225,26 @@ def unreadable(row: Any, index: int, error: Exception, file: str = "") -> RawExa
     return RawExample.unreadable(f"#{index}" if given is None else str(given), error, file)
 
 
-def at(names: Sequence[str], index: int) -> str:
+def at(names: Sequence[str] | Mapping[int, str], number: Any, before: int = 0) -> str:
     """The name of a class id.
+
+    Args:
+        before: how much lower the file counts than the names do.
 
     Raises:
         WrongForm: there is none; a negative id is not Python's count from the end, nor a truth value an id.
 
     """
-    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(names):
-        raise WrongForm(f"no name has the id {index!r}: there are {len(names)}, from 0 on")
-    return names[index]
+    if isinstance(names, Mapping):
+        known: Collection[int] = names.keys()
+        there_are = f"the dicts have {len(names)}"
+    else:
+        known = range(len(names))
+        there_are = f"there are {len(names)}, from 0 on"
+    is_id = isinstance(number, int) and not isinstance(number, bool)
+    if not is_id or number + before not in known:
+        raise WrongForm(f"no name has the id {number!r}: {there_are}")
+    return names[number + before]
 
 
 def id_at(ids: list[str], index: int) -> str:

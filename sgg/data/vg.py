@@ -18,9 +18,10 @@ import numpy as np
 
 from sgg.data import written
 from sgg.data.example import RawExample, RawObject, RawRelation
-from sgg.data.fields import WrongForm, take, triple
+from sgg.data.fields import RELATION, parts, reason, take
 from sgg.data.reader import (
     ROW_ERRORS,
+    at,
     existing_file,
     file_identity,
     file_ref,
@@ -79,10 +80,9 @@ class _Names:
                 for key in ("idx_to_label", "idx_to_predicate")
             )
         except ROW_ERRORS as error:
-            reason = str(error) if isinstance(error, WrongForm) else f"{error!r}"
             raise SggError(
                 f"data.root: {self.file} has not the form of VG-SGG-dicts (idx_to_label and "
-                f"idx_to_predicate, names by id): {reason}."
+                f"idx_to_predicate, names by id): {reason(error)}."
             ) from error
         try:
             self.zero_shot: frozenset[Triplet] = frozenset(
@@ -147,12 +147,13 @@ class VgGoldReader:
         try:
             width, height = take(row, "size", "the image")
             items = [
-                _pair(o, f"objects[{i}]") for i, o in enumerate(take(row, "objects", "the image"))
+                parts(item, ("class", "box"), f"objects[{place}]")
+                for place, item in enumerate(take(row, "objects", "the image"))
             ]
-            names = [_name(self._names.objects, c, 1) for c, _ in items]
+            names = [at(self._names.objects, c, 1) for c, _ in items]
             boxes = [written.numbers(box) for _, box in items]
             listed = enumerate(take(row, "relations", "the image"))
-            triples = [triple(item, f"relations[{place}]") for place, item in listed]
+            triples = [parts(item, RELATION, f"relations[{place}]") for place, item in listed]
             pairs = [(s, o, written.index(p) + 1) for s, o, p in triples]
             size = written.pixels(width), written.pixels(height)
             image_id = written.image_id(take(row, "image_id", "the image"))
@@ -195,9 +196,8 @@ class VgH5Reader:
             numbered = [(int(take(i, "image_id", f"[{n}]")), i) for n, i in enumerate(listed)]
             image_data = [info for number, info in numbered if number not in _BROKEN]
         except ROW_ERRORS as error:
-            reason = str(error) if isinstance(error, WrongForm) else f"{error!r}"
             raise SggError(
-                f"data.root: {self._data_path} is no list of images with image_id: {reason}."
+                f"data.root: {self._data_path} is no list of images with image_id: {reason(error)}."
             ) from error
         count = len(self._h5["split"])
         if len(image_data) != count:
@@ -242,7 +242,7 @@ class VgH5Reader:
             [centres[:, :2] - centres[:, 2:] / 2, centres[:, :2] + centres[:, 2:] / 2], axis=1
         )
         boxes = [(tuple(b), "") for b in (corners * (max(width, height) / BOX_SCALE)).tolist()]
-        names = [_name(self._names.objects, int(i)) for i in h5["labels"][first : last + 1, 0]]
+        names = [at(self._names.objects, int(i)) for i in h5["labels"][first : last + 1, 0]]
         rel = slice(h5["img_to_first_rel"][row], h5["img_to_last_rel"][row] + 1)
         ends = h5["relationships"][rel] - first
         pairs = [
@@ -270,29 +270,6 @@ _BROKEN = {1592, 1722, 4616, 4617}
 """Images whose files are corrupt upstream; every loader of the field leaves them out."""
 
 
-def _name(names: dict[int, str], number: Any, first: int = 0) -> str:
-    """The name of an id, which in the file counts from `first` below the dicts'.
-
-    Raises:
-        WrongForm: there is none.
-
-    """
-    name = (
-        None
-        if isinstance(number, bool) or not isinstance(number, int)
-        else names.get(number + first)
-    )
-    if name is None:
-        raise WrongForm(f"no name has the id {number!r}: the dicts have {len(names)}")
-    return name
-
-
-def _pair(item: Any, where: str) -> tuple[Any, Any]:
-    if not isinstance(item, list | tuple) or len(item) != 2:
-        raise WrongForm(f"{where} is not [class, box]: {item}")
-    return item[0], item[1]
-
-
 def _example(
     image_id: str,
     image_ref: str,
@@ -317,7 +294,7 @@ def _example(
             for i, name, (box, odd) in zip(ids, names, boxes, strict=True)
         ),
         relations=tuple(
-            RawRelation(id_at(ids, s), _name(vocabulary.predicates, p), id_at(ids, o))
+            RawRelation(id_at(ids, s), at(vocabulary.predicates, p), id_at(ids, o))
             for s, o, p in pairs
         ),
     )

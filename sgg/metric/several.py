@@ -59,7 +59,7 @@ def by_image(found: Mapping[int, Flags], images: int) -> dict[str, tuple[Floats,
     usable = [image for image, hits in found.items() if hits.shape[1]]
     if most < 2 or not usable:
         return {}
-    powers = [1 << i for i in range(most.bit_length()) if 1 << i <= most]
+    powers = [1 << i for i in range(most.bit_length())]
     counts = np.zeros((images, 1))
     counts[usable] = 1
     measures = {"pass": pass_at_k, "union": union_at_k, "best_of": best_of_k}

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sgg.errors import SggError, nearest
-from sgg.unread import refuse_unread_by
 from sgg.verbs.words import split_words
 
 if TYPE_CHECKING:
@@ -44,6 +43,7 @@ def main(argv: list[str]) -> None:
     path = Path(own["completions"]).expanduser()
     from sgg.reward.score import Scorer, with_counts
     from sgg.spec import graph_spec, reward_mix
+    from sgg.unread import refuse_unread_by
     from sgg.verbs.reward_rows import read_rows
     from sgg.verbs.sides import one_side
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sgg.errors import SggError
-from sgg.unread import refuse_unread_by
 from sgg.verbs.words import split_words
 
 if TYPE_CHECKING:
@@ -59,6 +58,7 @@ def _score(own: dict[str, str], overrides: list[str]) -> None:
     from sgg.predictions import read_predictions
     from sgg.report.score_table import comparison_table, score_table
     from sgg.score import paired
+    from sgg.unread import refuse_unread_by
     from sgg.validate import validate
     from sgg.verbs.sides import one_side, part_of, refuse_two_judges, rival_of
 

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from launchers.plugins import refuse_unread_by_hydra
 from launchers.points import compose_points
 from sgg.compose import Composer, compose_config
+from sgg.conditions import Use
 from sgg.config import (
     Config,
     EvalConfig,
@@ -28,7 +29,7 @@ from sgg.literal import field_types
 from sgg.overrides import kind_of
 from sgg.pipeline import plan_steps
 from sgg.places import groups
-from sgg.read_when import READ, TOOLS, Use
+from sgg.read_when import READ, TOOLS
 from sgg.unread import refuse_unread, refuse_unread_by
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -49,6 +49,7 @@ LAYERS = [
         "sgg.cli",
     ],
     [
+        "sgg.conditions",
         "sgg.read_when",
         "sgg.unread",
         "sgg.compose",

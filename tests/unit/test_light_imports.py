@@ -40,3 +40,16 @@ def loaded():
 def test_module_imports_nothing_heavy(loaded, module):
     """The first module that fails is the one to mend; those after it only come later."""
     assert loaded[module] == []
+
+
+@pytest.mark.parametrize("tool", ["score", "reward"])
+def test_help_of_a_tool_comes_without_hydra(tool):
+    code = f"""
+import sys
+from sgg.main import _tool
+try:
+    _tool("{tool}", ["--help"])
+finally:
+    assert not {{"hydra", "omegaconf", "antlr4"}} & sys.modules.keys()
+"""
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)

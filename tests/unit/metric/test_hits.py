@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scoring import ALL_MODES, metrics
+from scoring import ALL_MODES, metrics, scored
 from strategies import scene
 
 from sgg.metric.arrays import Names, to_arrays
 from sgg.metric.hits import NEVER, Overlap, iou, rank, unions
 from sgg.metric.protocol import BoxArea, Matching, NgFill, ProtocolConfig
 from sgg.options import Duplicates
-from sgg.vocab import Vocabulary
+from sgg.vocab import VOCABULARIES, Vocabulary
 
 DOG = ("dog", (20, 20, 40, 40))
 GOLD = scene([("man", (0, 0, 10, 10)), DOG], [(0, "on", 1)])
@@ -219,3 +219,37 @@ def test_the_extra_pixel_is_the_protocols():
 def test_a_union_is_the_smallest_box_around_both_ends():
     graph = scene([("a", (5, 1, 9, 3)), ("b", (0, 2, 6, 8))], [(0, "on", 1), (1, "on", 1)])
     assert unions(to_arrays(graph, Names())).tolist() == [[0, 1, 9, 8], [0, 2, 6, 8]]
+
+
+@pytest.mark.parametrize(
+    ("answers", "golds", "recall", "precision"), [(2, 1, 1, 1), (1, 2, 1, 1), (2, 2, 1, 1)]
+)
+def test_each_object_is_found_by_any_and_right_by_any(answers, golds, recall, precision):
+    """The same man said or annotated twice, and a dog that nobody has in its place."""
+    man, dog = ("man", (0, 0, 10, 10)), ("dog", (20, 20, 40, 40))
+    found = metrics((scene([man] * answers), scene([man] * golds)))
+    assert (found["object_recall"], found["object_precision"]) == (recall, precision)
+    lone = metrics((scene([man] * answers), scene([*[man] * golds, dog])))
+    assert lone["object_recall"] == pytest.approx(golds / (golds + 1))
+    assert lone["object_precision"] == 1
+
+
+@pytest.mark.parametrize(("cutoff", "hit"), [(81, 0), (82, 1)])
+def test_filling_up_counts_the_vocabularys_predicates_alone(cutoff, hit):
+    """`on` is the 31st predicate: after 2 written ones and the first pair's 49 others it has rank 82."""
+    nodes = [("man", (0, 0, 10, 10)), ("dog", (20, 20, 40, 40)), ("hat", (50, 50, 60, 60))]
+    wrong = scene(nodes, [(0, "under", 2), (0, "under", 1)])
+    found = metrics(
+        (wrong, scene(nodes, [(0, "on", 1)])),
+        vocabulary=VOCABULARIES["vg150"],
+        ng_fill=NgFill.zero_scores,
+        cutoffs=[cutoff],
+    )
+    assert found[f"ngR@{cutoff}"] == hit
+
+
+def test_where_training_showed_every_triplet_none_is_unseen():
+    nodes = [("man", (0, 0, 10, 10)), ("dog", (20, 20, 40, 40))]
+    gold = scene(nodes, [(0, "on", 1)])
+    assert scored((gold, gold), unseen=frozenset()).values["zR"] == 0
+    assert scored((gold, gold), unseen=frozenset({("man", "on", "dog")})).values["zR"] == 1
