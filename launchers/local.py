@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from launchers.ending import forget_ending
 from launchers.place import Place
 from launchers.plan import make_plan
 from launchers.share import run_node, told
-from launchers.signals import listening
+from launchers.signals import listening, preceded
 from sgg.config import Config
+from sgg.lease import Lease, release_all
 
 
 def launch(frozen: Path, config: Config, run_frozen: Callable[[Path], None]) -> None:
@@ -30,3 +32,15 @@ def launch(frozen: Path, config: Config, run_frozen: Callable[[Path], None]) -> 
     with listening() as received:
         ending = run_node(frozen, Place.alone(), received)
     told(ending)
+
+
+@contextmanager
+def owned(folder: Path) -> Iterator[None]:
+    """The folder of a run or a sweep is this process's inside the block, and free when that ends, however.
+
+    Raises:
+        SggError: another process owns it.
+
+    """
+    with Lease(folder), preceded(release_all):
+        yield

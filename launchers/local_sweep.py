@@ -28,6 +28,7 @@ from launchers.snapshot import code_environment
 from launchers.sweep_file import CODE, RunRecord, SweepRecord
 from sgg.config import FROZEN_NAME, Config
 from sgg.errors import SggError, Stopped
+from sgg.lease import holder
 from sgg.processes import identity
 from sgg.weights import is_complete
 
@@ -85,7 +86,9 @@ class LocalSweep:
         """Why a run ended; a reason that was told of another run is not told again."""
         ending = read_ending(self.folder / run.folder)
         if ending is None:
-            return ""
+            owner = holder(self.folder / run.folder)
+            is_other = owner is not None and owner.process != run.jobs[-1]
+            return f": its folder is in use by {owner}" if is_other else ""
         first = self._told.setdefault(ending.shown, run.folder)
         return f", as {first} did" if first != run.folder else f":\n{indent(ending.shown, '  ')}"
 

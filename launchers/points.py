@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from launchers.sweep_file import POINTS, SWEEP, PointRecord, RunRecord
@@ -20,7 +19,7 @@ from sgg.errors import SggError
 from sgg.explain import explain
 from sgg.pipeline import Step, freeze_steps, plan_steps
 from sgg.preflight import Preflight
-from sgg.run import open_run
+from sgg.run import open_run, stamped
 from sgg.unread import refuse_unread
 from sgg.validate import validate
 
@@ -61,7 +60,7 @@ class Point:
 
 
 def sweep_folder(config: Config) -> Path:
-    """The folder of a new sweep.
+    """The folder of a new sweep; it is not made yet.
 
     Raises:
         SggError: the configured one holds another sweep.
@@ -69,17 +68,18 @@ def sweep_folder(config: Config) -> Path:
     """
     if config.paths.sweep_dir is not None:
         folder = Path(config.paths.sweep_dir).expanduser().resolve()
-        if (folder / SWEEP).is_file():
-            raise SggError(
-                f"paths.sweep_dir={folder} holds a sweep. Go on with it by `sgg sweep resume={folder}`, "
-                "or take another folder."
-            )
+        refuse_another_sweep(folder)
         return folder
-    base = Path(config.paths.root).resolve() / f"sweep-{datetime.now():%Y%m%d-%H%M%S}"
-    folder, count = base, 1
-    while folder.exists():
-        folder, count = base.with_name(f"{base.name}-{count}"), count + 1
-    return folder
+    return stamped(Path(config.paths.root).resolve() / "sweep")
+
+
+def refuse_another_sweep(folder: Path) -> None:
+    """Raise SggError if the folder holds a sweep."""
+    if (folder / SWEEP).is_file():
+        raise SggError(
+            f"paths.sweep_dir={folder} holds a sweep. Go on with it by `sgg sweep resume={folder}`, "
+            "or take another folder."
+        )
 
 
 def compose_points(

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import signal
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from launchers.ending import Ending, State
@@ -16,11 +18,13 @@ from launchers.place import Place
 from launchers.plan import gpus_per_node, make_plan, node_count
 from launchers.secret import rollout_key
 from launchers.supervise import Limits, Supervisor
+from launchers.sweep_file import way_on
 from sgg.checkpoint import checkpoints, is_sealed
 from sgg.config import Config, thaw
 from sgg.errors import Failed, SggError, Stopped
 from sgg.explain import explain
 from sgg.hardware import KEY_VARIABLE
+from sgg.lease import Lease, wait_for_owner
 from sgg.run import PARTS, PIPELINE
 from sgg.validate_hardware import ready_here
 
@@ -35,13 +39,27 @@ _MARGIN_S = 20
 def run_share(frozen: Path, received: list[int]) -> None:
     """This node's share, from its place to the report.
 
+    Node 0 owns the run folder while its share lasts; the other nodes of the same start belong to it.
+
     Raises:
+        SggError: another start owns the folder; nothing of it was touched.
         Failed, Stopped: how the run ended, where not well; it stands in the run folder, too.
 
     """
     log.addHandler(logging.StreamHandler())  # not the root's: that is where a run's own log begins
     log.setLevel(logging.INFO)
     place, run_dir = Place.here(), frozen.parent
+    if place.node > 0:
+        wait_for_owner(run_dir, place.attempt)
+        told(_share(frozen, place, received, release=lambda: None))
+    else:
+        with Lease(run_dir, place.attempt, partial(_pause, run_dir, received)) as lease:
+            told(_share(frozen, place, received, lease.release))
+
+
+def _share(frozen: Path, place: Place, received: list[int], release: Callable[[], None]) -> Ending:
+    """The same in a folder that is ours; `release` gives it to others."""
+    run_dir = frozen.parent
     before, started = _progress(run_dir), time.monotonic()
     try:
         check_machine(thaw(frozen), place)
@@ -58,10 +76,25 @@ def run_share(frozen: Path, received: list[int]) -> None:
             time.monotonic() - started > (60 * slurm.time_min - slurm.signal_before_end_s) / 2
         )
         idle = whole_time and _progress(run_dir) == before
-        ending = _queue_again(ending, place, idle)
+        ending = _queue_again(ending, place, idle, release)
         if ending.state is State.failed:
             ending.write(run_dir)
-    told(ending)
+    return ending
+
+
+def _pause(run_dir: Path, received: list[int], seconds: float) -> None:
+    """Sleep while the folder is waited for.
+
+    Raises:
+        Stopped: a signal has come.
+
+    """
+    if received:
+        name = signal.Signals(received[0]).name
+        raise Stopped(
+            f"Stopped by {name} before it began. Go on with: {way_on(run_dir)}", received[0]
+        )
+    time.sleep(seconds)
 
 
 def run_node(frozen: Path, place: Place, received: list[int]) -> Ending:
@@ -124,12 +157,12 @@ def _conclude(run_dir: Path) -> None:
         log.exception("The run is finished; its report is not: sgg report %s", run_dir)
 
 
-def _queue_again(ending: Ending, place: Place, idle: bool) -> Ending:
+def _queue_again(ending: Ending, place: Place, idle: bool, release: Callable[[], None]) -> Ending:
     """Have Slurm start the job again; returns only where that is not to be, or not this node's to do.
 
     SIGUSR2 is the warning before a time limit or a preemption. SIGTERM comes with a preemption on clusters
     that send no warning, and with what ends the job anyway: then this process waits to be ended, as a code of
-    its own would make the job a failed one.
+    its own would make the job a failed one. The run folder is given back by `release` before it waits.
     """
     if place.node > 0:  # a non-zero code here would have srun kill node 0 before it has asked
         return Ending(State.finished, 0, ending.reason, ending.attempt, ending.job)
@@ -145,6 +178,7 @@ def _queue_again(ending: Ending, place: Place, idle: bool) -> Ending:
         if problem is not None:
             return _failed(ending, f"scontrol requeue {place.slurm_job} failed: {problem}")
         log.info("Job %s is queued again.", place.slurm_job)
+    release()
     time.sleep(_ENDED_WITHIN_S)
     return ending
 

@@ -95,7 +95,7 @@ def read_sweep(folder: Path) -> SweepRecord:
 
 
 def way_on(run_dir: Path) -> str:
-    """The command that goes on with a run, wherever it stands."""
+    """The command that goes on with a run, wherever it stands, or with a sweep."""
     sweep = sweep_of(run_dir)
     words = ["sgg", assignment("resume", str(run_dir))]
     return shlex.join(words if sweep is None else ["sgg", "sweep", f"resume={sweep}"])

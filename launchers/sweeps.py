@@ -15,14 +15,15 @@ from pathlib import Path
 
 from launchers.arrays import ConfigOf, arrays, write_runs_file
 from launchers.ending import Ending, State, forget_ending
+from launchers.local import owned
 from launchers.local_sweep import LocalSweep, check_local
 from launchers.plan import gpus_per_node, make_plan
-from launchers.points import Point, compose_points, sweep_folder
+from launchers.points import Point, compose_points, refuse_another_sweep, sweep_folder
 from launchers.queue import end_jobs
 from launchers.slurm import batch_script, require_sbatch, require_slurm, submit
 from launchers.snapshot import take_snapshot
 from launchers.status import ACTIVE, RunStatus, status_of
-from launchers.sweep_file import CODE, SLURM, RunRecord, SweepRecord
+from launchers.sweep_file import CODE, SLURM, RunRecord, SweepRecord, sweep_of
 from launchers.table import status_table
 from launchers.waiting import wait
 from sgg.compose import Composer
@@ -30,7 +31,8 @@ from sgg.config import FROZEN_NAME, Config, thaw
 from sgg.errors import Failed, SggError
 from sgg.explain import explain
 from sgg.opening import opening
-from sgg.processes import identity, is_alive, send
+from sgg.processes import identity, send
+from sgg.run import made
 
 
 @dataclass(frozen=True)
@@ -71,12 +73,18 @@ def start_sweep(lines: Sequence[list[str]], launching: Launching) -> Path:
     if first.dry_run:
         _describe(folder, record, lambda run: configs[run.point, run.step])
         return folder
-    for point in points:
-        point.freeze()
-    take_snapshot(folder / CODE)
-    record.write(folder)
-    print(f"{len(points)} points, {len(record.runs)} runs in {folder}", flush=True)
-    _launch(folder, record, record.runs, lambda run: configs[run.point, run.step])
+    if first.paths.sweep_dir:
+        folder.mkdir(parents=True, exist_ok=True)
+    elif not made(folder):
+        return start_sweep(lines, launching)
+    with owned(folder):  # while it starts runs; waiting for Slurm writes nothing
+        refuse_another_sweep(folder)  # which may have been started meanwhile
+        for point in points:
+            point.freeze()
+        take_snapshot(folder / CODE)
+        record.write(folder)
+        print(f"{len(points)} points, {len(record.runs)} runs in {folder}", flush=True)
+        _launch(folder, record, record.runs, lambda run: configs[run.point, run.step])
     _after_launch(folder, launching)
     return folder
 
@@ -96,19 +104,25 @@ def resume_sweep(folder: Path, parallel: int | None, wait: bool) -> None:
     """Start again what is not finished, not queued and not running, from its newest checkpoints.
 
     Raises:
-        SggError: there is no sweep, or its local launcher is still at work.
+        SggError: there is no sweep, or another process is starting its runs.
 
     """
-    status = status_of(folder)
-    folder, record = status.folder, status.record
-    if record is None:
+    sweep = sweep_of(folder)
+    if sweep is None:
         raise SggError(
             f"{folder}: no sweep there; a single run is gone on with by sgg resume={folder}."
         )
+    with owned(sweep):
+        launching = _start_again(folder, parallel, wait)
+    _after_launch(sweep, launching)
+
+
+def _start_again(folder: Path, parallel: int | None, wait: bool) -> Launching:
+    status = status_of(folder)
+    folder, record = status.folder, status.record
+    assert record is not None
     if record.launcher == "slurm":
         require_sbatch()
-    elif is_alive(record.process):
-        raise SggError(f"{folder}: its launcher still runs (process {record.process}).")
     if status.note:
         raise SggError(f"{folder}: {status.note} Resume it there.")
     todo = [s.run for s in status.runs if s.state not in (*ACTIVE, "finished")]
@@ -122,7 +136,7 @@ def resume_sweep(folder: Path, parallel: int | None, wait: bool) -> None:
     record.host, record.process = platform.node(), identity()
     record.write(folder)
     _launch(folder, record, todo, lambda run: thaw(folder / run.folder / FROZEN_NAME))
-    _after_launch(folder, Launching(record.launcher, record.parallel, wait))
+    return Launching(record.launcher, record.parallel, wait)
 
 
 def cancel_sweep(folder: Path) -> int:

@@ -7,6 +7,7 @@ imported before the config stands.
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import re
 import shlex
@@ -115,47 +116,60 @@ def _start_composed(cfg: Any) -> None:
 def start(config: Config, choices: dict[str, str | None], overrides: list[str]) -> Path:
     """Check, freeze and run to the end; returns the folder of the run or pipeline."""
     from launchers.kinds import run_folder
-    from launchers.local import launch
     from launchers.place import Place
     from launchers.plan import make_plan, node_count
-    from launchers.progress import progress
     from launchers.share import check_machine
     from sgg.conditions import Use
     from sgg.config import FROZEN_NAME, thaw
     from sgg.opening import opening
     from sgg.preflight import Preflight
-    from sgg.report.build import write_report
-    from sgg.run import open_run, refuse_others
+    from sgg.run import make_folder, refuse_others
     from sgg.unread import refuse_unread
     from sgg.validate import validate
 
     if config.resume is not None:
         refuse_others(config.resume, overrides)
-        frozen = run_folder(config.resume) / FROZEN_NAME
-        config = thaw(frozen)
-        _refuse_part_of_sweep(frozen.parent, node_count(config))
+        run_dir = run_folder(config.resume)
+        config = thaw(run_dir / FROZEN_NAME)
+        _refuse_part_of_sweep(run_dir, node_count(config))
         check_machine(config, Place.alone())
-    else:
-        config.choices = {k: v for k, v in choices.items() if v and not k.startswith("hydra/")}
-        if config.pipeline is not None:
-            from sgg.pipeline import run
+        return _run(config, run_dir, is_new=False)
+    config.choices = {k: v for k, v in choices.items() if v and not k.startswith("hydra/")}
+    if config.pipeline is not None:
+        from launchers.signals import preceded
+        from sgg.lease import release_all
+        from sgg.pipeline import run
 
-            validate(config)
-            return run(config, overrides, start)
-        refuse_unread(overrides, [Use(config)])
         validate(config)
-        if config.dry_run:
-            print(opening(config))
-            print(make_plan(config).describe())
-            return Path(config.paths.run_dir or config.paths.root)
-        Preflight().check(config)
-        check_machine(config, Place.alone())
-        frozen = open_run(config) / FROZEN_NAME
-    launch(frozen, config, run_frozen)
-    write_report(frozen.parent)
-    done, numbers, _ = progress(frozen.parent)
-    print(f"{frozen.parent}: {done}  {numbers}".rstrip())
-    return frozen.parent
+        with preceded(release_all):
+            return run(config, overrides, start)
+    refuse_unread(overrides, [Use(config)])
+    validate(config)
+    if config.dry_run:
+        print(opening(config))
+        print(make_plan(config).describe())
+        return Path(config.paths.run_dir or config.paths.root)
+    Preflight().check(config)
+    check_machine(config, Place.alone())
+    return _run(config, make_folder(config), is_new=True)
+
+
+def _run(config: Config, run_dir: Path, is_new: bool) -> Path:
+    """The run in its folder, from the lease to the report."""
+    from launchers.local import launch, owned
+    from launchers.progress import progress
+    from sgg.config import FROZEN_NAME
+    from sgg.report.build import write_report
+    from sgg.run import open_run
+
+    with owned(run_dir):
+        if is_new:
+            open_run(config)
+        launch(run_dir / FROZEN_NAME, config, run_frozen)
+        write_report(run_dir)
+    done, numbers, _ = progress(run_dir)
+    print(f"{run_dir}: {done}  {numbers}".rstrip())
+    return run_dir
 
 
 def _refuse_part_of_sweep(run_dir: Path, nodes: int) -> None:
@@ -173,6 +187,7 @@ def _refuse_part_of_sweep(run_dir: Path, nodes: int) -> None:
 def run_frozen(path: Path) -> None:
     """Run the stage of a frozen config in this process, which may be one rank of several."""
     from sgg.config import thaw
+    from sgg.lease import holder
     from sgg.run import record_start, start_logging
 
     config, run_dir = thaw(path), path.parent
@@ -181,4 +196,6 @@ def run_frozen(path: Path) -> None:
     start_logging(run_dir, rank)
     if rank == 0:
         record_start(run_dir, config)
+        if (owner := holder(run_dir)) is not None and owner.took_over:
+            logging.getLogger("run").warning("%s", owner.took_over)  # told on the screen already
     import_module(STAGES[config.stage.name.name]).run(config, run_dir)

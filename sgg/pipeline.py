@@ -14,7 +14,6 @@ import logging
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock
@@ -25,10 +24,11 @@ from sgg.conditions import Use
 from sgg.config import Config, Init, PipelineConfig, StageName
 from sgg.errors import SggError, Stopped
 from sgg.evaluate import read_metrics
+from sgg.lease import Lease
 from sgg.preflight import Preflight
 from sgg.report.build import write_report
 from sgg.report.table import metrics_table
-from sgg.run import PIPELINE, open_run, write_json
+from sgg.run import PIPELINE, made, open_run, stamped, write_json
 from sgg.unread import refuse_unread
 from sgg.validate import validate
 from sgg.weights import is_complete
@@ -54,14 +54,34 @@ def run(config: Config, overrides: list[str], start: Start) -> Path:
     """Run all steps here, print and write the table; returns the pipeline's folder."""
     pipeline = config.pipeline
     assert pipeline is not None
-    folder = Path(config.paths.run_dir) if config.paths.run_dir else _new_folder(config)
+    base = Path(config.paths.root) / config.choices.get("pipeline", "pipeline")
+    folder = Path(config.paths.run_dir) if config.paths.run_dir else stamped(base)
     steps = plan_steps(pipeline, overrides, folder, Composer())
     refuse_unread(overrides, [Use(step.config) for step in steps])
-    if not config.dry_run:
-        preflight = Preflight()
-        for step in steps:
-            preflight.check(step.config, model_is_made=step.init_from is not None)
+    if config.dry_run:
+        _run_steps(steps, overrides, folder, start)
+        return folder
+    preflight = Preflight()
+    for step in steps:
+        preflight.check(step.config, model_is_made=step.init_from is not None)
+    if config.paths.run_dir:
+        folder.mkdir(parents=True, exist_ok=True)
+    elif not made(folder):
+        return run(config, overrides, start)
+    with Lease(folder):
         freeze_steps(pipeline, steps, folder)
+        _run_steps(steps, overrides, folder, start)
+        finish_if_complete(folder)
+    return folder
+
+
+def _run_steps(steps: list[Step], overrides: list[str], folder: Path, start: Start) -> None:
+    """All steps in order.
+
+    Raises:
+        Stopped: a signal came; the message has the command that goes on with the pipeline.
+
+    """
     for number, step in enumerate(steps, start=1):
         stage = step.config.stage.name.name
         print(f"\n[{number}/{len(steps)}] {step.name}: stage={stage}", flush=True)
@@ -73,9 +93,6 @@ def run(config: Config, overrides: list[str], start: Start) -> Path:
             raise Stopped(
                 f"Stopped in step {step.name}. Go on with: {command}", stopped.signal_number
             ) from stopped
-    if not config.dry_run:
-        finish_if_complete(folder)
-    return folder
 
 
 def plan_steps(
@@ -135,8 +152,3 @@ def _step(
     config.choices = {k: v for k, v in choices.items() if v and not k.startswith("hydra/")}
     validate(config)
     return Step(name, step.init_from, config, choices)
-
-
-def _new_folder(config: Config) -> Path:
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    return Path(config.paths.root) / f"{config.choices.get('pipeline', 'pipeline')}-{stamp}"

@@ -5,6 +5,7 @@
     RUN_DIR/run.log           everything logged, of every start
     RUN_DIR/data.json         what the split held: counts, everything amiss, warnings
     RUN_DIR/metrics.jsonl     curves: one JSON object per logged step;  total.json  steps there will be
+    RUN_DIR/owners/           which start owns the folder (sgg/lease.py)
     RUN_DIR/exit.json         how it ended;  logs/  what each process printed
     RUN_DIR/checkpoint-N/     sealed checkpoints;  RUN_DIR/model/ the final model
     RUN_DIR/completions.jsonl, metrics.json, report.html
@@ -23,6 +24,7 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,41 @@ PACKAGES = (
 )
 
 
+def make_folder(config: Config) -> Path:
+    """The run's folder: the one that `paths.run_dir` names, or a new one that no other start gets."""
+    if config.paths.run_dir:
+        run_dir = Path(config.paths.run_dir)
+        run_dir.mkdir(parents=True, exist_ok=True)
+    else:
+        run_dir = new_folder(_base_name(config))
+        config.paths.run_dir = str(run_dir)
+    return run_dir
+
+
+def stamped(base: Path) -> Path:
+    """BASE-TIME."""
+    return base.with_name(f"{base.name}-{datetime.now():%Y%m%d-%H%M%S}")
+
+
+def new_folder(base: Path) -> Path:
+    """Make the folder BASE-TIME, or BASE-TIME-N where another start has made that already."""
+    first = stamped(base)
+    for number in count():
+        folder = first.with_name(f"{first.name}-{number}") if number else first
+        if made(folder):
+            return folder
+    raise AssertionError("numbers do not end")
+
+
+def made(folder: Path) -> bool:
+    """Make a new folder; False where another start of the same second has it."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    return True
+
+
 def open_run(config: Config) -> Path:
     """The run's folder with the frozen config in it: a new one, or the same run's from before.
 
@@ -73,9 +110,7 @@ def open_run(config: Config) -> Path:
         SggError: the folder holds a run with another config.
 
     """
-    run_dir = Path(config.paths.run_dir) if config.paths.run_dir else _new_folder(config)
-    config.paths.run_dir = str(run_dir)
-    run_dir.mkdir(parents=True, exist_ok=True)
+    run_dir = make_folder(config)
     frozen = run_dir / FROZEN_NAME
     if frozen.is_file():
         differing = _differences(asdict(thaw(frozen)), asdict(config))
@@ -182,15 +217,10 @@ def _hardware() -> dict[str, Any]:
     return facts
 
 
-def _new_folder(config: Config) -> Path:
+def _base_name(config: Config) -> Path:
     choices = config.choices
     parts = [config.stage.name.name, choices.get("model", "model"), choices.get("data", "data")]
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    base = Path(config.paths.root) / f"{'-'.join(parts)}-{stamp}"
-    folder, count = base, 1
-    while folder.exists():
-        folder, count = base.with_name(f"{base.name}-{count}"), count + 1
-    return folder
+    return Path(config.paths.root) / "-".join(parts)
 
 
 _NOT_COMPARED = ("resume", "dry_run", "choices", "paths.sweep_dir")

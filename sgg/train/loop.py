@@ -60,6 +60,13 @@ class SealedCheckpoints:
         else:
             load_adapters(self.model, Path(resume_from_checkpoint))  # type: ignore[attr-defined]
 
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """No step beyond the last: transformers 5.17 looks whether all are made only after one more."""
+        if self.state.global_step < self.state.max_steps:  # type: ignore[attr-defined]
+            super()._run_epoch(*args, **kwargs)  # type: ignore[misc]
+        else:
+            self.control.should_training_stop = True  # type: ignore[attr-defined]
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)  # type: ignore[misc]
         taken = take(self)  # waits for all ranks

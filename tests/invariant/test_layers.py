@@ -63,6 +63,8 @@ LAYERS = [
         "sgg.checkpoint",
         "sgg.code_state",
         "sgg.processes",
+        "sgg.owner",
+        "sgg.lease",
         "sgg.run",
         "sgg.tracked",
         "sgg.tracker",

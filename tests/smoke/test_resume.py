@@ -148,6 +148,18 @@ def test_a_finished_run_is_left_alone(undisturbed):
     assert (folder / "whole" / "model" / "model.safetensors").stat().st_mtime_ns == before
 
 
+def test_a_run_killed_after_its_last_step_makes_no_further_one(tmp_path):
+    """In the middle of an epoch, where the data have more to give: the final model alone is written."""
+    run_dir = tmp_path / "run"
+    words = [*STAGES["sft"], *COMMON, "stage.args.max_steps=3", f"paths.run_dir={run_dir}"]
+    sgg_ok(*words, cwd=tmp_path)
+    whole = weights(run_dir)
+    shutil.rmtree(run_dir / "model")
+    sgg_ok(f"resume={run_dir}", cwd=tmp_path)
+    assert max(steps(run_dir)) == 3
+    assert weights(run_dir) == whole
+
+
 def test_old_checkpoints_go_and_keys_stay_out(undisturbed):
     """keep_checkpoints=2; no pickled arguments with the model; nothing of the environment in the run."""
     folder, _ = undisturbed

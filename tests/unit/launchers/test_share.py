@@ -85,12 +85,13 @@ def test_only_node_0_asks_slurm_and_the_others_end_well():
     """A code of their own would have srun kill node 0 before it has asked."""
     place = Place(1, ("a", "b"), 0, slurm_job="7")
     stopped = Ending(State.stopped, 140, "stopped", "7-0", "7")
-    assert _queue_again(stopped, place, idle=False).code == 0
+    assert _queue_again(stopped, place, False, lambda: None).code == 0
 
 
 def test_a_start_without_progress_is_not_queued_again_for_ever():
     place = Place(0, ("a",), 0, slurm_job="7")
-    ending = _queue_again(Ending(State.stopped, 140, "stopped", "7-0", "7"), place, idle=True)
+    stopped = Ending(State.stopped, 140, "stopped", "7-0", "7")
+    ending = _queue_again(stopped, place, True, lambda: None)
     assert (ending.state, ending.code) == (State.failed, 1)
     assert "hardware.slurm.time_min" in ending.reason
 
