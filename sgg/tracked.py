@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,20 @@ def identity(run_dir: Path) -> str:
     return str(state["id"])
 
 
-def note_failure(run_dir: Path, tracker: str, step: int | None, error: Exception) -> None:
-    """Tracking ended early. `step` is the last one that was handed over; None before the first."""
+def note_failure(
+    run_dir: Path, tracker: str, step: int | None, error: Exception, at_end: bool = False
+) -> None:
+    """Tracking ended early.
+
+    Args:
+        step: the last one that was handed over; None before the first.
+        at_end: all was handed over, but not all was taken.
+
+    """
     failed = {
         "tracker": tracker,
         "step": step,
+        "at_end": at_end,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "error": f"{type(error).__name__}: {error}",
     }
@@ -46,14 +56,31 @@ def failure_note(run_dir: Path) -> str | None:
     if failed is None:
         return None
     since = "at its start" if failed["step"] is None else f"after step {failed['step']}"
+    missing = "what came later"
+    if failed["at_end"]:
+        since, missing = "at the end of the run", "what it had not uploaded by then"
     note = (
-        f"tracker={failed['tracker']} failed {since} ({failed['time']}, {failed['error']}); what came "
-        f"later did not reach it. All numbers are in {run_dir}: {CURVES} (curves), {METRICS} "
+        f"tracker={failed['tracker']} failed {since} ({failed['time']}, {failed['error']}); {missing} "
+        f"did not reach it. All numbers are in {run_dir}: {CURVES} (curves), {METRICS} "
         "(evaluation), report.html."
     )
-    if failed["tracker"] == "wandb" and any((run_dir / "wandb").glob("*run-*/*.wandb")):
-        note += f" What it has stored here is uploaded by: wandb sync {run_dir / 'wandb'}"
+    if failed["tracker"] == "wandb":
+        note += _way_to_upload(run_dir)
     return note
+
+
+def _way_to_upload(run_dir: Path) -> str:
+    """The command for what wandb has stored in the run folder.
+
+    Its own command would upload steps again that a server has already, so for a run that was tracked
+    online it is sgg that tells the server what is missing there.
+    """
+    if any((run_dir / "wandb").glob("run-*/*.wandb")):
+        return f" What is missing is handed over by: sgg resume={shlex.quote(str(run_dir))}"
+    if any((run_dir / "wandb").glob("offline-run-*/*.wandb")):
+        files = shlex.quote(str(run_dir / "wandb"))
+        return f" What it has stored here is uploaded by: wandb sync {files}/offline-run-*"
+    return ""
 
 
 def _read(run_dir: Path) -> dict[str, Any]:

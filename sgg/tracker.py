@@ -87,7 +87,8 @@ class Guarded:
         except Exception as error:  # whatever a tracker does, training goes on
             log.warning("tracker failed and is left alone from now on: %s", error)
             with suppress(OSError):  # a full disk, which the training will say
-                note_failure(self._run_dir, self._kind.name, self._step, error)
+                at_end = method == "finish"
+                note_failure(self._run_dir, self._kind.name, self._step, error, at_end)
             with suppress(Exception):  # it has failed already, and that is said
                 self._inner.abandon()
             self._inner = NoTracker()

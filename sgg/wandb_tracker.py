@@ -25,6 +25,7 @@ from typing import Any
 
 from sgg.config import Config
 from sgg.literal import plain
+from sgg.reach import out_of_reach
 from sgg.tracked import identity
 
 log = logging.getLogger("sgg")
@@ -35,7 +36,10 @@ FOLDER = "wandb"
 REPLACED = "replaced"
 """In that folder: files of earlier starts whose steps the newest one holds again."""
 
-_LONGEST_UPLOAD_S = 600.0
+_LONGEST_START_S = 20.0
+"""Longest wait for wandb's server once it has answered at all; WANDB_INIT_TIMEOUT sets another."""
+
+_LONGEST_UPLOAD_S = 30.0
 """Longest wait at the end of a run for wandb's server; WANDB_FINISH_TIMEOUT sets another."""
 
 
@@ -43,6 +47,8 @@ class WandbTracker:
     """Online with a key, offline without; with a server that cannot be reached, offline too."""
 
     def __init__(self, config: Config, run_dir: Path) -> None:
+        # reports of wandb's own errors: a network that swallows them holds every process back at its end
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         import wandb
 
         self._wandb = wandb
@@ -51,6 +57,9 @@ class WandbTracker:
         os.environ.pop("WANDB_SERVICE", None)  # that of who started us, and would end with it
         _set_aside(self._folder)
         mode = None if os.environ.get("WANDB_MODE") or _has_login() else "offline"
+        if mode is None and (problem := _no_way_to_server()) is not None:
+            log.warning("wandb's server cannot be reached, so it tracks offline: %s", problem)
+            mode = "offline"
         try:
             self._run = self._init(config, run_dir, mode)
         except Exception as error:  # no route, wrong key, no such project …
@@ -72,6 +81,8 @@ class WandbTracker:
     def _init(self, config: Config, run_dir: Path, mode: Any) -> Any:
         tracker = config.tracker
         settings: dict[str, Any] = {}
+        if "WANDB_INIT_TIMEOUT" not in os.environ:
+            settings["init_timeout"] = _LONGEST_START_S
         if "WANDB_FINISH_TIMEOUT" not in os.environ:
             settings["finish_timeout"] = _LONGEST_UPLOAD_S
         return self._wandb.init(
@@ -135,6 +146,19 @@ def _has_login() -> bool:
     import wandb
 
     return bool(os.environ.get("WANDB_IDENTITY_TOKEN_FILE") or wandb.api.api_key)
+
+
+def _no_way_to_server() -> str | None:
+    """Why wandb's server does not answer, where it is to be asked at all: wandb itself tries for minutes."""
+    import wandb
+
+    settings = wandb.setup().settings
+    if settings.mode not in ("online", "shared"):
+        return None
+    given = {"http": settings.http_proxy, "https": settings.https_proxy}
+    proxies = {scheme: address for scheme, address in given.items() if address}
+    problem = out_of_reach(settings.base_url, proxies)
+    return problem and f"{settings.base_url}: {problem}"
 
 
 def _set_aside(folder: Path) -> None:

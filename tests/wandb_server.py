@@ -55,6 +55,8 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.runs = {}
         self.artifacts = []
+        self.is_down = False
+        """Every request is dropped without an answer."""
 
     def handle_error(self, request, client_address):
         """A client that was killed is no news."""
@@ -128,6 +130,13 @@ class Handler(BaseHTTPRequestHandler):
     def do_PUT(self):
         self._body()
         self._reply({})
+
+    def parse_request(self):
+        return super().parse_request() and not (self.server.is_down and self.drop())
+
+    def drop(self):
+        self.close_connection = True
+        return True
 
     def _body(self):
         if self.headers.get("Transfer-Encoding") == "chunked":

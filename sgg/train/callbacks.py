@@ -43,9 +43,7 @@ class Curves(TrainerCallback):  # type: ignore[misc]
         partial = self._path.with_suffix(".partial")
         partial.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
         partial.replace(self._path)
-        for row in rows:  # numbers that are not finite stand there as words
-            told = {k: v for k, v in row.items() if k != "step" and not isinstance(v, str)}
-            self._tracker.log(told, row["step"])
+        hand_over(rows, self._tracker)
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
@@ -61,6 +59,13 @@ class Curves(TrainerCallback):  # type: ignore[misc]
         words = {k: v if k in finite else str(v) for k, v in row.items()}
         append_json(self._path, {"step": state.global_step, **words})
         self._tracker.log(finite, state.global_step)
+
+
+def hand_over(rows: list[dict[str, Any]], tracker: Tracker) -> None:
+    """Rows of metrics.jsonl to the tracker, which leaves out what it has."""
+    for row in rows:  # numbers that are not finite stand there as words
+        told = {k: v for k, v in row.items() if k != "step" and not isinstance(v, str)}
+        tracker.log(told, row["step"])
 
 
 class Progress(TrainerCallback):  # type: ignore[misc]

@@ -23,11 +23,13 @@ from sgg.errors import Stopped
 from sgg.model import load_adapters, load_model, load_processor, torch_dtype
 from sgg.opening import opening
 from sgg.report.data_summary import tell
+from sgg.run import CURVES, read_json_lines
 from sgg.spec import pixel_budget
+from sgg.tracked import failure_note
 from sgg.tracker import tracking
 from sgg.train import sharding
 from sgg.train.args import trl_args
-from sgg.train.callbacks import Curves, Progress, StopOnSignal
+from sgg.train.callbacks import Curves, Progress, StopOnSignal, hand_over
 from sgg.train.checksums import CheckLoaded, take, write
 from sgg.train.distributed import Ranks
 from sgg.train.optim import MuonAdamW
@@ -106,6 +108,9 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
     assert isinstance(stage, TrainStageConfig)
     if is_sealed(run_dir / MODEL_FOLDER):
         log.info("%s is finished; nothing to do", run_dir)
+        if failure_note(run_dir) is not None:  # by now the tracker may be there again
+            with tracking(config, run_dir, int(os.environ.get("RANK", "0")) == 0) as tracker:
+                hand_over(read_json_lines(run_dir / CURVES), tracker)
         return
     ranks = Ranks.start(config.hardware)
     sharding.start(config)

@@ -65,6 +65,7 @@ LAYERS = [
         "sgg.processes",
         "sgg.owner",
         "sgg.lease",
+        "sgg.reach",
         "sgg.run",
         "sgg.tracked",
         "sgg.tracker",

@@ -10,10 +10,11 @@ import sys
 import time
 
 import pytest
+from commands import command, environment, sgg_ok
 from wandb_files import history
 from wandb_server import serving
 
-from sgg.tracked import identity
+from sgg.tracked import failure_note, identity
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
@@ -143,3 +144,49 @@ def test_offline_first_and_online_later(server, tmp_path):
     finished(start(server, run_dir, 0.5, [1, 2, 3, 4]))
     [run] = server.runs.values()
     assert [(r["_step"], r["loss"]) for r in run.history] == [(s, s + 0.5) for s in range(1, 5)]
+
+
+@pytest.mark.thorough
+def test_a_network_that_dies_holds_no_run_back_and_what_is_missing_arrives_later(server, tmp_path):
+    """A training whose server goes away while it trains, and comes back after its end."""
+    run_dir = tmp_path / "run"
+    words = ["stage=sft", "stage.global_batch=4", "stage.optimizer.kind=trl", "data.train.limit=64"]
+    words += ["hardware.threads=1", "stage.args.logging_steps=1", "stage.args.max_steps=100"]
+    more = {**server.environment, "HOME": str(tmp_path), "WANDB_FINISH_TIMEOUT": "3"}
+    child = subprocess.Popen(
+        command(*words, "tracker=wandb", f"paths.run_dir={run_dir}"),
+        cwd=tmp_path,
+        env=environment(tmp_path, **more),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 240
+    while not any(run.lines for run in server.runs.values()):
+        assert child.poll() is None, child.stderr.read()[-3000:]
+        assert time.monotonic() < deadline, "nothing arrives"
+        time.sleep(0.05)
+    server.is_down = True
+    [run] = server.runs.values()
+    assert len(run.steps) < 100, "all has arrived before the server was gone"
+    stderr = child.communicate(timeout=300)[1]
+    assert child.returncode == 0, stderr[-3000:]
+    sealed = (run_dir / "model" / "whole.json").stat().st_mtime
+    assert time.time() - sealed < 15
+    assert "failed at the end of the run" in stderr
+    assert f"What is missing is handed over by: sgg resume={run_dir}" in stderr
+    server.is_down = False
+    sgg_ok(f"resume={run_dir}", cwd=tmp_path, **more)
+    [run] = server.runs.values()
+    assert run.steps == list(range(1, 101))
+    assert failure_note(run_dir) is None
+
+
+def test_a_proxy_is_the_way_to_the_server(server, tmp_path):
+    """The server's name is known to the proxy alone, which here is the server itself."""
+    run_dir = tmp_path / "run"
+    proxy = {"HTTP_PROXY": f"http://127.0.0.1:{server.server_port}"}
+    told = {**proxy, "WANDB_BASE_URL": "http://no-such-host.invalid"}
+    said = finished(start(server, run_dir, 0.5, [1, 2, 3], **told))
+    assert "offline" not in said
+    [run] = server.runs.values()
+    assert run.steps == [1, 2, 3]

@@ -8,9 +8,12 @@ import sys
 
 import pytest
 from event_files import scalars
+from nowhere import NOWHERE
 from wandb_files import history, records
+from wandb_server import serving
 
 from sgg.compose import compose_config
+from sgg.reach import LIMIT_S
 from sgg.tracked import failure_note, identity
 from sgg.tracker import NoTracker, open_tracker, tracking
 
@@ -135,7 +138,7 @@ def test_a_tracker_that_dies_stops_nothing_and_is_told_of(tmp_path):
     assert note in done.stderr
     assert f"tracker=wandb failed after step {done.stdout.strip()}" in note
     assert "metrics.jsonl" in note
-    assert f"wandb sync {folders[0] / 'wandb'}" in note
+    assert f"wandb sync {folders[0] / 'wandb'}/offline-run-*" in note
     assert "Traceback" not in done.stderr
     assert failure_note(folders[1]) is None
     assert steps(folders[1]) == [1]
@@ -143,6 +146,7 @@ def test_a_tracker_that_dies_stops_nothing_and_is_told_of(tmp_path):
 
 def test_a_new_start_forgets_that_the_last_one_failed(tmp_path, by_wandb):
     state = {"id": "0123abcd", "failed": {"tracker": "wandb", "step": 3, "time": "", "error": "e"}}
+    state["failed"]["at_end"] = False
     (tmp_path / "tracker.json").write_text(json.dumps(state))
     assert "after step 3" in failure_note(tmp_path)
     with tracking(by_wandb, tmp_path) as tracker:
@@ -190,42 +194,61 @@ def test_tensorboard_has_each_step_once_after_a_kill(tmp_path):
 
 
 OUT_OF_REACH = """
-import sys, logging
+import sys, logging, time
 from pathlib import Path
+import wandb
 from sgg.compose import compose_config
 from sgg.tracked import failure_note
 from sgg.tracker import tracking
 logging.basicConfig(level=logging.INFO)
 config, _ = compose_config(["tracker=wandb"])
+started = time.monotonic()
 with tracking(config, Path(sys.argv[1])) as tracker:
+    print(time.monotonic() - started)
     tracker.log({"loss": 1.0}, 1)
+    ended = time.monotonic()
+print(time.monotonic() - ended)
 print(failure_note(Path(sys.argv[1])))
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("key", ["f" * 40, "short"])
-def test_a_server_out_of_reach_or_a_wrong_key_means_offline(tmp_path, key):
-    run_dir = tmp_path / "run"
+@pytest.mark.parametrize("kind", NOWHERE)
+def test_a_server_out_of_reach_means_offline_within_seconds(tmp_path, kind):
+    key = "f" * 40
+    with NOWHERE[kind]() as address:
+        done = tracked_with(tmp_path, WANDB_API_KEY=key, WANDB_BASE_URL=address)
+    start_s, end_s, note = done.stdout.splitlines()[-3:]
+    assert float(start_s) < LIMIT_S + 3  # of which wandb takes two, on a busy machine
+    assert float(end_s) < 3
+    assert note == "None"
+    assert f"wandb's server cannot be reached, so it tracks offline: {address}: " in done.stderr
+    for path in (tmp_path / "run").rglob("*"):
+        assert not path.is_file() or key.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.slow
+def test_a_wrong_key_means_offline(tmp_path):
+    with serving() as server:
+        tracked_with(tmp_path, **{**server.environment, "WANDB_API_KEY": "short"})
+        assert server.runs == {}
+
+
+def tracked_with(folder, **more):
+    """A process that tracks a step with this environment; its offline file holds the step."""
+    run_dir = folder / "run"
     run_dir.mkdir()
-    environment = {k: v for k, v in os.environ.items() if k != "WANDB_MODE"} | {
-        "WANDB_API_KEY": key,
-        "WANDB_BASE_URL": "http://127.0.0.1:9",
-        "WANDB_INIT_TIMEOUT": "3",
-        "HOME": str(tmp_path),
-    }
+    environment = {k: v for k, v in os.environ.items() if k != "WANDB_MODE"}
     done = subprocess.run(
         [sys.executable, "-c", OUT_OF_REACH, str(run_dir)],
-        env=environment,
+        env={**environment, "HOME": str(folder), **more},
         capture_output=True,
         text=True,
         check=True,
         timeout=300,
     )
-    assert done.stdout.splitlines()[-1] == "None", done.stdout
     assert "so it tracks offline" in done.stderr
     assert f"wandb sync {run_dir}/wandb/offline-run-*" in done.stderr
     [file] = (run_dir / "wandb").glob("offline-run-*/*.wandb")
     assert [row["_step"] for row in history(file)] == [1]
-    for path in run_dir.rglob("*"):
-        assert not path.is_file() or key.encode() not in path.read_bytes() or len(key) < 20, path
+    return done
