@@ -24,6 +24,7 @@ import resource
 import signal
 import sys
 import time
+from collections import Counter
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -198,7 +199,13 @@ def mutants(module: str) -> list[Mutant]:
                     "source": changed,
                 }
             )
-    return sorted(found, key=lambda m: (m["line"], m["operator"], m["new"]))
+    found.sort(key=lambda m: (m["line"], m["operator"], m["new"]))
+    alike: Counter[tuple[object, ...]] = Counter()
+    for mutant in found:
+        key = _key(mutant)
+        alike[key] += 1
+        mutant["nth"] = alike[key]
+    return found
 
 
 class _Changed(MetaPathFinder, Loader):
@@ -224,7 +231,16 @@ class _Changed(MetaPathFinder, Loader):
 
 
 _OPTIONS = [
-    *("-q", "--no-header", "-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin"),
+    *(
+        "-x",
+        "-q",
+        "--tb=no",
+        "--no-header",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "_hypothesis_pytestplugin",
+    ),
     *("-p", "no:unraisableexception", "-p", "no:threadexception"),
     *("-m", "not slow and not thorough"),
 ]
@@ -245,7 +261,8 @@ def _run(mutant: Mutant, tests: list[str], cpu_limit_s: int) -> int:
     code = 1
     try:
         sys.meta_path.insert(0, _Changed(str(mutant["module"]), str(mutant["source"])))
-        code = int(pytest.main(["-x", *_OPTIONS, *tests]))
+        # one by one: the first file sees most mutants, and the others then need no import
+        code = int(any(pytest.main([*_OPTIONS, file]) for file in tests))
     finally:
         os._exit(code)
 
@@ -263,6 +280,11 @@ def _load_libraries() -> None:
         "_hypothesis_pytestplugin",
     ):
         importlib.import_module(name)
+    from hypothesis import Phase, settings
+
+    # the profile of tests/conftest.py builds on this one: no smallest example is sought
+    settings.register_profile("mutants", phases=[Phase.explicit, Phase.generate])
+    settings.load_profile("mutants")
     gc.collect()
     gc.freeze()  # a mutant's process then neither walks nor copies what is loaded here
 
@@ -313,7 +335,8 @@ def _rows(path: Path) -> list[Mutant]:
 
 
 def _key(mutant: Mutant) -> tuple[object, ...]:
-    return tuple(mutant[k] for k in ("module", "operator", "old", "new"))
+    """What names a mutant although lines before it come and go."""
+    return tuple(mutant.get(k) for k in ("module", "operator", "old", "new", "nth"))
 
 
 def _test_all(todo: list[Mutant], tests: list[str], cpu_limit_s: int, jobs: int, out: Path) -> None:

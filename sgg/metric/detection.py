@@ -2,7 +2,7 @@
 
 Two steps, so that images need not be held: `match_boxes` lets pycocotools match the boxes of a chunk of
 images and keeps ten bits a detection; `average_precision` lets it accumulate them. Text models write
-no scores, so all score 1 and rank by image order. Annotation ids start at 1 unless a protocol says
+no scores, so all score alike and rank by image order. Annotation ids start at 1 unless a protocol says
 otherwise: pycocotools takes id 0 for "unmatched", which cost the reference's evaluator a hit.
 """
 
@@ -20,7 +20,8 @@ from sgg.metric.protocol import BoxArea, ProtocolConfig
 
 MAX_DETECTIONS = 100
 """Boxes of one class in one image that count: COCO's own limit."""
-_EVERY_SIZE = [0.0, 1e10]
+_ALIKE = dict.fromkeys(("area", "iscrowd", "ignore", "score"), 0)
+"""What COCO tells boxes apart by and this project does not: all sizes count, and all score alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ def match_boxes(
     labels: list[int] = []
     matched: list[NDArray[np.uint16]] = []
     gold_counts: dict[int, int] = {}
+    every_size = evaluator.params.areaRng[0]
     bits = (1 << np.arange(len(evaluator.params.iouThrs))).astype(np.uint16)
     for row, pred, gold, first in images:
         gold_of, pred_of = _by_class(gold, extra), _by_class(pred, extra)
@@ -77,23 +79,14 @@ def match_boxes(
             labels += [label] * kept
             found = np.zeros(kept, dtype=np.uint16)
             if g:
-                annotations = [
-                    {
-                        "id": start + i,
-                        "bbox": box,
-                        "area": box[2] * box[3],
-                        "iscrowd": 0,
-                        "ignore": 0,
-                    }
-                    for i, box in g
+                evaluator._gts[row, label] = [
+                    {"id": start + i, "bbox": box, **_ALIKE} for i, box in g
                 ]
-                evaluator._gts[row, label] = annotations
                 evaluator._dts[row, label] = [
-                    {"id": n, "bbox": box, "area": box[2] * box[3], "score": 1.0}
-                    for n, (_, box) in enumerate(d, start=1)
+                    {"id": n, "bbox": box, **_ALIKE} for n, (_, box) in enumerate(d, start=1)
                 ]
                 evaluator.ious = {(row, label): evaluator.computeIoU(row, label)}
-                result = evaluator.evaluateImg(row, label, _EVERY_SIZE, MAX_DETECTIONS)
+                result = evaluator.evaluateImg(row, label, every_size, MAX_DETECTIONS)
                 found = ((result["dtMatches"] > 0) * bits[:, None]).sum(axis=0).astype(np.uint16)
                 del evaluator._gts[row, label], evaluator._dts[row, label]
             matched.append(found)
@@ -110,7 +103,7 @@ def average_precision(found: Detections, order: Ints | None = None) -> AveragePr
     from pycocotools.cocoeval import COCOeval
 
     classes = sorted(c for c, n in found.gold.items() if n)
-    if not classes or not len(found.labels):
+    if not classes:
         return AveragePrecision(0.0, 0.0)
     evaluator = COCOeval(iouType="bbox")
     thresholds = len(evaluator.params.iouThrs)
@@ -121,22 +114,23 @@ def average_precision(found: Detections, order: Ints | None = None) -> AveragePr
     evaluator.evalImgs = []
     for label in classes:  # each class stands as one image: matching is done, only order counts now
         low, high = np.searchsorted(labels, [label, label + 1])
+        matched = flags[:, low:high]
         evaluator.evalImgs.append(
             {
-                "dtScores": [1.0] * int(high - low),
-                "dtMatches": flags[:, low:high],
-                "dtIgnore": np.zeros((thresholds, high - low), dtype=bool),
-                "gtIgnore": np.zeros(found.gold[label], dtype=bool),
+                "dtScores": np.zeros(matched.shape[1]),
+                "dtMatches": matched,
+                "dtIgnore": np.zeros_like(matched),
+                "gtIgnore": np.zeros(found.gold[label]),
             }
         )
     params = evaluator.params
-    params.imgIds, params.catIds, params.maxDets = [0], classes, [len(labels)]
-    params.areaRng, params.areaRngLbl = [_EVERY_SIZE], ["all"]
+    params.imgIds, params.catIds, params.maxDets = ["all"], classes, [len(labels)]
+    params.areaRng = params.areaRng[:1]
     evaluator._paramsEval = params
     with _quiet():
         evaluator.accumulate()
-    precision = evaluator.eval["precision"]  # (IoU, recall, class, area, limit); -1: no gold
-    return AveragePrecision(_mean(precision), _mean(precision[0]))
+    precision = evaluator.eval["precision"]  # (IoU, recall, class, area, limit)
+    return AveragePrecision(float(precision.mean()), float(precision[0].mean()))
 
 
 def _by_class(graph: GraphArrays, extra: float) -> dict[int, list[tuple[int, list[float]]]]:
@@ -155,8 +149,3 @@ def _quiet() -> Any:
     import io
 
     return contextlib.redirect_stdout(io.StringIO())
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    known = values[values > -1]
-    return float(known.mean()) if known.size else 0.0

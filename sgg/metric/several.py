@@ -55,9 +55,8 @@ def by_image(found: Mapping[int, Flags], images: int) -> dict[str, tuple[Floats,
         By name two columns of shape (images, 1).
 
     """
-    most = min(map(len, found.values()), default=0)
     usable = [image for image, hits in found.items() if hits.shape[1]]
-    if most < 2 or not usable:
+    if not usable or (most := min(map(len, found.values()))) < 2:
         return {}
     powers = [1 << i for i in range(most.bit_length())]
     counts = np.zeros((images, 1))
@@ -67,6 +66,6 @@ def by_image(found: Mapping[int, Flags], images: int) -> dict[str, tuple[Floats,
     for name, measure in measures.items():
         for k in sorted({*powers, most}):
             values = np.zeros((images, 1))
-            values[usable, 0] = [measure(found[image], k) for image in usable]
+            values[usable] = [[measure(found[image], k)] for image in usable]
             columns[f"{name}@{k}"] = values, counts
     return columns

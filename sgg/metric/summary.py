@@ -62,10 +62,8 @@ def summarise(tally: Tally, task: Task, image_ids: Sequence[str]) -> Summary:
     for name, recall in (("R", found.recall), ("mR", found.mean_recall)) if vocabulary else ():
         for k in cuts:
             mapped[_at(name, k)] = noted.value(f"mapped {_at(name, k)}", recall("mapped", k))
-    several: dict[str, float] = {}
-    if len(tally.image) > len(image_ids):
-        measures = by_image(_found_by_image(found, tally), len(image_ids))
-        several = {name: noted.value(name, Estimate(*sums)) for name, sums in measures.items()}
+    measures = by_image(_found_by_image(found, tally), len(image_ids))
+    several = {name: noted.value(name, Estimate(*sums)) for name, sums in measures.items()}
     first = np.unique(tally.image, return_index=True)[1]
     members = _members(found)
     return Summary(

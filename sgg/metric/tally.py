@@ -191,15 +191,14 @@ class Builder:
         return (canonical(subject), canonical(predicate), canonical(obj)) in self._task.unseen
 
     def tally(self) -> Tally:
-        """Everything that was added."""
+        """Everything that was added: one answer at least."""
         columns = self._columns
-        width = len(ANSWER_COLUMNS) + 2 * len(self._task.protocol.cutoffs)
         return Tally(
             image=np.array(columns["image"], dtype=np.int64),
             answered=np.array(columns["answered"], dtype=bool),
             failed=np.array(columns["failed"], dtype=bool),
             missing=np.array(columns["missing"], dtype=bool),
-            counts=np.array(columns["counts"], dtype=np.int64).reshape(-1, width),
+            counts=np.array(columns["counts"], dtype=np.int64),
             owner=_joined(columns["owner"], np.int64),
             predicate=_joined(columns["predicate"], np.int64),
             unseen=_joined(columns["unseen"], np.bool_),
@@ -273,4 +272,4 @@ def _known(graph: SceneGraph, vocabulary: Vocabulary, table: Renames) -> SceneGr
 
 
 def _joined(parts: list[Any], kind: Any) -> NDArray[Any]:
-    return np.concatenate(parts).astype(kind) if parts else np.zeros(0, dtype=kind)
+    return np.concatenate(parts).astype(kind)

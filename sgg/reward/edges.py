@@ -39,11 +39,7 @@ def edge_soft(case: Case) -> float:
     for subject, predicate, obj in case.gold.edges:
         predicates = said.get((pred_of_gold[subject], pred_of_gold[obj]))
         if predicates is not None:
-            best = 0.0
-            for candidate in predicates:
-                value = alike(candidate, predicate)
-                if value > best:
-                    best = value
+            best = max([alike(candidate, predicate) for candidate in predicates])
             total += names[subject] * names[obj] * best
     return total / len(case.gold.edges)
 
@@ -176,12 +172,12 @@ def edge_rare(
     logs = {
         canonical(name): -math.log(count) for name, count in (counts or {}).items() if count > 0
     }
-    floor, span = min(logs.values(), default=0.0), 0.0
-    if logs:
-        span = max(logs.values()) - floor
+    norm: Mapping[str, float] = {}
+    if len(set(logs.values())) > 1:
+        floor, top = min(logs.values()), max(logs.values())
+        norm = {name: (value - floor) / (top - floor) for name, value in logs.items()}
     weights = [
-        low + (high - low) * ((logs[name] - floor) / span if span and name in logs else 1.0)
-        for name in (canonical(edge.predicate) for edge in case.gold.edges)
+        low + (high - low) * norm.get(canonical(edge.predicate), 1.0) for edge in case.gold.edges
     ]
     reached = edges_reached(case, iou_threshold).tolist()
     return sum(w for w, hit in zip(weights, reached, strict=True) if hit) / sum(weights)
@@ -195,6 +191,8 @@ def edge_ap(case: Case, *, iou_threshold: float = 0.5, guard: bool = True) -> fl
     """
     if not case.gold.edges:
         return edge_precision(case)
+    if not case.pred.edges:
+        return 0.0
     said = Counter(canonical(e.predicate) for e in case.pred.edges)
     gold = Counter(canonical(e.predicate) for e in case.gold.edges)
     reached = edges_reached(case, iou_threshold).tolist()
@@ -202,8 +200,7 @@ def edge_ap(case: Case, *, iou_threshold: float = 0.5, guard: bool = True) -> fl
         canonical(e.predicate) for e, hit in zip(case.gold.edges, reached, strict=True) if hit
     )
     mean = sum(found[p] ** 2 / (said[p] * gold[p]) for p in found) / len(gold)
-    extra = len(case.gold.edges) / max(len(case.pred.edges), 1) if guard else 1.0
-    return mean * min(1.0, extra)
+    return mean * min(1.0, len(case.gold.edges) / len(case.pred.edges)) if guard else mean
 
 
 def edge_hallucination(case: Case, *, iou_threshold: float = 0.5) -> float:

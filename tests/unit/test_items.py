@@ -74,6 +74,8 @@ def test_no_list_is_no_item():
         ((0.5, 0, 1, 1), [K.unit_box]),
         ((-5, -5, 0, 10), [K.outside_box]),
         ((-5, -5, 0.5, 10), []),
+        ((-0.9, 5, -0.1, 9), [K.outside_box]),
+        ((5, -0.9, 9, -0.1), [K.outside_box]),
         ((-5, -5, 10, 0), [K.outside_box]),
         ((100, 10, 120, 20), [K.outside_box]),
         ((99.5, 10, 120, 20), []),

@@ -7,24 +7,24 @@ from strategies import scene
 
 from sgg.graph import SceneGraph
 from sgg.metric.arrays import Names, to_arrays
-from sgg.metric.detection import average_precision, match_boxes
-from sgg.metric.protocol import ProtocolConfig
+from sgg.metric.detection import AveragePrecision, average_precision, match_boxes
+from sgg.metric.protocol import BoxArea, ProtocolConfig
 
 MAN, DOG = ("man", (0, 0, 100, 100)), ("dog", (200, 200, 300, 300))
 FAR = (500, 500, 600, 600)
 
 
-def ap(*pairs):
-    return of_graphs([(scene(pred), scene(gold)) for pred, gold in pairs])
+def ap(*pairs, **protocol):
+    return of_graphs([(scene(pred), scene(gold)) for pred, gold in pairs], **protocol)
 
 
-def of_graphs(pairs):
+def of_graphs(pairs, **protocol):
     names = Names()
     rows = [
         (i, to_arrays(pred, names), to_arrays(gold, names), False)
         for i, (pred, gold) in enumerate(pairs)
     ]
-    return average_precision(match_boxes(rows, ProtocolConfig()))
+    return average_precision(match_boxes(rows, ProtocolConfig(**protocol)))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -98,7 +98,7 @@ def test_a_box_in_another_image_is_a_miss():
 
 def test_nothing_gives_0():
     for pairs in ([], [(SceneGraph(), SceneGraph())], [(scene([MAN]), SceneGraph())]):
-        assert of_graphs(pairs).ap50 == 0
+        assert of_graphs(pairs) == AveragePrecision(ap=0, ap50=0)
     assert (ap(([], [MAN])).ap50, ap(([("cat", FAR)], [MAN])).ap) == (0, 0)
 
 
@@ -119,3 +119,17 @@ def test_a_threshold_of_ap_is_inclusive(width, passed):
     found = ap(([("man", (0, 0, width, 100))], [MAN]))
     assert found.ap == pytest.approx(passed / 10)
     assert found.ap50 == pytest.approx(float(passed > 0))
+
+
+@pytest.mark.parametrize(
+    ("high", "area", "found"),
+    [
+        (48.5, BoxArea.plain, 0),
+        (48.5, BoxArea.plus_one, 1),
+        (48, BoxArea.plus_one, 0),
+    ],
+)
+def test_a_box_of_corner_pixels_is_one_wider_and_higher(high, area, found):
+    """Of 98: 48.5/98 is below .5, 49.5/99 is not; 49/99 is (50/100 would not be)."""
+    said, gold = ("man", (0, 0, 9, high)), ("man", (0, 0, 9, 98))
+    assert ap(([said], [gold]), coco_box_area=area).ap50 == pytest.approx(found)

@@ -44,6 +44,16 @@ def test_what_is_not_ranked_is_not_right():
     assert shown(beside, gold, **mapped) == ([True], [False, True])
 
 
+def test_a_name_outside_the_vocabulary_keeps_its_rank_unless_it_is_dropped():
+    """It stands first of its pair, so that the right relation after it is not ranked."""
+    gold = scene(NODES, [(0, "near", 1)])
+    said = scene(NODES, [(0, "beyond belief", 1), (0, "near", 1)])
+    assert shown(said, gold) == ([False], [False, False])
+    assert shown(said, gold, unknown=Unknown.drop) == ([True], [False, True])
+    open_ended = Task(ProtocolConfig(unknown=Unknown.drop))
+    assert judged(said, gold, open_ended) == ([False], [False, False])
+
+
 @pytest.mark.parametrize("labels", list(Labels))
 @given(st.data())
 def test_the_shares_shown_are_the_metrics(labels, data):

@@ -92,6 +92,9 @@ def test_triplet_ap_is_a_mean_over_golds_predicates():
     assert value("edge_ap", pred, gold) == pytest.approx(9 / 16)
     assert value("edge_ap", gold, gold) == 1
     assert value("edge_ap", scene(NAMES[:4]), gold) == 0
+    # a single relation, as gold has it
+    one = scene(NAMES[:2], [(0, "on", 1)])
+    assert value("edge_ap", one, one) == 1
     # saying less than gold is no virtue: one of two, 1 · 1/2
     two = scene(NAMES[:4], [(0, "on", 1), (1, "on", 2)])
     assert value("edge_ap", scene(NAMES[:4], [(0, "on", 1)]), two) == 0.5

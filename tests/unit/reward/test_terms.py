@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from strategies import naive_overlap, scene, small_graphs
 
 from sgg.codec import ErrorKind, Parsed, Problem
-from sgg.graph import SceneGraph
+from sgg.graph import Edge, SceneGraph
 from sgg.match import assign
 from sgg.options import SimilarityKind
 from sgg.reward.case import Case
@@ -151,6 +151,11 @@ def test_soft_terms_multiply_three_similarities_and_take_the_best_predicate(term
     best = max(alike("on", "standing on"), alike("eating", "standing on"))
     expected = alike("woman", "man") * best / 2
     assert 0 < expected < 0.5
+    assert term(case(pred, gold, kind)) == pytest.approx(expected)
+    # the other way round, the end that is merely alike is the object
+    gold, pred = (
+        SceneGraph(g.nodes, tuple(Edge(o, p, s) for s, p, o in g.edges)) for g in (gold, pred)
+    )
     assert term(case(pred, gold, kind)) == pytest.approx(expected)
 
 
