@@ -46,7 +46,7 @@ def read_objects(
     """Usable objects, boxes in original pixels, and their indices by id in lower case."""
     nodes: list[Node] = []
     index: dict[str, int] = {}
-    vocabulary, (width, height), (scale_x, scale_y) = view
+    vocabulary, frame, (scale_x, scale_y) = view
     for place, item in enumerate(_first(items, "objects", ErrorKind.bad_object, problems)):
         try:
             text, key, name, sound = read_id(item["id"])
@@ -70,8 +70,7 @@ def read_objects(
             problems.append(Problem(ErrorKind.odd_id, text))
         if len(item) > 2 or type(item) is not dict:
             problems += [Problem(kind, text) for kind in _other_members(item, name)]
-        if not (x1 >= 0 and x2 <= width and y1 >= 0 and 1 < y2 <= height):
-            problems += [Problem(kind, text) for kind in frame_faults(box, view.frame)]
+        problems += [Problem(kind, text) for kind in frame_faults(box, frame)]
         if vocabulary is not None and not vocabulary.knows_object(name):
             problems.append(Problem(ErrorKind.unknown_class, text))
         index[key] = len(nodes)

@@ -46,7 +46,7 @@ def pair_similarity(how: NameSimilarity) -> Callable[[str, str], float]:
 
     @lru_cache(maxsize=1 << 16)
     def of(a: str, b: str) -> float:
-        return float(similarity(how, [a], [b])[0, 0])
+        return float(similarity(how, [a], [b]).item())
 
     return of
 

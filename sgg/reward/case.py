@@ -33,7 +33,7 @@ class Case:
     match: Match
     text: str = ""
     """The answer as written."""
-    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    memo: dict[Any, Any] = field(default_factory=dict)
 
     @property
     def pred(self) -> SceneGraph:

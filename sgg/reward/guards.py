@@ -69,12 +69,12 @@ def _merged(graph: SceneGraph, iou_threshold: float) -> list[int]:
     """For each node a number that it shares with the nodes it is one with."""
     ids: dict[tuple[str, Box], int] = {}
     distinct = [ids.setdefault((canonical(n.name), n.box), len(ids)) for n in graph.nodes]
-    if not 1 < len(ids) <= MAX_COMPARED:
+    if len(ids) > MAX_COMPARED:
         return distinct
     boxes = np.array([box for _, box in ids], dtype=np.float64)
     names = np.unique([name for name, _ in ids], return_inverse=True)[1]
     same = (iou(boxes, boxes) >= iou_threshold) & (names[:, None] == names)
     if same.sum() == len(ids):
         return distinct
-    component = connected_components(same, directed=False)[1].tolist()
+    component = connected_components(same)[1].tolist()
     return [component[i] for i in distinct]

@@ -78,6 +78,8 @@ def node_ap(case: Case, *, iou_threshold: float = 0.5, guard: bool = True) -> fl
     """
     if not case.gold.nodes:
         return nothing_to_find(case) if not case.pred.nodes else 0.0
+    if not case.pred.nodes:
+        return 0.0
     by_class: dict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     for side, graph in enumerate((case.pred, case.gold)):
         for index, node in enumerate(graph.nodes):
@@ -87,8 +89,8 @@ def node_ap(case: Case, *, iou_threshold: float = 0.5, guard: bool = True) -> fl
         for pred, gold in by_class.values()
         if gold
     ]
-    extra = len(case.gold.nodes) / max(len(case.pred.nodes), 1) if guard else 1.0
-    return sum(values) / len(values) * min(1.0, extra)
+    mean = sum(values) / len(values)
+    return mean * min(1.0, len(case.gold.nodes) / len(case.pred.nodes)) if guard else mean
 
 
 def node_hallucination(case: Case, *, iou_threshold: float = 0.5) -> float:

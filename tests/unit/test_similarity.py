@@ -41,10 +41,10 @@ def test_symmetric_in_range_and_one_for_equal_names(kind, a, b):
 
 def test_a_name_outside_the_table_is_like_itself_alone():
     """Also beside the table's last row, which an index of -1 would read."""
-    last = list(table()[0])[-1]
-    values = similarity(TABLE, ["flurb", last], ["flurb", last, "man"])
-    assert values[0].tolist() == [1, 0, 0]
-    assert values[1, :2].tolist() == [0, 1]
+    second, *_, last = list(table()[0])[1:]
+    values = similarity(TABLE, ["flurb", last, second], ["flurb", last, second])
+    assert values[0].tolist() == values[:, 0].tolist() == [1, 0, 0]
+    assert (values[1, 1], values[2, 2]) == (1, 1)
 
 
 def test_every_pair_of_the_table_is_looked_up_where_it_stands():
@@ -116,6 +116,15 @@ def test_embeddings_are_asked_for_once_and_kept_on_disk(embedded, tmp_path):
     similarity(how, ["flurb"], ["man"])
     assert embedded == [["car", "man"], ["zebra"], ["flurb"]]
     assert similarity(how, [], ["man"]).shape == (0, 1)
+
+
+def test_a_cosine_is_held_between_0_and_1(monkeypatch):
+    """By a store of made-up cosines: one of rounding above 1, one below 0, equal names whatever it says."""
+    cosines = np.array([[1.0001, -0.4], [0.6, 0.9]])
+    monkeypatch.setattr(similarity_models, "cosines", lambda *_: cosines)
+    how = NameSimilarity(SimilarityKind.embedding)
+    assert similarity(how, ["man", "car"], ["boy", "cat"]).tolist() == [[1, 0], [0.6, 0.9]]
+    assert similarity(how, ["man", "car"], ["man", "car"]).tolist() == [[1, 0], [0.6, 1]]
 
 
 def test_a_missing_model_is_told_in_words(monkeypatch, tmp_path):

@@ -114,6 +114,11 @@ def test_one_word_is_a_thought():
     assert [value("reasoning", text, GOLD, min_words=2) for text in texts] == [0, 1]
 
 
+def test_a_thought_has_lines_and_its_tags_are_in_any_case():
+    assert value("reasoning", "<Think>a\nb</THINK>", GOLD, min_words=2) == 1
+    assert value("reasoning", "a <think>b</think>", GOLD) == 0
+
+
 def test_length_without_a_slope_is_a_step():
     """Both limits alike: full value up to the limit, nothing from the next character on."""
     step = {"free_chars": 10, "limit_chars": 10}
