@@ -66,8 +66,8 @@ def _looked_up(a: Sequence[str], b: Sequence[str], unknown: UnknownName) -> Matr
     left, right = list(map(_row, a)), list(map(_row, b))
     found = _values().take(right, axis=0).take(left, axis=1).T
     if unknown is UnknownName.itself and -1 in left and -1 in right:
-        strange = [i for i, row in enumerate(left) if row < 0]
-        others = [i for i, row in enumerate(right) if row < 0]
+        strange = [i for i, row in enumerate(left) if row == -1]
+        others = [i for i, row in enumerate(right) if row == -1]
         found[np.ix_(strange, others)] = _equal(
             [canonical(a[i]) for i in strange], [canonical(b[i]) for i in others]
         )
@@ -84,7 +84,7 @@ def _row(name: str) -> int:
 def table() -> tuple[dict[str, int], Matrix]:
     """The shipped table: row of each canonical name, and the clamped cosines in steps of 1/255."""
     with (files("sgg") / "assets" / TABLE_NAME).open("rb") as file:
-        content = np.load(file, allow_pickle=False)
+        content = np.load(file)
         names, values = content["names"].tolist(), content["values"]
     return {name: i for i, name in enumerate(names)}, values.astype(np.float64) / 255.0
 
