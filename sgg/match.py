@@ -58,7 +58,8 @@ def assign(
     Cost of a pair: name · (1 - similarity) + giou · (1 - GIoU) + l1 · L1, boxes in [0, 1]. Ties are
     broken the same way every time (scipy's solver is deterministic).
     """
-    return assign_group([pred], gold, width, height, how, weights)[0]
+    (match,) = assign_group([pred], gold, width, height, how, weights)
+    return match
 
 
 def assign_group(

@@ -39,7 +39,7 @@ class Mix:
     def weights_at(self, step: int) -> dict[str, float]:
         """The weights of optimiser step `step`, counted from 0."""
         return {
-            name: weight * min(1.0, (step + 1) / max(self.warmup_steps.get(name, 0), 1))
+            name: weight * min(1.0, (step + 1) / (self.warmup_steps.get(name) or 1))
             for name, weight in self.weights.items()
         }
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from strategies import ANY_TEXT, PX, answer, scene
 
 from sgg.boxes import FrameSpec
-from sgg.codec import FAILURES, MAX_CHARS, ErrorKind, GraphSpec, parse, render
+from sgg.codec import FAILURES, MAX_CHARS, ErrorKind, GraphSpec, Parsed, parse, render
 from sgg.graph import SceneGraph, name_of_id
 from sgg.items import MAX_NAME
 from sgg.options import Frame
@@ -544,6 +544,9 @@ def test_deep_nesting_is_an_error_and_not_a_crash():
 
 
 def test_text_past_the_limit_is_not_read_and_counts_as_truncated():
+    limit = GOOD + " " * (1_048_576 - len(GOOD))
+    assert read(limit) == ([], BOTH, RELATION)
+    assert read(limit + " ") == ([(K.truncated, "")], BOTH, RELATION)
     long = GOOD + " " * MAX_CHARS
     assert read(long) == ([(K.truncated, "")], BOTH, RELATION)
     ended = f"<think></think><answer>{GOOD}</answer>" + " " * MAX_CHARS
@@ -557,5 +560,6 @@ def test_failure_names_the_first_problem_of_the_whole():
     assert parse(answer([MAN, ("a.2", [1])]), PX, 9, 9).failure is None
     assert parse('{"objects": [{"id": 1}', PX, 9, 9).failure is K.truncated
     assert parse(answer([("a.2", [1])]), PX, 9, 9).failure is K.empty
-    assert parse(GOOD, PX, 9, 9).failure is None
+    assert parse(GOOD, PX, 100, 100) == Parsed(GRAPH)
+    assert Parsed(GRAPH).failure is None
     assert parse("", PX, 9, 9).graph == SceneGraph()

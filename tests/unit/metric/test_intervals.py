@@ -34,6 +34,13 @@ def test_a_rate_has_wilsons_interval(hits, images):
     assert found == pytest.approx((known.low, known.high), abs=0.15 / images)
 
 
+@pytest.mark.parametrize("images", range(1, 60))
+def test_none_and_all_are_ends_of_their_intervals(images):
+    """To the last bit: rounding would put some of them a little below 0 or above 1."""
+    assert wilson(0.0, images)[0] == 0
+    assert wilson(1.0, images)[1] == 1
+
+
 def spread(count, seed=0):
     """Ratios, weights and a table of 8 predicates of `count` images, none of the predicates rare."""
     rng = np.random.default_rng(seed)
@@ -128,7 +135,9 @@ def test_four_times_the_images_halve_the_interval():
 def test_what_nothing_is_known_of_may_be_anything():
     nothing = Estimate(np.zeros((5, 1)), np.zeros((5, 1)))
     assert (nothing.value, interval(nothing)) == (0, (0, 1))
-    assert difference(nothing, nothing) == (-1, 1)
+    some = estimate([0.5] * 5)
+    for pair in ((nothing, nothing), (some, nothing), (nothing, some)):
+        assert difference(*pair) == (-1, 1)
     low, high = interval(estimate([0.5]))
     assert low < 0.2
     assert high > 0.8
