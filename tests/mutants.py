@@ -66,7 +66,7 @@ TESTS = {
     "sgg/codec.py": _files(_UNIT, "codec answer_styles sound"),
     "sgg/passages.py": _files(_UNIT, "answer_styles codec"),
     "sgg/documents.py": _files(_UNIT, "answer_styles codec"),
-    "sgg/lenient_json.py": _files(_UNIT, "answer_styles codec"),
+    "sgg/lenient_json.py": _files(_UNIT, "lenient_json answer_styles codec"),
     "sgg/problems.py": _files(_UNIT, "codec"),
     "sgg/graph.py": _files(_UNIT, "graph codec items"),
     "sgg/vocab.py": _files(_UNIT, "vocab graph codec"),
@@ -88,8 +88,8 @@ TESTS = {
 
 ALL_TESTS = [
     *("tests/unit/reward", "tests/unit/metric"),
-    *_files(_UNIT, "answer_styles boxes codec graph items match predictions scoring_path"),
-    *_files(_UNIT, "similarity sound verb_reward vocab"),
+    *_files(_UNIT, "answer_styles boxes codec graph items lenient_json match predictions"),
+    *_files(_UNIT, "scoring_path similarity sound verb_reward vocab"),
     "tests/golden",
 ]
 """What a mutant is tried by that its module's own tests did not see (`--again`)."""

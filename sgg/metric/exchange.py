@@ -83,15 +83,16 @@ class _Moved:
 
     def totals(self, swapped: Floats) -> tuple[Floats, Floats]:
         """Sums of both runs after each exchange, shapes (exchanges, columns)."""
-        moved = np.zeros((len(swapped), len(self._totals[0])))
+        first, second = self._totals
+        moved = np.zeros((len(swapped), len(first)))
         moved[:, self._columns] = swapped[:, self._images] @ self._gap
-        return self._totals[0] - moved, self._totals[1] + moved
+        return first - moved, second + moved
 
 
 def _exchanges(images: int, seed: int) -> Iterator[NDArray[np.float64]]:
     """Blocks of rows that say in which images the runs change places, EXCHANGES rows in all."""
     rng = np.random.default_rng([seed, 1])
-    size = min(EXCHANGES, max(1, _BLOCK_CELLS // max(images, 1)))
+    size = min(EXCHANGES, max(1, _BLOCK_CELLS // images))
     for start in range(0, EXCHANGES, size):
         count = min(size, EXCHANGES - start)
         yield rng.integers(0, 2, (count, images)).astype(np.float64)

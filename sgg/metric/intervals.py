@@ -69,6 +69,7 @@ class _Influence:
     by_image: Floats
     """How far the point is moved by each image, shape (images,)."""
     variance: float
+    """More than 0 where the point is neither 0 nor 1."""
     kish: float
     """As how many images of equal weight they count, however much some weigh."""
 
@@ -76,7 +77,7 @@ class _Influence:
     def images(self) -> float:
         """As how many images of a proportion with this variance, and no better known."""
         spread = self.point * (1 - self.point)
-        if spread <= 0 or self.variance <= 0:
+        if spread <= 0:
             return self.kish
         images = spread / self.variance
         # a proportion's own variance has these degrees of freedom, by the same formula

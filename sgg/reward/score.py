@@ -80,7 +80,8 @@ def score(
     text: str, gold: SceneGraph, width: int, height: int, spec: GraphSpec, mix: Mix
 ) -> Reward:
     """The reward of one answer to an image of `width` × `height` pixels; never raises on text."""
-    return Scorer(mix, spec).group([text], gold, width, height)[0]
+    (reward,) = Scorer(mix, spec).group([text], gold, width, height)
+    return reward
 
 
 class Group(NamedTuple):
@@ -129,7 +130,8 @@ class Scorer:
 
     def case(self, text: str, gold: SceneGraph, width: int, height: int) -> Case:
         """One answer, parsed and matched."""
-        return self._cases([Group([text], gold, width, height)])[0][0]
+        ((case,),) = self._cases([Group([text], gold, width, height)])
+        return case
 
     def _cases(self, groups: Sequence[Group]) -> list[list[Case]]:
         """The distinct answers of each group, parsed and matched."""

@@ -6,7 +6,7 @@ from math import inf, sqrt
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from scipy.stats import norm, t
 
@@ -116,6 +116,13 @@ def clear(over, under, harmonic):
     return variance > 1e-9 and (max(map(abs, by_image)) > 1e-6)
 
 
+ALONE = [[(1, 1), (1, 1)], [(0, 1), (0, 0)], [(1, 1), (0, 0)], [(0, 1), (0, 0)]]
+"""The second column has its only image in the first."""
+ALONE_OF_THREE = [[*row, (i % 2, 1)] for i, row in enumerate(ALONE)]
+
+
+@example(ALONE, False)
+@example(ALONE_OF_THREE, True)
 @given(TABLES, st.booleans())
 def test_intervals_are_what_the_formula_says(rows, wide):
     over, under = read(rows)
@@ -125,6 +132,7 @@ def test_intervals_are_what_the_formula_says(rows, wide):
     assert found == pytest.approx(plainly(over, under, divisor, False), abs=1e-6)
 
 
+@example(ALONE)
 @given(TABLES.filter(lambda rows: len(rows[0]) == 2))
 def test_intervals_of_harmonic_means_are_what_the_formula_says(rows):
     over, under = read(rows)
@@ -170,6 +178,8 @@ def test_exchanges_are_two_thousand_fair_ones_in_blocks(monkeypatch):
     assert set(np.unique(whole)) == {0, 1}
     assert abs(whole.mean() - 0.5) < 0.01
     assert not np.array_equal(whole, next(exchange._exchanges(30, 2)))
+    known = np.random.default_rng([0, 1]).integers(0, 2, (2000, 30))
+    assert np.array_equal(next(exchange._exchanges(30, 0)), known)
     monkeypatch.setattr(exchange, "_BLOCK_CELLS", 9_030)
     blocks = list(exchange._exchanges(30, 1))
     assert [len(block) for block in blocks] == [301] * 6 + [194]
@@ -181,6 +191,7 @@ def test_blocks_change_no_difference_and_p_counts_every_one_of_them(monkeypatch)
     """Eight images of which run a wins all: 2 of 256 exchanges are as large; p is near 1/128."""
     a, b = estimate([[1.0]] * 8, [[1.0]] * 8), estimate([[0.0]] * 8, [[1.0]] * 8)
     (whole,) = compare([a], [b])
+    assert [whole] == compare([a], [b], seed=0) != compare([a], [b], seed=1)
     monkeypatch.setattr(exchange, "_BLOCK_CELLS", 800)
     (parts,) = compare([a], [b])
     assert whole.difference == parts.difference == 1
