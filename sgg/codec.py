@@ -79,9 +79,10 @@ def parse(text: str, spec: GraphSpec, width: int, height: int) -> Parsed:
     layout = find_passages(body, spec.reasoning)
     first = layout.passages[0]
     if len(first) == 1 and len(text) <= MAX_CHARS:
-        sound = read_sound(body[first[0].start : first[0].end], view)
+        (passage,) = first
+        sound = read_sound(body[passage.start : passage.end], view)
         if sound is not None:
-            tagged = layout.thought and first[0].tagged
+            tagged = layout.thought and passage.tagged
             return Parsed(sound, (), tagged or not spec.reasoning)
     for passages in layout.passages:
         documents = find_documents(body[p.start : p.end] for p in passages)
@@ -90,9 +91,9 @@ def parse(text: str, spec: GraphSpec, width: int, height: int) -> Parsed:
             graph, problems, loose, tagged = _read(found, view, len(text) > MAX_CHARS)
             break
     else:
-        graph, problems, loose = SceneGraph(), [Problem(ErrorKind.no_json)], []
-        if layout.cut:
-            problems.insert(0, Problem(ErrorKind.truncated, "<think>"))
+        graph, loose = SceneGraph(), []
+        problems = [Problem(ErrorKind.truncated, "<think>")] if layout.cut else []
+        problems.append(Problem(ErrorKind.no_json))
         tagged = any(passage.tagged for passage in first)
     as_asked = (layout.thought and tagged) or not spec.reasoning
     return Parsed(graph, tuple(problems), as_asked, tuple(loose))
@@ -102,15 +103,16 @@ def _read(
     found: list[tuple[Document, bool]], view: View, cut: bool
 ) -> tuple[SceneGraph, list[Problem], list[Triplet], bool]:
     """(graph, problems, loose relations, whether between tags) of documents and whether tags hold them."""
-    document, tagged = found[0]
-    objects = relations = document
-    kinds = list(document.syntax)
-    if len(found) > 1:
+    if len(found) == 1:
+        ((objects, tagged),) = found
+        relations = objects
+        kinds = list(objects.syntax)
+    else:
         documents = [document for document, _ in found]
         chosen = _choose(documents, view)
         objects, tagged = found[chosen]
         relations = _holding_relations(documents, chosen)
-        lost = (kind for document in documents[chosen + 1 :] for kind in document.lost)
+        lost = (kind for document in documents[chosen:] for kind in document.lost)
         kinds = [*objects.syntax, *relations.syntax, *lost, ErrorKind.several_graphs]
     if cut and not tagged:
         kinds.append(ErrorKind.truncated)

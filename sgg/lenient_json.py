@@ -88,8 +88,8 @@ def read_json(text: str, start: int) -> tuple[Any, int, list[Syntax]]:
     position = start
     budget = MAX_TOKENS
     while True:
-        if len(stack) == TOP_LEVELS and last in ("open", ",") and isinstance(stack[-1][0], list):
-            end = _whole_items(text, position, stack[-1][0])
+        if len(stack) == TOP_LEVELS and last in ("open", ",") and isinstance(stack[1][0], list):
+            end = _whole_items(text, position, stack[1][0])
             if end > position:
                 position, last = end, "value"
         budget -= 1

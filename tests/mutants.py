@@ -127,7 +127,7 @@ def _wanted(operator: str) -> bool:
 
 _NO_CHANGE = (
     r"strict=(True|False)",  # of a zip: a check of our own
-    r"(frozen|slots)=(True|False)",  # of a dataclass: what it forbids, nothing does
+    r"(frozen|slots|gc)=(True|False)",  # of a dataclass: what it forbids, nothing does
     r"@lru_cache\(.*",  # a cache's size, or whether there is one
     r"reshape\([-~] ?\d+",  # any negative number stands for what is left
     r"[*/],",  # keyword-only options that might come by position

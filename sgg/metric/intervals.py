@@ -140,7 +140,9 @@ def _freedom(by_image: Floats, images: float) -> float:
     """
     squares = by_image**2
     total = squares.sum()
-    uneven = (squares**2).sum() / total**2 - 1 / images if total > 0 else 0.0
+    if not total:
+        return np.inf
+    uneven = (squares**2).sum() / total**2 - 1 / images
     return float(2 / uneven) if uneven > 0 else np.inf
 
 

@@ -124,7 +124,7 @@ class Recalls:
     def _by_predicate(self, ranked: str, k: int | None) -> tuple[Floats, Floats]:
         """Sum of recalls and count of answers by image and predicate."""
         usable, place, gold, at, counts = self._cells
-        shares = sums(place, self.hits(ranked, k)[usable], len(gold)) / np.maximum(gold, 1)
+        shares = sums(place, self.hits(ranked, k)[usable], len(gold)) / gold
         return sums(at, shares, counts.size).reshape(counts.shape), counts
 
     @cached_property

@@ -65,16 +65,16 @@ def _faults(case: Case, p: int, g: int, iou_threshold: float) -> tuple[list[str]
         for place, a, b in zip(places, said, true, strict=True)
         if canonical(a) != canonical(b)
     ]
-    total = 0.0
-    for place, a, b in (
-        ("subject", pred.subject, gold.subject),
-        ("object", pred.object, gold.object),
-    ):
-        overlap = float(case.match.iou[a, b])
-        total += overlap
-        if overlap < iou_threshold:
-            faults.append(f"{place}: IoU {overlap:.2f} is below {iou_threshold:g}")
-    return faults, total
+    overlaps = {
+        "subject": float(case.match.iou[pred.subject, gold.subject]),
+        "object": float(case.match.iou[pred.object, gold.object]),
+    }
+    faults += [
+        f"{place}: IoU {overlap:.2f} is below {iou_threshold:g}"
+        for place, overlap in overlaps.items()
+        if overlap < iou_threshold
+    ]
+    return faults, sum(overlaps.values())
 
 
 def _said(graph: SceneGraph, edge: Edge) -> str:

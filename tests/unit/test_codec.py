@@ -547,6 +547,8 @@ def test_text_past_the_limit_is_not_read_and_counts_as_truncated():
     limit = GOOD + " " * (1_048_576 - len(GOOD))
     assert read(limit) == ([], BOTH, RELATION)
     assert read(limit + " ") == ([(K.truncated, "")], BOTH, RELATION)
+    comma = GOOD[:-1] + ",}"
+    assert read(comma + limit[len(comma) :]) == ([(K.trailing_comma, "")], BOTH, RELATION)
     long = GOOD + " " * MAX_CHARS
     assert read(long) == ([(K.truncated, "")], BOTH, RELATION)
     ended = f"<think></think><answer>{GOOD}</answer>" + " " * MAX_CHARS

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from sgg.lenient_json import Syntax, read_json
+from sgg.lenient_json import Syntax, read_json, values
 
 
 def test_words_numbers_and_texts():
@@ -38,6 +38,16 @@ def test_fewer_than_8192_tokens_are_read_one_by_one(end, problems):
     content, _, found = read_json(text, 0)
     assert found == problems
     assert len(content["a"]) == 4093 + end.count("1")
+
+
+def test_whole_items_of_the_lists_are_free():
+    """5,000 objects have 30,000 tokens; one whose key comes again, and one with an error, are read too."""
+    items = ['{"b": 1}'] * 5000
+    items[2500], items[4000] = '{"b": 1, "b": 2}', '{"b": .5}'
+    content, _, problems = read_json('{"a": [' + ", ".join(items) + ",]}", 0)
+    assert problems == [Syntax.trailing_comma]
+    assert [item["b"] for item in content["a"]] == [1] * 2500 + [2] + [1] * 1499 + [0.5] + [1] * 999
+    assert values(content["a"][2500], "b") == [1, 2]
 
 
 @pytest.mark.parametrize(

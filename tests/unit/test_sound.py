@@ -74,6 +74,18 @@ def test_odd_items_are_read_alike_both_ways(objects, relations):
     assert quick == careful
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_up_to_4096_items_take_the_quick_way(more):
+    objects = [(f"man.{i}", [0, 0, 5, 5]) for i in range(4096 + more)]
+    relations = [("man.1", "on", "Dog.2")] * (4096 + more)
+    for text in (answer(objects), answer([MAN, DOG], relations)):
+        assert (read_sound(text, PIXELS) is None) is bool(more)
+
+
+def test_what_stands_close_to_the_braces_is_passed_over():
+    assert read_sound(f"So:{GOOD}.", PIXELS) == read_sound(GOOD, PIXELS) is not None
+
+
 @pytest.mark.parametrize("spec", SPECS)
 def test_a_sound_answer_takes_the_quick_way(spec):
     """Prose and fences around it too."""
