@@ -15,12 +15,11 @@ from pathlib import Path
 from threading import Thread
 from typing import IO, Any
 
+from launchers.last_words import MESSAGE, error_in, last_line, lines_of, mistake_in
 from launchers.plan import Process
 
 LOGS = "logs"
 _LAST_LINES = 20
-_MESSAGE = "\nsgg: "
-"""How `guarded` begins the message of a mistake."""
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
@@ -76,14 +75,19 @@ class Child:
 
     def last_lines(self) -> str:
         """The end of what this start has said."""
-        # a progress bar redraws its line; only its last state is a line
-        lines = [line.rsplit("\r", 1)[-1] for line in self._said().rstrip().splitlines()]
-        return "\n".join(f"  | {line}" for line in lines[-_LAST_LINES:])
+        return "\n".join(f"  | {line}" for line in lines_of(self._said())[-_LAST_LINES:])
+
+    def error(self) -> str:
+        """The error that this start named, in a line; empty for none."""
+        return error_in(self._said())
+
+    def last_line(self) -> str:
+        """The last thing that this start said, progress bars apart."""
+        return last_line(self._said())
 
     def message(self) -> str:
         """What this start said of a user's mistake; empty for none."""
-        _, mark, said = ("\n" + self._said().replace("\r", "\n")).rpartition(_MESSAGE)
-        return said.rstrip() if mark else ""
+        return mistake_in(self._said())
 
     def _said(self) -> str:
         if self._shown:
@@ -98,7 +102,7 @@ class Child:
         with self.log.open("ab", buffering=0) as file:
             while block := stream.read1(1 << 16):
                 file.write(block)
-                before, mark, _ = (b"\n" + block.replace(b"\r", b"\n")).partition(_MESSAGE.encode())
+                before, mark, _ = (b"\n" + block.replace(b"\r", b"\n")).partition(MESSAGE.encode())
                 with suppress(BrokenPipeError):  # the run goes on where its screen has gone
                     screen.write(block[: max(0, len(before) - 1)] if mark else block)
                     screen.flush()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
+from launchers.requeue import forget_requests, refusal
+
 ENDING = "exit.json"
-_SHOWN = 150
+_SHOWN = 240
 """Longest line of a reason in a table."""
 
 
@@ -34,42 +36,48 @@ class Ending:
     attempt: str = ""
     """Which start of the run ended; see `place.Place`."""
     job: str | None = None
-    """Slurm's id of the job."""
+    """Slurm's id of the job, ARRAY_INDEX."""
+    host: str = ""
+    """Node on which it ended first."""
     time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     @property
     def shown(self) -> str:
         """The reason for a table: a user's mistake whole, as it names the way out; else what fits there.
 
-        That is the first line and the last, where an error names itself, without what would wrap.
+        That is the first two lines, the error and where it was, without what would wrap.
         """
         lines = self.reason.strip().splitlines() or [""]
         if self.code == 2:
             return "\n".join(lines)
-        kept = [lines[0], *lines[1:][-1:]]
-        return "\n".join(s if len(s) <= _SHOWN else f"{s[:_SHOWN]}…" for s in kept)
+        return "\n".join(s if len(s) <= _SHOWN else f"{s[:_SHOWN]}…" for s in lines[:2])
 
-    def write(self, run_dir: Path) -> None:
+    def write(self, run_dir: Path, instead: bool = False) -> None:
         """Leave the file, whole.
 
         When one node fails, all of them end, so the first word of a start stands; but an earlier start has
         no say, and a run is not finished when one of its nodes has failed.
+
+        Args:
+            instead: this is what became of the stop that the file tells of: the run is not queued again.
+
         """
         partial = run_dir / f"{ENDING}.{os.uname().nodename}.{os.getpid()}"
         partial.write_text(json.dumps({**asdict(self), "state": self.state.name}, indent=1) + "\n")
         try:
             os.link(partial, run_dir / ENDING)
         except FileExistsError:
-            if self._outweighs(read_ending(run_dir)):
+            if self._outweighs(read_ending(run_dir), instead):
                 partial.replace(run_dir / ENDING)
         finally:
             partial.unlink(missing_ok=True)
 
-    def _outweighs(self, there: Ending | None) -> bool:
+    def _outweighs(self, there: Ending | None, instead: bool) -> bool:
         if there is None or there.attempt != self.attempt:
             return True
-        finished = State.finished
-        return there.state is finished and self.state is not finished
+        if instead and there.state is State.stopped:
+            return True
+        return there.state is State.finished and self.state is not State.finished
 
 
 def read_ending(run_dir: Path) -> Ending | None:
@@ -78,11 +86,16 @@ def read_ending(run_dir: Path) -> Ending | None:
         content = json.loads((run_dir / ENDING).read_text())
     except FileNotFoundError:
         return None
-    return Ending(**{**content, "state": State[content["state"]]})
+    ending = Ending(**{**content, "state": State[content["state"]]})
+    if ending.state is State.stopped and (why := refusal(run_dir)):
+        reason = f"Slurm did not queue it again: {why}\n{ending.reason}"
+        return replace(ending, state=State.failed, code=1, reason=reason)
+    return ending
 
 
 def forget_ending(run_dir: Path, attempt: str | None = None) -> None:
     """A new start: the run has not ended, unless another node of this very attempt says so."""
     there = read_ending(run_dir)
-    if there is not None and (attempt is None or there.attempt != attempt):
+    if there is None or attempt is None or there.attempt != attempt:
         (run_dir / ENDING).unlink(missing_ok=True)
+        forget_requests(run_dir)

@@ -18,7 +18,7 @@ from textwrap import indent
 from typing import IO
 
 from launchers import UNTOLD
-from launchers.ending import read_ending
+from launchers.ending import State, forget_ending, read_ending
 from launchers.place import Place
 from launchers.plan import gpus_per_node
 from launchers.queue import outside_jobs
@@ -76,11 +76,23 @@ class LocalSweep:
     def _reap(self) -> None:
         for slot, (run, process) in list(self._active.items()):
             code = process.poll()
-            if code is not None:
-                del self._active[slot]
+            if code is None:
+                continue
+            del self._active[slot]
+            ended = "done" if code == 0 else f"ended with exit code {code}{self._why(run)}"
+            print(f"{run.folder}: {ended}", flush=True)
+            if self._may_try_again(run, code):
+                forget_ending(self.folder / run.folder)
+                self.pending.insert(0, run)
+            else:
                 self._codes.append(128 - code if code < 0 else code)
-                ended = "done" if code == 0 else f"ended with exit code {code}{self._why(run)}"
-                print(f"{run.folder}: {ended}", flush=True)
+
+    def _may_try_again(self, run: RunRecord, code: int) -> bool:
+        """Whether a run that failed has a start left; what a person stopped or must mend has none."""
+        ending = read_ending(self.folder / run.folder)
+        failed = ending.state is State.failed if ending is not None else True
+        is_over = code in (0, 2) or not failed or self._received
+        return not is_over and len(run.jobs) <= self.record.retries
 
     def _why(self, run: RunRecord) -> str:
         """Why a run ended; a reason that was told of another run is not told again."""

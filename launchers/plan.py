@@ -1,24 +1,35 @@
 """Config -> the processes of a run: which node, which GPUs, what command, what environment.
 
-Pure: comes in a typed config, the hosts and a port; goes out a `Plan` that `launchers/share.py` starts and
-`sgg … dry_run=true` prints. Training nodes come first, then nodes that only serve.
+Pure: comes in a typed config, the hosts and their ports; goes out a `Plan` that `launchers/share.py` starts
+and `sgg … dry_run=true` prints. Training nodes come first, then nodes that only serve.
 """
 
 from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Container, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from launchers.ports import NodePorts
 from sgg.config import Config, GrpoConfig, TrainStageConfig
-from sgg.hardware import SERVERS_VARIABLE, RolloutMode
+from sgg.hardware import SERVERS_VARIABLE, RolloutMode, SlurmConfig
 from sgg.run import SERVED
 from sgg.validate import batch_plan
 
+_PLACEHOLDERS: Mapping[int, NodePorts] = defaultdict(
+    lambda: NodePorts(29500, tuple(range(8000, 8064)))
+)
+
 HEALTH_PATH = "/health"
 """What a rollout server answers with 200 once it can generate."""
+
+
+def interpreter(slurm: SlurmConfig) -> str:
+    """The Python that a job runs: the profile's, or the one that submits."""
+    return slurm.python or sys.executable
 
 
 def served_folder(run_dir: Path, name: str) -> Path:
@@ -93,6 +104,11 @@ def node_count(config: Config) -> int:
     return config.hardware.nodes + (config.hardware.rollout.nodes if _serves(config) else 0)
 
 
+def servers_on(config: Config) -> Counter[int]:
+    """How many rollout servers each node has, for the nodes that have any."""
+    return Counter(node for node, _, _ in _copies(config))
+
+
 def gpus_per_node(config: Config) -> int:
     """GPUs that a run takes on each of its nodes."""
     hardware = config.hardware
@@ -105,28 +121,33 @@ def make_plan(
     config: Config,
     frozen: Path = Path("RUN_DIR/config.yaml"),
     hosts: Sequence[str] | None = None,
-    port: int = 29500,
-    server_port: int = 8000,
+    ports: Mapping[int, NodePorts] | None = None,
+    python: str = sys.executable,
+    cores: int | None = None,
 ) -> Plan:
     """The processes of a run.
 
     Args:
         frozen: the frozen config, which every process reads.
         hosts: name of each node; None for placeholders.
-        port: where rank 0 listens for the other ranks.
-        server_port: where a node's first rollout server listens; others take the next ones.
+        ports: of node 0 and of each node with rollout servers; None for placeholders.
+        python: interpreter of the processes.
+        cores: of a node, shared out over its ranks as OpenMP threads; None leaves it to the environment.
 
     """
     count = node_count(config)
     names = tuple(hosts) if hosts is not None else tuple(f"node{i}" for i in range(count))
     assert len(names) == count
+    own = _PLACEHOLDERS if ports is None else ports
     servers = [
-        _server(config, frozen, number, node, gpus, f"{names[node]}:{server_port + place}")
+        _server(
+            config, frozen, python, number, node, gpus, f"{names[node]}:{own[node].servers[place]}"
+        )
         for number, (node, place, gpus) in enumerate(_copies(config))
     ]
     addresses = ",".join(s.address for s in servers if s.address)
     ranks = [
-        _rank(config, frozen, node, local, names[0], port, addresses)
+        _rank(config, frozen, python, node, local, names[0], own[0].main or 0, addresses, cores)
         for node in range(config.hardware.nodes)
         for local in range(config.hardware.processes_per_node)
     ]
@@ -168,7 +189,15 @@ def _copies(config: Config) -> list[tuple[int, int, tuple[int, ...]]]:
 
 
 def _rank(
-    config: Config, frozen: Path, node: int, local: int, main: str, port: int, servers: str
+    config: Config,
+    frozen: Path,
+    python: str,
+    node: int,
+    local: int,
+    main: str,
+    port: int,
+    servers: str,
+    cores: int | None,
 ) -> Process:
     """A training process, in the environment that torchrun would give it."""
     hardware = config.hardware
@@ -180,7 +209,10 @@ def _rank(
         "LOCAL_WORLD_SIZE": hardware.processes_per_node,
         "MASTER_PORT": port,
     }
-    environment = {**hardware.environment, **{k: str(v) for k, v in numbers.items()}}
+    # by default each rank would take all cores: optimisers in CPU memory feel it most
+    threads = hardware.threads or max(1, (cores or 0) // hardware.processes_per_node)
+    own = {"OMP_NUM_THREADS": str(threads)} if hardware.threads or cores else {}
+    environment = {**own, **hardware.environment, **{k: str(v) for k, v in numbers.items()}}
     environment["MASTER_ADDR"] = main
     if servers:
         environment[SERVERS_VARIABLE] = servers
@@ -188,7 +220,7 @@ def _rank(
     return Process(
         name=f"rank{rank}",
         node=node,
-        command=(sys.executable, "-m", "launchers.rank", str(frozen)),
+        command=(python, "-m", "launchers.rank", str(frozen)),
         gpus=(local,) if hardware.gpu else (),
         visible_gpus=tuple(range(hardware.processes_per_node)) if hardware.gpu else (),
         environment=environment,
@@ -196,14 +228,20 @@ def _rank(
 
 
 def _server(
-    config: Config, frozen: Path, number: int, node: int, gpus: tuple[int, ...], place: str
+    config: Config,
+    frozen: Path,
+    python: str,
+    number: int,
+    node: int,
+    gpus: tuple[int, ...],
+    place: str,
 ) -> Process:
     """A rollout server: on GPUs of a training node that the ranks leave, or of a node that only serves."""
     hardware, name = config.hardware, f"server{number}"
     return Process(
         name=name,
         node=node,
-        command=(sys.executable, "-m", "launchers.server", str(frozen), name, place),
+        command=(python, "-m", "launchers.server", str(frozen), name, place),
         gpus=gpus,
         visible_gpus=gpus,
         environment=dict(hardware.environment),

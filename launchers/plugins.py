@@ -24,8 +24,8 @@ class SweepLauncher(Launcher):
 
     name = ""
 
-    def __init__(self, parallel: int, wait: bool = True) -> None:
-        self._parallel, self._wait = parallel, wait
+    def __init__(self, parallel: int, retries: int, wait: bool = True) -> None:
+        self._parallel, self._retries, self._wait = parallel, retries, wait
         self._shared: list[str] = []
 
     def setup(
@@ -42,7 +42,7 @@ class SweepLauncher(Launcher):
         from launchers.sweeps import Launching, start_sweep
 
         lines = [[*self._shared, *overrides] for overrides in job_overrides]
-        start_sweep(lines, Launching(self.name, self._parallel, self._wait))
+        start_sweep(lines, Launching(self.name, self._parallel, self._retries, self._wait))
         return []
 
 

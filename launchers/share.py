@@ -1,26 +1,29 @@
-"""What one node does for a frozen run: supervise its processes, then say how it ended, or be queued again.
+"""What one node does for a frozen run: supervise its processes, say how it ended, ask to be queued again.
 
 Under Slurm it takes its place from the step. A run that is stopped by its time limit or by a preemption is
-queued again and goes on from its newest whole checkpoint.
+queued again and goes on from its newest whole checkpoint; so is one that fails, as often as the sweep allows.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import time
-from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from launchers.ending import Ending, State
+from launchers.ending import Ending, State, read_ending
 from launchers.place import Place
-from launchers.plan import gpus_per_node, make_plan, node_count
+from launchers.plan import gpus_per_node, make_plan, node_count, servers_on
+from launchers.ports import held_ports, told_ports
+from launchers.requeue import ask_again, count_failure
 from launchers.secret import rollout_key
 from launchers.supervise import Limits, Supervisor
-from launchers.sweep_file import way_on
+from launchers.sweep_file import read_sweep, sweep_of, way_on
 from sgg.checkpoint import checkpoints, is_sealed
-from sgg.config import Config, thaw
+from sgg.config import FROZEN_NAME, Config, thaw
 from sgg.errors import Failed, SggError, Stopped
 from sgg.explain import explain
 from sgg.hardware import KEY_VARIABLE
@@ -30,8 +33,6 @@ from sgg.validate_hardware import ready_here
 
 log = logging.getLogger("sgg")
 
-_ENDED_WITHIN_S = 120.0
-"""How long Slurm may take to end a job that it has queued again, or that it is ending anyway."""
 _MARGIN_S = 20
 """Kept back from Slurm's warning time for queueing again, seconds."""
 
@@ -51,22 +52,23 @@ def run_share(frozen: Path, received: list[int]) -> None:
     place, run_dir = Place.here(), frozen.parent
     if place.node > 0:
         wait_for_owner(run_dir, place.attempt)
-        told(_share(frozen, place, received, release=lambda: None))
+        told(_share(frozen, place, received))
     else:
-        with Lease(run_dir, place.attempt, partial(_pause, run_dir, received)) as lease:
-            told(_share(frozen, place, received, lease.release))
+        with Lease(run_dir, place.attempt, partial(_pause, run_dir, received)):
+            told(_share(frozen, place, received))
 
 
-def _share(frozen: Path, place: Place, received: list[int], release: Callable[[], None]) -> Ending:
-    """The same in a folder that is ours; `release` gives it to others."""
+def _share(frozen: Path, place: Place, received: list[int]) -> Ending:
+    """The same in a folder that is ours."""
     run_dir = frozen.parent
     before, started = _progress(run_dir), time.monotonic()
     try:
         check_machine(thaw(frozen), place)
         ending = run_node(frozen, place, received)
     except Exception as error:
-        reason = explain(error) or f"{type(error).__name__}: {error}"
-        Ending(State.failed, 1, reason, place.attempt, place.slurm_job).write(run_dir)
+        reason, host = explain(error) or f"{type(error).__name__}: {error}", place.hosts[place.node]
+        Ending(State.failed, 1, reason, place.attempt, place.slurm_job, host).write(run_dir)
+        _try_again(run_dir, place)
         raise
     if ending.state is State.finished and place.node == 0:
         _conclude(run_dir)
@@ -76,9 +78,9 @@ def _share(frozen: Path, place: Place, received: list[int], release: Callable[[]
             time.monotonic() - started > (60 * slurm.time_min - slurm.signal_before_end_s) / 2
         )
         idle = whole_time and _progress(run_dir) == before
-        ending = _queue_again(ending, place, idle, release)
-        if ending.state is State.failed:
-            ending.write(run_dir)
+        ending = _after_stop(ending, place, run_dir, idle)
+    elif ending.state is State.failed and ending.code != 2:  # a user's mistake would fail again
+        _try_again(run_dir, place)
     return ending
 
 
@@ -100,9 +102,28 @@ def _pause(run_dir: Path, received: list[int], seconds: float) -> None:
 def run_node(frozen: Path, place: Place, received: list[int]) -> Ending:
     """Run this node's processes to their end; `received` is where signals are noted."""
     config, run_dir = thaw(frozen), frozen.parent
-    plan = make_plan(config, frozen, place.hosts, place.port, place.server_port)
-    secrets = {KEY_VARIABLE: rollout_key(run_dir, place.attempt)} if plan.servers else {}
-    return Supervisor(plan, place, run_dir, _limits(config, place), received, secrets).run()
+    servers = servers_on(config)
+    with held_ports(place, servers[place.node]) as own:
+        ended = partial(_ended_early, run_dir, place, received)
+        ports = told_ports(run_dir, place, own, {0, *servers}, ended)
+        if isinstance(ports, Ending):
+            ports.write(run_dir)
+            return ports
+        cores = None if "OMP_NUM_THREADS" in os.environ else len(os.sched_getaffinity(0))
+        plan = make_plan(config, frozen, place.hosts, ports, cores=cores)
+        secrets = {KEY_VARIABLE: rollout_key(run_dir, place.attempt)} if plan.servers else {}
+        return Supervisor(plan, place, run_dir, _limits(config, place), received, secrets).run()
+
+
+def _ended_early(run_dir: Path, place: Place, received: list[int]) -> Ending | None:
+    """How the run ended before its nodes knew each other's ports; None if it has not."""
+    if received:
+        name, host = signal.Signals(received[0]).name, place.hosts[place.node]
+        reason = f"Stopped by {name} before it began. Go on with: {way_on(run_dir)}"
+        code = 128 + received[0]
+        return Ending(State.stopped, code, reason, place.attempt, place.slurm_job, host)
+    there = read_ending(run_dir)
+    return there if there is not None and there.attempt == place.attempt else None
 
 
 def told(ending: Ending) -> None:
@@ -157,34 +178,40 @@ def _conclude(run_dir: Path) -> None:
         log.exception("The run is finished; its report is not: sgg report %s", run_dir)
 
 
-def _queue_again(ending: Ending, place: Place, idle: bool, release: Callable[[], None]) -> Ending:
-    """Have Slurm start the job again; returns only where that is not to be, or not this node's to do.
+def _after_stop(ending: Ending, place: Place, run_dir: Path, idle: bool) -> Ending:
+    """Ask to be queued again where a run that Slurm has stopped is to go on; how this node ends.
 
     SIGUSR2 is the warning before a time limit or a preemption. SIGTERM comes with a preemption on clusters
-    that send no warning, and with what ends the job anyway: then this process waits to be ended, as a code of
-    its own would make the job a failed one. The run folder is given back by `release` before it waits.
+    that send no warning, and with what ends the job anyway: the batch script finds out. Until then every node
+    ends well, since a code of its own would have srun kill the others while they save.
     """
-    if place.node > 0:  # a non-zero code here would have srun kill node 0 before it has asked
-        return Ending(State.finished, 0, ending.reason, ending.attempt, ending.job)
-    warned = ending.code == 128 + signal.SIGUSR2
-    if warned or place.is_preempted():
-        if idle:
-            return _failed(
-                ending,
-                "Not queued again: the whole of hardware.slurm.time_min brought no new checkpoint and no "
-                "new answers. Take a longer time_min, or a smaller stage.args.save_steps.",
-            )
-        problem = place.requeue()
-        if problem is not None:
-            return _failed(ending, f"scontrol requeue {place.slurm_job} failed: {problem}")
-        log.info("Job %s is queued again.", place.slurm_job)
-    release()
-    time.sleep(_ENDED_WITHIN_S)
-    return ending
+    well = replace(ending, state=State.finished, code=0)
+    if place.node > 0:
+        return well
+    if idle and ending.code == 128 + signal.SIGUSR2:
+        why = (
+            "Not queued again: the whole of hardware.slurm.time_min brought no new checkpoint and no new "
+            "answers. Take a longer time_min, or a smaller stage.args.save_steps."
+        )
+        failed = replace(ending, state=State.failed, code=1, reason=f"{why}\n{ending.reason}")
+        failed.write(run_dir, instead=True)
+        return failed
+    ask_again(run_dir, signal.Signals(ending.code - 128).name)
+    return well
 
 
-def _failed(ending: Ending, why: str) -> Ending:
-    return Ending(State.failed, 1, f"{ending.reason}\n{why}", ending.attempt, ending.job)
+def _try_again(run_dir: Path, place: Place) -> None:
+    """Ask to be queued again after a failure, on other nodes, if the sweep's retries are not used up."""
+    sweep = sweep_of(run_dir)
+    if place.slurm_job is None or sweep is None:
+        return
+    failed = read_ending(run_dir)  # of all nodes the first that fell is the one to keep away from
+    host = failed.host if failed is not None else place.hosts[place.node]
+    failures = count_failure(run_dir, place.attempt, host)
+    if len(failures) <= read_sweep(sweep).retries:
+        kept_away = thaw(run_dir / FROZEN_NAME).hardware.slurm.exclude
+        nodes = [*([kept_away] if kept_away else []), *dict.fromkeys(failures.values())]
+        ask_again(run_dir, "failed", ",".join(nodes))
 
 
 def _progress(run_dir: Path) -> tuple[list[str], int]:

@@ -12,14 +12,13 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from launchers.plan import gpus_per_node, node_count
+from launchers.plan import gpus_per_node, interpreter, node_count
 from launchers.queue import max_array_size, outside_jobs
 from launchers.sweep_file import CODE, SLURM
 from sgg.config import FROZEN_NAME, Config
@@ -27,6 +26,7 @@ from sgg.errors import SggError
 from sgg.hardware import GpuRequest
 
 _TIMEOUT_S = 120
+_JOB_END = Path(__file__).with_name("job_end.sh")
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,14 @@ def batch_script(array: Array) -> str:
     }
     if array.after is not None:
         further |= {"dependency": f"aftercorr:{array.after}", "kill-on-invalid-dep": "yes"}
+    words = [*slurm.prefix, interpreter(slurm), "-m", "launchers.node"]
     cpus = [] if slurm.cpus_per_node is None else [f"--cpus-per-task={slurm.cpus_per_node}"]
     return _make_sbatch_string(
-        command=f'{shlex.quote(sys.executable)} -m launchers.node "$RUN_DIR/{FROZEN_NAME}"',
+        command=f'{shlex.join(words)} "$RUN_DIR/{FROZEN_NAME}"',
         folder=array.sweep / SLURM,
         job_name=job_name(array),
         setup=_setup(array),
+        teardown=_JOB_END.read_text(encoding="utf-8").splitlines(),
         signal_delay_s=slurm.signal_before_end_s,
         stderr_to_stdout=True,
         map_count=len(array.points),
@@ -179,6 +181,7 @@ def _setup(array: Array) -> list[str]:
         *array.config.hardware.slurm.setup,
         f"export PYTHONPATH={code}${{PYTHONPATH:+:$PYTHONPATH}} PYTHONSAFEPATH=1",
         f'RUN_DIR=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {runs})',
+        "trap : TERM USR2  # this shell stays until srun has ended",
     ]
 
 

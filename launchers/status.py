@@ -15,7 +15,8 @@ from launchers.ending import Ending, read_ending
 from launchers.ending import State as Ended
 from launchers.progress import starts
 from launchers.queue import JobState, ask_slurm
-from launchers.sweep_file import RunRecord, SweepRecord, read_sweep, sweep_of
+from launchers.slurm import log_name
+from launchers.sweep_file import SLURM, RunRecord, SweepRecord, read_sweep, sweep_of
 from sgg.config import FROZEN_NAME
 from sgg.errors import SggError
 from sgg.processes import is_alive
@@ -75,7 +76,7 @@ def status_of(folder: Path) -> FolderStatus:
     statuses: dict[tuple[int, str], RunStatus] = {}
     for run in record.runs:
         before = statuses.get((run.point, run.after or ""))
-        statuses[run.point, run.step] = _status(sweep / run.folder, run, jobs, record, before)
+        statuses[run.point, run.step] = _status(sweep, run, jobs, record, before)
     chosen = [status for status in statuses.values() if status.run in ours]
     return FolderStatus(sweep, record, chosen, _note(record, jobs))
 
@@ -96,13 +97,14 @@ def _processes(record: SweepRecord) -> dict[str, JobState] | None:
 
 
 def _status(
-    run_dir: Path,
+    sweep: Path,
     run: RunRecord,
     jobs: dict[str, JobState] | None,
     record: SweepRecord,
     before: RunStatus | None,
 ) -> RunStatus:
     """Who runs comes first, then files that say it is finished, then who waits, then the rest."""
+    run_dir = sweep / run.folder
     ending = read_ending(run_dir)
     job = (jobs or {}).get(run.jobs[-1]) if run.jobs else None
     if job is not None and job.is_running:  # also one that is finished and writes its report
@@ -121,7 +123,7 @@ def _status(
         return RunStatus(run, state, ending.reason, ending)
     if job is not None:
         return RunStatus(run, _ended(job), f"Slurm: {job.state} {job.reason}".strip())
-    return _without_words(run, jobs, record, before)
+    return _without_words(sweep, run, jobs, record, before)
 
 
 def _ended(job: JobState) -> str:
@@ -135,7 +137,11 @@ def _ended(job: JobState) -> str:
 
 
 def _without_words(
-    run: RunRecord, jobs: dict[str, JobState] | None, record: SweepRecord, before: RunStatus | None
+    sweep: Path,
+    run: RunRecord,
+    jobs: dict[str, JobState] | None,
+    record: SweepRecord,
+    before: RunStatus | None,
 ) -> RunStatus:
     """Neither the run nor Slurm says anything."""
     if jobs is None:
@@ -146,8 +152,16 @@ def _without_words(
         return RunStatus(run, "cancelled", f"sgg cancel at {record.cancelled}")
     if record.launcher == "local" and not run.jobs and is_alive(record.process):
         return RunStatus(run, "queued")
+    if record.launcher == "slurm" and run.jobs and not _has_begun(sweep, run.jobs[-1]):
+        # Slurm keeps nothing of a task that is taken out of its array before it starts
+        return RunStatus(run, "cancelled", "taken out of Slurm's queue before it began")
     reason = "it ended without a word" if run.jobs else "it was never started"
     return RunStatus(run, "lost", reason)
+
+
+def _has_begun(sweep: Path, job: str) -> bool:
+    """Whether Slurm has started a job: its batch script's output is the first thing that it makes."""
+    return (sweep / SLURM / log_name(job)).is_file()
 
 
 def _note(record: SweepRecord, jobs: dict[str, JobState] | None) -> str:

@@ -21,6 +21,7 @@ from launchers.child import LOGS, Child
 from launchers.ending import Ending, State, forget_ending, read_ending
 from launchers.place import Place
 from launchers.plan import HEALTH_PATH, Plan, served_folder
+from launchers.ports import forget_ports
 from launchers.signals import SIGNALS
 from launchers.sweep_file import way_on
 
@@ -177,6 +178,8 @@ class Supervisor:
             time.sleep(_POLL_S)
         for child in self._ranks + self._servers:
             child.kill()
+        if self._place.node == 0:
+            forget_ports(self._run_dir)
         for server in self._servers:
             shutil.rmtree(served_folder(self._run_dir, server.process.name), ignore_errors=True)
 
@@ -184,11 +187,12 @@ class Supervisor:
         return self._ending(State.failed, code, reason)
 
     def _ending(self, state: State, code: int, reason: str) -> Ending:
-        return Ending(state, code, reason, self._place.attempt, self._place.slurm_job)
+        place = self._place
+        return Ending(state, code, reason, place.attempt, place.slurm_job, place.hosts[place.node])
 
 
 def _obituary(child: Child, place: Place) -> str:
-    """Who fell, where, how, and its last words."""
+    """The error; who fell, where, how, and its last words."""
     code = child.code
     assert code is not None
     if code == 2 and (message := child.message()):  # a user's mistake, which names its way out
@@ -198,11 +202,12 @@ def _obituary(child: Child, place: Place) -> str:
         how = f"was killed by {signal.Signals(-code).name}"
         if -code == signal.SIGKILL:
             how += " (by hand, or for lack of memory)"
-    host = place.hosts[place.node]
-    return (
-        f"{child.process.name} on node {place.node} ({host}) {how}. Its last lines, from {child.log}:\n"
-        f"{child.last_lines()}\n"
-    )
+    head = [f"{child.process.name} on node {place.node} ({place.hosts[place.node]}) {how}."]
+    if error := child.error():
+        head.insert(0, error)
+    elif last := child.last_line():
+        head.append(f"It last said: {last}")
+    return "\n".join([*head, f"Its last lines, from {child.log}:", child.last_lines(), ""])
 
 
 def _healthy(address: str) -> bool:

@@ -51,6 +51,18 @@ class PointRecord:
 
 
 @dataclass
+class ChangeRecord:
+    """What `sgg sweep resume=` changed in the configs of runs that it started again."""
+
+    time: str
+    """ISO 8601 with zone."""
+    words: list[str]
+    """As typed, such as hardware.slurm.time_min=240."""
+    runs: list[str]
+    """Run folders, from SWEEP_DIR."""
+
+
+@dataclass
 class SweepRecord:
     """A sweep as it was submitted."""
 
@@ -72,6 +84,9 @@ class SweepRecord:
     """Local: the machine of the launcher."""
     process: str = ""
     """Local: the launcher (`processes.identity`)."""
+    retries: int = 0
+    """How often a run that fails is started again by itself."""
+    changes: list[ChangeRecord] = field(default_factory=list)
 
     def write(self, folder: Path) -> None:
         """Write SWEEP_DIR/sweep.json, whole or not at all."""
@@ -91,6 +106,7 @@ def read_sweep(folder: Path) -> SweepRecord:
     values = json.loads(path.read_text())
     values["points"] = [PointRecord(**point) for point in values["points"]]
     values["runs"] = [RunRecord(**run) for run in values["runs"]]
+    values["changes"] = [ChangeRecord(**change) for change in values.get("changes", [])]
     return SweepRecord(**values)
 
 

@@ -8,22 +8,34 @@ from __future__ import annotations
 import gc
 import platform
 import signal
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from launchers.arrays import ConfigOf, arrays, write_runs_file
+from launchers.changes import changed_config, read_changes, write_config
 from launchers.ending import Ending, State, forget_ending
 from launchers.local import owned
 from launchers.local_sweep import LocalSweep, check_local
-from launchers.plan import gpus_per_node, make_plan
+from launchers.plan import gpus_per_node, interpreter, make_plan
 from launchers.points import Point, compose_points, refuse_another_sweep, sweep_folder
 from launchers.queue import end_jobs
+from launchers.requeue import forget_failures
 from launchers.slurm import batch_script, require_sbatch, require_slurm, submit
 from launchers.snapshot import take_snapshot
 from launchers.status import ACTIVE, RunStatus, status_of
-from launchers.sweep_file import CODE, SLURM, RunRecord, SweepRecord, sweep_of
+from launchers.sweep_file import (
+    CODE,
+    SLURM,
+    SWEEP,
+    ChangeRecord,
+    RunRecord,
+    SweepRecord,
+    sweep_of,
+)
 from launchers.table import status_table
 from launchers.waiting import wait
 from sgg.compose import Composer
@@ -43,6 +55,8 @@ class Launching:
     """slurm or local."""
     parallel: int
     """Points at once."""
+    retries: int = 0
+    """How often a run that fails is started again by itself."""
     wait: bool = True
     """Stay until all have ended; local sweeps always do."""
 
@@ -59,8 +73,12 @@ def start_sweep(lines: Sequence[list[str]], launching: Launching) -> Path:
         SggError: some points cannot run, and none was started; or some have failed.
 
     """
-    if launching.parallel < 1:
-        raise SggError(f"hydra.launcher.parallel={launching.parallel}: must be 1 or more.")
+    for name, lowest in (("parallel", 1), ("retries", 0)):
+        value = getattr(launching, name)
+        if not isinstance(value, int) or value < lowest:
+            raise SggError(
+                f"hydra.launcher.{name}={value}: must be a whole number, {lowest} or more."
+            )
     composer = Composer()
     first = _first_that_composes(lines, composer)
     folder = sweep_folder(first)
@@ -100,11 +118,22 @@ def _first_that_composes(lines: Sequence[list[str]], composer: Composer) -> Conf
     return composer.compose(lines[-1])[0]
 
 
-def resume_sweep(folder: Path, parallel: int | None, wait: bool) -> None:
+@dataclass(frozen=True)
+class Resuming:
+    """What `sgg sweep resume=` may say anew; None for as before."""
+
+    parallel: int | None = None
+    retries: int | None = None
+    wait: bool = False
+    changes: tuple[str, ...] = ()
+    """Words that change what jobs ask of Slurm."""
+
+
+def resume_sweep(folder: Path, how: Resuming) -> None:
     """Start again what is not finished, not queued and not running, from its newest checkpoints.
 
     Raises:
-        SggError: there is no sweep, or another process is starting its runs.
+        SggError: there is no sweep, another process is starting its runs, or something cannot change.
 
     """
     sweep = sweep_of(folder)
@@ -112,12 +141,13 @@ def resume_sweep(folder: Path, parallel: int | None, wait: bool) -> None:
         raise SggError(
             f"{folder}: no sweep there; a single run is gone on with by sgg resume={folder}."
         )
+    changes = read_changes(how.changes)
     with owned(sweep):
-        launching = _start_again(folder, parallel, wait)
+        launching = _start_again(folder, how, changes)
     _after_launch(sweep, launching)
 
 
-def _start_again(folder: Path, parallel: int | None, wait: bool) -> Launching:
+def _start_again(folder: Path, how: Resuming, changes: dict[str, Any]) -> Launching:
     status = status_of(folder)
     folder, record = status.folder, status.record
     assert record is not None
@@ -126,17 +156,47 @@ def _start_again(folder: Path, parallel: int | None, wait: bool) -> Launching:
     if status.note:
         raise SggError(f"{folder}: {status.note} Resume it there.")
     todo = [s.run for s in status.runs if s.state not in (*ACTIVE, "finished")]
+    _change(folder, record, todo, how.changes, changes)
     print(f"{len(todo)} of {len(record.runs)} runs of {folder} are started again.", flush=True)
-    record.parallel = parallel or record.parallel
+    record.parallel = how.parallel or record.parallel
+    record.retries = record.retries if how.retries is None else how.retries
     record.cancelled = None
     for run in todo:
         forget_ending(folder / run.folder)
+        forget_failures(folder / run.folder)
         if record.launcher == "local":
             run.jobs.clear()  # a process that is gone; Slurm's ids stay for its records
     record.host, record.process = platform.node(), identity()
     record.write(folder)
     _launch(folder, record, todo, lambda run: thaw(folder / run.folder / FROZEN_NAME))
-    return Launching(record.launcher, record.parallel, wait)
+    return Launching(record.launcher, record.parallel, record.retries, wait=how.wait)
+
+
+def _change(
+    folder: Path,
+    record: SweepRecord,
+    todo: list[RunRecord],
+    words: Sequence[str],
+    changes: dict[str, Any],
+) -> None:
+    """Change the frozen configs of what is started again: all of them, or none where one cannot be."""
+    if not changes:
+        return
+    said = " ".join(words)
+    if record.launcher != "slurm":
+        raise SggError(f"{said} changes nothing: this sweep runs without Slurm. Leave it out.")
+    if not todo:
+        raise SggError(
+            f"{said} changes nothing: every run is finished, queued or running. What is queued or running "
+            f"keeps what it asked for; end it first by: sgg cancel {folder}"
+        )
+    texts = {run.folder: changed_config(folder / run.folder, changes) for run in todo}
+    for name, text in texts.items():
+        write_config(folder / name, text)
+    time = datetime.now().astimezone().isoformat(timespec="seconds")
+    record.changes.append(ChangeRecord(time, list(words), list(texts)))
+    record.write(folder)
+    print(f"{said}: for {len(texts)} runs, as {SWEEP} records", flush=True)
 
 
 def cancel_sweep(folder: Path) -> int:
@@ -184,6 +244,7 @@ def _new_record(
         runs=[run for point in points for run in point.runs(folder)],
         host=platform.node(),
         process=identity(),
+        retries=launching.retries,
     )
 
 
@@ -211,7 +272,9 @@ def _describe(folder: Path, record: SweepRecord, config_of: ConfigOf) -> None:
         more = f" and {len(chosen) - 3} more" if len(chosen) > 3 else ""
         print(f"\n== {array.step}: {len(chosen)} runs ({names}{more})")
         print(opening(array.config))
-        print(make_plan(array.config, run_dir / FROZEN_NAME).describe())
+        slurm = array.config.hardware.slurm
+        python = interpreter(slurm) if record.launcher == "slurm" else sys.executable
+        print(make_plan(array.config, run_dir / FROZEN_NAME, python=python).describe())
         if record.launcher == "slurm":
             print(f"-- {array.script().name}\n{batch_script(array)}")
 

@@ -492,12 +492,21 @@ def thaw(path: Path) -> Config:
 
     """
     try:
-        values = literal.loads(path.read_text(encoding="utf-8"))
-        config = literal.build(Config, values, choose=_stage_of)
-        assert isinstance(config, Config)
-        config.reward.terms = {k: _term(k, v) for k, v in config.reward.terms.items()}
+        return build_config(literal.loads(path.read_text(encoding="utf-8")))
     except (SggError, UnicodeDecodeError) as error:
         raise SggError(f"{path}: {error}") from error
+
+
+def build_config(values: dict[str, Any]) -> Config:
+    """The config that plain values make.
+
+    Raises:
+        SggError: they do not fit the schema.
+
+    """
+    config = literal.build(Config, values, choose=_stage_of)
+    assert isinstance(config, Config)
+    config.reward.terms = {k: _term(k, v) for k, v in config.reward.terms.items()}
     return config
 
 

@@ -101,6 +101,11 @@ class SlurmConfig:
     exclusive: bool = False
     setup: list[str] = field(default_factory=list)
     """Shell lines before the job starts, such as module load."""
+    prefix: list[str] = field(default_factory=list)
+    """Words before every process of a job, such as [apptainer, exec, --nv, image.sif]."""
+    python: str | None = None
+    """Interpreter of every process of a job: a path, or a name that setup or the container has on PATH; null
+    for the one that submits."""
     sbatch: dict[str, Any] = field(default_factory=dict)
     """Further options of sbatch by their long names."""
     srun: list[str] = field(default_factory=list)
@@ -124,7 +129,7 @@ class HardwareConfig:
     micro_batch_grpo: int = 1
     """Largest GRPO micro batch that fits."""
     threads: int = 0
-    """CPU threads per process; 0 for torch's default."""
+    """CPU threads of each rank; 0 for OMP_NUM_THREADS where it is set, else its share of the node's cores."""
     loader_workers: int = 0
     """Processes that load data for one rank."""
     tf32: bool = False

@@ -108,7 +108,7 @@ def _start_composed(cfg: Any) -> None:
         from launchers.sweeps import Launching, start_sweep
 
         launcher = hydra_config.launcher
-        start_sweep([words], Launching("slurm", launcher.parallel, launcher.wait))
+        start_sweep([words], Launching("slurm", launcher.parallel, launcher.retries, launcher.wait))
     else:
         start(typed(cfg), choices, words)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sgg.processes import identity, is_alive
+from sgg.processes import identity, is_alive, slurm_job
 
 
 def _machine() -> str:
@@ -32,8 +32,8 @@ class Owner:
     """See `processes.identity`."""
     since: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     """Time by the clock of `host`, ISO 8601."""
-    job: str | None = field(default_factory=lambda: os.environ.get("SLURM_JOB_ID"))
-    """Slurm's id of the job that the process belongs to."""
+    job: str | None = field(default_factory=slurm_job)
+    """The job that the process belongs to, as Slurm's commands take it."""
     restart: int = field(default_factory=lambda: int(os.environ.get("SLURM_RESTART_COUNT", "0")))
     """How often Slurm has started that job again."""
     attempt: str = ""

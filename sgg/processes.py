@@ -7,6 +7,15 @@ import os
 import psutil
 
 
+def slurm_job() -> str | None:
+    """The job that this process belongs to, as Slurm's commands take it; None outside of one.
+
+    A task of an array is ARRAY_INDEX: SLURM_JOB_ID of the last one would mean all of them.
+    """
+    array, index = (os.environ.get(f"SLURM_ARRAY_{name}") for name in ("JOB_ID", "TASK_ID"))
+    return f"{array}_{index}" if array and index else os.environ.get("SLURM_JOB_ID")
+
+
 def identity(pid: int | None = None) -> str:
     """`PID@SECONDS` of a living process; of this one without a number."""
     number = os.getpid() if pid is None else pid

@@ -215,6 +215,7 @@ def _secrets_in_words(slurm: SlurmConfig) -> Iterator[str]:
     """Secrets among what scripts and command lines of a job say."""
     lines = {f"setup[{i}]": line for i, line in enumerate(slurm.setup)}
     lines |= {f"srun[{i}]": word for i, word in enumerate(slurm.srun)}
+    lines |= {f"prefix[{i}]": word for i, word in enumerate(slurm.prefix)}
     lines |= {f"sbatch.{option}": str(value) for option, value in slurm.sbatch.items()}
     for key, text in lines.items():
         for name in _ASSIGNMENT.findall(text):

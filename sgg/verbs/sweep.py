@@ -6,41 +6,52 @@ import argparse
 from pathlib import Path
 
 from sgg.errors import SggError, nearest
+from sgg.verbs.words import split_words
 
-KEYS = ("resume", "parallel", "wait")
+KEYS = ("resume", "parallel", "retries", "wait")
+_EPILOG = """\
+words:
+  resume=SWEEP_DIR          (must be given)
+  parallel=N                points at once (as before)
+  retries=N                 how often a run that fails is started again by itself (as before)
+  wait=true                 stay until all have ended (false)
+  hardware.slurm.KEY=VALUE  what the jobs ask of Slurm from now on, such as hardware.slurm.time_min=240;
+                            kept in sweep.json. No other key of a run can change."""
 
 
 def main(argv: list[str]) -> None:
-    """`sgg sweep resume=SWEEP_DIR [parallel=N] [wait=true]`."""
+    """`sgg sweep resume=SWEEP_DIR [parallel=N] [retries=N] [wait=true] [hardware.slurm.KEY=VALUE …]`."""
     parser = argparse.ArgumentParser(
         prog="sgg sweep",
+        usage="sgg sweep resume=SWEEP_DIR [key=value ...]",
         description="Start again, by the same launcher and in the same folders, the runs of a sweep that "
         "are not finished, queued or running; they go on from their newest whole checkpoints.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "words",
-        nargs="+",
-        metavar="key=value",
-        help="resume=SWEEP_DIR; parallel=N points at once (as before); wait=true to stay (false)",
-    )
-    given = dict(_pair(word) for word in parser.parse_args(argv).words)
+    parser.add_argument("words", nargs="+", metavar="key=value", help=argparse.SUPPRESS)
+    given, changes = split_words(parser.parse_args(argv).words, KEYS)
+    for word in changes:
+        if "." not in word.partition("=")[0]:
+            raise SggError(
+                f"sgg sweep {word}: no such key.{nearest(word.partition('=')[0], KEYS)} Allowed: "
+                f"{', '.join(KEYS)}, hardware.slurm.…."
+            )
     if "resume" not in given:
         raise SggError("sgg sweep: resume=SWEEP_DIR must be given.")
     if given.get("wait", "false") not in ("true", "false"):
         raise SggError(f"wait={given['wait']}: allowed are true and false.")
-    parallel = given.get("parallel")
-    if parallel is not None and (not parallel.isdigit() or int(parallel) < 1):
-        raise SggError(f"parallel={parallel}: must be a whole number, 1 or more.")
-    from launchers.sweeps import resume_sweep
+    parallel, retries = _number(given, "parallel", 1), _number(given, "retries", 0)
+    from launchers.sweeps import Resuming, resume_sweep
 
-    wait = given.get("wait") == "true"
-    resume_sweep(Path(given["resume"]), int(parallel) if parallel else None, wait)
+    how = Resuming(parallel, retries, given.get("wait") == "true", tuple(changes))
+    resume_sweep(Path(given["resume"]), how)
 
 
-def _pair(word: str) -> tuple[str, str]:
-    key, _, value = word.partition("=")
-    if key not in KEYS:
-        raise SggError(
-            f"sgg sweep {word}: no such key.{nearest(key, KEYS)} Allowed: {', '.join(KEYS)}."
-        )
-    return key, value
+def _number(given: dict[str, str], key: str, lowest: int) -> int | None:
+    value = given.get(key)
+    if value is None:
+        return None
+    if not value.isdigit() or int(value) < lowest:
+        raise SggError(f"{key}={value}: must be a whole number, {lowest} or more.")
+    return int(value)

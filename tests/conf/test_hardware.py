@@ -277,9 +277,9 @@ def test_the_recipe_of_the_docs_works_with_every_base(base, site):
     assert (slurm.partition, slurm.account, slurm.exclude) == ("normal", "a-123", "nid006792")
     assert slurm.setup == ["module load cuda", "source /shared/venv/bin/activate"]
     assert slurm.sbatch == {"mail-type": "FAIL", "reservation": "course"}
-    assert slurm.srun == ["--environment=/shared/env.toml"]
+    assert (slurm.srun, slurm.python) == (["--environment=/shared/env.toml"], "python")
     ours.hardware.environment = {}
-    for name in ("partition", "account", "exclude", "setup", "sbatch", "srun"):
+    for name in ("partition", "account", "exclude", "setup", "sbatch", "srun", "python"):
         setattr(slurm, name, getattr(theirs.hardware.slurm, name))
     assert ours == theirs, "all else is the base's"
 

@@ -1,4 +1,4 @@
-"""A real Slurm of two virtual nodes on this machine: munged, slurmctld and two slurmd in a folder.
+"""A real Slurm of virtual nodes on this machine: munged, slurmctld and a slurmd for each node, in a folder.
 
 Ports are free ones, nodeN resolves through /etc/hosts while the cluster is up, every daemon is stopped by
 its process id. GPUs are links to /dev/null. Two clusters may be up at once, one for each pytest worker.
@@ -30,7 +30,7 @@ SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge/munge.socket,cred_expire=5
-SlurmctldPort={ports[0]}
+SlurmctldPort={port}
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool/%n
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -56,12 +56,12 @@ SlurmctldParameters=preempt_send_user_signal
 AccountingStorageType=accounting_storage/none
 GresTypes=gpu
 DefMemPerCPU=1000
-NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} {node}
-NodeName=node2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} {node}
+{nodes}
 PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
 PartitionName=preempt Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=REQUEUE GraceTime=60
 """
-NODE = "CPUs=8 RealMemory=64000 Gres=gpu:h100:4 State=UNKNOWN"
+NODE = "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=8 RealMemory=64000 \
+Gres=gpu:h100:4 State=UNKNOWN"
 
 
 def missing() -> str | None:
@@ -75,8 +75,9 @@ def missing() -> str | None:
 class Cluster:
     """Started and stopped by `with`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, nodes: int = 3) -> None:
         self.folder = folder
+        self.nodes = [f"node{i + 1}" for i in range(nodes)]
         self._daemons: list[subprocess.Popen] = []
         self._mark = f"# sgg's tests, {os.getpid()}"
 
@@ -94,9 +95,10 @@ class Cluster:
         )
         self._until(socket_file.exists, "munged's socket")
         self._start("slurmctld", "-D", "-c")
-        for node in ("node1", "node2"):
+        for node in self.nodes:
             self._start("slurmd", "-D", "-N", node)
-        self._until(lambda: self.slurm("sinfo", "-h", "-o", "%D %T") == "2 idle", "two idle nodes")
+        idle = f"{len(self.nodes)} idle"
+        self._until(lambda: self.slurm("sinfo", "-h", "-o", "%D %T") == idle, f"{idle} nodes")
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -137,21 +139,25 @@ class Cluster:
         host = socket.gethostname().partition(".")[0]
         # the ranks' port follows from the job's number: two clusters on this host must not share numbers
         worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+        port, *ports = _free_ports(1 + len(self.nodes))
         text = CONF.format(
             folder=self.folder,
             host=host,
-            ports=_free_ports(3),
-            node=NODE,
+            port=port,
+            nodes="\n".join(
+                NODE.format(name=name, host=host, port=own)
+                for name, own in zip(self.nodes, ports, strict=True)
+            ),
             first_job=1000 * (int(worker) + 1),
         )
         (self.folder / "slurm.conf").write_text(text)
-        gres = f"NodeName=node[1-2] Name=gpu Type=h100 File={self.folder}/dev/nvidia[0-3]\n"
+        gres = f"NodeName=node[1-{len(self.nodes)}] Name=gpu Type=h100 File={self.folder}/dev/nvidia[0-3]\n"
         (self.folder / "gres.conf").write_text(gres)
 
     def take_all_nodes(self) -> None:
         """A short job that preempts whatever runs in the partition `preempt`."""
-        words = ("-p", "debug", "-N2", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 1")
-        self.slurm("sbatch", *words)
+        words = ("-p", "debug", f"-N{len(self.nodes)}", "--exclusive", "-o", "/dev/null")
+        self.slurm("sbatch", *words, "--wrap", "sleep 1")
 
     @contextmanager
     def no_warning_of_preemption(self) -> Iterator[None]:
@@ -167,7 +173,7 @@ class Cluster:
             self.slurm("scontrol", "reconfigure")
 
     def _resolve_nodes(self) -> None:
-        lines = "".join(f"127.0.0.1 node{i} {self._mark}\n" for i in (1, 2))
+        lines = "".join(f"127.0.0.1 {node} {self._mark}\n" for node in self.nodes)
         with FileLock(HOSTS_LOCK):
             HOSTS.write_text(HOSTS.read_text() + lines)
 

@@ -1,6 +1,7 @@
 """Everything that befalls jobs, in one sweep whose points are the same training.
 
-Whatever happened to a point, it ends at the weights of the one that nothing happened to.
+Whatever happened to a point, it ends at the weights of the one that nothing happened to. The last point
+queues itself again: Slurm knows it by the id of the whole array, whose other tasks have ended by then.
 
 The code that is submitted is a checkout of the test's own, which is spoilt once the jobs are queued.
 """
@@ -27,9 +28,9 @@ FAULTS = [
     "rank killed",
     "scancel",
     "requeue",
-    "time limit",
     "preempted",
     "node down",
+    "time limit",
 ]
 STEPS = 20
 
@@ -141,17 +142,7 @@ class Faulty:
 
     def _preempted(self, job):
         with self.held("preempted"):
-            self.cluster.slurm(
-                "sbatch",
-                "-p",
-                "debug",
-                "-N2",
-                "--exclusive",
-                "-o",
-                "/dev/null",
-                "--wrap",
-                "sleep 1",
-            )
+            self.cluster.take_all_nodes()
 
     def _node_down(self, job):
         self.cluster.slurm(
@@ -198,6 +189,15 @@ def test_goes_on_by_itself(faulty, fault):
     assert faulty.status(fault).state == "finished"
     assert weights(faulty.point(fault)) == weights(faulty.point("nothing"))
     assert len(json.loads((faulty.point(fault) / "provenance.json").read_text())["starts"]) >= 2
+
+
+def test_no_task_starts_again_but_those_that_slurm_or_a_signal_stopped(faulty):
+    """What had finished, failed or been cancelled stayed as it was when the last task queued itself again."""
+    starts = {
+        fault: len(json.loads((faulty.point(fault) / "provenance.json").read_text())["starts"])
+        for fault in FAULTS
+    }
+    assert {fault for fault, count in starts.items() if count > 1} == set(FAULTS[4:])
 
 
 @pytest.mark.parametrize("fault", ["time limit", "preempted"])

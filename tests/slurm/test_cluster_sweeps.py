@@ -1,10 +1,12 @@
-"""Sweeps and pipelines on a real Slurm of two nodes."""
+"""Sweeps and pipelines on a real Slurm of several nodes."""
 
 import json
 
 import pytest
 from commands import sgg, sgg_ok
 from trainings import NODES, SFT, SLURM, losses, points, states, until
+
+from sgg.config import thaw
 
 pytestmark = pytest.mark.slow
 
@@ -74,8 +76,20 @@ def test_queued_jobs_are_seen_cancelled_and_started_again(cluster, tmp_path):
     assert "queued (BeginTime)" in sgg_ok("status", str(sweep), cwd=tmp_path).stdout
     assert "3 runs cancelled" in sgg_ok("cancel", str(sweep), cwd=tmp_path).stdout
     assert {s.state for s in states(sweep).values()} == {"cancelled"}
-    again = sgg_ok("sweep", f"resume={sweep}", cwd=tmp_path)
+    _refuses_science(sweep, tmp_path)
+    changes = ["hardware.slurm.time_min=240", "hardware.slurm.partition=preempt"]
+    again = sgg_ok("sweep", f"resume={sweep}", *changes, cwd=tmp_path)
     assert "3 of 3 runs" in again.stdout
+    jobs = {run["jobs"][-1].partition("_")[0] for run in _record(sweep)["runs"]}
+    asked = cluster.slurm("squeue", "-h", "-j", ",".join(jobs), "-o", "%P %l").split("\n")
+    assert asked == ["preempt 4:00:00"] * 3
+    [change] = _record(sweep)["changes"]
+    assert (change["words"], len(change["runs"])) == (changes, 3)
+    frozen = thaw(points(sweep)[0] / "sft" / "config.yaml").hardware.slurm
+    assert (frozen.time_min, frozen.sbatch) == (240, {"begin": "now+1hour"})
+    done = sgg("sweep", f"resume={sweep}", "hardware.slurm.time_min=9", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"sgg cancel {sweep}" in done.stderr
     assert {s.state for s in states(sweep).values()} == {"queued"}
     assert "0 of 3 runs" in sgg_ok("sweep", f"resume={sweep}", cwd=tmp_path).stdout
     sgg_ok("cancel", str(sweep), cwd=tmp_path)
@@ -109,7 +123,25 @@ def test_the_shells_sbatch_variables_do_not_count(cluster, tmp_path):
     asked = cluster.slurm("squeue", "-h", "-r", "-j", job, "-o", "%K %l").split("\n")
     assert sorted(line.split()[0] for line in asked if line) == ["0", "1"]
     assert "5:00" not in {line.split()[1] for line in asked if line}
+    cluster.slurm("scancel", f"{job}_1")  # of which Slurm then knows nothing
+    assert [s.state for s in states(sweep).values()] == ["queued", "cancelled"]
     sgg_ok("cancel", str(sweep), cwd=tmp_path)
+
+
+def _refuses_science(sweep, folder):
+    """Nothing is changed and nothing submitted."""
+    before = (sweep / "sweep.json").read_text()
+    for word, why in [
+        ("stage.args.learning_rate=1", "one config from its first step to its last"),
+        ("hardware.nodes=2", "only hardware.slurm.… can change"),
+        ("hardware.slurm.time_min=1", "signal_before_end_s=60 is not before the end"),
+        ("hardware.slurm.time_mun=9", "Did you mean 'time_min'?"),
+        ("hardware.slurm.time_min=long", "must be a whole number"),
+    ]:
+        done = sgg("sweep", f"resume={sweep}", "hardware.slurm.qos=q", word, cwd=folder)
+        assert (done.returncode, why in done.stderr) == (2, True), done.stderr
+    assert (sweep / "sweep.json").read_text() == before
+    assert thaw(points(sweep)[0] / "sft" / "config.yaml").hardware.slurm.qos is None
 
 
 def _list(words):

@@ -3,6 +3,7 @@
 import pytest
 
 from launchers.plan import gpus_per_node, make_plan, node_count
+from launchers.ports import NodePorts
 from sgg.compose import compose_config
 from sgg.hardware import SERVERS_VARIABLE
 
@@ -26,7 +27,7 @@ def test_ranks_of_two_nodes_have_torchruns_environment():
     _, plan = plan_of(
         *("hardware.nodes=2", "hardware.processes_per_node=2", "stage.optimizer.kind=trl"),
         hosts=("left", "right"),
-        port=1234,
+        ports={0: NodePorts(1234)},
     )
     last = plan.on(1)[-1]
     assert last.name == "rank3"
@@ -93,6 +94,22 @@ def test_the_profiles_environment_reaches_every_process():
         *SERVING, "hardware.rollout.gpus_per_node=4", "hardware.environment.NCCL_DEBUG=WARN"
     )
     assert all(p.environment["NCCL_DEBUG"] == "WARN" for p in plan.processes)
+
+
+@pytest.mark.parametrize(
+    ("words", "cores", "threads"),
+    [
+        (["hardware.processes_per_node=4"], 288, "72"),
+        (["hardware.processes_per_node=4"], 2, "1"),
+        (["hardware.processes_per_node=4"], None, None),
+        (["hardware.processes_per_node=4", "hardware.threads=3"], 288, "3"),
+        (["hardware.threads=3"], None, "3"),
+        (["hardware.environment.OMP_NUM_THREADS=5"], 288, "5"),
+    ],
+)
+def test_ranks_share_out_the_cores_of_their_node(words, cores, threads):
+    _, plan = plan_of(*words, "stage.optimizer.kind=trl", cores=cores)
+    assert {p.environment.get("OMP_NUM_THREADS") for p in plan.processes} == {threads}
 
 
 def test_describe_names_nodes_gpus_commands_and_the_batch():

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,17 +17,21 @@ from launchers.local import launch
 from launchers.place import Place
 from launchers.progress import progress
 from launchers.queue import end_jobs
-from launchers.share import _conclude, _progress, _queue_again, run_share
+from launchers.requeue import ask_again
+from launchers.share import _after_stop, _conclude, _progress, _try_again, run_share, told
+from launchers.sweep_file import RunRecord, SweepRecord
 from sgg.compose import compose_config
 from sgg.config import FROZEN_NAME, freeze, thaw
 from sgg.errors import Failed, SggError
 
+ROOT = Path(__file__).parents[3]
 FINISHED = Ending(State.finished, 0, "all steps done", "2")
 FAILED = Ending(State.failed, 1, "rank5 fell", "2")
 
 
 def frozen(folder, *words):
     config, _ = compose_config([*words, f"paths.run_dir={folder}"])
+    folder.mkdir(parents=True, exist_ok=True)
     freeze(config, folder / FROZEN_NAME)
     return folder / FROZEN_NAME
 
@@ -81,19 +86,111 @@ def test_a_report_that_fails_is_no_failed_run(tmp_path, caplog):
     assert "its report is not" in caplog.text
 
 
-def test_only_node_0_asks_slurm_and_the_others_end_well():
-    """A code of their own would have srun kill node 0 before it has asked."""
-    place = Place(1, ("a", "b"), 0, slurm_job="7")
-    stopped = Ending(State.stopped, 140, "stopped", "7-0", "7")
-    assert _queue_again(stopped, place, False, lambda: None).code == 0
+STOPPED = Ending(State.stopped, 128 + signal.SIGUSR2, "Stopped by SIGUSR2.", "7_2-0", "7_2", "a")
 
 
-def test_a_start_without_progress_is_not_queued_again_for_ever():
-    place = Place(0, ("a",), 0, slurm_job="7")
-    stopped = Ending(State.stopped, 140, "stopped", "7-0", "7")
-    ending = _queue_again(stopped, place, True, lambda: None)
+def test_node_0_asks_to_be_queued_again_and_every_node_ends_well(tmp_path):
+    """A code of its own would have srun kill the nodes that still save."""
+    for node in (1, 0):
+        assert not (tmp_path / "requeue").exists()
+        assert (
+            _after_stop(STOPPED, Place(node, ("a", "b"), slurm_job="7_2"), tmp_path, False).code
+            == 0
+        )
+    assert (tmp_path / "requeue").read_text() == "SIGUSR2\n\n"
+
+
+def test_a_start_without_progress_is_not_queued_again_for_ever(tmp_path):
+    """And that is what its ending says, though it was stopped first."""
+    STOPPED.write(tmp_path)
+    with pytest.raises(Failed, match="time_min brought no new checkpoint"):
+        told(_after_stop(STOPPED, Place(0, ("a",), slurm_job="7_2"), tmp_path, idle=True))
+    ending = read_ending(tmp_path)
     assert (ending.state, ending.code) == (State.failed, 1)
-    assert "hardware.slurm.time_min" in ending.reason
+    assert ending.shown.startswith("Not queued again: the whole of hardware.slurm.time_min")
+    assert not (tmp_path / "requeue").exists()
+
+
+def test_a_preemption_without_progress_is_left_to_slurm(tmp_path):
+    terminated = replace(STOPPED, code=128 + signal.SIGTERM)
+    assert _after_stop(terminated, Place(0, ("a",), slurm_job="7_2"), tmp_path, True).code == 0
+    assert (tmp_path / "requeue").read_text() == "SIGTERM\n\n"
+
+
+def test_what_slurm_refused_is_how_the_run_ended(tmp_path):
+    STOPPED.write(tmp_path)
+    (tmp_path / "requeue.refused").write_text("Requested operation is disabled for job 9\n")
+    ending = read_ending(tmp_path)
+    assert ending.state is State.failed
+    assert ending.shown.startswith("Slurm did not queue it again: Requested operation is disabled")
+    forget_ending(tmp_path, "7_2-1")
+    assert [p.name for p in tmp_path.iterdir()] == []
+
+
+def test_a_failure_is_tried_again_elsewhere_as_often_as_the_sweep_allows(tmp_path):
+    run = RunRecord(0, "sft", None, "points/000", ["7_0"])
+    SweepRecord("slurm", 1, "/", "", [], [], [run], retries=2).write(tmp_path)
+    run_dir = tmp_path / run.folder
+    path = frozen(run_dir, "hardware.slurm.exclude=n9")
+    for attempt, host in enumerate(("n1", "n2", "n3")):
+        place = Place(0, (host,), attempt=f"7_0-{attempt}", slurm_job="7_0")
+        forget_ending(run_dir, place.attempt)
+        Ending(State.failed, 1, "fell", place.attempt, "7_0", host).write(run_dir)
+        for _ in range(2):  # two nodes of the same start say the same
+            _try_again(run_dir, place)
+        asked = run_dir / "requeue"
+        if attempt < 2:
+            assert asked.read_text() == f"failed\n{('n9,n1', 'n9,n1,n2')[attempt]}\n"
+            asked.unlink()
+    assert not asked.exists()
+    assert thaw(path).hardware.slurm.exclude == "n9"
+
+
+@pytest.fixture
+def batch_script_ends(tmp_path, monkeypatch):
+    """Runs the end of a batch script after a command; scontrol is a stand-in that keeps what it got."""
+
+    def run(command, scontrol):
+        path = tmp_path / "bin" / "scontrol"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n{scontrol}\n')
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
+        job = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "2", "SLURM_JOB_ID": "7"}
+        done = subprocess.run(
+            ["bash", "-c", f"{command}\n{(ROOT / 'launchers' / 'job_end.sh').read_text()}"],
+            env={**os.environ, "RUN_DIR": str(tmp_path), **job},
+            timeout=30,
+        )
+        calls = tmp_path / "calls"
+        return done.returncode, calls.read_text().splitlines() if calls.exists() else []
+
+    return run
+
+
+def test_a_job_that_asks_for_nothing_ends_with_its_own_code(batch_script_ends):
+    assert batch_script_ends("(exit 3)", "exit 0") == (3, [])
+
+
+def test_a_job_queues_its_own_task_again_and_no_other(batch_script_ends, tmp_path):
+    ask_again(tmp_path, "failed", "n1,n2")
+    calls = ["requeue 7_2", "update JobId=7_2 ExcNodeList=n1,n2"]
+    assert batch_script_ends("(exit 1)", "exit 0") == (0, calls)
+    assert not (tmp_path / "requeue").exists()
+
+
+def test_a_refusal_is_kept(batch_script_ends, tmp_path):
+    STOPPED.write(tmp_path)
+    ask_again(tmp_path, "SIGUSR2")
+    assert batch_script_ends("true", "echo disabled >&2; exit 1") == (1, ["requeue 7_2"])
+    assert "Slurm did not queue it again: disabled" in read_ending(tmp_path).reason
+
+
+def test_a_preempted_job_is_queued_again_after_sigterm(batch_script_ends, tmp_path):
+    ask_again(tmp_path, "SIGTERM")
+    shown = "[ $1 = show ] && echo 'JobId=9 ArrayJobId=7 PreemptTime=2026-01-01T00:00:00'; exit 0"
+    calls = ["show job --oneliner 7_2", "requeue 7_2"]
+    assert batch_script_ends("true", shown) == (0, calls)
 
 
 def test_a_signal_during_the_start_is_heard(tmp_path):

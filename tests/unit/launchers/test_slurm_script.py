@@ -1,6 +1,7 @@
 """The text that sbatch gets."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,18 @@ def test_the_job_runs_the_snapshot_and_one_bad_node_ends_it():
     assert lines.index("module load cuda") < lines.index("echo hi")
     assert "export PYTHONPATH=/s/weep/code${PYTHONPATH:+:$PYTHONPATH} PYTHONSAFEPATH=1" in lines
     assert "--kill-on-bad-exit=1" in text
-    assert text.rstrip().endswith('-m launchers.node "$RUN_DIR/config.yaml"')
+    [srun] = [line for line in lines if line.startswith("srun ")]
+    command = f'{sys.executable} -m launchers.node "$RUN_DIR/config.yaml"'
+    assert srun.endswith(f"log.out --kill-on-bad-exit=1 --cpu-bind=none {command}")
+
+
+def test_prefix_and_interpreter_stand_before_what_a_job_starts():
+    words = (
+        "hardware.slurm.prefix=[apptainer,exec,--nv,'my image.sif']",
+        "hardware.slurm.python=python",
+    )
+    [srun] = [line for line in script(*words).splitlines() if line.startswith("srun ")]
+    assert " apptainer exec --nv 'my image.sif' python -m launchers.node " in srun
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def server(code, node=0, restarts=0):
 
 def supervise(run_dir, *processes, node=0, nodes=1, limits=LIMITS):
     hosts = tuple(f"host{i}" for i in range(nodes))
-    place = Place(node, hosts, 0, attempt="this")
+    place = Place(node, hosts, attempt="this")
     with listening() as received:
         return Supervisor(Plan(hosts, processes), place, run_dir, limits, received, {}).run()
 
@@ -102,7 +102,10 @@ def test_a_rank_that_raises_is_named_and_ends_the_others(tmp_path):
     raises = "print('step 7'); raise RuntimeError('loss is nan')"
     ending = supervise(tmp_path, rank(0, SLEEP), rank(1, raises))
     assert (ending.state, ending.code) == (State.failed, 1)
-    assert ending.reason.startswith("rank1 on node 0 (host0) ended with exit code 1")
+    assert (
+        ending.shown == "RuntimeError: loss is nan\nrank1 on node 0 (host0) ended with exit code 1."
+    )
+    assert ending.host == "host0"
     assert "  | step 7" in ending.reason
     assert "  | RuntimeError: loss is nan" in ending.reason
     assert str(tmp_path / LOGS / "rank1.log") in ending.reason
@@ -295,7 +298,7 @@ from launchers.plan import Plan, Process
 from launchers.supervise import Limits, Supervisor
 process = Process('server0' if {address!r} else 'rank1', 1, {command!r}, address={address!r})
 hosts = ('host0', 'host1')
-place = Place(1, hosts, 0, attempt='this')
+place = Place(1, hosts, attempt='this')
 limits = Limits(20, 20, 1)
 raise SystemExit(Supervisor(Plan(hosts, (process,)), place, Path({run_dir!r}), limits, [], {{}}).run().code)
 """

@@ -175,7 +175,7 @@ def sweep(tmp_path):
 
 def test_status_of_a_chain_that_broke(sweep):
     folder, record = sweep("local")
-    Ending(State.failed, 1, "rank0 fell\n| more\n| ValueError: no").write(
+    Ending(State.failed, 1, "ValueError: no\nrank0 fell\n| more").write(
         folder / record.runs[0].folder
     )
     status = status_of(folder)
@@ -292,6 +292,20 @@ def test_what_is_started_from_within_a_job_is_no_part_of_it(sweep, monkeypatch):
     assert "launch.log" not in status_table(status_of(folder))
 
 
+@pytest.mark.parametrize(("code", "starts"), [(1, 3), (-9, 3), (2, 1)])
+def test_a_run_that_fails_is_started_again_as_often_as_the_sweep_allows(sweep, code, starts):
+    """Not after a user's mistake, which would fail again; and what then ends well has not failed."""
+    folder, record = sweep("local", retries=2)
+    (folder / "code" / "launchers").mkdir(parents=True)
+    (folder / "code" / "launchers" / "__init__.py").touch()
+    script = "import os; open('starts', 'a').write('x')\nif os.path.getsize('starts') < 3: "
+    script += "os.kill(os.getpid(), 9)" if code < 0 else f"raise SystemExit({code})"
+    (folder / "code" / "launchers" / "node.py").write_text(script)
+    worst = LocalSweep(folder, record, record.runs[:1], gpus=0).run()
+    assert (folder / "starts").read_text() == "x" * starts
+    assert worst == (0 if starts == 3 else code)
+
+
 def test_missing_gpus_are_told_before_the_first_point_starts(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     [point] = composed([[*TINY, "hardware.gpu=true", "seed=1"]])
@@ -372,7 +386,10 @@ def test_help_comes_without_torch(verb):
         (["status", "nowhere"], "no sweep, pipeline or run there"),
         (["sweep", "resum=x"], "Did you mean 'resume'?"),
         (["sweep", "resume=x", "parallel=none"], "parallel=none"),
+        (["sweep", "resume=x", "retries=-1"], "retries=-1: must be a whole number, 0 or more"),
+        (["sweep", "resume=x", "seed=1"], "no such key"),
         (["-m", "stage=sft", "seed=0,1", "hydra.launcher.parallel=0"], "hydra.launcher.parallel=0"),
+        (["-m", "stage=sft", "seed=0,1", "hydra.launcher.retries=x"], "hydra.launcher.retries=x"),
         (["-m", "stage=sft", "seed=0,1", "paths.run_dir=x"], "paths.run_dir=x"),
     ],
 )

@@ -1,0 +1,22 @@
+# What a job's batch script does once srun has ended: queue this task again if the run asks for it
+# (launchers/requeue.py). Here and not in the run, which may be in a container that has no Slurm.
+# RUN_DIR is set; the first line sees srun's exit code.
+code=$?
+trap '' TERM USR2  # Slurm signals this shell, too, when it ends the job that it has queued again
+# ARRAY_INDEX names one task. The last task's SLURM_JOB_ID is the array's, and means all tasks to scontrol.
+task="${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"
+[ -e "$RUN_DIR/requeue" ] || exit "$code"
+{ read -r why; read -r exclude; } < "$RUN_DIR/requeue"
+rm "$RUN_DIR/requeue"
+# SIGTERM comes with a preemption on clusters that send no warning, and with what ends the job anyway
+if [ "$why" = SIGTERM ] && ! scontrol show job --oneliner "$task" | grep -q ' PreemptTime=[0-9]'; then
+    sleep 120  # until Slurm has ended the job: a code of its own would make it a failed one
+    exit 143
+fi
+scontrol requeue "$task" 2> "$RUN_DIR/requeue.refused" || exit 1
+rm "$RUN_DIR/requeue.refused"
+echo "Job $task is queued again after $why."
+if [ -n "$exclude" ]; then  # which only a job that waits can be told, and from now on this one waits
+    scontrol update JobId="$task" ExcNodeList="$exclude" && echo "It keeps away from $exclude."
+fi
+exit 0

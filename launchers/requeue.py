@@ -1,0 +1,65 @@
+"""How a run asks its job's batch script to be queued again, and what has failed before.
+
+The batch script reads the request once srun has ended (`launchers/job_end.sh`): it can call scontrol, the run
+may be in a container that cannot.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+REQUEST = "requeue"
+"""In the run folder: why, and which nodes to keep away from, a line each."""
+REFUSED = "requeue.refused"
+"""In the run folder: what scontrol said when it refused."""
+FAILURES = "failures.json"
+"""In the run folder: the node on which each start has failed since the sweep was last started by a person."""
+
+
+def ask_again(run_dir: Path, why: str, exclude: str = "") -> None:
+    """Have the batch script queue this task of the array again.
+
+    Args:
+        why: the signal's name, or `failed`. After SIGTERM it is done only if Slurm preempts the job.
+        exclude: nodes that the next start keeps away from, comma-separated.
+
+    """
+    _write(run_dir / REQUEST, f"{why}\n{exclude}\n")
+
+
+def refusal(run_dir: Path) -> str:
+    """Why Slurm did not queue the job again; empty if it did, or was not asked."""
+    path = run_dir / REFUSED
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+
+
+def forget_requests(run_dir: Path) -> None:
+    """A new start: what an earlier one asked for is past."""
+    for name in (REQUEST, REFUSED):
+        (run_dir / name).unlink(missing_ok=True)
+
+
+def count_failure(run_dir: Path, attempt: str, host: str) -> dict[str, str]:
+    """Note that a start has failed on a node; all that have, by start. Several nodes may note the same."""
+    failures = {**_failures(run_dir), attempt: host}
+    _write(run_dir / FAILURES, json.dumps(failures, indent=1) + "\n")
+    return failures
+
+
+def forget_failures(run_dir: Path) -> None:
+    """A person starts the run again: retries count from here."""
+    (run_dir / FAILURES).unlink(missing_ok=True)
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all, also where another node writes the same."""
+    partial = path.with_name(f"{path.name}.{os.uname().nodename}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def _failures(run_dir: Path) -> dict[str, str]:
+    path = run_dir / FAILURES
+    return json.loads(path.read_text()) if path.is_file() else {}
