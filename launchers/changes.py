@@ -1,17 +1,19 @@
 """What may still change when a sweep goes on: what its jobs ask of Slurm, and nothing of its science.
 
 Comes in: words such as `hardware.slurm.time_min=240`. Goes out: the frozen configs of the runs that are
-started again, with these keys changed and no other.
+started again, with these keys changed and no other, and a record of it in sweep.json.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override
 
+from launchers.sweep_file import SWEEP, ChangeRecord, RunRecord, SweepRecord
 from sgg import literal
 from sgg.config import FROZEN_NAME, build_config
 from sgg.errors import SggError
@@ -21,14 +23,31 @@ from sgg.validate import validate
 _OF_JOBS = "hardware.slurm."
 
 
-def read_changes(words: Sequence[str]) -> dict[str, Any]:
-    """Values by key.
+def change_jobs(
+    folder: Path, record: SweepRecord, runs: Sequence[RunRecord], words: Sequence[str]
+) -> None:
+    """Change what these runs of a sweep ask of Slurm: all of them, or none where one cannot be.
 
     Raises:
-        SggError: a word sets something else than what jobs ask of Slurm, or cannot be read.
+        SggError: a word sets something else, is wrong, or would change nothing.
 
     """
-    return {override.key_or_group: _value(override) for override in read_words(words)}
+    changes = {override.key_or_group: _value(override) for override in read_words(words)}
+    said = " ".join(words)
+    if record.launcher != "slurm":
+        raise SggError(f"{said} changes nothing: this sweep runs without Slurm. Leave it out.")
+    if not runs:
+        raise SggError(
+            f"{said} changes nothing: every run is finished, queued or running. What is queued or running "
+            f"keeps what it asked for; end it first by: sgg cancel {folder}"
+        )
+    texts = {run.folder: _changed(folder / run.folder, changes) for run in runs}
+    for name, text in texts.items():
+        _write(folder / name, text)
+    time = datetime.now().astimezone().isoformat(timespec="seconds")
+    record.changes.append(ChangeRecord(time, list(words), list(texts)))
+    record.write(folder)
+    print(f"{said}: for {len(texts)} runs, as {SWEEP} records", flush=True)
 
 
 def _value(override: Override) -> Any:
@@ -40,19 +59,12 @@ def _value(override: Override) -> Any:
             f"sweep with {key}."
         )
     if override.is_delete():
-        raise SggError(
-            f"sgg sweep {word}: write {key}=VALUE instead; null leaves it to the cluster."
-        )
+        raise SggError(f"sgg sweep {word}: write {key}=VALUE; null leaves it to the cluster.")
     return override.value()
 
 
-def changed_config(run_dir: Path, changes: dict[str, Any]) -> str:
-    """The text of a run's frozen config with other values; writes nothing.
-
-    Raises:
-        SggError: a value is of the wrong type, there is no such key, or the job could not run.
-
-    """
+def _changed(run_dir: Path, changes: dict[str, Any]) -> str:
+    """The text of a run's frozen config with other values; other keys stay as they were written."""
     tree = literal.loads((run_dir / FROZEN_NAME).read_text(encoding="utf-8"))
     for key, value in changes.items():
         *above, name = key.split(".")
@@ -64,8 +76,8 @@ def changed_config(run_dir: Path, changes: dict[str, Any]) -> str:
     return literal.dumps(tree)
 
 
-def write_config(run_dir: Path, text: str) -> None:
-    """Put the text in the place of the run's frozen config, whole."""
+def _write(run_dir: Path, text: str) -> None:
+    """Whole or not at all."""
     partial = run_dir / f"{FROZEN_NAME}.partial"
     partial.write_text(text, encoding="utf-8")
     partial.replace(run_dir / FROZEN_NAME)

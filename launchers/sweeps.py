@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from launchers.arrays import ConfigOf, arrays, write_runs_file
-from launchers.changes import changed_config, read_changes, write_config
+from launchers.changes import change_jobs
 from launchers.ending import Ending, State, forget_ending
 from launchers.local import owned
 from launchers.local_sweep import LocalSweep, check_local
@@ -27,15 +26,7 @@ from launchers.requeue import forget_failures
 from launchers.slurm import batch_script, require_sbatch, require_slurm, submit
 from launchers.snapshot import take_snapshot
 from launchers.status import ACTIVE, RunStatus, status_of
-from launchers.sweep_file import (
-    CODE,
-    SLURM,
-    SWEEP,
-    ChangeRecord,
-    RunRecord,
-    SweepRecord,
-    sweep_of,
-)
+from launchers.sweep_file import CODE, SLURM, RunRecord, SweepRecord, sweep_of
 from launchers.table import status_table
 from launchers.waiting import wait
 from sgg.compose import Composer
@@ -141,13 +132,12 @@ def resume_sweep(folder: Path, how: Resuming) -> None:
         raise SggError(
             f"{folder}: no sweep there; a single run is gone on with by sgg resume={folder}."
         )
-    changes = read_changes(how.changes)
     with owned(sweep):
-        launching = _start_again(folder, how, changes)
+        launching = _start_again(folder, how)
     _after_launch(sweep, launching)
 
 
-def _start_again(folder: Path, how: Resuming, changes: dict[str, Any]) -> Launching:
+def _start_again(folder: Path, how: Resuming) -> Launching:
     status = status_of(folder)
     folder, record = status.folder, status.record
     assert record is not None
@@ -156,7 +146,8 @@ def _start_again(folder: Path, how: Resuming, changes: dict[str, Any]) -> Launch
     if status.note:
         raise SggError(f"{folder}: {status.note} Resume it there.")
     todo = [s.run for s in status.runs if s.state not in (*ACTIVE, "finished")]
-    _change(folder, record, todo, how.changes, changes)
+    if how.changes:
+        change_jobs(folder, record, todo, how.changes)
     print(f"{len(todo)} of {len(record.runs)} runs of {folder} are started again.", flush=True)
     record.parallel = how.parallel or record.parallel
     record.retries = record.retries if how.retries is None else how.retries
@@ -170,33 +161,6 @@ def _start_again(folder: Path, how: Resuming, changes: dict[str, Any]) -> Launch
     record.write(folder)
     _launch(folder, record, todo, lambda run: thaw(folder / run.folder / FROZEN_NAME))
     return Launching(record.launcher, record.parallel, record.retries, wait=how.wait)
-
-
-def _change(
-    folder: Path,
-    record: SweepRecord,
-    todo: list[RunRecord],
-    words: Sequence[str],
-    changes: dict[str, Any],
-) -> None:
-    """Change the frozen configs of what is started again: all of them, or none where one cannot be."""
-    if not changes:
-        return
-    said = " ".join(words)
-    if record.launcher != "slurm":
-        raise SggError(f"{said} changes nothing: this sweep runs without Slurm. Leave it out.")
-    if not todo:
-        raise SggError(
-            f"{said} changes nothing: every run is finished, queued or running. What is queued or running "
-            f"keeps what it asked for; end it first by: sgg cancel {folder}"
-        )
-    texts = {run.folder: changed_config(folder / run.folder, changes) for run in todo}
-    for name, text in texts.items():
-        write_config(folder / name, text)
-    time = datetime.now().astimezone().isoformat(timespec="seconds")
-    record.changes.append(ChangeRecord(time, list(words), list(texts)))
-    record.write(folder)
-    print(f"{said}: for {len(texts)} runs, as {SWEEP} records", flush=True)
 
 
 def cancel_sweep(folder: Path) -> int:
