@@ -100,6 +100,9 @@ LAYERS = [
         "launchers",
         "launchers.sweep_file",
         "launchers.plan",
+        "launchers.ports",
+        "launchers.requeue",
+        "launchers.last_words",
         "launchers.place",
         "launchers.ending",
         "launchers.secret",
@@ -112,6 +115,7 @@ LAYERS = [
     [
         "launchers.snapshot",
         "launchers.points",
+        "launchers.changes",
         "launchers.slurm",
         "launchers.arrays",
         "launchers.queue",
