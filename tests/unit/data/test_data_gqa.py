@@ -59,6 +59,17 @@ def test_pictures(tmp_path):
     assert result.report["amiss"] == {"no_image": 1, "dangling_relation": 1, "self_relation": 1}
 
 
+@pytest.mark.parametrize(
+    ("value", "amiss"),
+    [(True, {"bad_box": 1, "dangling_relation": 1}), ("10", {"text_box": 1})],
+)
+def test_what_python_takes_for_a_number_is_counted(tmp_path, value, amiss):
+    first, second = item("zebra", (value, 0, 9, 9), ("on", "72")), item("grass", (0, 0, 9, 9))
+    odd = SCENE | {"objects": {"71": first, "72": second}}
+    report = prepared(gqa(tmp_path, {"1": odd}), tmp_path).report
+    assert report["amiss"] == amiss
+
+
 BOX = {"x": 1, "y": 1, "w": 9, "h": 9, "name": "zebra"}
 
 

@@ -54,6 +54,16 @@ def test_boxes_and_objects(tmp_path):
     assert result.report["amiss"] == {}
 
 
+@pytest.mark.parametrize(
+    ("value", "amiss"),
+    [(True, {"bad_box": 1, "dangling_relation": 1}), ("10", {"text_box": 1})],
+)
+def test_what_python_takes_for_a_number_is_counted(tmp_path, value, amiss):
+    odd = relation(MAN, 1, DOG | {"bbox": [value, 70, 40, 90]})
+    report = prepared(vrd(tmp_path, {"1.jpg": [relation(MAN, 1, DOG), odd]}), tmp_path).report
+    assert report["amiss"] == amiss
+
+
 def test_splits_are_files(tmp_path):
     data = vrd(tmp_path, {"1.jpg": []}, "train")
     vrd(tmp_path, {"2.jpg": []}, "val")
