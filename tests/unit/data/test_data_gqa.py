@@ -64,9 +64,11 @@ def test_pictures(tmp_path):
     [(True, {"bad_box": 1, "dangling_relation": 1}), ("10", {"text_box": 1})],
 )
 def test_what_python_takes_for_a_number_is_counted(tmp_path, value, amiss):
-    first, second = item("zebra", (value, 0, 9, 9), ("on", "72")), item("grass", (0, 0, 9, 9))
-    odd = SCENE | {"objects": {"71": first, "72": second}}
-    report = prepared(gqa(tmp_path, {"1": odd}), tmp_path).report
+    def scene(x):
+        grass = item("grass", (0, 0, 9, 9))
+        return SCENE | {"objects": {"71": item("zebra", (x, 0, 9, 9), ("on", "72")), "72": grass}}
+
+    report = prepared(gqa(tmp_path, {"1": scene(10), "2": scene(value)}), tmp_path).report
     assert report["amiss"] == amiss
 
 
