@@ -24,9 +24,12 @@ _OF_JOBS = "hardware.slurm."
 
 
 def change_jobs(
-    folder: Path, record: SweepRecord, runs: Sequence[RunRecord], words: Sequence[str]
+    folder: Path, record: SweepRecord, runs: Sequence[RunRecord], active: int, words: Sequence[str]
 ) -> None:
     """Change what these runs of a sweep ask of Slurm: all of them, or none where one cannot be.
+
+    Args:
+        active: other runs of the sweep, which are queued or running.
 
     Raises:
         SggError: a word sets something else, is wrong, or would change nothing.
@@ -48,6 +51,8 @@ def change_jobs(
     record.changes.append(ChangeRecord(time, list(words), list(texts)))
     record.write(folder)
     print(f"{said}: for {len(texts)} runs, as {SWEEP} records", flush=True)
+    if active:
+        print(f"{active} more are queued or running and keep what they asked for.", flush=True)
 
 
 def _value(override: Override) -> Any:

@@ -17,8 +17,11 @@ _TRACEBACK = "Traceback (most recent call last):"
 _RAISED = re.compile(r"^[A-Za-z_][\w.]*(:\s|$)")
 """The line of a traceback that names the exception; all others of it are indented."""
 
-_FATAL = re.compile(r"^(Fatal Python error: .+|\s*what\(\):\s+.+|Segmentation fault.*)$")
-"""What ends a process without a traceback: the interpreter's last words, and C++'s."""
+_FATAL = re.compile(
+    r"^(Fatal Python error: .+|\s*what\(\):\s+.+|Segmentation fault.*"
+    r"|slurmstepd\S*: error: (?!\*\*\*).+)$"  # with stars: that Slurm ends the job, not why
+)
+"""What ends a process without a traceback: the last words of the interpreter, of C++ and of Slurm."""
 
 _PROGRESS = re.compile(r"\d+%\|.*\||\b\d+(\.\d+)?\s?(it/s|s/it)\b|^\s*$")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from launchers.ending import Ending, read_ending
 from launchers.ending import State as Ended
+from launchers.last_words import error_in, last_line
 from launchers.progress import starts
 from launchers.queue import JobState, ask_slurm
 from launchers.slurm import log_name
@@ -22,6 +23,9 @@ from sgg.errors import SggError
 from sgg.processes import is_alive
 from sgg.run import PIPELINE
 from sgg.weights import is_complete
+
+_TAIL = 20_000
+"""Bytes of a log that are searched for an error."""
 
 ACTIVE = ("queued", "running")
 """States that change by themselves."""
@@ -122,7 +126,9 @@ def _status(
         state = "cancelled" if was_cancelled else ending.state.name
         return RunStatus(run, state, ending.reason, ending)
     if job is not None:
-        return RunStatus(run, _ended(job), f"Slurm: {job.state} {job.reason}".strip())
+        words, state = f"Slurm: {job.state} {job.reason}".strip(), _ended(job)
+        said = _last_words(sweep, run.jobs[-1]) if state == "failed" else ""
+        return RunStatus(run, state, f"{said}\n{words}" if said else words)
     return _without_words(sweep, run, jobs, record, before)
 
 
@@ -162,6 +168,20 @@ def _without_words(
 def _has_begun(sweep: Path, job: str) -> bool:
     """Whether Slurm has started a job: its batch script's output is the first thing that it makes."""
     return (sweep / SLURM / log_name(job)).is_file()
+
+
+def _last_words(sweep: Path, job: str) -> str:
+    """The error that a job printed, or its last line; all there is where it failed before the run began."""
+    path = sweep / SLURM / log_name(job)
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        lines = file.read().decode(errors="replace").split("\n")
+    said = "\n".join(
+        line for line in lines if not line.startswith("srun: ")
+    )  # which tells the code
+    return error_in(said) or last_line(said)
 
 
 def _note(record: SweepRecord, jobs: dict[str, JobState] | None) -> str:

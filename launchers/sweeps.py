@@ -147,7 +147,8 @@ def _start_again(folder: Path, how: Resuming) -> Launching:
         raise SggError(f"{folder}: {status.note} Resume it there.")
     todo = [s.run for s in status.runs if s.state not in (*ACTIVE, "finished")]
     if how.changes:
-        change_jobs(folder, record, todo, how.changes)
+        active = sum(s.state in ACTIVE for s in status.runs)
+        change_jobs(folder, record, todo, active, how.changes)
     print(f"{len(todo)} of {len(record.runs)} runs of {folder} are started again.", flush=True)
     record.parallel = how.parallel or record.parallel
     record.retries = record.retries if how.retries is None else how.retries

@@ -72,6 +72,7 @@ class Waiting:
     """A sweep whose runs wait, in a container."""
 
     def __init__(self, folder, count, *words, rank=RANK):
+        folder.mkdir(exist_ok=True)
         self.folder, self.sweep = folder, folder / "sweep"
         checkout = folder / "checkout"
         for name in ("sgg", "launchers", "conf"):
@@ -242,3 +243,18 @@ def test_jobs_on_one_host_meet_at_ports_of_their_own(cluster, tmp_path):
     assert used[0] == used[1] != used[2] == used[3]
     assert set(used).isdisjoint(taken)
     assert not [point for point in sweep.points if (point / "ports").exists()]
+
+
+def test_a_run_that_does_not_end_well_says_why(cluster, tmp_path):
+    """Of a time limit that is too short, and of what a job printed that never came to run anything."""
+    limits = ("hardware.slurm.time_min=1", "hardware.slurm.signal_before_end_s=55")
+    idle = Waiting(tmp_path / "idle", 1, *limits)
+    absent = Waiting(tmp_path / "absent", 1, "hardware.slurm.python=no_such_python")
+    absent.until(0, "failed")
+    assert "no_such_python: not found" in absent.sgg("status", str(absent.sweep))
+    idle.until(0, "failed")
+    told = idle.sgg("status", str(idle.sweep))
+    assert (
+        "failed: Not queued again: the whole of hardware.slurm.time_min brought no new checkpoint"
+        in told
+    )

@@ -125,6 +125,9 @@ def test_the_shells_sbatch_variables_do_not_count(cluster, tmp_path):
     assert "5:00" not in {line.split()[1] for line in asked if line}
     cluster.slurm("scancel", f"{job}_1")  # of which Slurm then knows nothing
     assert [s.state for s in states(sweep).values()] == ["queued", "cancelled"]
+    again = sgg_ok("sweep", f"resume={sweep}", "hardware.slurm.time_min=9", cwd=tmp_path).stdout
+    assert "hardware.slurm.time_min=9: for 1 runs" in again
+    assert "1 more are queued or running and keep what they asked for" in again
     sgg_ok("cancel", str(sweep), cwd=tmp_path)
 
 

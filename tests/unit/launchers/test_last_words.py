@@ -29,6 +29,10 @@ ValueError: loss is nan
         ("step 1\nsgg: data.root=x: no such folder.\n  Take another.\n", "data.root=x: no such folder."),
         ("terminate called after throwing\n  what():  CUDA error: an illegal access\n",
          "what():  CUDA error: an illegal access"),
+        ("slurmstepd-n1: error: execve(): python: No such file\nsrun: error: n1: task 0: Exited\n",
+         "slurmstepd-n1: error: execve(): python: No such file"),
+        (f"{RAISES}slurmstepd: error: *** JOB 7 ON n1 CANCELLED AT 12:00 DUE TO TIME LIMIT ***\n",
+         "ValueError: loss is nan"),
         (f"loss 1.5\n{BAR}\n", ""),
     ],
 )  # fmt: skip
