@@ -40,3 +40,9 @@ class Place:
             attempt=f"{job}-{restart}-{os.environ['SLURM_STEP_ID']}",
             slurm_job=job if "SLURM_ARRAY_JOB_ID" in os.environ else None,
         )
+
+
+def cores_here() -> int:
+    """Cores for this process and what it starts: the job's, also where Slurm binds nobody to them."""
+    visible = len(os.sched_getaffinity(0))
+    return min(visible, int(os.environ.get("SLURM_CPUS_ON_NODE", visible)))

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from launchers.ending import Ending, State, read_ending
-from launchers.place import Place
+from launchers.place import Place, cores_here
 from launchers.plan import gpus_per_node, make_plan, node_count, servers_on
 from launchers.ports import held_ports, told_ports
 from launchers.requeue import ask_again, count_failure
@@ -109,7 +109,7 @@ def run_node(frozen: Path, place: Place, received: list[int]) -> Ending:
         if isinstance(ports, Ending):
             ports.write(run_dir)
             return ports
-        cores = None if "OMP_NUM_THREADS" in os.environ else len(os.sched_getaffinity(0))
+        cores = None if "OMP_NUM_THREADS" in os.environ else cores_here()
         plan = make_plan(config, frozen, place.hosts, ports, cores=cores)
         secrets = {KEY_VARIABLE: rollout_key(run_dir, place.attempt)} if plan.servers else {}
         return Supervisor(plan, place, run_dir, _limits(config, place), received, secrets).run()

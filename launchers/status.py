@@ -121,8 +121,9 @@ def _status(
     if is_complete(run_dir):
         return RunStatus(run, "finished", ending=ending)
     if ending is not None:
-        by_hand = record.cancelled or not run.jobs or (job is not None and job.state == "CANCELLED")
-        was_cancelled = by_hand and ending.state is Ended.stopped
+        by_sgg = record.cancelled or run.cancelled or not run.jobs
+        by_slurm = job is not None and job.state == "CANCELLED"
+        was_cancelled = (by_sgg or by_slurm) and ending.state is Ended.stopped
         state = "cancelled" if was_cancelled else ending.state.name
         return RunStatus(run, state, ending.reason, ending)
     if job is not None:
@@ -154,8 +155,8 @@ def _without_words(
         return RunStatus(run, "unknown", "not to be known from this machine")
     if before is not None and before.state not in (*ACTIVE, "finished"):
         return RunStatus(run, "cancelled", f"{run.after} is {before.state}")
-    if record.cancelled:
-        return RunStatus(run, "cancelled", f"sgg cancel at {record.cancelled}")
+    if when := record.cancelled or run.cancelled:
+        return RunStatus(run, "cancelled", f"sgg cancel at {when}")
     if record.launcher == "local" and not run.jobs and is_alive(record.process):
         return RunStatus(run, "queued")
     if record.launcher == "slurm" and run.jobs and not _has_begun(sweep, run.jobs[-1]):

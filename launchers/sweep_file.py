@@ -39,6 +39,8 @@ class RunRecord:
     """Run folder, from SWEEP_DIR."""
     jobs: list[str] = field(default_factory=list)
     """Of every start, the newest last: Slurm's id, ARRAY_INDEX, or the process here."""
+    cancelled: str | None = None
+    """When `sgg cancel` ended its job on Slurm, which forgets it sooner or later."""
 
 
 @dataclass

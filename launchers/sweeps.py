@@ -156,6 +156,7 @@ def _start_again(folder: Path, how: Resuming) -> Launching:
     for run in todo:
         forget_ending(folder / run.folder)
         forget_failures(folder / run.folder)
+        run.cancelled = None
         if record.launcher == "local":
             run.jobs.clear()  # a process that is gone; Slurm's ids stay for its records
     record.host, record.process = platform.node(), identity()
@@ -178,13 +179,17 @@ def cancel_sweep(folder: Path) -> int:
     if status.note:
         raise SggError(f"{folder}: {status.note} Cancel it there.")
     record, active = status.record, [s.run for s in status.runs if s.state in ACTIVE]
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
     if status.folder == folder:
-        record.cancelled = datetime.now().astimezone().isoformat(timespec="seconds")
+        record.cancelled = now
         record.write(folder)
     if record.launcher == "slurm":
         jobs = [run.jobs[-1] for run in active if run.jobs]
         if jobs:
             end_jobs(jobs)
+        for run in active:
+            run.cancelled = now
+        record.write(status.folder)
     elif status.folder != folder or not send(record.process, signal.SIGTERM):
         for run in active:
             if run.jobs:

@@ -1,7 +1,10 @@
 """Config -> processes: who runs where, on which GPUs, in which environment."""
 
+import os
+
 import pytest
 
+from launchers.place import cores_here
 from launchers.plan import gpus_per_node, make_plan, node_count
 from launchers.ports import NodePorts
 from sgg.compose import compose_config
@@ -110,6 +113,15 @@ def test_the_profiles_environment_reaches_every_process():
 def test_ranks_share_out_the_cores_of_their_node(words, cores, threads):
     _, plan = plan_of(*words, "stage.optimizer.kind=trl", cores=cores)
     assert {p.environment.get("OMP_NUM_THREADS") for p in plan.processes} == {threads}
+
+
+def test_cores_of_a_job_are_no_more_than_it_has_or_sees(monkeypatch):
+    visible = len(os.sched_getaffinity(0))
+    for given, cores in ((1, 1), (10_000, visible)):
+        monkeypatch.setenv("SLURM_CPUS_ON_NODE", str(given))
+        assert cores_here() == cores
+    monkeypatch.delenv("SLURM_CPUS_ON_NODE")
+    assert cores_here() == visible
 
 
 def test_describe_names_nodes_gpus_commands_and_the_batch():

@@ -242,6 +242,27 @@ def test_status_from_a_machine_without_slurm_says_what_it_cannot_know(sweep, mon
     assert "Slurm cannot be asked" in status_table(status)
 
 
+def test_a_part_that_was_cancelled_stays_cancelled_when_slurm_has_forgotten_it(
+    sweep, monkeypatch, tmp_path
+):
+    """Killed before it could say a word, or after; the other run of the sweep was lost."""
+    squeue = tmp_path / "bin" / "squeue"
+    squeue.parent.mkdir()
+    squeue.write_text("#!/bin/sh\necho 'Invalid job id specified' >&2; exit 1\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{squeue.parent}:{os.environ['PATH']}")
+    folder, record = sweep("slurm")
+    (folder / "slurm").mkdir()
+    for run in record.runs:
+        run.after, run.jobs = None, [f"{run.step}_0"]
+        (folder / "slurm" / f"{run.step}_0_0_log.out").touch()
+    for run in record.runs[:2]:
+        run.cancelled = "2026-01-01"
+    Ending(State.stopped, 143, "Stopped").write(folder / record.runs[1].folder)
+    record.write(folder)
+    assert [s.state for s in status_of(folder).runs] == ["cancelled", "cancelled", "lost"]
+
+
 def test_status_of_a_part_of_a_sweep(sweep):
     folder, _ = sweep("local")
     assert len(status_of(folder / "points" / "000").runs) == 3
