@@ -8,10 +8,13 @@ task="${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"
 [ -e "$RUN_DIR/requeue" ] || exit "$code"
 { read -r why; read -r exclude; } < "$RUN_DIR/requeue"
 rm "$RUN_DIR/requeue"
-# SIGTERM comes with a preemption on clusters that send no warning, and with what ends the job anyway
-if [ "$why" = SIGTERM ] && ! scontrol show job --oneliner "$task" | grep -q ' PreemptTime=[0-9]'; then
-    sleep 120  # until Slurm has ended the job: a code of its own would make it a failed one
-    exit 143
+if [ "$why" = SIGTERM ]; then  # which comes with what ends the job, and with a preemption without a warning
+    case "$(scontrol show job --oneliner "$task")" in
+        *" JobState=RUNNING "*" PreemptTime="[0-9]*) ;;
+        # a code of its own before Slurm has ended it would make it a failed job
+        *" JobState=RUNNING "* | "") sleep 120; exit 143 ;;
+        *) exit 143 ;;  # it was cancelled, or Slurm has queued it again
+    esac
 fi
 scontrol requeue "$task" 2> "$RUN_DIR/requeue.refused" || exit 1
 rm "$RUN_DIR/requeue.refused"

@@ -188,9 +188,17 @@ def test_a_refusal_is_kept(batch_script_ends, tmp_path):
 
 def test_a_preempted_job_is_queued_again_after_sigterm(batch_script_ends, tmp_path):
     ask_again(tmp_path, "SIGTERM")
-    shown = "[ $1 = show ] && echo 'JobId=9 ArrayJobId=7 PreemptTime=2026-01-01T00:00:00'; exit 0"
+    shown = "[ $1 = show ] && echo 'JobId=9 ArrayJobId=7 JobState=RUNNING Reason=None PreemptTime=2026-01-01'; exit 0"
     calls = ["show job --oneliner 7_2", "requeue 7_2"]
     assert batch_script_ends("true", shown) == (0, calls)
+
+
+@pytest.mark.parametrize("state", ["CANCELLED", "PENDING"])
+def test_what_slurm_has_decided_stands(batch_script_ends, tmp_path, state):
+    """Cancelled, or queued again by the user or by Slurm: there is nothing to ask and to wait for."""
+    ask_again(tmp_path, "SIGTERM")
+    shown = f"echo 'JobId=9 ArrayJobId=7 JobState={state} Reason=None PreemptTime=2026-01-01'"
+    assert batch_script_ends("true", shown) == (143, ["show job --oneliner 7_2"])
 
 
 def test_a_signal_during_the_start_is_heard(tmp_path):
