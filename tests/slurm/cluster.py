@@ -75,7 +75,7 @@ def missing() -> str | None:
 class Cluster:
     """Started and stopped by `with`."""
 
-    def __init__(self, folder: Path, nodes: int = 3) -> None:
+    def __init__(self, folder: Path, nodes: int = 4) -> None:
         self.folder = folder
         self.nodes = [f"node{i + 1}" for i in range(nodes)]
         self._daemons: list[subprocess.Popen] = []
@@ -158,6 +158,16 @@ class Cluster:
         """A short job that preempts whatever runs in the partition `preempt`."""
         words = ("-p", "debug", f"-N{len(self.nodes)}", "--exclusive", "-o", "/dev/null")
         self.slurm("sbatch", *words, "--wrap", "sleep 1")
+
+    @contextmanager
+    def lost(self, node: str) -> Iterator[None]:
+        """Inside the block the node is down, and drained, or its slurmd would have it back at once."""
+        for state in ("DRAIN", "DOWN"):
+            self.slurm("scontrol", "update", f"NodeName={node}", f"State={state}", "Reason=test")
+        try:
+            yield
+        finally:
+            self.slurm("scontrol", "update", f"NodeName={node}", "State=RESUME")
 
     @contextmanager
     def no_warning_of_preemption(self) -> Iterator[None]:

@@ -170,10 +170,9 @@ def test_what_befalls_one_task_touches_no_other(cluster, tmp_path, cheap_preempt
     cluster.slurm("scontrol", "requeue", job)
     sweep.until(last, "running", 3)
     node = sweep.starts(last)[-1]["node"]
-    cluster.slurm("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
-    sweep.until(last, "queued", 3)
-    cluster.slurm("scontrol", "update", f"NodeName={node}", "State=RESUME")
-    sweep.until(last, "running", 4)
+    with cluster.lost(node):
+        sweep.until(last, "running", 4)
+    assert sweep.starts(last)[-1]["node"] != node
     assert sweep.all_starts() == [1, 1, 1, 0, 1, 4]
     # one of the others
     cheap_preemption(sweep.starts(preempted)[-1]["node"])

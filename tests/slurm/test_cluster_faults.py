@@ -145,11 +145,9 @@ class Faulty:
             self.cluster.take_all_nodes()
 
     def _node_down(self, job):
-        self.cluster.slurm(
-            "scontrol", "update", "NodeName=node2", "State=DOWN", "Reason=test fault"
-        )
-        until(lambda: self.status("node down").state == "queued", "Slurm queues the job again")
-        self.cluster.slurm("scontrol", "update", "NodeName=node2", "State=RESUME")
+        with self.cluster.lost("node2"):
+            until(lambda: self.status("node down").state == "queued", "Slurm queues the job again")
+            until(lambda: self.status("node down").state == "running", "on other nodes")
 
 
 def _is_told(pid):

@@ -188,9 +188,10 @@ def test_a_refusal_is_kept(batch_script_ends, tmp_path):
 
 def test_a_preempted_job_is_queued_again_after_sigterm(batch_script_ends, tmp_path):
     ask_again(tmp_path, "SIGTERM")
-    shown = "[ $1 = show ] && echo 'JobId=9 ArrayJobId=7 JobState=RUNNING Reason=None PreemptTime=2026-01-01'; exit 0"
+    shown = "JobId=9 ArrayJobId=7 JobState=RUNNING Reason=None PreemptTime=2026-01-01"
+    scontrol = f"[ $1 = show ] && echo '{shown}'; exit 0"
     calls = ["show job --oneliner 7_2", "requeue 7_2"]
-    assert batch_script_ends("true", shown) == (0, calls)
+    assert batch_script_ends("true", scontrol) == (0, calls)
 
 
 @pytest.mark.parametrize("state", ["CANCELLED", "PENDING"])
