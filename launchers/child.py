@@ -20,6 +20,8 @@ from launchers.plan import Process
 
 LOGS = "logs"
 _LAST_LINES = 20
+_TAIL = 20_000
+"""Bytes that the last lines are looked for in."""
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
@@ -36,6 +38,7 @@ class Child:
         self.starts = 0
         self._shown = shown
         self._offset = 0
+        self._tail = b""
         self.start()
 
     def start(self) -> None:
@@ -43,6 +46,7 @@ class Child:
         self.log.parent.mkdir(exist_ok=True)
         self._offset = self.log.stat().st_size if self.log.is_file() else 0
         self.starts += 1
+        self._tail = b""
         with self.log.open("ab") as file:
             self._popen = subprocess.Popen(
                 self.process.command,
@@ -92,8 +96,9 @@ class Child:
     def _said(self) -> str:
         if self._shown:
             self._tee.join(timeout=2)
+            return self._tail.decode(errors="replace")
         with self.log.open("rb") as file:
-            file.seek(max(self._offset, self.log.stat().st_size - 20_000))
+            file.seek(max(self._offset, self.log.stat().st_size - _TAIL))
             return file.read().decode(errors="replace")
 
     def _copy(self, stream: Any) -> None:
@@ -101,7 +106,9 @@ class Child:
         screen: IO[bytes] = sys.stderr.buffer
         with self.log.open("ab", buffering=0) as file:
             while block := stream.read1(1 << 16):
-                file.write(block)
+                self._tail = (self._tail + block)[-_TAIL:]
+                with suppress(OSError):  # a full disk, which the process itself tells
+                    file.write(block)
                 before, mark, _ = (b"\n" + block.replace(b"\r", b"\n")).partition(MESSAGE.encode())
                 with suppress(BrokenPipeError):  # the run goes on where its screen has gone
                     screen.write(block[: max(0, len(before) - 1)] if mark else block)

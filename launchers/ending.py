@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 from launchers.requeue import forget_requests, refusal
+from sgg.explain import what_is_full
 
 ENDING = "exit.json"
 _SHOWN = 240
@@ -56,19 +57,25 @@ class Ending:
         """Leave the file, whole.
 
         When one node fails, all of them end, so the first word of a start stands; but an earlier start has
-        no say, and a run is not finished when one of its nodes has failed.
+        no say, and a run is not finished when one of its nodes has failed. On a full disk nothing is left:
+        that is what the run's last words are about.
 
         Args:
             instead: this is what became of the stop that the file tells of: the run is not queued again.
 
         """
         partial = run_dir / f"{ENDING}.{os.uname().nodename}.{os.getpid()}"
-        partial.write_text(json.dumps({**asdict(self), "state": self.state.name}, indent=1) + "\n")
         try:
+            partial.write_text(
+                json.dumps({**asdict(self), "state": self.state.name}, indent=1) + "\n"
+            )
             os.link(partial, run_dir / ENDING)
         except FileExistsError:
             if self._outweighs(read_ending(run_dir), instead):
                 partial.replace(run_dir / ENDING)
+        except OSError as error:
+            if what_is_full(error) is None:
+                raise
         finally:
             partial.unlink(missing_ok=True)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 from launchers.progress import starts
 from launchers.sweep_file import SWEEP, sweep_of
 from sgg.cli import assignment
-from sgg.config import FROZEN_NAME
+from sgg.config import FROZEN_NAME, Config, thaw
 from sgg.errors import SggError, nearest
 from sgg.run import PIPELINE
 
@@ -27,6 +28,39 @@ def run_folder(path: str) -> Path:
     if (folder / FROZEN_NAME).is_file() and folder.is_dir():
         return folder
     raise SggError(f"resume={path}: no run folder. {_what_it_is(folder)}")
+
+
+def frozen_config(run_dir: Path) -> Config:
+    """The frozen config of a run that is to go on.
+
+    Raises:
+        SggError: it cannot be read; the message has the command that makes it again, where one is known.
+
+    """
+    try:
+        return thaw(run_dir / FROZEN_NAME)
+    except SggError as error:
+        raise SggError(f"{error}\n{_made_again(run_dir)}") from error
+
+
+def _made_again(run_dir: Path) -> str:
+    """By the words that began the run, in the same folder: its checkpoints are not touched."""
+    known = starts(run_dir)
+    if not known or sweep_of(run_dir) is not None or (run_dir.parent / PIPELINE).is_file():
+        return f"It is the config of this run and was damaged. Put a copy of {FROZEN_NAME} there."
+    first = min(known, key=lambda start: start["time"])
+    return (
+        "It is the config of this run and was damaged. Move it away and give the command that began the "
+        "run; it writes the config again and goes on from the newest whole checkpoint: "
+        f"{_same(first, run_dir)}"
+    )
+
+
+def _same(start: dict[str, Any], folder: Path) -> str:
+    """The command of a start, for this folder."""
+    words = shlex.split(start["command"])[1:]
+    here = assignment("paths.run_dir", str(folder))
+    return shlex.join(["sgg", *(w for w in words if not w.startswith("paths.run_dir=")), here])
 
 
 def _what_it_is(folder: Path) -> str:
@@ -72,11 +106,10 @@ def _pipeline_command(folder: Path) -> str:
     if (sweep := sweep_of(folder)) is not None:
         return shlex.join(["sgg", "sweep", f"resume={sweep}"])
     known = [start for step in sorted(folder.iterdir()) for start in starts(step)]
-    here = assignment("paths.run_dir", str(folder))
     if not known:
+        here = assignment("paths.run_dir", str(folder))
         return f"the command that began it, with {shlex.quote(here)}"
-    words = shlex.split(min(known, key=lambda start: start["time"])["command"])[1:]
-    return shlex.join(["sgg", *(w for w in words if not w.startswith("paths.run_dir=")), here])
+    return _same(min(known, key=lambda start: start["time"]), folder)
 
 
 def _command(key: str, path: Path) -> str:

@@ -25,28 +25,40 @@ def explain(error: BaseException) -> str | None:
         return explain_config(error)
     if (told := explain_composing(error)) is not None:
         return told
-    if (
-        type(error).__name__ == "OutOfMemoryError"
-    ):  # torch's, told by name: nothing here loads torch
-        return f"{_OUT_OF_MEMORY} ({str(error).splitlines()[0]})"
-    if _WRITE_FAILED.search(
-        str(error)
-    ):  # safetensors and torch.save wrap ENOSPC in their own types
-        return f"{_OS_HELP[errno.ENOSPC]}\n  ({error})"
+    if is_out_of_memory(error):
+        return f"{OUT_OF_MEMORY} ({str(error).splitlines()[0]})"
+    if (full := what_is_full(error)) is not None:
+        return f"{full[0].upper()}{full[1:]}. {_OS_HELP[errno.ENOSPC]}"
     return None
 
 
-_OUT_OF_MEMORY = (
+OUT_OF_MEMORY = (
     "The GPU's memory is full. Smaller: stage.micro_batch (training), generate.batch_size (evaluation), "
-    "stage.max_pixels; or spread the weights with deepspeed=zero2 or zero3. Then go on with resume=RUN_DIR."
+    "stage.max_pixels; or spread the weights with deepspeed=zero2 or zero3."
 )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a GPU's memory did not suffice: torch's error, known by its name to spare loading torch."""
+    return type(error).__name__ == "OutOfMemoryError"
+
+
+def what_is_full(error: BaseException) -> str | None:
+    """The disk or the quota that kept something from being written; None for any other error."""
+    if isinstance(error, OSError) and error.errno == errno.EDQUOT:
+        return "the disk quota is used up"
+    is_full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    # safetensors and torch.save have types of their own for it
+    if is_full or _WRITE_FAILED.search(str(error)):
+        return "the disk is full"
+    return None
+
 
 _WRITE_FAILED = re.compile(r"No space left on device|file write failed|unexpected pos \d+ vs")
 
 _OS_HELP = {
-    errno.ENOSPC: "The disk is full. Free space, or write elsewhere with paths.root=DIR "
-    "(paths.cache=DIR for prepared data); then go on with resume=RUN_DIR.",
-    errno.EDQUOT: "The disk quota is used up. Free space, or write elsewhere with paths.root=DIR.",
+    errno.ENOSPC: "Free space, or write elsewhere with paths.root=DIR (paths.cache=DIR for prepared data).",
+    errno.EDQUOT: "Free space, or write elsewhere with paths.root=DIR (paths.cache=DIR for prepared data).",
     errno.EROFS: "The file system is read-only. Write elsewhere with paths.root=DIR "
     "(paths.cache=DIR for prepared data).",
     errno.EACCES: "No permission. Write elsewhere with paths.root=DIR "

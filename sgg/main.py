@@ -115,12 +115,11 @@ def _start_composed(cfg: Any) -> None:
 
 def start(config: Config, choices: dict[str, str | None], overrides: list[str]) -> Path:
     """Check, freeze and run to the end; returns the folder of the run or pipeline."""
-    from launchers.kinds import run_folder
+    from launchers.kinds import frozen_config, run_folder
     from launchers.place import Place
     from launchers.plan import make_plan, node_count
     from launchers.share import check_machine
     from sgg.conditions import Use
-    from sgg.config import FROZEN_NAME, thaw
     from sgg.opening import opening
     from sgg.preflight import Preflight
     from sgg.run import make_folder, refuse_others
@@ -130,7 +129,7 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
     if config.resume is not None:
         refuse_others(config.resume, overrides)
         run_dir = run_folder(config.resume)
-        config = thaw(run_dir / FROZEN_NAME)
+        config = frozen_config(run_dir)
         _refuse_part_of_sweep(run_dir, node_count(config))
         check_machine(config, Place.alone())
         return _run(config, run_dir, is_new=False)
@@ -158,11 +157,13 @@ def _run(config: Config, run_dir: Path, is_new: bool) -> Path:
     """The run in its folder, from the lease to the report."""
     from launchers.local import launch, owned
     from launchers.progress import progress
+    from launchers.sweep_file import way_on
     from sgg.config import FROZEN_NAME
+    from sgg.explain_run import explained
     from sgg.report.build import write_report
     from sgg.run import open_run
 
-    with owned(run_dir):
+    with explained([run_dir], way_on(run_dir)), owned(run_dir):
         if is_new:
             open_run(config)
         launch(run_dir / FROZEN_NAME, config, run_frozen)
@@ -186,16 +187,19 @@ def _refuse_part_of_sweep(run_dir: Path, nodes: int) -> None:
 
 def run_frozen(path: Path) -> None:
     """Run the stage of a frozen config in this process, which may be one rank of several."""
+    from launchers.sweep_file import way_on
     from sgg.config import thaw
+    from sgg.explain_run import explained
     from sgg.lease import holder
     from sgg.run import record_start, start_logging
 
     config, run_dir = thaw(path), path.parent
     config.paths.run_dir = str(run_dir)
     rank = int(os.environ.get("RANK", 0))
-    start_logging(run_dir, rank)
-    if rank == 0:
-        record_start(run_dir, config)
-        if (owner := holder(run_dir)) is not None and owner.took_over:
-            logging.getLogger("run").warning("%s", owner.took_over)  # told on the screen already
-    import_module(STAGES[config.stage.name.name]).run(config, run_dir)
+    with explained([run_dir, Path(config.paths.cache)], way_on(run_dir)):
+        start_logging(run_dir, rank)
+        if rank == 0:
+            record_start(run_dir, config)
+            if (owner := holder(run_dir)) is not None and owner.took_over:
+                logging.getLogger("run").warning("%s", owner.took_over)  # the screen has it already
+        import_module(STAGES[config.stage.name.name]).run(config, run_dir)

@@ -137,11 +137,28 @@ def refuse_others(path: str, overrides: list[str]) -> None:
         )
 
 
+class LogFile(logging.FileHandler):
+    """A run's log: what cannot be written is said once and in words, and stops nothing."""
+
+    _has_told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
+        """A full disk costs lines, not a traceback for each of them."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._has_told:
+            self._has_told = True
+            print(
+                f"{self.baseFilename}: {error.strerror}: lines are missing there.", file=sys.stderr
+            )
+
+
 def start_logging(run_dir: Path, rank: int = 0) -> None:
     """Log to RUN_DIR/run.log (rank 0) or run.rankN.log, and warnings to the terminal."""
     root = logging.getLogger()
     name = "run.log" if rank == 0 else f"run.rank{rank}.log"
-    file = logging.FileHandler(run_dir / name, encoding="utf-8")
+    file = LogFile(run_dir / name, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     screen = logging.StreamHandler()
     screen.setFormatter(logging.Formatter("%(message)s"))

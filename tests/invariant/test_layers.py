@@ -57,6 +57,7 @@ LAYERS = [
         "sgg.mended",
         "sgg.explain",
         "sgg.explain_config",
+        "sgg.explain_run",
     ],
     ["sgg.data"],
     [

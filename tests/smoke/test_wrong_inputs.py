@@ -230,9 +230,57 @@ def test_read_only_run_folder(mounted, tmp_path):
     told(["debug=steps", f"paths.root={place}"], tmp_path, "read-only", "paths.root=DIR")
 
 
-def test_full_disk_while_writing_the_checkpoint(mounted, tmp_path):
-    place = mounted("size=1m")
-    told(["debug=steps", f"paths.root={place}"], tmp_path, "disk is full", "resume=RUN_DIR")
+FULL = {
+    "model.safetensors": ("1m", ["debug=steps"]),
+    "optimizer.pt": ("10m", ["debug=steps", "stage.optimizer.kind=trl"]),
+    "rank0.jsonl": ("100k", ["stage=eval", "data.eval.limit=300"]),
+}
+"""File that does not fit, the size of the disk, and what is run."""
+
+
+@pytest.mark.parametrize(
+    ("name", "processes"),
+    [
+        ("model.safetensors", 1),
+        *(pytest.param("optimizer.pt", n, marks=pytest.mark.thorough) for n in (1, 2)),
+        pytest.param("rank0.jsonl", 1, marks=pytest.mark.thorough),
+    ],
+)
+def test_a_full_disk_is_told_with_the_file_and_the_command_to_go_on(
+    mounted, tmp_path, name, processes
+):
+    """In the checkpoint and in the answers; log lines that do not fit cost one line of words."""
+    size, words = FULL[name]
+    run_dir = mounted(f"size={size}") / "run"
+    words = [*words, f"hardware.processes_per_node={processes}", f"paths.run_dir={run_dir}"]
+    code, stderr = said(*words, cwd=tmp_path)
+    assert code == 2, stderr
+    message = stderr[stderr.rfind("sgg: ") :]
+    assert message.startswith(f"sgg: {run_dir}/"), stderr
+    assert f"{name}: the disk is full (it holds " in message
+    assert f"go on with: sgg resume={run_dir}\n" in message
+    for word in ("Traceback", "Logging error", "inline_container", "RUN_DIR"):
+        assert word not in stderr
+
+
+@pytest.mark.parametrize(
+    ("damage", "phrase"),
+    [
+        (lambda text: "", "there are no keys in it"),
+        (lambda text: text[: text.index("box_format") + 5], "line "),
+        (lambda text: text.replace("seed: 0", "seed: x"), "seed='x': must be a whole number"),
+    ],
+)
+def test_a_damaged_config_is_told_with_the_command_that_makes_it_again(
+    finished_run, tmp_path, damage, phrase
+):
+    run_dir = tmp_path / "run"
+    shutil.copytree(finished_run, run_dir)
+    frozen = run_dir / "config.yaml"
+    frozen.write_text(damage(frozen.read_text()))
+    words = [f"resume={run_dir}"]
+    command = f"sgg debug=steps paths.run_dir={run_dir}"
+    told(words, tmp_path, f"{frozen}: ", phrase, "was damaged. Move it away", command)
 
 
 def test_predict_without_a_picture(finished_run, tmp_path):
