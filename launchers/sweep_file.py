@@ -18,10 +18,10 @@ from pathlib import Path
 
 from sgg.cli import assignment
 from sgg.errors import SggError
+from sgg.run import POINTS as POINTS
+from sgg.run import SWEEP as SWEEP
 from sgg.run import write_json
 
-SWEEP = "sweep.json"
-POINTS = "points"
 CODE = "code"
 SLURM = "slurm"
 

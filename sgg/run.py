@@ -49,6 +49,9 @@ TOTAL = "total.json"
 PIPELINE = "pipeline.json"
 """In the folder above the steps of a pipeline: their names in order, and those of its table."""
 
+SWEEP, POINTS = "sweep.json", "points"
+"""Of a sweep's folder: its record, and the folder of its points."""
+
 PACKAGES = (
     "sgg",
     "torch",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sgg.run import CURVES, METRICS, write_json
+from sgg.run import CURVES, METRICS, PIPELINE, POINTS, SWEEP, write_json
 
 TRACKER = "tracker.json"
 
@@ -21,6 +21,23 @@ def identity(run_dir: Path) -> str:
         state["id"] = secrets.token_hex(4)
         write_json(run_dir / TRACKER, state)
     return str(state["id"])
+
+
+def shown_name(run_dir: Path, stage: str) -> str:
+    """What the run is called at the tracker: its folder, behind those of its pipeline, point and sweep.
+
+    `demo/sft`, `SWEEP/003_seed-2/grpo`; a point without a pipeline has its stage behind it.
+    """
+    folder = run_dir.resolve()
+    names = [folder.name]
+    is_step = (folder.parent / PIPELINE).is_file()
+    if is_step:
+        folder = folder.parent
+        names.insert(0, folder.name)
+    sweep = folder.parent.parent
+    if folder.parent.name == POINTS and (sweep / SWEEP).is_file():
+        names = [sweep.name, *names] if is_step else [sweep.name, *names, stage]
+    return "/".join(names)
 
 
 def note_failure(

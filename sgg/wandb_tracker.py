@@ -26,7 +26,7 @@ from typing import Any
 from sgg.config import Config
 from sgg.literal import plain
 from sgg.reach import out_of_reach
-from sgg.tracked import identity
+from sgg.tracked import identity, shown_name
 
 log = logging.getLogger("sgg")
 
@@ -90,7 +90,7 @@ class WandbTracker:
             entity=tracker.entity,
             group=tracker.group or default_group(config),
             job_type=config.stage.name.name,
-            name=run_dir.name,
+            name=shown_name(run_dir, config.stage.name.name),
             id=identity(run_dir),
             resume="allow",
             tags=sorted(f"{k}:{v}" for k, v in config.choices.items() if len(f"{k}:{v}") <= 64),

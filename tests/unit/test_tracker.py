@@ -54,6 +54,30 @@ def test_each_run_of_a_process_has_its_own(tmp_path, by_wandb, caplog):
     assert identity(tmp_path / "sft") != identity(tmp_path / "eval")
 
 
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("alone", "alone"),
+        ("demo/sft", "demo/sft"),
+        ("sweep/points/003_seed-2", "sweep/003_seed-2/sft"),
+        ("sweep/points/003_seed-2/grpo", "sweep/003_seed-2/grpo"),
+    ],
+)
+def test_a_run_is_called_after_its_pipeline_its_point_and_its_stage(
+    tmp_path, by_wandb, folder, name
+):
+    run_dir = tmp_path / folder
+    run_dir.mkdir(parents=True)
+    if run_dir.name in ("sft", "grpo"):
+        (run_dir.parent / "pipeline.json").write_text("{}")
+    if (tmp_path / "sweep").is_dir():
+        (tmp_path / "sweep" / "sweep.json").write_text("{}")
+    with tracking(by_wandb, run_dir) as tracker:
+        tracker.log({"loss": 1.0}, 1)
+    [file] = stored(run_dir)
+    assert records(file, "run")[0]["display_name"] == name
+
+
 def test_a_run_that_was_never_finished_does_not_take_the_next_ones_numbers(tmp_path, by_wandb):
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
