@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from strategies import naive_overlap, scene, small_graphs
 
 from sgg.graph import Edge, SceneGraph
 from sgg.metric.protocol import Absent, Mode
+from sgg.metric.recall import Estimate
 from sgg.options import Duplicates
 from sgg.vocab import Vocabulary, canonical
 
@@ -32,6 +34,19 @@ def test_images_without_gold_are_left_out_and_images_without_an_answer_count_0()
     found = metrics((PARTLY, GOLD), (EMPTY, GOLD), (PARTLY, NO_GOLD))
     assert (found["R@20"], found["images_counted"]) == (1 / 4, 2)
     assert metrics((PARTLY, NO_GOLD))["R"] == 0
+
+
+def test_a_predicate_of_one_image_counts_as_much_as_any():
+    """on 1/2, has 1, near 0, each in the one image; the pooled mean divides by the same three."""
+    found = metrics((PARTLY, GOLD), absent=Absent.present)
+    assert found["mR"] == found["mR_pooled_present"] == pytest.approx(1 / 2)
+
+
+def test_a_mean_is_that_of_the_last_axis():
+    rates = np.array([[0.5, 1.0], [0.0, 1.0]])
+    assert Estimate(rates, rates).mean(rates).tolist() == [0.75, 0.5]
+    harmonic = Estimate(rates, rates, harmonic=True).mean(rates)
+    assert harmonic.tolist() == pytest.approx([2 / 3, 0])
 
 
 def test_mean_recall_averages_images_in_which_the_predicate_occurs():

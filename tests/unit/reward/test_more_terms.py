@@ -130,6 +130,7 @@ def test_edge_rare_weighs_by_inverse_frequency():
     assert value("edge_rare", pred, gold, counts={"on": 100, "riding": 1}) == pytest.approx(10 / 12)
     assert value("edge_rare", pred, gold, counts={"on": 100, "flying": 1}) == pytest.approx(10 / 12)
     assert value("edge_rare", pred, gold) == 0.5
+    assert value("edge_rare", pred, gold, counts={"on": 9}) == 0.5  # the commonest is the rarest
 
 
 def test_edge_weighted_by_hand():
