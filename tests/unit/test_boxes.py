@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from strategies import naive_overlap
 
@@ -68,16 +68,6 @@ def test_area_and_l1_by_hand():
 
 
 SIDES = st.integers(1, 4000)
-
-
-@given(SIDES, SIDES, st.sampled_from(BUDGETS), st.sampled_from([14, 28, 32]))
-def test_resized_size_is_the_processors_rule(width, height, budget, factor):
-    """The one of transformers: `smart_resize`, which takes (height, width) and refuses ratios over 200."""
-    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
-
-    assume(max(width, height) <= 200 * min(width, height))
-    h, w = smart_resize(height, width, factor, min_pixels=budget[0], max_pixels=budget[1])
-    assert resized_size(width, height, *budget, factor) == (w, h)
 
 
 @given(SIDES, SIDES, st.sampled_from(BUDGETS))
