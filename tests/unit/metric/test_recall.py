@@ -37,7 +37,7 @@ def test_images_without_gold_are_left_out_and_images_without_an_answer_count_0()
 
 
 def test_a_predicate_of_one_image_counts_as_much_as_any():
-    """on 1/2, has 1, near 0, each in the one image; the pooled mean divides by the same three."""
+    """One image has them all: on 1/2, has 1, near 0; the pooled mean divides by the same three."""
     found = metrics((PARTLY, GOLD), absent=Absent.present)
     assert found["mR"] == found["mR_pooled_present"] == pytest.approx(1 / 2)
 
