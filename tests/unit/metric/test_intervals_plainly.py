@@ -118,7 +118,7 @@ def clear(over, under, harmonic):
 
 ALONE = [[(1, 1), (1, 1)], [(0, 1), (0, 0)], [(1, 1), (0, 0)], [(0, 1), (0, 0)]]
 """The second column has its only image in the first."""
-ALONE_OF_THREE = [[*row, (i % 2, 1)] for i, row in enumerate(ALONE)]
+ALONE_OF_THREE = [[*row, (1 - i % 2, 1)] for i, row in enumerate(ALONE)]
 
 
 @example(ALONE, False)
