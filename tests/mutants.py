@@ -75,7 +75,7 @@ TESTS = {
     "sgg/similarity.py": _files(_UNIT, "similarity match") + _files(_REWARD, _FORMULAS),
     "sgg/reward/edges.py": _files(_REWARD, _FORMULAS),
     "sgg/reward/nodes.py": _files(_REWARD, _FORMULAS),
-    "sgg/reward/case.py": _files(_REWARD, _FORMULAS),
+    "sgg/reward/case.py": _files(_REWARD, "term_limits terms more_terms"),
     "sgg/reward/form.py": _files(_REWARD, _FORMULAS),
     "sgg/reward/guards.py": _files(_REWARD, _FORMULAS),
     "sgg/reward/terms.py": _files(_REWARD, "term_table terms mix"),

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from strategies import ANY_TEXT, PX, answer, scene
 
+from sgg import codec
 from sgg.boxes import FrameSpec
 from sgg.codec import FAILURES, MAX_CHARS, ErrorKind, GraphSpec, Parsed, parse, render
 from sgg.graph import SceneGraph, name_of_id
@@ -541,6 +542,12 @@ def test_deep_nesting_is_an_error_and_not_a_crash():
     """100,000 levels would end Python's own reader; what stands before them is kept."""
     text = GOOD[:-1] + ', "x": ' + "[" * 100_000
     assert read(text) == ([(K.malformed, "")], BOTH, RELATION)
+
+
+def test_a_sound_answer_up_to_the_limit_is_read_in_one_sweep(monkeypatch):
+    monkeypatch.setattr(codec, "find_documents", lambda passages: pytest.fail("read again"))
+    for text in (GOOD, GOOD + " " * (MAX_CHARS - len(GOOD))):
+        assert parse(text, PX, 100, 100) == Parsed(GRAPH)
 
 
 def test_text_past_the_limit_is_not_read_and_counts_as_truncated():

@@ -7,6 +7,7 @@ import json
 import pytest
 from strategies import PX, answer
 
+from sgg import items as module
 from sgg.boxes import FrameSpec
 from sgg.codec import ErrorKind, GraphSpec, parse
 from sgg.items import MAX_ITEMS, View, frame_faults, read_id, read_objects, read_relations
@@ -171,6 +172,11 @@ def test_the_first_of_equal_ids_stays_in_any_case_of_letters():
     assert problems == [(K.duplicate_id, "Man.1")]
     text = answer([("man.1", [0, 0, 5, 5]), ("Man.1", [9, 9, 12, 12])])
     assert [p.kind for p in parse(text, PX, 100, 80).problems] == [K.duplicate_id]
+
+
+def test_an_object_without_other_keys_is_not_searched_for_them(monkeypatch):
+    monkeypatch.setattr(module, "_other_members", lambda item, name: pytest.fail("searched"))
+    assert objects({"id": "man.1", "bbox": [0, 0, 5, 5]})[2] == []
 
 
 def test_a_key_that_is_passed_over_may_not_contradict_the_id():

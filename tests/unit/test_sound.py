@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import ANY_TEXT, PX, answer
 
-from sgg import codec
+from sgg import codec, sound
 from sgg.boxes import FrameSpec
 from sgg.codec import GraphSpec, parse
 from sgg.items import MAX_ITEMS, View
@@ -80,6 +80,17 @@ def test_up_to_4096_items_take_the_quick_way(more):
     relations = [("man.1", "on", "Dog.2")] * (4096 + more)
     for text in (answer(objects), answer([MAN, DOG], relations)):
         assert (read_sound(text, PIXELS) is None) is bool(more)
+
+
+def test_boxes_within_the_frame_need_no_second_look(monkeypatch):
+    """The frame is 80 × 60; a box that ends within the first unit may be one of fractions."""
+    looked = []
+    monkeypatch.setattr(sound, "_sound_box", lambda box, frame: looked.append(box) or True)
+    inside = [[0, 0, 80, 60], [0.5, 0.5, 1.5, 1.5], [0, 0, 0.5, 1.5]]
+    others = [[-0.5, 0, 5, 5], [0, -0.5, 5, 5], [0, 0, 80.5, 5], [0, 0, 5, 60.5], [0, 0, 5, 1]]
+    for box in inside + others:
+        assert read_sound(answer([("man.1", box)], [("man.1", "on", "man.1")]), PIXELS) is not None
+    assert looked == [tuple(box) for box in others]
 
 
 def test_what_stands_close_to_the_braces_is_passed_over():

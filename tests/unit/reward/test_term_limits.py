@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+import numpy as np
 import pytest
 from strategies import PX, scene
 
@@ -11,7 +12,8 @@ from sgg.codec import Parsed, parse, render
 from sgg.graph import SceneGraph
 from sgg.match import assign
 from sgg.options import SimilarityKind
-from sgg.reward.case import Case
+from sgg.reward import case as module
+from sgg.reward.case import Case, gold_hit
 from sgg.reward.terms import TERMS
 
 SIDE = 100
@@ -146,6 +148,15 @@ def test_object_ap_is_a_mean_over_golds_classes():
     two = scene([("man", b) for _, b in NAMES[:2]])
     assert value("node_ap", scene([("man", NAMES[0][1])]), two) == 0.5
     assert value("node_ap", scene([("man", NAMES[0][1])]), scene([("man", NAMES[0][1])])) == 1
+
+
+def test_where_nobody_has_a_choice_nothing_is_matched(monkeypatch):
+    """Two gold men; the second prediction hits both and may take one of them, or hits the first alone."""
+    hits = np.array([[False, False], [True, True]])
+    assert gold_hit(hits).sum() == 1
+    monkeypatch.setattr(module, "linear_sum_assignment", lambda *_, **__: pytest.fail("matched"))
+    assert gold_hit(hits & [True, False]).tolist() == [True, False]
+    assert gold_hit(np.eye(3, dtype=bool)).all()
 
 
 def test_saying_nothing_invents_and_repeats_nothing():
