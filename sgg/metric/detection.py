@@ -64,7 +64,7 @@ def match_boxes(
     labels: list[int] = []
     matched: list[NDArray[np.uint16]] = []
     gold_counts: dict[int, int] = {}
-    every_size = evaluator.params.areaRng[0]
+    every_size, *_ = evaluator.params.areaRng
     bits = (1 << np.arange(len(evaluator.params.iouThrs))).astype(np.uint16)
     for row, pred, gold, first in images:
         gold_of, pred_of = _by_class(gold, extra), _by_class(pred, extra)

@@ -180,6 +180,8 @@ def test_exchanges_are_two_thousand_fair_ones_in_blocks(monkeypatch):
     assert not np.array_equal(whole, next(exchange._exchanges(30, 2)))
     known = np.random.default_rng([0, 1]).integers(0, 2, (2000, 30))
     assert np.array_equal(next(exchange._exchanges(30, 0)), known)
+    # a block is a million cells at most: 1000 · 1000, and 100 · 9901 (101 · 9901 is one more)
+    assert [len(next(exchange._exchanges(images, 1))) for images in (1000, 9901)] == [1000, 100]
     monkeypatch.setattr(exchange, "_BLOCK_CELLS", 9_030)
     blocks = list(exchange._exchanges(30, 1))
     assert [len(block) for block in blocks] == [301] * 6 + [194]
