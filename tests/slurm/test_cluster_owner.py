@@ -16,7 +16,7 @@ from sgg.lease import OWNERS, newest
 
 pytestmark = pytest.mark.slow
 
-STEPS = 20
+STEPS = 10
 
 
 def submit(folder, run_dir):
