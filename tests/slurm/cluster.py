@@ -7,6 +7,7 @@ its process id. GPUs are links to /dev/null. Two clusters may be up at once, one
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -158,6 +159,13 @@ class Cluster:
         """A short job that preempts whatever runs in the partition `preempt`."""
         words = ("-p", "debug", f"-N{len(self.nodes)}", "--exclusive", "-o", "/dev/null")
         self.slurm("sbatch", *words, "--wrap", "sleep 1")
+
+    def end_soon(self, job: str) -> None:
+        """A time limit that is over in 30 to 90 seconds, however long the job has run."""
+        ran = re.search(r"RunTime=(\d+):(\d+):(\d+)", self.slurm("scontrol", "show", "job", job))
+        hours, minutes, seconds = map(int, ran.groups())
+        limit = 60 * hours + minutes + (seconds + 30) // 60 + 1
+        self.slurm("scontrol", "update", f"JobId={job}", f"TimeLimit={limit}")
 
     @contextmanager
     def lost(self, node: str) -> Iterator[None]:

@@ -163,7 +163,7 @@ def test_what_befalls_one_task_touches_no_other(cluster, tmp_path, cheap_preempt
         sweep.until(number, "running", 1)
     # the last task: by its own time limit, by the user, by its node
     job = sweep.job(last)
-    cluster.slurm("scontrol", "update", f"JobId={job}", "TimeLimit=1")
+    cluster.end_soon(job)
     sweep.until(last, "queued", 1)
     cluster.slurm("scontrol", "update", f"JobId={job}", "TimeLimit=30")
     sweep.until(last, "running", 2)

@@ -137,7 +137,7 @@ class Faulty:
     def _time_limit(self, job):
         """Announced more than its whole time before the end; the second start has time enough."""
         with self.held("time limit"):
-            self.cluster.slurm("scontrol", "update", f"JobId={job}", "TimeLimit=1")
+            self.cluster.end_soon(job)
         self.cluster.slurm("scontrol", "update", f"JobId={job}", "TimeLimit=30")
 
     def _preempted(self, job):
