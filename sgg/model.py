@@ -90,6 +90,8 @@ def load_processor(folder: Path, min_pixels: int, max_pixels: int) -> Any:
         SggError: the checkpoint's chat template is missing or made for text alone.
 
     """
+    family = family_of(folder)
+    folder = _with_tokenizer(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     tokenizer.padding_side = "left"
     legacy = folder / "chat_template.json"  # where older processors kept it
@@ -100,7 +102,18 @@ def load_processor(folder: Path, min_pixels: int, max_pixels: int) -> Any:
             f"{folder}: the chat template has no place for an image ({IMAGE_TOKEN}). "
             "Take the original checkpoint's chat_template.jinja."
         )
-    return build_processor(tokenizer, family_of(folder), min_pixels, max_pixels)
+    return build_processor(tokenizer, family, min_pixels, max_pixels)
+
+
+def _with_tokenizer(folder: Path) -> Path:
+    """The folder, or the first one below an adapter that has a tokenizer: PEFT saves adapters without one."""
+    files = ("tokenizer_config.json", "tokenizer.json")
+    while not any((folder / name).is_file() for name in files):
+        base = adapter_base(folder)
+        if base is None:
+            break
+        folder = base
+    return folder
 
 
 def token_count(tokenizer: Any) -> Callable[[str], int]:

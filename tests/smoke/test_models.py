@@ -55,6 +55,16 @@ def test_an_adapter_on_an_adapter_keeps_the_first(tmp_path):
         torch.testing.assert_close(second[name], first[name])
 
 
+def test_an_adapter_without_a_tokenizer_takes_that_of_its_base(tmp_path):
+    adapter(TINY, tmp_path / "first", 0.1)
+    adapter(tmp_path / "first", tmp_path / "second", 0.0)
+    assert not list((tmp_path / "second").glob("tokenizer*"))
+    found = load_processor(tmp_path / "second", SIDE * SIDE, SIDE * SIDE).tokenizer
+    own = load_processor(TINY, SIDE * SIDE, SIDE * SIDE).tokenizer
+    assert found.get_vocab() == own.get_vocab()
+    assert found.chat_template == own.chat_template
+
+
 def test_settings_that_a_checkpoint_brings_do_not_bend_the_answers(folder):
     """A repetition penalty in generation_config.json, as hub checkpoints have, changes nothing."""
 
