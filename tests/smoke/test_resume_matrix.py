@@ -230,7 +230,8 @@ def test_offload_resumes_to_rounding(undisturbed, words_of, stage, part, way, na
     """DeepSpeed's Adam on the CPU multiplies beta by itself at each step, but after a start takes a power."""
     whole, run_dir = resumed(undisturbed, words_of, stage, part, way, name)
     for row, same in zip(curves(run_dir), curves(whole), strict=True):
-        assert row == pytest.approx(same, rel=1e-4)
+        known = {name: value for name, value in same.items() if value is not None}
+        assert {name: row[name] for name in known} == pytest.approx(known, rel=1e-4)
     for file in (whole / "model").rglob("*.safetensors"):
         ours = load_file(run_dir / file.relative_to(whole))
         for name, weight in load_file(file).items():
