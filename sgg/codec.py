@@ -140,7 +140,8 @@ def _choose(documents: list[Document], view: View) -> int:
 
     lists = {i: items for i, d in enumerate(documents) if (items := d.list("objects"))}
     for place in sorted(lists, key=rank, reverse=True):
-        if read_objects(lists[place], view, [])[0]:
+        nodes, _ = read_objects(lists[place], view, [])
+        if nodes:
             return place
     return max(range(len(documents)), key=rank)
 
@@ -150,5 +151,5 @@ def _holding_relations(documents: list[Document], chosen: int) -> Document:
     document = documents[chosen]
     if "relationships" in document.content:
         return document
-    others = (d for d in documents[chosen + 1 :] + documents[:chosen][::-1])
+    others = (d for d in documents[chosen:] + documents[:chosen][::-1])
     return next((d for d in others if d.list("relationships") and not d.list("objects")), document)

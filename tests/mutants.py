@@ -64,7 +64,7 @@ TESTS = {
     "sgg/items.py": _files(_UNIT, "items sound answer_styles codec"),
     "sgg/sound.py": _files(_UNIT, "items sound codec"),
     "sgg/codec.py": _files(_UNIT, "codec answer_styles sound"),
-    "sgg/passages.py": _files(_UNIT, "answer_styles codec"),
+    "sgg/passages.py": _files(_UNIT, "passages answer_styles codec"),
     "sgg/documents.py": _files(_UNIT, "answer_styles codec"),
     "sgg/lenient_json.py": _files(_UNIT, "lenient_json answer_styles codec"),
     "sgg/problems.py": _files(_UNIT, "codec"),
@@ -81,7 +81,7 @@ TESTS = {
     "sgg/reward/terms.py": _files(_REWARD, "term_table terms mix"),
     "sgg/reward/score.py": _files(_REWARD, "score mix term_table trl_adapter"),
     "sgg/reward/explain.py": _files(_REWARD, "explain") + _files(_UNIT, "verb_reward"),
-    "sgg/reward/parallel.py": _files(_REWARD, "term_table trl_adapter mix"),
+    "sgg/reward/parallel.py": _files(_REWARD, "trl_adapter mix"),
     "sgg/reward/trl_adapter.py": _files(_REWARD, "trl_adapter term_table"),
 }
 """What scores, and the tests of each, the quickest and closest first."""
@@ -89,7 +89,8 @@ TESTS = {
 ALL_TESTS = [
     *("tests/unit/reward", "tests/unit/metric"),
     *_files(
-        _UNIT, "answer_styles boxes codec graph items lenient_json match predictions resized_size"
+        _UNIT,
+        "answer_styles boxes codec graph items lenient_json match passages predictions resized_size",
     ),
     *_files(_UNIT, "scoring_path similarity sound verb_reward vocab"),
     "tests/golden",

@@ -57,8 +57,7 @@ class GroupScorer:
                 initializer=_start,
                 initargs=self._arguments,
             )
-        size = -(-len(groups) // self._workers)
-        parts = self._pool.map(_score, _chunks(groups, size))
+        parts = self._pool.map(_score, _chunks(groups, self._workers))
         return [reward for part in parts for reward in part]
 
     def close(self) -> None:
@@ -68,7 +67,9 @@ class GroupScorer:
             self._pool = None
 
 
-def _chunks(groups: Sequence[Group], size: int) -> Iterator[Sequence[Group]]:
+def _chunks(groups: Sequence[Group], count: int) -> Iterator[Sequence[Group]]:
+    """At most `count` of them, as equal as can be but for the last."""
+    size = -(-len(groups) // count)
     return (groups[i : i + size] for i in range(0, len(groups), size))
 
 
@@ -82,4 +83,5 @@ def _start(mix: Mix, spec: GraphSpec) -> None:
 
 
 def _score(groups: Sequence[Group]) -> list[Reward]:
-    return _scorers[0].groups(groups)
+    (scorer,) = _scorers
+    return scorer.groups(groups)

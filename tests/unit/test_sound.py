@@ -91,6 +91,10 @@ def test_boxes_within_the_frame_need_no_second_look(monkeypatch):
     for box in inside + others:
         assert read_sound(answer([("man.1", box)], [("man.1", "on", "man.1")]), PIXELS) is not None
     assert looked == [tuple(box) for box in others]
+    assert read_sound(
+        answer([("a.1", others[0]), ("b.2", others[1])], [("a.1", "on", "b.2")]), PIXELS
+    )
+    assert looked[len(others) :] == [tuple(box) for box in others[:2]]  # once for all
 
 
 def test_what_stands_close_to_the_braces_is_passed_over():

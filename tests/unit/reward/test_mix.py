@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from strategies import PX, answer, scene
 
@@ -82,6 +84,21 @@ def test_workers_give_the_same_numbers(monkeypatch):
         assert shared.rewards(groups) == GroupScorer(mix, PX).rewards(groups)
     finally:
         shared.close()
+
+
+def test_workers_take_equal_shares_and_score_as_one_process(monkeypatch):
+    """A worker's two functions, here: it ignores the signal that tells the run to end."""
+    monkeypatch.setattr(parallel, "_scorers", [])
+    before = signal.getsignal(signal.SIGUSR2)
+    try:
+        parallel._start(Mix({"format": 1.0}), PX)
+        assert signal.getsignal(signal.SIGUSR2) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    groups = groups_of([PERFECT, "no"], [GOLD, GOLD], [100] * 2, [100] * 2)
+    assert [reward.total for reward in parallel._score(groups)] == [1, 0]
+    for count, sizes in ((3, [4, 4, 4]), (5, [3, 3, 3, 3]), (12, [1] * 12), (20, [1] * 12)):
+        assert [len(part) for part in parallel._chunks(groups * 12, count)] == sizes
 
 
 def test_a_preset_becomes_a_mix():

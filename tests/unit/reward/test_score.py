@@ -14,7 +14,7 @@ from sgg.errors import SggError
 from sgg.graph import SceneGraph, node_id
 from sgg.options import MatchWeights, SimilarityKind
 from sgg.reward import edges, form, guards, nodes
-from sgg.reward.score import Mix, score
+from sgg.reward.score import Group, Mix, Scorer, score
 from sgg.reward.terms import TERMS
 from sgg.similarity import similarity
 from sgg.vocab import PSG_OBJECTS
@@ -48,6 +48,14 @@ def ids(graph):
 
 
 # ---- the mix
+
+
+def test_32_groups_are_matched_at_a_time(monkeypatch):
+    sizes, match = [], Scorer._cases
+    monkeypatch.setattr(Scorer, "_cases", lambda s, part: sizes.append(len(part)) or match(s, part))
+    group = Group(["no"], scene(row("man")), SIDE, SIDE)
+    assert len(Scorer(ALL, PX).groups([group] * 33)) == 33
+    assert sizes == [32, 1]
 
 
 def test_every_term_is_in_the_table_by_its_own_name():
