@@ -37,7 +37,7 @@ def similarity(how: NameSimilarity | SimilarityKind, a: Sequence[str], b: Sequen
     from sgg import similarity_models
 
     cosines = similarity_models.cosines(how, left, right)
-    return np.maximum(np.clip(cosines, 0.0, 1.0), _equal(left, right))
+    return np.maximum(np.minimum(cosines, 1.0), _equal(left, right))
 
 
 @lru_cache(maxsize=16)
