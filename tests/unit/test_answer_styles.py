@@ -158,6 +158,11 @@ SEVERAL = {
         BOTH,
         [],
     ),
+    "relations, none and objects": (
+        f'{{"relationships": {A}}} {{"relationships": []}} {{"objects": {OBJECTS}}}',
+        BOTH,
+        [],
+    ),
     "in two parts after a draft": (
         f'{{"objects": [{json.dumps(MAN)}]}} {{"relationships": {B}}} '
         f'{{"objects": {OBJECTS}}} {{"relationships": {A}}}',

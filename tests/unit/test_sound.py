@@ -108,6 +108,8 @@ def test_a_sound_answer_takes_the_quick_way(spec):
     assert graph is not None
     assert [node.box for node in graph.nodes] == [(0, 0.25, 20, 5), (40, 10, 80, 20)]
     assert [graph.triplet(edge) for edge in graph.edges] == [("man", "on", "Dog")]
+    twice = read_sound(GOOD, View(spec.vocabulary, (50, 50), (2.0, 2.0)))
+    assert [node.box for node in twice.nodes] == [(0, 1, 20, 20), (40, 40, 80, 80)]
     quick, careful = both_ways(GOOD, spec)
     assert quick == careful
     assert not quick.problems
