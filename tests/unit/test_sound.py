@@ -97,6 +97,15 @@ def test_boxes_within_the_frame_need_no_second_look(monkeypatch):
     assert looked[len(others) :] == [tuple(box) for box in others[:2]]  # once for all
 
 
+@pytest.mark.parametrize("place", range(4))
+def test_boxes_that_reach_out_of_the_frame_take_the_quick_way_up_to_ten_million(place):
+    for size, taken in ((1e7, True), (1e7 + 1, False)):
+        box = [0.0, 0.0, 5.0, 5.0]
+        box[place] = -size if place < 2 else size
+        text = answer([("man.1", box)], [("man.1", "on", "man.1")])
+        assert (read_sound(text, PIXELS) is not None) is taken
+
+
 def test_what_stands_close_to_the_braces_is_passed_over():
     assert read_sound(f"So:{GOOD}.", PIXELS) == read_sound(GOOD, PIXELS) is not None
 
