@@ -48,10 +48,7 @@ class Document(NamedTuple):
 
     def list(self, key: str) -> list[Any] | None:
         """The list under the key, or those that it has one after another; None without any."""
-        found = values(self.content, key)
-        if len(found) < 2:
-            return found[0] if found and isinstance(found[0], list) else None
-        lists = [value for value in found if isinstance(value, list)]
+        lists = [value for value in values(self.content, key) if isinstance(value, list)]
         return [item for part in lists for item in part] if lists else None
 
     def repeats(self, key: str) -> bool:

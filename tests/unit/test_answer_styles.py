@@ -10,7 +10,6 @@ from strategies import PX, answer, scene
 
 from sgg.boxes import FrameSpec
 from sgg.codec import FAILURES, ErrorKind, GraphSpec, parse
-from sgg.documents import MAX_BROKEN
 from sgg.match import assign
 from sgg.options import Frame, SimilarityKind
 from sgg.prompt import FORM
@@ -163,6 +162,11 @@ SEVERAL = {
         BOTH,
         [],
     ),
+    "relations twice and objects": (
+        f'{{"relationships": {B}}} {{"relationships": {A}}} {{"objects": {OBJECTS}}}',
+        BOTH,
+        [],
+    ),
     "in two parts after a draft": (
         f'{{"objects": [{json.dumps(MAN)}]}} {{"relationships": {B}}} '
         f'{{"objects": {OBJECTS}}} {{"relationships": {A}}}',
@@ -207,9 +211,9 @@ def test_of_several_graphs_the_last_whole_one_is_read(style):
 def test_text_after_too_many_broken_graphs_is_not_read():
     """One bound on the work: past it the text counts as cut off."""
     broken = '{"objects": [no] '
-    assert read(broken * (MAX_BROKEN - 1) + GOOD) == (BOTH, [K.several_graphs])
-    assert read(broken * MAX_BROKEN + GOOD) == (NOTHING, [K.truncated, K.several_graphs, K.empty])
-    assert read(GOOD + broken * MAX_BROKEN) == (BOTH, [K.several_graphs])
+    assert read(broken * 15 + GOOD) == (BOTH, [K.several_graphs])
+    assert read(broken * 16 + GOOD) == (NOTHING, [K.truncated, K.several_graphs, K.empty])
+    assert read(GOOD + broken * 16) == (BOTH, [K.several_graphs])
 
 
 # ---- thoughts that do not close

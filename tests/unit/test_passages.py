@@ -54,6 +54,11 @@ def test_texts_without_tags_and_of_the_form_take_a_quick_way(monkeypatch):
             Layout([[Passage(26, 27)], [Passage(8, 9)], [Passage(0, 27)]], False, False),
         ),
         (
+            "<answer>a</answer><think>b",
+            True,
+            Layout([[Passage(8, 9, True)], [Passage(0, 18)]], False, True),
+        ),
+        (
             "<think>a<answer>b</answer>",
             True,
             Layout([[Passage(16, 17, True)], [Passage(0, 0)]], False, True),
