@@ -90,7 +90,7 @@ def start_sweep(lines: Sequence[list[str]], launching: Launching) -> Path:
         refuse_another_sweep(folder)  # which may have been started meanwhile
         for point in points:
             point.freeze()
-        take_snapshot(folder / CODE)
+        take_snapshot(folder / CODE, configs.values())
         record.write(folder)
         print(f"{len(points)} points, {len(record.runs)} runs in {folder}", flush=True)
         _launch(folder, record, record.runs, lambda run: configs[run.point, run.step])
