@@ -284,6 +284,24 @@ def test_the_recipe_of_the_docs_works_with_every_base(base, site):
     assert ours == theirs, "all else is the base's"
 
 
+def test_the_cluster_page_works_as_it_is_written(site, monkeypatch):
+    """Its profile, the paths that it takes, and the pipeline with options of one step."""
+    monkeypatch.setenv("USER", "someone")
+    page = (DOCS.parent / "cluster.md").read_text()
+    profile, paths, pipeline = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    for group, text in (("hardware", profile), ("paths", paths), ("pipeline", pipeline)):
+        (site / group).mkdir(exist_ok=True)
+        name = "mine" if group == "pipeline" else "mycluster"
+        (site / group / f"{name}.yaml").write_text(text)
+    config = check([*BIG, "stage=grpo", "hardware=mycluster"])
+    assert (config.paths.root, config.paths.cache) == ("/shared/runs", "/shared/sgg-cache")
+    assert config.hardware.environment["VLLM_CACHE_ROOT"] == "/tmp/someone/vllm"
+    assert config.hardware.slurm.setup[-1] == 'mkdir -p -m 700 "/tmp/$USER"'
+    steps = check([*BIG, "hardware=mycluster", "pipeline=mine"]).pipeline.steps
+    assert "hardware.slurm.time_min=720" in steps["grpo"].overrides
+    assert steps["sft"].overrides == ["stage=sft"]
+
+
 GLOBAL = "# @package _global_\n"
 
 
