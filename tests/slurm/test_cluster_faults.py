@@ -32,7 +32,7 @@ FAULTS = [
     "node down",
     "time limit",
 ]
-STEPS = 20
+STEPS = 40
 
 
 class Faulty:
