@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -40,6 +40,7 @@ class Faulty:
 
     def __init__(self, cluster, folder):
         self.cluster, self.folder, self.sweep = cluster, folder, folder / "sweep"
+        self.lost = ExitStack()
         self.checkout = folder / "checkout"
         for name in ("sgg", "launchers", "conf"):
             shutil.copytree(ROOT / name, self.checkout / name)
@@ -145,9 +146,9 @@ class Faulty:
             self.cluster.take_all_nodes()
 
     def _node_down(self, job):
-        with self.cluster.lost("node2"):
-            until(lambda: self.status("node down").state == "queued", "Slurm queues the job again")
-            until(lambda: self.status("node down").state == "running", "on other nodes")
+        """The node stays away until all have ended: the next point trains while this one waits."""
+        self.lost.enter_context(self.cluster.lost("node2"))
+        until(lambda: self.status("node down").state == "queued", "Slurm queues the job again")
 
 
 def _is_told(pid):
@@ -174,10 +175,11 @@ def faulty(cluster, tmp_path_factory):
     sweep = Faulty(cluster, tmp_path_factory.mktemp("faults"))
     sweep.submit()
     sweep.spoil_checkout()
-    for fault in FAULTS[2:]:
-        sweep.strike(fault)
     ended = ("finished", "failed", "cancelled", "stopped", "lost")
-    until(lambda: {s.state for s in states(sweep.sweep).values()} <= set(ended), "all end", 600)
+    with sweep.lost:
+        for fault in FAULTS[2:]:
+            sweep.strike(fault)
+        until(lambda: {s.state for s in states(sweep.sweep).values()} <= set(ended), "all end", 600)
     return sweep
 
 
