@@ -164,7 +164,9 @@ def test_colocated_answers_are_the_trainers_own(tmp_path, family):
     assert not (tmp_path / "run" / "vllm_model").exists()
 
 
-@pytest.mark.parametrize("cure", ["expands_twice", "keeps_image_features"])
+@pytest.mark.parametrize(
+    "cure", ["expands_twice", pytest.param("keeps_image_features", marks=pytest.mark.thorough)]
+)
 def test_without_a_cure_log_probabilities_part(tmp_path, cure):
     """The probe says so at once; a run that is blind to it is stopped by what it sampled."""
     config = frozen(tmp_path / "run", "hardware.rollout.mode=colocate")
@@ -282,7 +284,7 @@ def undisturbed(tmp_path_factory):
     [
         pytest.param("/v1/models", 1, marks=pytest.mark.thorough),
         ("/inference/v1/generate", 5),
-        ("/collective_rpc", 5),
+        pytest.param("/collective_rpc", 5, marks=pytest.mark.thorough),
     ],
 )
 def test_a_server_that_dies_is_joined_again_and_pushed_to(tmp_path, during, at, undisturbed):

@@ -246,7 +246,10 @@ def test_answers_are_counted_once_when_the_parts_are_merged(tmp_path):
 
 
 def test_a_scancel_that_fails_is_told(monkeypatch, tmp_path):
-    """No Slurm answers from this configuration."""
-    monkeypatch.setenv("SLURM_CONF", str(tmp_path / "none.conf"))
+    """No Slurm answers at the port of this configuration."""
+    settings = ["ClusterName=none", "SlurmctldHost=localhost(127.0.0.1)", "SlurmctldPort=9"]
+    settings += ["NodeName=none", "PartitionName=none Nodes=none", ""]
+    (tmp_path / "slurm.conf").write_text("\n".join(settings))
+    monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
     with pytest.raises(SggError, match="scancel 7_0 failed"):
         end_jobs(["7_0"])
