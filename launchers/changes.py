@@ -15,7 +15,7 @@ from hydra.core.override_parser.types import Override
 
 from launchers.sweep_file import SWEEP, ChangeRecord, RunRecord, SweepRecord
 from sgg import literal
-from sgg.config import FROZEN_NAME, build_config
+from sgg.config import FROZEN_NAME, Config, build_config, freeze
 from sgg.errors import SggError
 from sgg.overrides import read_words
 from sgg.validate import validate
@@ -44,13 +44,13 @@ def change_jobs(
             f"{said} changes nothing: every run is finished, queued or running. What is queued or running "
             f"keeps what it asked for; end it first by: sgg cancel {folder}"
         )
-    texts = {run.folder: _changed(folder / run.folder, changes) for run in runs}
-    for name, text in texts.items():
-        _write(folder / name, text)
+    configs = {run.folder: _changed(folder / run.folder, changes) for run in runs}
+    for name, config in configs.items():
+        freeze(config, folder / name / FROZEN_NAME)
     time = datetime.now().astimezone().isoformat(timespec="seconds")
-    record.changes.append(ChangeRecord(time, list(words), list(texts)))
+    record.changes.append(ChangeRecord(time, list(words), list(configs)))
     record.write(folder)
-    print(f"{said}: for {len(texts)} runs, as {SWEEP} records", flush=True)
+    print(f"{said}: for {len(configs)} runs, as {SWEEP} records", flush=True)
     if active:
         print(f"{active} more are queued or running and keep what they asked for.", flush=True)
 
@@ -68,8 +68,8 @@ def _value(override: Override) -> Any:
     return override.value()
 
 
-def _changed(run_dir: Path, changes: dict[str, Any]) -> str:
-    """The text of a run's frozen config with other values; other keys stay as they were written."""
+def _changed(run_dir: Path, changes: dict[str, Any]) -> Config:
+    """A run's frozen config with other values, checked."""
     tree = literal.loads((run_dir / FROZEN_NAME).read_text(encoding="utf-8"))
     for key, value in changes.items():
         *above, name = key.split(".")
@@ -77,12 +77,6 @@ def _changed(run_dir: Path, changes: dict[str, Any]) -> str:
         for part in above:
             node = node.setdefault(part, {})
         node[name] = value
-    validate(build_config(tree))
-    return literal.dumps(tree)
-
-
-def _write(run_dir: Path, text: str) -> None:
-    """Whole or not at all."""
-    partial = run_dir / f"{FROZEN_NAME}.partial"
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(run_dir / FROZEN_NAME)
+    config = build_config(tree)
+    validate(config)
+    return config

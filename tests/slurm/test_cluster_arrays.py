@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from commands import command, environment
+from commands import sgg_ok
 from trainings import points, states, until
 
 from launchers.place import Place
@@ -78,7 +78,7 @@ class Waiting:
         for name in ("sgg", "launchers", "conf"):
             shutil.copytree(ROOT / name, checkout / name)
         (checkout / "launchers" / "rank.py").write_text(rank)
-        self.environment = environment(folder, PYTHONPATH=str(checkout), PYTHONSAFEPATH="1")
+        self.variables = {"PYTHONPATH": str(checkout), "PYTHONSAFEPATH": "1"}
         self.venv = folder / "venv"
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", self.venv], check=True)
         [site] = self.venv.glob("lib/python*/site-packages")
@@ -90,7 +90,7 @@ class Waiting:
         profile = folder / "site" / "hardware" / "mycluster.yaml"
         profile.parent.mkdir(parents=True)
         profile.write_text(container_example().replace("gh200", "cpu"))
-        self.environment |= {
+        self.variables |= {
             "PATH": f"{container.parent}:{os.environ['PATH']}",
             "SGG_CONF": str(folder / "site"),
         }
@@ -102,16 +102,7 @@ class Waiting:
         self.points = points(self.sweep)
 
     def sgg(self, *words):
-        done = subprocess.run(
-            command(*words),
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        return done.stdout
+        return sgg_ok(*words, cwd=self.folder, **self.variables).stdout
 
     def starts(self, number):
         path = self.points[number] / "starts.jsonl"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from commands import command, environment
+from commands import command, environment, sgg
 from trainings import SFT, SLURM, points, states, steps_done, until, weights
 
 pytestmark = pytest.mark.slow
@@ -44,17 +44,10 @@ class Faulty:
         self.checkout = folder / "checkout"
         for name in ("sgg", "launchers", "conf"):
             shutil.copytree(ROOT / name, self.checkout / name)
-        self.environment = environment(folder, PYTHONPATH=str(self.checkout), PYTHONSAFEPATH="1")
+        self.variables = {"PYTHONPATH": str(self.checkout), "PYTHONSAFEPATH": "1"}
 
     def sgg(self, *words):
-        done = subprocess.run(
-            command(*words),
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
+        done = sgg(*words, cwd=self.folder, **self.variables)
         assert "Traceback" not in done.stderr, done.stderr[-3000:]
         return done
 
@@ -70,7 +63,7 @@ class Faulty:
         launcher = subprocess.Popen(
             command(*words),
             cwd=self.folder,
-            env=self.environment,
+            env=environment(self.folder, **self.variables),
             stdout=subprocess.PIPE,
             text=True,
         )
