@@ -9,8 +9,8 @@ nor vLLM. Runs, each by the command line that users type or by a script of bench
     card24     a 3B recipe with no more memory than a 24 GB card has
     logp       log-probabilities of sampling against those of training
 
-Writes DIR/gpu-check.json, DIR/gpu-check.md and logs, the first two after each part anew. A part that fails or has no time left is
-a row with its reason. `--device cpu` does all of it with a narrow model, to try the script.
+Writes DIR/gpu-check.json, DIR/gpu-check.md and logs, the first two after each part anew. A part that fails or
+has no time left is a line with its reason. `--device cpu` does all with a narrow model, to try the script.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ def tiny(check: Check) -> list[str]:
 
 
 def resume(check: Check) -> dict[str, Any]:
-    """Killed after its first checkpoint and resumed, beside one that is left alone: how far apart are their weights."""
+    """How far the weights of a killed and resumed run lie from those of one that was left alone."""
     words = [
         "stage=sft",
         *tiny(check),

@@ -41,8 +41,9 @@ def row(name: str, found: dict[str, Any], tflops: float | None) -> str:
 def useful(found: dict[str, Any], steps: list[dict[str, Any]]) -> float:
     """TFLOP/s of the update, of what must be computed.
 
-    2 for each weight that a token meets going forward, 2 for the gradient of its input, 2 for its own where it is trained. Attention's products, recomputed
-    activations and the head on tokens that have no loss are not counted.
+    2 for each weight that a token meets going forward, 2 for the gradient of its input, 2 for its own where
+    it is trained. Attention's products, recomputed activations and the head on tokens that have no loss are
+    not counted.
     """
     has, trained = found["parameters"], found["trained"]
     learns = sum(trained.values()) > 0
