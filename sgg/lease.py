@@ -197,16 +197,18 @@ class Lease:
         )
 
     def _renew(self) -> None:
-        """The heartbeat. Looks at the clock of the day, which goes on while a machine sleeps."""
+        """The heartbeat, and between two of them whether the folder is still ours.
+
+        Looks at the clock of the day, which goes on while a machine sleeps.
+        """
         last = time.time()
         while not self._over.wait(_LOOK_S):
-            if abs(time.time() - last) < self._beat_s:
-                continue
-            last = time.time()
             with suppress(OSError):  # a server that does not answer now may do so next time
                 if max(_numbers(self._folder), default=0) != self._number:
                     self._end_process()
-                os.utime(self._path)
+                if abs(time.time() - last) >= self._beat_s:
+                    os.utime(self._path)
+                    last = time.time()
 
     def _end_process(self) -> None:
         """Another start owns the folder: what this one would still write would spoil the other's files."""

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sgg.processes import identity, is_alive, slurm_job
+from sgg.processes import boot, identity, is_alive, slurm_job
 
 
 def _machine() -> str:
     """Boot and process namespace; empty where the system does not tell them."""
     with suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+        return f"{boot()} {Path('/proc/self/ns/pid').readlink()}"
     return ""
 
 

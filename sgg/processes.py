@@ -1,10 +1,15 @@
-"""Processes that outlive who started them: known by number and time of birth, since numbers come again."""
+"""Processes that outlive who started them: known by number and birth, since numbers come again."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from pathlib import Path
 
 import psutil
+
+_STATE, _BORN = 0, 19
+"""In /proc/PID/stat, counted from behind the program's name."""
 
 
 def slurm_job() -> str | None:
@@ -16,20 +21,30 @@ def slurm_job() -> str | None:
     return f"{array}_{index}" if array and index else os.environ.get("SLURM_JOB_ID")
 
 
+def boot() -> str:
+    """The id of this boot of the machine; empty where the system does not tell one."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return ""
+
+
 def identity(pid: int | None = None) -> str:
-    """`PID@SECONDS` of a living process; of this one without a number."""
+    """`PID@BIRTH` of a process; of this one without a number.
+
+    Raises:
+        ProcessLookupError: none has this number.
+
+    """
     number = os.getpid() if pid is None else pid
-    return f"{number}@{psutil.Process(number).create_time():.0f}"
+    return f"{number}@{_birth(number)[0]}"
 
 
 def is_alive(who: str) -> bool:
     """Whether that very process still runs on this machine."""
     number, _, born = who.partition("@")
     try:
-        process = psutil.Process(int(number))
-        same = abs(process.create_time() - float(born)) <= 2
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+        return _birth(int(number)) == (born, True)
+    except ProcessLookupError:
         return False
 
 
@@ -39,3 +54,26 @@ def send(who: str, signal_number: int) -> bool:
         return False
     os.kill(int(who.partition("@")[0]), signal_number)
     return True
+
+
+def _birth(pid: int) -> tuple[str, bool]:
+    """What a process shares with no other of its number, and whether it still runs.
+
+    That is clock ticks since the boot, and which boot: a time of day would move when the clock is set.
+
+    Raises:
+        ProcessLookupError: there is none.
+
+    """
+    if this_boot := boot():
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_bytes()
+        except FileNotFoundError as error:
+            raise ProcessLookupError(f"no process {pid}") from error
+        fields = stat.rpartition(b")")[2].split()  # a program's name may hold anything
+        return f"{int(fields[_BORN])}/{this_boot}", fields[_STATE] not in (b"Z", b"X")
+    try:
+        process = psutil.Process(pid)
+        return f"{process.create_time():.2f}", process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess as error:
+        raise ProcessLookupError(f"no process {pid}") from error

@@ -10,6 +10,7 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sgg.errors import SggError
@@ -75,6 +76,16 @@ def test_a_living_owner_is_named_with_the_way_out(tmp_path):
     assert f"{tmp_path} is in use by process {owner.pid} on " in str(error.value)
     assert f"kill {owner.pid}" in str(error.value)
     assert "paths.run_dir=DIR" in str(error.value)
+    owner.kill()
+    owner.communicate()
+
+
+def test_a_living_owner_keeps_the_folder_when_the_clock_is_set(tmp_path, monkeypatch):
+    owner = held_by_process(tmp_path)
+    boot_time = psutil.boot_time() + 5
+    monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: boot_time)
+    with pytest.raises(SggError, match=f"in use by process {owner.pid} on "), Lease(tmp_path):
+        pass
     owner.kill()
     owner.communicate()
 
@@ -221,12 +232,12 @@ def test_of_many_takers_exactly_one_wins(tmp_path, left, rounds):
 
 
 def test_an_owner_whose_lease_is_taken_ends_and_writes_nothing_more(tmp_path):
-    """Its process stood still meanwhile, as in a machine that was suspended."""
-    owner = held_by_process(tmp_path, beat_s=1)
+    """Its process stood still meanwhile, as in a machine that was suspended. It looks each second."""
+    owner = held_by_process(tmp_path)
     os.kill(owner.pid, signal.SIGSTOP)
     path = write_lease(tmp_path, elsewhere(), number=2)
     os.kill(owner.pid, signal.SIGCONT)
-    _, stderr = owner.communicate(timeout=20)
+    _, stderr = owner.communicate(timeout=8)  # a heartbeat is due after 10 s
     assert owner.returncode == 1
     assert f"sgg: {tmp_path}: it belongs to process" in stderr
     assert "on elsewhere, Slurm job 77" in stderr
