@@ -20,10 +20,10 @@ def table(results: dict[str, Any]) -> str:
     for name, found in results.items():
         if "failed" in found:
             rest.append(f"- {name}: FAILED: {found['failed']}")
-        elif "steps" in found:
+        elif found.get("steps"):
             lines.append(row(name, found, machine.get("tflops")))
         elif name != "machine":
-            rest.append(f"- {name}: " + ", ".join(f"{k} {shown(v)}" for k, v in found.items()))
+            rest.append(f"- {name}: " + ", ".join(f"{k} {shown(v)}" for k, v in found.items() if v))
     return "\n".join([*lines, "", *rest, ""])
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from transformers import AutoModelForImageTextToText
 
 from sgg.data import shapes
@@ -95,10 +96,11 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=640)
     parser.add_argument("--length", type=int, default=96)
     chosen = parser.parse_args()
-    found = {
-        way: gap(chosen.folder, chosen.device, dtype, chosen.side, chosen.length)
-        for way, dtype in WAYS.items()
-    }
+    with FileLock(chosen.out.parent / "gpu.lock"):  # see timed_run.py
+        found = {
+            way: gap(chosen.folder, chosen.device, dtype, chosen.side, chosen.length)
+            for way, dtype in WAYS.items()
+        }
     chosen.out.write_text(json.dumps(found, indent=1))
     for way, numbers in found.items():
         print(way, {k: round(v, 5) for k, v in numbers.items()})

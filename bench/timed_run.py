@@ -3,7 +3,7 @@
 WORDs are those of `sgg`. Phases: `generation`, `rewards`, `preparation` (what else comes before the first
 gradient), `update` (forward and backward), `optimizer`; the rest of a step is `other`. Each phase waits for
 the GPU, so that its seconds are its own. Neither checkpoints nor a final model are written: they would be
-most of a short run.
+most of a short run. Runs with OUT.json in one folder wait for each other.
 
     --memory-gb 24      as on a smaller card: more is “out of memory”
 """
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 
 GIB = 2**30
 
@@ -118,6 +119,7 @@ def watch(clock: Clock, facts: dict[str, Any]) -> None:
     """Put the clock into sgg's trainers, and take out what is written to the disk."""
     from torch.optim.optimizer import Optimizer
 
+    import sgg.evaluate  # noqa: F401  # with what it needs, before the GPU is this process's turn
     from sgg.train import grpo, loop, sft
 
     wrap(grpo.Trainer, "_generate_single_turn", clock, "generation")
@@ -171,12 +173,18 @@ def main() -> None:
 
     launchers.local.launch = lambda frozen, config, run_frozen: run_frozen(frozen)
     sys.argv = ["sgg", *chosen.words]
-    try:
-        sgg()
-    finally:
-        peak = torch.cuda.max_memory_allocated() / GIB if gpu else None
-        told = {**facts, "steps": clock.steps, "peak_gib": peak}
-        chosen.out.write_text(json.dumps(told, indent=1))
+    with FileLock(chosen.out.parent / "gpu.lock"):  # whoever waits has its imports behind it
+        start = time.perf_counter()
+        try:
+            sgg()
+            code = 0
+        except SystemExit as end:  # a success, too
+            code = end.code
+        whole = time.perf_counter() - start
+    peak = torch.cuda.max_memory_allocated() / GIB if gpu else None
+    told = {**facts, "run_s": whole, "steps": clock.steps, "peak_gib": peak}
+    chosen.out.write_text(json.dumps(told, indent=1))
+    sys.exit(code)
 
 
 if __name__ == "__main__":
