@@ -34,6 +34,8 @@ BEAT_S = 10.0
 PATIENCE_S = 60.0
 """How long the heartbeat of another host must stay unchanged until its owner counts as dead, seconds."""
 _LOOK_S = 1.0
+_STALL_S = 5.0
+"""A look that takes longer says nothing of the owner: the file server has held up its heartbeat, too."""
 _WRITTEN_WITHIN_S = 1.0
 """Longest time from a lease file's creation to its content."""
 _HELD, _FREE = "held", "free"
@@ -160,14 +162,18 @@ class Lease:
             _named(there),
             self._patience_s,
         )
-        deadline = time.monotonic() + self._patience_s
-        while time.monotonic() < deadline:
+        silent_since = looked = time.monotonic()
+        while looked - silent_since < self._patience_s:
             self._pause(_LOOK_S)
             now = newest(self._folder)
             if now is None or now.number != there.number or now.is_free:
                 return None
             if now.beat != there.beat:
                 raise self._in_use(now)
+            before, looked = looked, time.monotonic()
+            if looked - before > _STALL_S:
+                log.warning("%s did not answer for a while: looking anew.", self._folder)
+                silent_since = looked
         return f"it has not renewed its lease for {self._patience_s:g} s"
 
     def _create(self, last: int, took_over: str) -> None:

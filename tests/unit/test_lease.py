@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sgg import lease
 from sgg.errors import SggError
 from sgg.lease import OWNERS, Lease, holder, newest, wait_for_owner
 from sgg.owner import Owner
@@ -127,6 +128,25 @@ def test_another_hosts_owner_that_lives_is_seen_by_its_heartbeat(tmp_path):
         Lease(tmp_path, patience_s=30).__enter__()
     timer.join()
     assert files(tmp_path) == ["000001.json"]
+
+
+def test_the_time_in_which_the_file_system_stood_still_counts_against_no_owner(
+    tmp_path, monkeypatch, caplog
+):
+    """The heartbeat that it has held up comes after the first look that goes through again."""
+    monkeypatch.setattr(lease, "_STALL_S", 1.5)
+    path = write_lease(tmp_path, elsewhere())
+    stalls = iter([2.5])
+
+    def pause(seconds):
+        time.sleep(next(stalls, seconds))
+
+    timer = threading.Timer(3.2, lambda: os.utime(path, (1, 1)))
+    timer.start()
+    with pytest.raises(SggError, match="in use by process"):
+        Lease(tmp_path, pause=pause, patience_s=2).__enter__()
+    timer.join()
+    assert f"{tmp_path} did not answer for a while" in caplog.text
 
 
 def test_the_owner_renews_its_lease(tmp_path):
@@ -254,14 +274,14 @@ def test_an_owner_whose_lease_was_removed_ends(tmp_path):
 
 
 def test_a_fork_of_the_owner_does_not_release(tmp_path):
-    lease = Lease(tmp_path).__enter__()
+    own = Lease(tmp_path).__enter__()
     start = os.pipe()
-    child = fork(start, lambda: lease.release() or 0)
+    child = fork(start, lambda: own.release() or 0)
     os.close(start[1])
     assert exit_code(child) == 0
     os.close(start[0])
     assert holder(tmp_path) is not None
-    lease.release()
+    own.release()
     assert holder(tmp_path) is None
 
 
