@@ -10,6 +10,7 @@ from launchers.slurm import Array, request_key
 from launchers.sweep_file import RunRecord, SweepRecord
 from sgg.config import Config
 from sgg.weights import is_complete
+from sgg.whole_files import write_whole
 
 ConfigOf = Callable[[RunRecord], Config]
 
@@ -20,7 +21,7 @@ def write_runs_file(array: Array, record: SweepRecord) -> None:
     lines = [
         str(array.sweep / folders[p]) if p in folders else "" for p in range(len(record.points))
     ]
-    array.runs_file().write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_whole(array.runs_file(), "\n".join(lines) + "\n")  # tasks that wait may start meanwhile
 
 
 def arrays(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from launchers.requeue import forget_requests, refusal
 from sgg.explain import what_is_full
+from sgg.whole_files import read_json, write_json
 
 ENDING = "exit.json"
 _SHOWN = 240
@@ -66,9 +66,7 @@ class Ending:
         """
         partial = run_dir / f"{ENDING}.{os.uname().nodename}.{os.getpid()}"
         try:
-            partial.write_text(
-                json.dumps({**asdict(self), "state": self.state.name}, indent=1) + "\n"
-            )
+            write_json(partial, {**asdict(self), "state": self.state.name})
             os.link(partial, run_dir / ENDING)
         except FileExistsError:
             if self._outweighs(read_ending(run_dir), instead):
@@ -89,9 +87,8 @@ class Ending:
 
 def read_ending(run_dir: Path) -> Ending | None:
     """How the run ended; None while it runs, or when it was killed before it could say so."""
-    try:
-        content = json.loads((run_dir / ENDING).read_text())
-    except FileNotFoundError:
+    content = read_json(run_dir / ENDING)
+    if content is None:
         return None
     ending = Ending(**{**content, "state": State[content["state"]]})
     if ending.state is State.stopped and (why := refusal(run_dir)):

@@ -9,7 +9,6 @@ the ports of an earlier start are never taken for it.
 from __future__ import annotations
 
 import errno
-import json
 import random
 import shutil
 import socket
@@ -22,7 +21,7 @@ from pathlib import Path
 from launchers.ending import Ending
 from launchers.place import Place
 from sgg.errors import SggError
-from sgg.run import write_json
+from sgg.whole_files import read_json, write_json
 
 FOLDER = "ports"
 """In the run folder, while it starts and runs."""
@@ -145,11 +144,8 @@ def forget_ports(run_dir: Path) -> None:
 
 
 def _read(run_dir: Path, place: Place, node: int) -> NodePorts | None:
-    path = _file(run_dir, place, node)
-    if not path.is_file():
-        return None
-    values = json.loads(path.read_text())
-    return NodePorts(values["main"], tuple(values["servers"]))
+    values = read_json(_file(run_dir, place, node))
+    return None if values is None else NodePorts(values["main"], tuple(values["servers"]))
 
 
 def _file(run_dir: Path, place: Place, node: int) -> Path:

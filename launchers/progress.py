@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from sgg.run import COMPLETIONS, CURVES, METRICS, PARTS, PROVENANCE, TOTAL, read_json_lines
+from sgg.whole_files import read_json
 
 _SHOWN = ("loss", "reward", "answers/failed")
 _LATEST = 20
@@ -15,16 +15,15 @@ _LATEST = 20
 
 def starts(run_dir: Path) -> list[dict[str, Any]]:
     """Each start of the run, as its provenance has them."""
-    path = run_dir / PROVENANCE
-    return json.loads(path.read_text())["starts"] if path.is_file() else []
+    record: dict[str, Any] = read_json(run_dir / PROVENANCE) or {"starts": []}
+    starts: list[dict[str, Any]] = record["starts"]
+    return starts
 
 
 def progress(run_dir: Path) -> tuple[str, str, int]:
     """Step of total, last metrics, and restarts, as far as the run's files tell."""
     restarts = max(0, len(starts(run_dir)) - 1)
-    metrics = run_dir / METRICS
-    if metrics.is_file():
-        content = json.loads(metrics.read_text())
+    if content := read_json(run_dir / METRICS):
         values = {k: content["metrics"][k] for k in ("R", "failure_rate")}
         return f"{content['answers']} answers", _numbers(values), restarts
     rows = read_json_lines(run_dir / CURVES)
@@ -41,8 +40,8 @@ def progress(run_dir: Path) -> tuple[str, str, int]:
 
 
 def _total(run_dir: Path) -> str:
-    path = run_dir / TOTAL
-    return str(json.loads(path.read_text())["steps"]) if path.is_file() else "?"
+    total = read_json(run_dir / TOTAL)
+    return "?" if total is None else str(total["steps"])
 
 
 def _numbers(values: dict[str, Any]) -> str:

@@ -6,9 +6,9 @@ may be in a container that cannot.
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
+
+from sgg.whole_files import read_json, write_json, write_whole
 
 REQUEST = "requeue"
 """In the run folder: why, and which nodes to keep away from, a line each."""
@@ -26,7 +26,7 @@ def ask_again(run_dir: Path, why: str, exclude: str = "") -> None:
         exclude: nodes that the next start keeps away from, comma-separated.
 
     """
-    _write(run_dir / REQUEST, f"{why}\n{exclude}\n")
+    write_whole(run_dir / REQUEST, f"{why}\n{exclude}\n")
 
 
 def refusal(run_dir: Path) -> str:
@@ -43,23 +43,11 @@ def forget_requests(run_dir: Path) -> None:
 
 def count_failure(run_dir: Path, attempt: str, host: str) -> dict[str, str]:
     """Note that a start has failed on a node; all that have, by start. Several nodes may note the same."""
-    failures = {**_failures(run_dir), attempt: host}
-    _write(run_dir / FAILURES, json.dumps(failures, indent=1) + "\n")
+    failures = {**(read_json(run_dir / FAILURES) or {}), attempt: host}
+    write_json(run_dir / FAILURES, failures)
     return failures
 
 
 def forget_failures(run_dir: Path) -> None:
     """A person starts the run again: retries count from here."""
     (run_dir / FAILURES).unlink(missing_ok=True)
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all, also where another node writes the same."""
-    partial = path.with_name(f"{path.name}.{os.uname().nodename}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
-def _failures(run_dir: Path) -> dict[str, str]:
-    path = run_dir / FAILURES
-    return json.loads(path.read_text()) if path.is_file() else {}

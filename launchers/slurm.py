@@ -181,6 +181,8 @@ def _setup(array: Array) -> list[str]:
         *array.config.hardware.slurm.setup,
         f"export PYTHONPATH={code}${{PYTHONPATH:+:$PYTHONPATH}} PYTHONSAFEPATH=1",
         f'RUN_DIR=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {runs})',
+        f'none="sgg: no run folder for task $SLURM_ARRAY_TASK_ID in "{runs}',
+        '[ -n "$RUN_DIR" ] || { echo "$none" >&2; exit 1; }',
         "trap : TERM USR2  # this shell stays until srun has ended",
     ]
 

@@ -6,7 +6,6 @@ is gone, and on a machine without Slurm, where it says what it cannot know.
 
 from __future__ import annotations
 
-import json
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from sgg.errors import SggError
 from sgg.processes import is_alive
 from sgg.run import PIPELINE
 from sgg.weights import is_complete
+from sgg.whole_files import read_json
 
 _TAIL = 20_000
 """Bytes of a log that are searched for an error."""
@@ -195,8 +195,8 @@ def _note(record: SweepRecord, jobs: dict[str, JobState] | None) -> str:
 
 def _without_sweep(folder: Path) -> FolderStatus:
     """A run or a pipeline that was started in a terminal."""
-    if (folder / PIPELINE).is_file():
-        names = json.loads((folder / PIPELINE).read_text())["steps"]
+    if pipeline := read_json(folder / PIPELINE):
+        names = pipeline["steps"]
     elif (folder / FROZEN_NAME).is_file():
         names = [""]
     else:

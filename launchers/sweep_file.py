@@ -11,7 +11,6 @@ States are not in it: they are read from the runs and asked of Slurm (`status.py
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from sgg.cli import assignment
 from sgg.errors import SggError
 from sgg.run import POINTS as POINTS
 from sgg.run import SWEEP as SWEEP
-from sgg.run import write_json
+from sgg.whole_files import read_json, write_json
 
 CODE = "code"
 SLURM = "slurm"
@@ -99,13 +98,12 @@ def read_sweep(folder: Path) -> SweepRecord:
     """The record of a sweep.
 
     Raises:
-        SggError: the folder holds none.
+        SggError: the folder holds none that can be read.
 
     """
-    path = folder / SWEEP
-    if not path.is_file():
-        raise SggError(f"{folder}: no sweep there ({SWEEP} is missing).")
-    values = json.loads(path.read_text())
+    values = read_json(folder / SWEEP)
+    if values is None:
+        raise SggError(f"{folder}: no sweep there ({SWEEP} is missing or damaged).")
     values["points"] = [PointRecord(**point) for point in values["points"]]
     values["runs"] = [RunRecord(**run) for run in values["runs"]]
     values["changes"] = [ChangeRecord(**change) for change in values.get("changes", [])]

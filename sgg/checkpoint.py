@@ -13,6 +13,8 @@ import shutil
 import zlib
 from pathlib import Path
 
+from sgg.whole_files import write_json
+
 SEAL = "whole.json"
 _CHECKSUM_LIMIT = 256 << 20
 """Larger files are known by their size alone: summing a 7B optimiser would take minutes."""
@@ -25,12 +27,7 @@ def seal(folder: Path) -> None:
         with path.open("rb") as file:
             os.fsync(file.fileno())
         listed[str(path.relative_to(folder))] = [path.stat().st_size, _checksum(path)]
-    partial = folder / f"{SEAL}.partial"
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump(listed, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(folder / SEAL)
+    write_json(folder / SEAL, listed)
 
 
 def is_sealed(folder: Path) -> bool:

@@ -34,6 +34,7 @@ from sgg.options import (
     VocabularyName,
 )
 from sgg.places import cache_here
+from sgg.whole_files import write_whole
 
 FROZEN_NAME = "config.yaml"
 """Name of the frozen config in a run folder."""
@@ -479,9 +480,7 @@ def _is_number(value: Any) -> bool:
 
 def freeze(config: Config, path: Path) -> None:
     """Write the config as it stands, atomically: what a run reads is whole or not there."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(literal.dumps(config), encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, literal.dumps(config))
 
 
 def thaw(path: Path) -> Config:

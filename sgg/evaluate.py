@@ -7,7 +7,6 @@ stands beside its protocol, the config, the code revision, the data's fingerprin
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from sgg.predictions import Predictions, read_predictions
 from sgg.run import COMPLETIONS, METRICS, read_json_lines
 from sgg.score import Scored, score
 from sgg.spec import graph_spec, prompter
+from sgg.whole_files import read_json
 
 log = logging.getLogger("sgg")
 
@@ -142,8 +142,5 @@ def _digest(path: Path) -> str:
 
 def read_metrics(run_dir: Path) -> dict[str, Any] | None:
     """metrics.json of a run, if it has been written."""
-    path = run_dir / METRICS
-    if not path.is_file():
-        return None
-    content: dict[str, Any] = json.loads(path.read_text())
+    content: dict[str, Any] | None = read_json(run_dir / METRICS)
     return content

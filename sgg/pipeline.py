@@ -28,10 +28,11 @@ from sgg.lease import Lease
 from sgg.preflight import Preflight
 from sgg.report.build import write_report
 from sgg.report.table import metrics_table
-from sgg.run import PIPELINE, made, open_run, stamped, write_json
+from sgg.run import PIPELINE, made, open_run, stamped
 from sgg.unread import refuse_unread
 from sgg.validate import validate
 from sgg.weights import is_complete
+from sgg.whole_files import write_json
 
 log = logging.getLogger("sgg")
 

@@ -18,10 +18,10 @@ from sgg.generate import Sampling
 from sgg.graph import to_dict
 from sgg.hf_engine import HfEngine
 from sgg.model import load_model, load_processor, torch_dtype
-from sgg.run import write_json
 from sgg.spec import graph_spec, pixel_budget, prompter
 from sgg.train.distributed import Ranks
 from sgg.weights import locate
+from sgg.whole_files import write_json
 
 log = logging.getLogger("sgg")
 

@@ -32,6 +32,7 @@ from sgg.code_state import code_record
 from sgg.config import FROZEN_NAME, Config, freeze, thaw
 from sgg.errors import SggError
 from sgg.processes import identity
+from sgg.whole_files import read_json, write_json
 
 PROVENANCE, CURVES, METRICS = "provenance.json", "metrics.jsonl", "metrics.json"
 COMPLETIONS = "completions.jsonl"
@@ -179,7 +180,7 @@ def start_logging(run_dir: Path, rank: int = 0) -> None:
 def record_start(run_dir: Path, config: Config) -> None:
     """Append this start to provenance.json."""
     path = run_dir / PROVENANCE
-    record = json.loads(path.read_text()) if path.is_file() else {"starts": []}
+    record = read_json(path) or {"starts": []}
     record["starts"].append(
         {
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -193,9 +194,7 @@ def record_start(run_dir: Path, config: Config) -> None:
             "process": identity(),
         }
     )
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(record, indent=1))
-    partial.replace(path)
+    write_json(path, record)
 
 
 def append_json(path: Path, row: dict[str, Any]) -> None:
@@ -212,13 +211,6 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
         rows.append(json.loads(line))
     return rows
-
-
-def write_json(path: Path, content: Any) -> None:
-    """A JSON file, whole or not there."""
-    partial = path.with_suffix(path.suffix + ".partial")
-    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
 
 
 def _version(package: str) -> str | None:

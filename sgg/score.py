@@ -27,7 +27,8 @@ from sgg.metric.recall import Estimate
 from sgg.metric.summary import Summary, summarise
 from sgg.metric.tally import Builder, Tally, Task, join
 from sgg.predictions import Predictions
-from sgg.run import METRICS, write_json
+from sgg.run import METRICS
+from sgg.whole_files import write_json
 
 PER_PREDICATE, FAILURES = "per_predicate.csv", "failures.jsonl"
 CHUNK = 128

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sgg.run import CURVES, METRICS, PIPELINE, POINTS, SWEEP, write_json
+from sgg.run import CURVES, METRICS, PIPELINE, POINTS, SWEEP
+from sgg.whole_files import read_json, write_json
 
 TRACKER = "tracker.json"
 
@@ -101,5 +101,4 @@ def _way_to_upload(run_dir: Path) -> str:
 
 
 def _read(run_dir: Path) -> dict[str, Any]:
-    path = run_dir / TRACKER
-    return json.loads(path.read_text()) if path.is_file() else {}
+    return read_json(run_dir / TRACKER) or {}

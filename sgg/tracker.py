@@ -150,7 +150,8 @@ def open_tracker(config: Config, run_dir: Path, is_main: bool = True) -> Tracker
         return Guarded(_tracker(config, run_dir), kind, run_dir)
     except Exception as error:  # a service that is down must not cost the run
         log.warning("tracker=%s could not start, going on without: %s", kind.name, error)
-        note_failure(run_dir, kind.name, None, error)
+        with suppress(OSError):  # a full disk, which the training will say
+            note_failure(run_dir, kind.name, None, error)
         return NoTracker()
 
 

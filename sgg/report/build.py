@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from sgg.report.html import details, items, page, picture, section, table
 from sgg.report.table import COLUMNS
 from sgg.run import COMPLETIONS, CURVES, DATA, METRICS, PIPELINE, PROVENANCE, read_json_lines
 from sgg.tracked import failure_note
+from sgg.whole_files import read_json
 
 REPORT = "report.html"
 
@@ -40,9 +40,8 @@ def write_report(folder: Path, runs: Sequence[Path] | None = None) -> Path:
 
 def _runs_in(folder: Path) -> list[Path]:
     """The folder's own run, or those that its pipeline made, in their order."""
-    pipeline = folder / PIPELINE
-    if pipeline.is_file():
-        return [folder / name for name in json.loads(pipeline.read_text())["steps"]]
+    if pipeline := read_json(folder / PIPELINE):
+        return [folder / name for name in pipeline["steps"]]
     if not (folder / FROZEN_NAME).is_file():
         raise SggError(f"{folder}: no run there ({FROZEN_NAME} is missing).")
     return [folder]
@@ -51,7 +50,7 @@ def _runs_in(folder: Path) -> list[Path]:
 def _overview(runs: Sequence[Path]) -> str:
     rows = []
     for run_dir in runs:
-        content = _json(run_dir / METRICS)
+        content = read_json(run_dir / METRICS)
         if content is not None:
             values = [content["metrics"][key] for key in COLUMNS]
             rows.append([run_dir.name, *values, content["images"]])
@@ -61,10 +60,10 @@ def _overview(runs: Sequence[Path]) -> str:
 def _run(run_dir: Path) -> str:
     config = thaw(run_dir / FROZEN_NAME)
     body = [_origin(run_dir, config)]
-    data = _json(run_dir / DATA)
+    data = read_json(run_dir / DATA)
     if data is not None:
         body.append(_data(data))
-    content = _json(run_dir / METRICS)
+    content = read_json(run_dir / METRICS)
     if content is not None:
         body.append(_metrics(content))
     drawn = charts(read_json_lines(run_dir / CURVES))
@@ -78,7 +77,7 @@ def _run(run_dir: Path) -> str:
 
 
 def _origin(run_dir: Path, config: Config) -> str:
-    record = _json(run_dir / PROVENANCE) or {"starts": []}
+    record = read_json(run_dir / PROVENANCE) or {"starts": []}
     rows: list[tuple[str, object]] = [("model", config.model.path), ("seed", config.seed)]
     rows += sorted(config.choices.items())
     if record["starts"]:
@@ -154,7 +153,3 @@ def _gallery(run_dir: Path, config: Config) -> str:
             f"{details(f'text of {sample.image_id}', sample.text)}</div></div>"
         )
     return f"<h3>Gold and answers</h3>{''.join(cards)}"
-
-
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

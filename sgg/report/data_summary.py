@@ -15,7 +15,8 @@ from sgg.data.check import KINDS
 from sgg.data.overlap import shared_images
 from sgg.errors import SggError
 from sgg.report.table import markdown
-from sgg.run import DATA, write_json
+from sgg.run import DATA
+from sgg.whole_files import write_json
 
 log = logging.getLogger("sgg")
 

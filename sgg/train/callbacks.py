@@ -15,9 +15,10 @@ from typing import Any
 from tqdm import tqdm
 from transformers import TrainerCallback
 
-from sgg.run import CURVES, TOTAL, append_json, read_json_lines, write_json
+from sgg.run import CURVES, TOTAL, append_json, read_json_lines
 from sgg.tracker import Tracker
 from sgg.train.distributed import Ranks
+from sgg.whole_files import write_json, write_whole
 
 log = logging.getLogger("sgg")
 
@@ -40,9 +41,7 @@ class Curves(TrainerCallback):  # type: ignore[misc]
             return
         write_json(self._path.with_name(TOTAL), {"steps": state.max_steps})
         rows = [r for r in read_json_lines(self._path) if r["step"] <= state.global_step]
-        partial = self._path.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
-        partial.replace(self._path)
+        write_whole(self._path, "".join(json.dumps(r) + "\n" for r in rows))
         hand_over(rows, self._tracker)
 
     def on_log(

@@ -22,8 +22,8 @@ from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback
 
 from sgg.errors import SggError
-from sgg.run import write_json
 from sgg.train.distributed import from_all
+from sgg.whole_files import write_json
 
 log = logging.getLogger("sgg")
 

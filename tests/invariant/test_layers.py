@@ -10,7 +10,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 LAYERS = [
-    ["sgg", "sgg.options", "sgg.errors", "sgg.places", "sgg.torchvision_operators", "sgg.openmp"],
+    [
+        "sgg",
+        "sgg.options",
+        "sgg.errors",
+        "sgg.places",
+        "sgg.torchvision_operators",
+        "sgg.openmp",
+        "sgg.whole_files",
+    ],
     ["sgg.graph", "sgg.boxes", "sgg.vocab", "sgg.vocab_file"],
     [
         "sgg.codec",

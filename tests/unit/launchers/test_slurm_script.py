@@ -1,12 +1,14 @@
 """The text that sbatch gets."""
 
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from launchers.slurm import Array, batch_script, request_key
+from launchers.slurm import Array, _setup, batch_script, request_key
 from sgg.compose import compose_config
 
 
@@ -49,6 +51,25 @@ def test_the_job_runs_the_snapshot_and_one_bad_node_ends_it():
     [srun] = [line for line in lines if line.startswith("srun ")]
     command = f'{sys.executable} -m launchers.node "$RUN_DIR/config.yaml"'
     assert srun.endswith(f"log.out --kill-on-bad-exit=1 --cpu-bind=none {command}")
+
+
+@pytest.mark.parametrize("runs", [None, "", "/runs/0\n\n", "/runs/0\n/runs/a b\n"])
+def test_a_task_that_finds_no_run_folder_ends_before_it_starts_anything(tmp_path, runs):
+    array = Array(tmp_path / "a b's", "sft", config(), (0, 1), 7, "/")
+    if runs is not None:
+        array.runs_file().parent.mkdir(parents=True)
+        array.runs_file().write_text(runs)
+    done = subprocess.run(
+        ["bash", "-c", "\n".join([*_setup(array), 'echo "runs $RUN_DIR"'])],
+        env={**os.environ, "SLURM_ARRAY_TASK_ID": "1"},
+        capture_output=True,
+        text=True,
+    )
+    if runs is not None and "a b" in runs:
+        assert (done.returncode, done.stdout) == (0, "runs /runs/a b\n")
+        return
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith(f"sgg: no run folder for task 1 in {array.runs_file()}\n")
 
 
 def test_prefix_and_interpreter_stand_before_what_a_job_starts():
