@@ -34,6 +34,7 @@ from sgg.options import (
     VocabularyName,
 )
 from sgg.places import cache_here
+from sgg.unknown import refuse_unknown
 from sgg.whole_files import write_whole
 
 FROZEN_NAME = "config.yaml"
@@ -434,7 +435,14 @@ def register() -> None:
 
 
 def typed(cfg: DictConfig) -> Config:
-    """The composed config as typed objects, interpolations resolved."""
+    """The composed config as typed objects, interpolations resolved.
+
+    Raises:
+        ConfigKeyError: a word with `+` put a key where the schema has none.
+
+    """
+    # a pipeline's or sweep's word for its training stages; `unread` judges over all of them
+    refuse_unknown(cfg, left=("stage.args",))
     config = OmegaConf.to_object(cfg)
     assert isinstance(config, Config)
     config.reward.terms = {k: _term(k, v) for k, v in config.reward.terms.items()}

@@ -21,8 +21,12 @@ MAX_BROKEN = 16
 """Objects with an error in them that are looked past; what follows is not read, as if it were cut off."""
 
 _KEY = re.compile(r'"(?:objects|relationships)"\s*+:')
-_BACKWARD = re.compile(r'"[^"]*(?:"|\Z)|[{}\[\]]')
+_ESCAPED = r'"(?=\\(?:\\\\)*+(?!\\))'
+"""A quote after an odd number of backslashes, read from the end: it is part of a text."""
+_BACKWARD = re.compile(rf'(?!{_ESCAPED})"[^"]*+(?:{_ESCAPED}[^"]*+)*+(?:"|\Z)|[{{}}\[\]]')
 """Tokens of JSON that is read from its end."""
+_READ_AGAIN = 3
+"""Times that a text's length may be read a second time, for graphs inside of what is no graph itself."""
 
 
 class Document(NamedTuple):
@@ -51,17 +55,31 @@ class Document(NamedTuple):
         lists = [value for value in values(self.content, key) if isinstance(value, list)]
         return [item for part in lists for item in part] if lists else None
 
+    @property
+    def has_objects(self) -> bool:
+        """Whether any of its objects is written as asked, with an id."""
+        return any(isinstance(item, dict) and "id" in item for item in self.list(_KEYS[0]) or ())
+
+    def replaces(self, outer: Document) -> bool:
+        """Whether nothing is lost with the object that this one stands in."""
+        relations = outer.list(_KEYS[1]) and _KEYS[1] not in self.content
+        return self.has_objects and not outer.has_objects and not relations
+
     def repeats(self, key: str) -> bool:
         """Whether the key comes again."""
         return len(values(self.content, key)) > 1
 
 
 def find_documents(passages: Iterable[str]) -> list[tuple[int, Document]]:
-    """All of them in their order, each with the place of its passage."""
+    """All of them in their order, each with the place of its passage.
+
+    A graph inside of another object with these keys, such as {"objects": 2, "scene_graph": {…}}, stands for it.
+    """
     found: list[tuple[int, Document]] = []
     broken = 0
     for place, text in enumerate(passages):
-        position = 0
+        position, budget = 0, _READ_AGAIN * len(text)
+        around = 0  # where the last object ends that is looked into
         while (key := _KEY.search(text, position)) is not None:
             if broken == MAX_BROKEN:
                 return [*found, (place, Document({}, (ErrorKind.truncated,)))]
@@ -70,10 +88,17 @@ def find_documents(passages: Iterable[str]) -> list[tuple[int, Document]]:
             if start is None:
                 continue
             content, end, syntax = _read(text, start)
-            position = max(position, end)
+            document, is_inside = Document(content, syntax), start < around
             broken += bool(syntax)
-            if "objects" in content or "relationships" in content:
-                found.append((place, Document(content, syntax)))
+            if document.has_objects or end - start > budget:
+                position = max(position, end)
+            else:
+                budget -= end - start
+                around = max(around, end)
+            if is_inside and found and document.replaces(found[-1][1]):
+                found[-1] = place, document
+            elif any(name in content for name in _KEYS) and (document.has_objects or not is_inside):
+                found.append((place, document))
     return found
 
 

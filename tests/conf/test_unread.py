@@ -388,3 +388,42 @@ def test_a_key_of_another_stage_or_of_no_option_is_told_in_words(words, told):
     with pytest.raises(Exception, match=r".") as error:
         compose_config(words)
     assert told in str(explain(error.value))
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "data.rot=/a",
+        "foo=1",
+        "foo.bar=1",
+        "seed_=5",
+        "stage.argz.learning_rate=1",
+        "stage.part=train",  # of another stage
+        "hardware.slurm.partion=x",
+        "protocol.iuo=0.9",
+        "data.eval.limt=1",
+        "data={rot: /a}",
+        "pipeline.steps.sft.overides=[]",
+    ],
+)
+def test_a_plus_does_not_open_the_schema(word):
+    """`+` and `++` get what the same word gets without them."""
+    words = ["stage=sft", "pipeline=demo"]
+    told = set()
+    for sign in ("", "+", "++"):
+        with pytest.raises(Exception, match=r".") as error:
+            compose_config([*words, f"{sign}{word}"])
+        told.add(explain(error.value))
+    assert len(told) == 1
+    assert ": no such key." in told.pop()
+
+
+def test_a_plus_adds_to_what_may_hold_any_key():
+    words = ["++stage.args.warmup_steps=3", "++hardware.slurm.sbatch.mail-type=END"]
+    words += ["+hardware.environment.A=b", "+reward.terms.own.weight=2", "++data.eval.limit=8"]
+    config, _ = compose_config(["stage=sft", *words])
+    assert config.stage.args["warmup_steps"] == 3
+    assert config.hardware.slurm.sbatch["mail-type"] == "END"
+    assert config.hardware.environment["A"] == "b"
+    assert config.reward.terms["own"].weight == 2
+    assert config.data.eval.limit == 8

@@ -38,6 +38,7 @@ LAYERS = [
     ["sgg.reward", "sgg.metric"],
     [
         "sgg.literal",
+        "sgg.unknown",
         "sgg.config",
         "sgg.site",
         "sgg.hardware",

@@ -95,6 +95,17 @@ AROUND = {
     "answer tags without a graph before": f"<answer>{BOX}</answer><answer>{GOOD}</answer>",
     "answer tags opened twice": f"<answer><answer>{GOOD}</answer></answer>",
     "a closing answer tag alone": f"{GOOD}</answer>",
+    "an inch in a text before": f'{{"caption": "a 19\\" screen", {GOOD[1:]}',
+    "inches in texts before": f'{{"a": "1\\"", "b": {{"c": "2\\" \\\\"}}, {GOOD[1:]}',
+    "a brace in a text before": f'{{"caption": "a smiley \\":-}}\\" drawn", {GOOD[1:]}',
+    "an opened brace in a text before": f'{{"caption": "he said \\"hi {{\\" there", {GOOD[1:]}',
+    "names beside a wrapper": f'{{"objects": ["man", "dog"], "scene_graph": {GOOD}}}',
+    "counts beside a wrapper": f'{{"objects": 2, "relationships": 2, "scene_graph": {GOOD}}}',
+    "counts after a wrapper": f'{{"scene_graph": {GOOD}, "objects": 2, "relationships": 2}}',
+    "an empty list beside a wrapper": f'{{"relationships": [], "graph": {GOOD}}}',
+    "boxes beside a wrapper": f'{{"objects": [{BOX}], "scene_graph": {GOOD}}}',
+    "a wrapper by a graph's key": f'{{"objects": {GOOD}}}',
+    "wrappers by a graph's keys": f'{{"objects": {{"relationships": {{"objects": {GOOD}}}}}}}',
     "other tags": f"<box>{GOOD}</box><|im_end|> 1 < 2",
 }
 
@@ -186,6 +197,16 @@ SEVERAL = {
         f'{{"relationships": {A[:-1]} oh]}}\n{{"objects": {OBJECTS}}}',
         BOTH,
         [K.malformed],
+    ),
+    "two graphs beside names": (
+        f'{{"objects": ["man"], "draft": {CAT}, "final": {GOOD}}}',
+        BOTH,
+        [],
+    ),
+    "objects inside of an object with relations": (
+        f'{{"relationships": {A}, "graph": {{"objects": {OBJECTS}}}}}',
+        BOTH,
+        [],
     ),
     "two broken graphs": (f"{BROKEN_CAT} {GOOD[:-2]}", BOTH, [K.truncated]),
     "two graphs without a usable object": (
