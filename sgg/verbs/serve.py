@@ -12,6 +12,7 @@ from pathlib import Path
 from sgg.compose import compose_config
 from sgg.config import Config
 from sgg.errors import SggError
+from sgg.openmp import wait_briefly
 from sgg.unread import refuse_unread_by
 from sgg.verbs.words import refuse_starts, split_words
 
@@ -78,6 +79,7 @@ def _serve(config: Config, host: str, port: int) -> None:
     validate(config)
     ready_here(config)
     os.environ |= config.hardware.environment
+    wait_briefly()  # once more: a policy of the profile's was not there when sgg was imported
     from sgg.model import load_processor, torch_dtype
     from sgg.run import SERVED
     from sgg.spec import pixel_budget

@@ -1,6 +1,7 @@
 """A real `sgg serve` of the tiny model on this machine, and evaluations that ask it."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from commands import command, environment, sgg_ok
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 KEY = "open-sesame"
+WAITING = ("OMP_WAIT_POLICY=passive", "OMP_DISPLAY_ENV=verbose")
+"""How threads wait, and that OpenMP says it when torch is loaded."""
 EVAL = ["stage=eval", "generate.max_new_tokens=40", "hardware.threads=1"]
 
 
@@ -33,7 +36,8 @@ class Serving:
         self.process, self.kills = None, 0
 
     def start(self):
-        words = command("serve", "hardware.threads=1", f"port={self.port}")
+        waiting = [f"hardware.environment.{word}" for word in WAITING]
+        words = command("serve", "hardware.threads=1", *waiting, f"port={self.port}")
         told = environment(self.folder, SGG_SERVER_KEY=KEY, TMPDIR=str(self.folder))
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
@@ -101,6 +105,13 @@ def test_answers_and_metrics_are_those_of_transformers(serving, tmp_path):
     written = [path for path in (tmp_path / "server").rglob("*") if path.is_file()]
     assert not [path for path in written if KEY.encode() in path.read_bytes()]
     assert "is it the same model?" not in (tmp_path / "server" / "run.log").read_text()
+
+
+def test_threads_wait_as_the_environment_of_its_profile_says(serving):
+    told = re.findall(r"GOMP_SPINCOUNT = '(\d+)'", serving.log.read_text())
+    if not told:
+        pytest.skip("torch's OpenMP here is not GNU's")
+    assert set(told) == {"0"}
 
 
 @pytest.mark.thorough

@@ -15,7 +15,14 @@ from sgg.openmp import SPIN, USERS, wait_briefly
 def test_an_environment_without_a_wish_gets_ours():
     environment = {"HOME": "/home/someone"}
     wait_briefly(environment)
-    assert environment == {"HOME": "/home/someone", "GOMP_SPINCOUNT": "1000"}
+    assert environment == {"HOME": "/home/someone", **SPIN}
+
+
+def test_a_wish_that_came_after_ours_is_heeded():
+    """A job inherits ours from the shell that submits; its profile or its setup may say OMP_WAIT_POLICY."""
+    environment = {**SPIN, "OMP_WAIT_POLICY": "active"}
+    wait_briefly(environment)
+    assert environment == {"OMP_WAIT_POLICY": "active"}
 
 
 @pytest.mark.parametrize("name", USERS)
@@ -44,3 +51,4 @@ def spins(own: dict[str, str]) -> str:
 def test_the_library_of_torch_takes_it():
     assert spins({}) == SPIN["GOMP_SPINCOUNT"]
     assert spins({"OMP_WAIT_POLICY": "passive"}) == "0"
+    assert spins({"OMP_WAIT_POLICY": "passive", **SPIN}) == "0"
