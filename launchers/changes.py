@@ -6,17 +6,21 @@ started again, with these keys changed and no other, and a record of it in sweep
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.types import Override
+from omegaconf import OmegaConf
 
 from launchers.sweep_file import SWEEP, ChangeRecord, RunRecord, SweepRecord
 from sgg import literal
-from sgg.config import FROZEN_NAME, Config, build_config, freeze
+from sgg.config import FROZEN_NAME, Config, freeze, thaw
 from sgg.errors import SggError
+from sgg.hardware import SlurmConfig
 from sgg.overrides import read_words
 from sgg.validate import validate
 
@@ -35,7 +39,9 @@ def change_jobs(
         SggError: a word sets something else, is wrong, or would change nothing.
 
     """
-    changes = {override.key_or_group: _value(override) for override in read_words(words)}
+    overrides = read_words(words)
+    for override in overrides:
+        _refuse_others(override)
     said = " ".join(words)
     if record.launcher != "slurm":
         raise SggError(f"{said} changes nothing: this sweep runs without Slurm. Leave it out.")
@@ -44,7 +50,7 @@ def change_jobs(
             f"{said} changes nothing: every run is finished, queued or running. What is queued or running "
             f"keeps what it asked for; end it first by: sgg cancel {folder}"
         )
-    configs = {run.folder: _changed(folder / run.folder, changes) for run in runs}
+    configs = {run.folder: _changed(folder / run.folder, overrides) for run in runs}
     for name, config in configs.items():
         freeze(config, folder / name / FROZEN_NAME)
     time = datetime.now().astimezone().isoformat(timespec="seconds")
@@ -55,7 +61,7 @@ def change_jobs(
         print(f"{active} more are queued or running and keep what they asked for.", flush=True)
 
 
-def _value(override: Override) -> Any:
+def _refuse_others(override: Override) -> None:
     word, key = str(override.input_line).lstrip("+"), override.key_or_group
     if not key.startswith(_OF_JOBS):
         raise SggError(
@@ -65,18 +71,27 @@ def _value(override: Override) -> Any:
         )
     if override.is_delete():
         raise SggError(f"sgg sweep {word}: write {key}=VALUE; null leaves it to the cluster.")
-    return override.value()
 
 
-def _changed(run_dir: Path, changes: dict[str, Any]) -> Config:
-    """A run's frozen config with other values, checked."""
-    tree = literal.loads((run_dir / FROZEN_NAME).read_text(encoding="utf-8"))
-    for key, value in changes.items():
-        *above, name = key.split(".")
-        node = tree
-        for part in above:
-            node = node.setdefault(part, {})
-        node[name] = value
-    config = build_config(tree)
+def _changed(run_dir: Path, overrides: list[Override]) -> Config:
+    """A run's frozen config with other values, read as those of a first submission are, and checked."""
+    config = thaw(run_dir / FROZEN_NAME)
+    composed = OmegaConf.create(_literal(literal.plain(config)))
+    composed.hardware.slurm = OmegaConf.merge(SlurmConfig, composed.hardware.slurm)
+    ConfigLoaderImpl._apply_overrides_to_config(overrides, composed)
+    slurm = OmegaConf.to_object(composed.hardware.slurm)
+    assert isinstance(slurm, SlurmConfig)
+    config.hardware.slurm = slurm
     validate(config)
     return config
+
+
+def _literal(tree: Any) -> Any:
+    """Plain values as OmegaConf has to be told them: `${` in a frozen config is text."""
+    if isinstance(tree, dict):
+        return {key: _literal(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_literal(value) for value in tree]
+    if isinstance(tree, str):  # backslashes count where they stand before `${`
+        return re.sub(r"(\\*)\$\{", r"\1\1\\${", tree)
+    return tree

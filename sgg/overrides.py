@@ -245,9 +245,18 @@ def _misread(word: str, override: Override, sweep: bool) -> Iterator[str]:
             yield f"{word}: no value. Write {key}=VALUE{none}."
     elif key in groups() and "${" in value:
         yield f"{word}: a group takes the name of an option. Allowed: {', '.join(options_of(key))}."
+    elif (whole := _list_above(key)) is not None:
+        yield f"{word}: {whole} is a list, which has no keys. Write {whole}=[…]."
     elif get_origin(kind_of(key)) is list and not isinstance(override.value(), (list, NoneType)):
         proposal = proved(f"{sign}{key}=[{element(value)}]")
         yield f"{word}: {key} is a list. Write: {shlex.quote(proposal or f'{key}=[…]')}"
+
+
+def _list_above(key: str) -> str | None:
+    """The list that a key would set something in by a name; an element has a number."""
+    names = key.split(".")
+    above = (".".join(names[:i]) for i in range(1, len(names)) if not names[i].isdecimal())
+    return next((whole for whole in above if get_origin(kind_of(whole)) is list), None)
 
 
 def _no_sweep(word: str, override: Override) -> str:

@@ -230,6 +230,13 @@ def test_an_element_of_a_list_is_mended_in_its_list():
     assert compose([word])[0].hardware.slurm.setup == ["module load x", "cd ${JOB}"]
 
 
+def test_a_list_has_no_keys():
+    for word in ("hardware.slurm.setup.x=1", "hardware.slurm.setup.x.y=1", "generate.servers.x=1"):
+        with pytest.raises(SggError, match=r"is a list, which has no keys\. Write [a-z.]+=\[…\]"):
+            read_words([word])
+    read_words(["data.images.0=a", "hardware.slurm.sbatch.x=1"])
+
+
 def test_an_error_that_is_its_own_cause_is_told(monkeypatch):
     monkeypatch.setenv("OC_CAUSE", "1")
     with pytest.raises(Exception, match=r".") as error:
