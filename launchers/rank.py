@@ -8,5 +8,14 @@ from pathlib import Path
 from sgg.cli import guarded
 from sgg.main import run_frozen
 
+
+def run(frozen: Path) -> None:
+    """The run, then goodbye to the other ranks. One that fails leaves at once: they may wait for ever."""
+    run_frozen(frozen)
+    from sgg.train.distributed import leave
+
+    leave()
+
+
 if __name__ == "__main__":
-    sys.exit(guarded(lambda: run_frozen(Path(sys.argv[1]))))
+    sys.exit(guarded(lambda: run(Path(sys.argv[1]))))

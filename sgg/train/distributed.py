@@ -29,6 +29,12 @@ def from_all(value: T) -> list[T]:
     return values  # type: ignore[return-value]
 
 
+def leave() -> None:
+    """Close the process group, if there is one: NCCL complains of a process that ends without."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 @dataclass(frozen=True)
 class Ranks:
     """This process's place. Made once per process by `start`."""

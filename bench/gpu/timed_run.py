@@ -1,4 +1,4 @@
-"""One training run in this process, its steps cut into phases: `python bench/timed_run.py OUT.json WORD…`.
+"""A training run in this process, its steps cut into phases: `python bench/gpu/timed_run.py OUT.json WORD…`.
 
 WORDs are those of `sgg`. Phases: `generation`, `rewards`, `preparation` (what else comes before the first
 gradient), `update` (forward and backward), `optimizer`; the rest of a step is `other`. Each phase waits for

@@ -1,4 +1,4 @@
-"""Log-probabilities of sampling against those of training: `python bench/logp_gap.py OUT.json FOLDER`.
+"""Log-probabilities of sampling against those of training: `python bench/gpu/logp_gap.py OUT.json FOLDER`.
 
 Eight answers to pictures are sampled by transformers, token by token with a cache, then scored in one pass
 as GRPO does. Printed for bf16 weights, and for fp32 weights that sample in fp32 (TF32 on a GPU) and are

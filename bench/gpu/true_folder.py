@@ -1,4 +1,4 @@
-"""Checkpoint folders of the published sizes, random weights: `python bench/true_folder.py 3b OUT`.
+"""Checkpoint folders of the published sizes, random weights: `python bench/gpu/true_folder.py 3b OUT`.
 
 Vocabulary, special tokens, chat template, processor and shapes are those of Qwen2.5-VL-3B and -7B-Instruct,
 so speed and memory are; only the weights are drawn. The ranks of the vocabulary come from the package
