@@ -18,6 +18,7 @@ from textwrap import indent
 from typing import IO
 
 from launchers import UNTOLD
+from launchers.cancellation import cancelled_of
 from launchers.ending import State, forget_ending, read_ending
 from launchers.place import Place
 from launchers.plan import gpus_per_node
@@ -115,8 +116,9 @@ class LocalSweep:
         """Without the runs that were cancelled, or start from a model that will never be."""
         possible = {(run.point, run.step) for run, _ in self._active.values()}
         kept = []
+        cancelled = cancelled_of(self.folder, self.pending)
         for run in self.pending:
-            if read_ending(self.folder / run.folder) is not None:
+            if run in cancelled:
                 self._leave_out(run, "cancelled")
             elif self._has_model(run) or (run.point, run.after) in possible:
                 kept.append(run)
@@ -161,6 +163,8 @@ class LocalSweep:
             )
         run.jobs.append(identity(process.pid))
         self.record.write(self.folder)
+        if cancelled_of(self.folder, [run]):
+            process.terminate()
         return process
 
     def _screen_of(self, run_dir: Path) -> AbstractContextManager[IO[bytes] | None]:

@@ -10,6 +10,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from launchers.cancellation import cancelled_of
 from launchers.ending import Ending, read_ending
 from launchers.ending import State as Ended
 from launchers.last_words import error_in, last_line
@@ -77,10 +78,12 @@ def status_of(folder: Path) -> FolderStatus:
         raise SggError(f"{folder}: no run of the sweep {sweep} lies there.")
     # of all runs, since how one stands depends on those before it
     jobs = _slurm_jobs(record) if record.launcher == "slurm" else _processes(record)
+    cancelled = {(run.point, run.step) for run in cancelled_of(sweep, record.runs)}
     statuses: dict[tuple[int, str], RunStatus] = {}
     for run in record.runs:
         before = statuses.get((run.point, run.after or ""))
-        statuses[run.point, run.step] = _status(sweep, run, jobs, record, before)
+        is_cancelled = (run.point, run.step) in cancelled
+        statuses[run.point, run.step] = _status(sweep, run, jobs, record, before, is_cancelled)
     chosen = [status for status in statuses.values() if status.run in ours]
     return FolderStatus(sweep, record, chosen, _note(record, jobs))
 
@@ -106,6 +109,7 @@ def _status(
     jobs: dict[str, JobState] | None,
     record: SweepRecord,
     before: RunStatus | None,
+    is_cancelled: bool,
 ) -> RunStatus:
     """Who runs comes first, then files that say it is finished, then who waits, then the rest."""
     run_dir = sweep / run.folder
@@ -121,16 +125,15 @@ def _status(
     if is_complete(run_dir):
         return RunStatus(run, "finished", ending=ending)
     if ending is not None:
-        by_sgg = record.cancelled or run.cancelled or not run.jobs
         by_slurm = job is not None and job.state == "CANCELLED"
-        was_cancelled = (by_sgg or by_slurm) and ending.state is Ended.stopped
+        was_cancelled = (is_cancelled or by_slurm) and ending.state is Ended.stopped
         state = "cancelled" if was_cancelled else ending.state.name
         return RunStatus(run, state, ending.reason, ending)
     if job is not None:
         words, state = f"Slurm: {job.state} {job.reason}".strip(), _ended(job)
         said = _last_words(sweep, run.jobs[-1]) if state == "failed" else ""
         return RunStatus(run, state, f"{said}\n{words}" if said else words)
-    return _without_words(sweep, run, jobs, record, before)
+    return _without_words(sweep, run, jobs, record, before, is_cancelled)
 
 
 def _ended(job: JobState) -> str:
@@ -149,14 +152,15 @@ def _without_words(
     jobs: dict[str, JobState] | None,
     record: SweepRecord,
     before: RunStatus | None,
+    is_cancelled: bool,
 ) -> RunStatus:
     """Neither the run nor Slurm says anything."""
     if jobs is None:
         return RunStatus(run, "unknown", "not to be known from this machine")
     if before is not None and before.state not in (*ACTIVE, "finished"):
         return RunStatus(run, "cancelled", f"{run.after} is {before.state}")
-    if when := record.cancelled or run.cancelled:
-        return RunStatus(run, "cancelled", f"sgg cancel at {when}")
+    if is_cancelled:
+        return RunStatus(run, "cancelled", "by sgg cancel")
     if record.launcher == "local" and not run.jobs and is_alive(record.process):
         return RunStatus(run, "queued")
     if record.launcher == "slurm" and run.jobs and not _has_begun(sweep, run.jobs[-1]):

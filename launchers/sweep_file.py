@@ -1,6 +1,8 @@
 """SWEEP_DIR/sweep.json: which points and runs a sweep has, and which jobs were asked to make them.
 
-    SWEEP_DIR/sweep.json                            this file, written whole after each submission
+    SWEEP_DIR/sweep.json                            this file, written whole after each submission, by the
+                                                    owner of SWEEP_DIR (sgg/lease.py) alone
+    SWEEP_DIR/cancelled/                            which runs `sgg cancel` has ended (cancellation.py)
     SWEEP_DIR/code/                                 the code that all runs use
     SWEEP_DIR/points/NNN_slug/config.yaml           a run folder (docs/house.md)
     SWEEP_DIR/points/NNN_slug/STEP/config.yaml      the same for a pipeline, below its pipeline.json
@@ -38,8 +40,6 @@ class RunRecord:
     """Run folder, from SWEEP_DIR."""
     jobs: list[str] = field(default_factory=list)
     """Of every start, the newest last: Slurm's id, ARRAY_INDEX, or the process here."""
-    cancelled: str | None = None
-    """When `sgg cancel` ended its job on Slurm, which forgets it sooner or later."""
 
 
 @dataclass
@@ -79,8 +79,6 @@ class SweepRecord:
     """What all points share."""
     points: list[PointRecord]
     runs: list[RunRecord]
-    cancelled: str | None = None
-    """When `sgg cancel` was called."""
     host: str = ""
     """Local: the machine of the launcher."""
     process: str = ""
@@ -104,6 +102,8 @@ def read_sweep(folder: Path) -> SweepRecord:
     values = read_json(folder / SWEEP)
     if values is None:
         raise SggError(f"{folder}: no sweep there ({SWEEP} is missing or damaged).")
+    for record in (values, *values["runs"]):
+        record.pop("cancelled", None)  # of an earlier version
     values["points"] = [PointRecord(**point) for point in values["points"]]
     values["runs"] = [RunRecord(**run) for run in values["runs"]]
     values["changes"] = [ChangeRecord(**change) for change in values.get("changes", [])]

@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from launchers.arrays import ConfigOf, arrays, write_runs_file
+from launchers.cancellation import cancelled_of, forget_cancelled, mark_cancelled
 from launchers.changes import change_jobs
-from launchers.ending import Ending, State, forget_ending
+from launchers.ending import forget_ending
 from launchers.local import owned
 from launchers.local_sweep import LocalSweep, check_local
 from launchers.plan import gpus_per_node, interpreter, make_plan
@@ -26,7 +27,7 @@ from launchers.requeue import forget_failures
 from launchers.slurm import batch_script, require_sbatch, require_slurm, submit
 from launchers.snapshot import take_snapshot
 from launchers.status import ACTIVE, RunStatus, status_of
-from launchers.sweep_file import CODE, SLURM, RunRecord, SweepRecord, sweep_of
+from launchers.sweep_file import CODE, SLURM, RunRecord, SweepRecord, read_sweep, sweep_of
 from launchers.table import status_table
 from launchers.waiting import wait
 from sgg.compose import Composer
@@ -152,11 +153,10 @@ def _start_again(folder: Path, how: Resuming) -> Launching:
     print(f"{len(todo)} of {len(record.runs)} runs of {folder} are started again.", flush=True)
     record.parallel = how.parallel or record.parallel
     record.retries = record.retries if how.retries is None else how.retries
-    record.cancelled = None
+    forget_cancelled(folder, todo)
     for run in todo:
         forget_ending(folder / run.folder)
         forget_failures(folder / run.folder)
-        run.cancelled = None
         if record.launcher == "local":
             run.jobs.clear()  # a process that is gone; Slurm's ids stay for its records
     record.host, record.process = platform.node(), identity()
@@ -178,26 +178,22 @@ def cancel_sweep(folder: Path) -> int:
         raise SggError(f"{folder}: no sweep there; a run in a terminal is stopped by Ctrl-C.")
     if status.note:
         raise SggError(f"{folder}: {status.note} Cancel it there.")
-    record, active = status.record, [s.run for s in status.runs if s.state in ACTIVE]
-    now = datetime.now().astimezone().isoformat(timespec="seconds")
-    if status.folder == folder:
-        record.cancelled = now
-        record.write(folder)
+    unfinished = [s for s in status.runs if s.state != "finished"]
+    mark_cancelled(status.folder, [s.run for s in unfinished])
+    record = read_sweep(status.folder)  # whose owner may have started more since
+    jobs = {(run.point, run.step): run.jobs for run in record.runs}
+    active = [
+        jobs[s.run.point, s.run.step]
+        for s in unfinished
+        if s.state in ACTIVE or s.run.jobs != jobs[s.run.point, s.run.step]
+    ]
+    newest = [started[-1] for started in active if started]
     if record.launcher == "slurm":
-        jobs = [run.jobs[-1] for run in active if run.jobs]
-        if jobs:
-            end_jobs(jobs)
-        for run in active:
-            run.cancelled = now
-        record.write(status.folder)
+        if newest:
+            end_jobs(newest)
     elif status.folder != folder or not send(record.process, signal.SIGTERM):
-        for run in active:
-            if run.jobs:
-                send(run.jobs[-1], signal.SIGTERM)
-            else:  # the launcher leaves out what has an ending
-                Ending(State.stopped, 128 + signal.SIGTERM, "sgg cancel before it began").write(
-                    status.folder / run.folder
-                )
+        for process in newest:
+            send(process, signal.SIGTERM)
     return len(active)
 
 
@@ -224,13 +220,20 @@ def _launch(folder: Path, record: SweepRecord, runs: list[RunRecord], config_of:
         LocalSweep(folder, record, list(runs), gpus).run()
         return
     (folder / SLURM).mkdir(exist_ok=True)
+    left = {(run.point, run.step): run for run in runs}
     for array, chosen in arrays(folder, record, runs, config_of):
+        if len(cancelled_of(folder, left.values())) == len(left):
+            print(f"{len(left)} runs were cancelled meanwhile and are not submitted.", flush=True)
+            return
         write_runs_file(array, record)
         job = submit(array, others=any(run.jobs for run in record.runs))
         for run in chosen:
             run.jobs.append(f"{job}_{run.point}")
+            del left[run.point, run.step]
         record.write(folder)
         print(f"{array.step}: job {job}, {len(chosen)} runs", flush=True)
+        if cancelled := cancelled_of(folder, chosen):
+            end_jobs([run.jobs[-1] for run in cancelled])
 
 
 def _describe(folder: Path, record: SweepRecord, config_of: ConfigOf) -> None:

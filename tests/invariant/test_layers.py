@@ -109,6 +109,7 @@ LAYERS = [
     [
         "launchers",
         "launchers.sweep_file",
+        "launchers.cancellation",
         "launchers.plan",
         "launchers.ports",
         "launchers.requeue",

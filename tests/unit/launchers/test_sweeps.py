@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from commands import sgg, sgg_ok
 from hydra import compose, initialize_config_dir
 from omegaconf import open_dict
 
+from launchers.cancellation import mark_cancelled
 from launchers.ending import Ending, State, read_ending
 from launchers.local import launch
 from launchers.local_sweep import LocalSweep, check_local, gpu_shares
@@ -19,7 +21,7 @@ from launchers.points import compose_points
 from launchers.snapshot import take_snapshot
 from launchers.status import status_of
 from launchers.sweep_file import PointRecord, RunRecord, SweepRecord, read_sweep, way_on
-from launchers.sweeps import Launching, cancel_sweep, start_sweep
+from launchers.sweeps import Launching, Resuming, _launch, cancel_sweep, resume_sweep, start_sweep
 from launchers.table import status_table
 from sgg.cli import prepare_argv
 from sgg.code_state import git_state
@@ -256,8 +258,7 @@ def test_a_part_that_was_cancelled_stays_cancelled_when_slurm_has_forgotten_it(
     for run in record.runs:
         run.after, run.jobs = None, [f"{run.step}_0"]
         (folder / "slurm" / f"{run.step}_0_0_log.out").touch()
-    for run in record.runs[:2]:
-        run.cancelled = "2026-01-01"
+    mark_cancelled(folder, record.runs[:2])
     Ending(State.stopped, 143, "Stopped").write(folder / record.runs[1].folder)
     record.write(folder)
     assert [s.state for s in status_of(folder).runs] == ["cancelled", "cancelled", "lost"]
@@ -295,6 +296,79 @@ def test_a_run_that_was_never_started_is_cancelled_and_left_out(sweep, capsys):
     assert LocalSweep(folder, record, record.runs[2:], gpus=0).run() == 1
     assert "points/000/eval: left out, cancelled" in capsys.readouterr().out
     assert read_sweep(folder).runs[2].jobs == []
+
+
+@pytest.fixture
+def slurm_queue(tmp_path, monkeypatch):
+    """Stand-ins: sbatch numbers the arrays, runs what `beside` says, squeue shows all as pending."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+
+    def make(beside):
+        scripts = {
+            "sbatch": f"echo $1 >> {folder}/jobs; n=$(wc -l < {folder}/jobs)\n{beside}\necho $n",
+            "squeue": 'for n in 1 2 3; do echo "${n}_0|PENDING|None"; done',
+            "scancel": f'echo "$@" >> {folder}/ended',
+        }
+        for name, script in scripts.items():
+            (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+            (folder / name).chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        return folder
+
+    return make
+
+
+@pytest.mark.parametrize("part", ["", "points/000/sft"])
+def test_a_sweep_that_is_cancelled_while_it_is_submitted(sweep, slurm_queue, part):
+    """By another process, while sbatch has the second of three arrays, so no file tells of its job yet."""
+    folder, record = sweep("slurm")
+    [point] = composed([TINY])
+    command = (
+        f"{sys.executable} -c 'import sys; from pathlib import Path; from launchers.sweeps import "
+    )
+    command += f'cancel_sweep as c; c(Path("{folder}/{part}"))\' </dev/null >&2 || exit 1'
+    queue = slurm_queue(f'[ "$n" = 2 ] && {{ {command}; }}')
+    _launch(folder, record, record.runs, lambda run: point.config)
+    ended = (queue / "ended").read_text().splitlines()
+    jobs = [run.jobs for run in read_sweep(folder).runs]
+    if part:
+        assert (jobs, ended) == ([["1_0"], ["2_0"], ["3_0"]], ["1_0"])
+    else:
+        assert (jobs, ended) == ([["1_0"], ["2_0"], []], ["1_0", "2_0"])
+        assert [s.state for s in status_of(folder).runs] == ["queued", "queued", "cancelled"]
+
+
+def test_what_was_cancelled_is_started_again_by_resuming(sweep, slurm_queue):
+    folder, record = sweep("slurm")
+    mark_cancelled(folder, record.runs)
+    [point] = composed([TINY])
+    for run in record.runs:
+        freeze(point.config, folder / run.folder / "config.yaml")
+    queue = slurm_queue("")
+    resume_sweep(folder, Resuming())
+    assert not (queue / "ended").exists()
+    assert [run.jobs for run in read_sweep(folder).runs] == [["1_0"], ["2_0"], ["3_0"]]
+    assert list((folder / "cancelled").iterdir()) == []
+
+
+def test_a_sweep_that_an_earlier_version_cancelled_is_read(sweep):
+    folder, record = sweep("slurm")
+    content = json.loads((folder / "sweep.json").read_text())
+    for part in (content, *content["runs"]):
+        part["cancelled"] = "2026-01-01"
+    (folder / "sweep.json").write_text(json.dumps(content))
+    assert read_sweep(folder) == record
+
+
+def test_a_local_run_that_is_cancelled_while_it_is_started_ends(sweep, capsys):
+    folder, record = sweep("local")
+    (folder / "code" / "launchers").mkdir(parents=True)
+    (folder / "code" / "launchers" / "__init__.py").touch()
+    (folder / "code" / "launchers" / "node.py").write_text("import time; time.sleep(60)")
+    local = LocalSweep(folder, record, [], gpus=0)
+    mark_cancelled(folder, record.runs[:1])  # after the last look at who may start
+    assert local._start(record.runs[0], 0).wait(30) == -signal.SIGTERM
 
 
 def test_what_is_started_from_within_a_job_is_no_part_of_it(sweep, monkeypatch):
