@@ -17,7 +17,7 @@ from sgg.hardware import RolloutMode
 from sgg.options import Source
 from sgg.plan import steps_of
 from sgg.validate import batch_plan
-from sgg.weights import locate, parameters
+from sgg.weights import locate, look_as_runs_do, parameters
 
 PARTS = ("train", "eval")
 
@@ -38,6 +38,7 @@ def opening(config: Config, known: Mapping[str, int] | None = None) -> str:
 def _model(config: Config) -> str:
     model = config.model
     try:
+        look_as_runs_do(config.hardware.environment)
         count = _short(parameters(locate(model.path, model.revision, fetch=False)))
     except (SggError, ValueError):
         count = "weights not here yet, parameters unknown"

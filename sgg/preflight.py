@@ -7,7 +7,7 @@ from pathlib import Path
 from sgg.config import Config, EvalConfig
 from sgg.data.build import open_reader
 from sgg.lora import check_targets
-from sgg.weights import locate, matrices
+from sgg.weights import locate, look_as_runs_do, matrices
 
 
 class Preflight:
@@ -26,6 +26,7 @@ class Preflight:
             SggError: something is missing; the message names the key and what to do.
 
         """
+        look_as_runs_do(config.hardware.environment)
         model = config.model
         weights = f"{model.path} {model.revision} {model.lora}"
         if not model_is_made and weights not in self._found:

@@ -7,6 +7,10 @@ configs, tokenizers and safetensors are ever fetched: no pickles, no code. Looks
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping
 from importlib.resources import files
 from math import prod
 from pathlib import Path
@@ -19,6 +23,8 @@ from sgg.run import METRICS
 PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.jinja"]
 MODEL_FOLDER = "model"
 """Where a training run keeps its final model."""
+_OF_THE_HUB = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_OFFLINE", "XDG_CACHE_HOME")
+"""Variables that say where the hub's files are and whether it is asked begin with one of these."""
 
 
 def locate(path: str, revision: str | None = None, fetch: bool = True) -> Path:
@@ -43,6 +49,25 @@ def locate(path: str, revision: str | None = None, fetch: bool = True) -> Path:
             "folder, or a hub id such as Qwen/Qwen2.5-VL-7B-Instruct."
         )
     return _from_hub(path, revision, fetch)
+
+
+def look_as_runs_do(environment: Mapping[str, str]) -> None:
+    """Have this process look for weights and data of the hub where a run with this environment will.
+
+    The hub's libraries read these variables once, when they are imported.
+
+    Raises:
+        SggError: they were imported for a run with others.
+
+    """
+    hub = {k: v for k, v in environment.items() if k.startswith(_OF_THE_HUB)}
+    differing = [k for k, v in hub.items() if os.environ.get(k) != v]
+    if differing and "huggingface_hub" in sys.modules:
+        raise SggError(
+            f"hardware.environment.{differing[0]}={hub[differing[0]]}: another point has looked for weights "
+            f"with {os.environ.get(differing[0]) or 'none'}. Start a sweep of its own for each value."
+        )
+    os.environ.update(hub)
 
 
 def is_complete(run_dir: Path) -> bool:
@@ -160,12 +185,18 @@ def _from_hub(path: str, revision: str | None, fetch: bool) -> Path:
         raise SggError(
             f"model.path={path}: the weights are neither here nor to be had from the hub ({reason}); "
             f"{Path(path).resolve()} is no folder. "
-            f"On a machine with internet run `hf download {path}`, or give a folder: model.path=DIR."
+            f"On a machine with internet run `{_download(path)}`, or give a folder: model.path=DIR."
         ) from error
     problem = _safetensors_problem(folder)
     if problem is not None:
         raise SggError(
             f"model.path={path}: the download in {folder} is not whole: {problem}. "
-            f"Run `hf download {path}` again."
+            f"Run `{_download(path)}` again."
         )
     return folder
+
+
+def _download(path: str) -> str:
+    """The command that fetches a model to where runs look for it."""
+    home = os.environ.get("HF_HOME")
+    return f"{f'HF_HOME={shlex.quote(home)} ' if home else ''}hf download {path}"
