@@ -73,7 +73,7 @@ class Document(NamedTuple):
 def find_documents(passages: Iterable[str]) -> list[tuple[int, Document]]:
     """All of them in their order, each with the place of its passage.
 
-    A graph inside of another object with these keys, such as {"objects": 2, "scene_graph": {…}}, stands for it.
+    A graph in another object with these keys, such as {"objects": 2, "scene_graph": {…}}, stands for it.
     """
     found: list[tuple[int, Document]] = []
     broken = 0

@@ -41,7 +41,7 @@ from sgg.graph import from_dict
 from sgg.options import BOX_FORMAT_SOURCES, BoxFormat, ImageCheck, Pictures, Source
 from sgg.vocab import VOCABULARIES, Vocabulary
 
-FORMAT = 4
+FORMAT = 5
 """Raise when prepared tables change meaning: old caches are then not found."""
 
 

@@ -16,7 +16,7 @@ from sgg.data.fields import WrongForm, take
 from sgg.data.reader import load_json
 from sgg.data.split_files import split_words
 from sgg.errors import SggError
-from sgg.vocab_file import names_by_id, shared_names
+from sgg.vocab_file import names_by_id, one_off, shared_names
 
 REL = "rel.json"
 _FORM_ERRORS = (WrongForm, TypeError, LookupError, AttributeError)
@@ -111,18 +111,13 @@ class CocoFile:
         lost = sum(len(items) for i, items in self.annotations.items() if i not in known)
         if lost:
             yield f"{self._file.name}: {lost:,} annotations belong to no image of the file; left out."
-        used = {str(a.get("category_id")) for items in self.annotations.values() for a in items}
-        if "0" in used and "0" not in self.classes:
-            yield (
-                f"{self._file.name}: annotations have the category_id 0, but the categories begin at "
-                f"{min(self.classes, key=_number)}: if the annotations count from 0, every class is one off."
-            )
-        yield from (f"{self._file.name}: {remark}" for remark in self.relations.remarks())
+        used = (a.get("category_id") for items in self.annotations.values() for a in items)
+        remarks = (
+            *one_off(used, self.classes, "annotations", "category_id", "categories", "class"),
+            *self.relations.remarks(),
+        )
+        yield from (f"{self._file.name}: {remark}" for remark in remarks)
 
     def _wrong(self, file: Path, error: Exception) -> SggError:
         reason = str(error) if isinstance(error, WrongForm) else repr(error)
         return SggError(f"{self._key}: {file} is no COCO-style file with relations: {reason}.")
-
-
-def _number(key: str) -> float:
-    return int(key) if key.isdigit() else float("inf")

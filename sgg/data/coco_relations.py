@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from sgg.data.fields import WrongForm, instead, take
 from sgg.data.split_files import stated
-from sgg.vocab_file import PREDICATES, first_of, names_by_id, shared_names
+from sgg.vocab_file import PREDICATES, first_of, is_name, names_by_id, one_off, shared_names
 
 LISTS = ("rel_annotations", "relationships", "relations", "relation_annotations")
 """Keys of a list of relations, in a file or in one of its images."""
@@ -61,7 +61,7 @@ class Relations:
         if isinstance(written, Mapping):
             written = written.get("name", written.get("id"))
         name = None if isinstance(written, bool) else self.predicates.get(str(written))
-        if name is None and isinstance(written, str) and not written.strip().isdigit():
+        if name is None and is_name(written):
             name = written
         return (name, "") if name else (f"predicate {written}", "no_predicate")
 
@@ -74,13 +74,8 @@ class Relations:
                 f"{len(self.strays):,} relations belong to no image of the file; they are counted as "
                 "dangling at its first."
             )
-        used = {link.predicate for link in self._links() if isinstance(link.predicate, int)}
-        last = len(self.predicates)
-        if last and last in used and 0 not in used and str(last) not in self.predicates:
-            yield (
-                f"relations have the predicates 1 to {last}, but the list counts from 0 to {last - 1}: if "
-                'they count from 1, put "__background__" before the first name.'
-            )
+        used = (link.predicate for link in self._links())
+        yield from one_off(used, self.predicates, "relations", "predicate", "names", "predicate")
 
     @property
     def count(self) -> int:

@@ -9,9 +9,10 @@ from typing import Any
 from sgg.data.example import RawExample, RawObject, RawRelation
 from sgg.data.fields import take
 from sgg.data.reader import ROW_ERRORS, existing_file, file_identity, file_ref, load_json
-from sgg.data.written import is_name, numbers, pixels
+from sgg.data.written import numbers, pixels
 from sgg.errors import SggError
 from sgg.graph import Triplet
+from sgg.vocab_file import is_name
 
 
 class GqaReader:

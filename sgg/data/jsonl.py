@@ -21,9 +21,10 @@ from sgg.data import published_keys
 from sgg.data.example import RawExample, RawObject, RawRelation
 from sgg.data.images import look
 from sgg.data.reader import ROW_ERRORS, distinct_ids, existing_file, file_identity, file_ref
-from sgg.data.written import image_id, is_name, numbers, pixels
+from sgg.data.written import image_id, numbers, pixels
 from sgg.errors import SggError
 from sgg.graph import Triplet, name_of_id
+from sgg.vocab_file import is_name
 
 
 class JsonlReader:

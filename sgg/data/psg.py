@@ -65,7 +65,7 @@ class PsgReader:
         return dict(content)
 
     @cached_property
-    def _classes(self) -> list[str]:
+    def _classes(self) -> list[Any]:
         return [*self._content["thing_classes"], *self._content["stuff_classes"]]
 
     @cached_property
@@ -114,9 +114,11 @@ class PsgReader:
     def _example(self, row: dict[str, Any]) -> RawExample:
         annotations, related = (take(row, k, "the image") for k in ("annotations", "relations"))
         places = [(a, f"annotations[{place}]") for place, a in enumerate(annotations)]
-        names = [at(self._classes, take(a, "category_id", place)) for a, place in places]
+        names = [
+            at(self._classes, take(a, "category_id", place), "no_class") for a, place in places
+        ]
         predicates = self._content["predicate_classes"]
-        ids = [f"{name}.{i + 1}" for i, name in enumerate(names)]
+        ids = [f"{name}.{i + 1}" for i, (name, _) in enumerate(names)]
         boxes = [box_of(a, place) for a, place in places]
         triples = [
             parts(item, RELATION, f"relations[{place}]") for place, item in enumerate(related)
@@ -127,11 +129,13 @@ class PsgReader:
             width=pixels(take(row, "width", "the image")),
             height=pixels(take(row, "height", "the image")),
             objects=tuple(
-                RawObject(i, name, box, odd=odd)
-                for i, name, (box, odd) in zip(ids, names, boxes, strict=True)
+                RawObject(i, name, box, problem, odd)
+                for i, (name, problem), (box, odd) in zip(ids, names, boxes, strict=True)
             ),
             relations=tuple(
-                RawRelation(id_at(ids, s), at(predicates, p), id_at(ids, o)) for s, o, p in triples
+                RawRelation(id_at(ids, s), name, id_at(ids, o), problem)
+                for s, o, p in triples
+                for name, problem in [at(predicates, p, "no_predicate")]
             ),
         )
 

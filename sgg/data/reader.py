@@ -15,6 +15,7 @@ from sgg.data.example import RawExample
 from sgg.data.fields import WrongForm
 from sgg.errors import SggError
 from sgg.graph import Triplet
+from sgg.vocab_file import is_name
 
 
 class Reader(Protocol):
@@ -225,10 +226,13 @@ def unreadable(row: Any, index: int, error: Exception, file: str = "") -> RawExa
     return RawExample.unreadable(f"#{index}" if given is None else str(given), error, file)
 
 
-def at(names: Sequence[str] | Mapping[int, str], number: Any, before: int = 0) -> str:
-    """The name of a class id.
+def at(
+    names: Sequence[Any] | Mapping[int, Any], number: Any, kind: str, before: int = 0
+) -> tuple[str, str]:
+    """The name of a class id and "", or what is listed there and the kind, if that is no name.
 
     Args:
+        kind: "no_class" or "no_predicate".
         before: how much lower the file counts than the names do.
 
     Raises:
@@ -244,7 +248,8 @@ def at(names: Sequence[str] | Mapping[int, str], number: Any, before: int = 0) -
     is_id = isinstance(number, int) and not isinstance(number, bool)
     if not is_id or number + before not in known:
         raise WrongForm(f"no name has the id {number!r}: {there_are}")
-    return names[number + before]
+    name = names[number + before]
+    return str(name), "" if is_name(name) else kind
 
 
 def id_at(ids: list[str], index: int) -> str:

@@ -28,19 +28,15 @@ from sgg.data.reader import (
     find_file,
     id_at,
     load_json,
-    one_too_many,
     unreadable,
 )
 from sgg.data.split_files import SPLITS, file_of_split, json_files
+from sgg.data.vg_names import VgNames
 from sgg.errors import SggError
-from sgg.graph import Triplet
-from sgg.vocab import canonical
 
 BOX_SCALE = 1024
 """VG-SGG stores boxes as if the longer side of every image were this long, in pixels."""
 VAL_IMAGES = 5000
-_DICTS = ["VG-SGG-dicts*.json"]
-_ZERO_SHOT = "zeroshot_triplets*.json"
 
 
 def open_vg(
@@ -61,43 +57,6 @@ def open_vg(
     if any(root.glob("*.h5")) or not gold:
         return VgH5Reader(root, images, split)
     return VgGoldReader(root, file_of_split(gold, split, key), images)
-
-
-class _Names:
-    """Class and predicate names by the dicts' 1-based ids, and the zero-shot list in names."""
-
-    def __init__(self, root: Path) -> None:
-        self.file = find_file(root, _DICTS, "data.root")
-        listed = sorted(root.glob(_ZERO_SHOT))
-        if len(listed) > 1:
-            raise one_too_many(root, listed, "data.root")
-        self.files = [self.file, *listed]
-        dicts = load_json(self.file, "data.root")
-        rows = load_json(listed[0], "data.root") if listed else []
-        try:
-            self.objects, self.predicates = (
-                {int(i): str(n) for i, n in take(dicts, key, "the file").items()}
-                for key in ("idx_to_label", "idx_to_predicate")
-            )
-        except ROW_ERRORS as error:
-            raise SggError(
-                f"data.root: {self.file} has not the form of VG-SGG-dicts (idx_to_label and "
-                f"idx_to_predicate, names by id): {reason(error)}."
-            ) from error
-        try:
-            self.zero_shot: frozenset[Triplet] = frozenset(
-                (
-                    canonical(self.objects[s]),
-                    canonical(self.predicates[p]),
-                    canonical(self.objects[o]),
-                )
-                for s, o, p in rows
-            )
-        except ROW_ERRORS as error:
-            raise SggError(
-                f"data.root: {listed[0]} is no list of [subject, object, predicate] ids of "
-                f"{self.file.name} ({type(error).__name__}: {error})."
-            ) from error
 
 
 class _Pictures:
@@ -122,7 +81,7 @@ class VgGoldReader:
     remarks: tuple[str, ...] = ()
 
     def __init__(self, root: Path, file: Path, images: Path | None) -> None:
-        self._names = _Names(root)
+        self._names = VgNames(root)
         self.zero_shot = self._names.zero_shot
         self._file = file
         self._pictures = _Pictures(images)
@@ -150,7 +109,7 @@ class VgGoldReader:
                 parts(item, ("class", "box"), f"objects[{place}]")
                 for place, item in enumerate(take(row, "objects", "the image"))
             ]
-            names = [at(self._names.objects, c, 1) for c, _ in items]
+            names = [at(self._names.objects, c, "no_class", 1) for c, _ in items]
             boxes = [written.numbers(box) for _, box in items]
             listed = enumerate(take(row, "relations", "the image"))
             triples = [parts(item, RELATION, f"relations[{place}]") for place, item in listed]
@@ -170,7 +129,7 @@ class VgH5Reader:
     remarks: tuple[str, ...] = ()
 
     def __init__(self, root: Path, images: Path | None, split: str) -> None:
-        self._names = _Names(root)
+        self._names = VgNames(root)
         self.zero_shot = self._names.zero_shot
         self._pictures = _Pictures(images)
         self._split = split
@@ -242,7 +201,8 @@ class VgH5Reader:
             [centres[:, :2] - centres[:, 2:] / 2, centres[:, :2] + centres[:, 2:] / 2], axis=1
         )
         boxes = [(tuple(b), "") for b in (corners * (max(width, height) / BOX_SCALE)).tolist()]
-        names = [at(self._names.objects, int(i)) for i in h5["labels"][first : last + 1, 0]]
+        labels = h5["labels"][first : last + 1, 0]
+        names = [at(self._names.objects, int(label), "no_class") for label in labels]
         rel = slice(h5["img_to_first_rel"][row], h5["img_to_last_rel"][row] + 1)
         ends = h5["relationships"][rel] - first
         pairs = [
@@ -274,27 +234,29 @@ def _example(
     image_id: str,
     image_ref: str,
     size: tuple[int, int],
-    names: list[str],
+    names: list[tuple[str, str]],
     boxes: list[tuple[tuple[float, ...], str]],
     pairs: list[tuple[int, int, int]],
-    vocabulary: _Names,
+    vocabulary: VgNames,
 ) -> RawExample:
     """A raw example from parallel lists.
 
-    `boxes` holds (numbers, what is odd about them), `pairs` (subject, object, 1-based predicate).
+    `names` holds (name, what is wrong with it), `boxes` (numbers, what is odd about them), `pairs`
+    (subject, object, 1-based predicate).
     """
-    ids = [f"{name}.{i + 1}" for i, name in enumerate(names)]
+    ids = [f"{name}.{i + 1}" for i, (name, _) in enumerate(names)]
     return RawExample(
         image_id=image_id,
         image_ref=image_ref,
         width=size[0],
         height=size[1],
         objects=tuple(
-            RawObject(i, name, box, odd=odd)
-            for i, name, (box, odd) in zip(ids, names, boxes, strict=True)
+            RawObject(i, name, box, problem, odd)
+            for i, (name, problem), (box, odd) in zip(ids, names, boxes, strict=True)
         ),
         relations=tuple(
-            RawRelation(id_at(ids, s), at(vocabulary.predicates, p), id_at(ids, o))
+            RawRelation(id_at(ids, s), name, id_at(ids, o), problem)
             for s, o, p in pairs
+            for name, problem in [at(vocabulary.predicates, p, "no_predicate")]
         ),
     )

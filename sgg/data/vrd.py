@@ -82,12 +82,7 @@ class VrdReader:
             info = take(self._infos, name, f'"images" of {self._files[1].name}')
             width, height = (pixels(take(info, k, "the image")) for k in ("width", "height"))
             relations = tuple(
-                RawRelation(
-                    self._object(take(row, "subject", f"[{place}]"), objects, f"[{place}].subject"),
-                    at(self._content[3], take(row, "predicate", f"[{place}]")),
-                    self._object(take(row, "object", f"[{place}]"), objects, f"[{place}].object"),
-                )
-                for place, row in enumerate(rows)
+                self._relation(row, objects, f"[{place}]") for place, row in enumerate(rows)
             )
         except ROW_ERRORS as error:
             return RawExample.unreadable(name, error, self._files[0].name)
@@ -100,6 +95,18 @@ class VrdReader:
             relations=relations,
         )
 
+    def _relation(
+        self,
+        row: dict[str, Any],
+        objects: dict[tuple[int, tuple[float, ...]], RawObject],
+        where: str,
+    ) -> RawRelation:
+        subject = self._object(take(row, "subject", where), objects, f"{where}.subject")
+        number = take(row, "predicate", where)
+        name, problem = at(self._content[3], number, "no_predicate")
+        obj = self._object(take(row, "object", where), objects, f"{where}.object")
+        return RawRelation(subject, name, obj, problem)
+
     def _object(
         self,
         item: dict[str, Any],
@@ -109,11 +116,11 @@ class VrdReader:
         """The id of an object, entered at its first mention."""
         box, odd = box_of(item, where)
         category = take(item, "category", where)
-        name = at(self._content[2], category)
+        name, problem = at(self._content[2], category, "no_class")
         if len(box) == 4:
             y1, y2, x1, x2 = box
             box = x1, y1, x2, y2
         key = (category, box)
         if key not in objects:
-            objects[key] = RawObject(f"{name}.{len(objects) + 1}", name, box, odd=odd)
+            objects[key] = RawObject(f"{name}.{len(objects) + 1}", name, box, problem, odd)
         return objects[key].id

@@ -74,11 +74,6 @@ def index(value: Any) -> int:
     return value
 
 
-def is_name(value: Any) -> bool:
-    """Whether a class or predicate is named: a text that is more than a number."""
-    return isinstance(value, str) and not re.fullmatch(r"[\s\d]*", value)
-
-
 def looks_numbered(name: str) -> bool:
     """Whether a class looks like an id, its number not cut off: man_1, man1, man-2, man #3, 1_man, 7."""
     return _NUMBERED.search(name.strip()) is not None

@@ -280,11 +280,53 @@ def test_classes_that_may_be_one_off_are_said(tmp_path):
     assert "annotations have the category_id 0, but the categories begin at 1" in result.warnings[0]
 
 
+def test_classes_past_the_last_may_be_one_off(tmp_path):
+    """Categories 0 to 2, annotations 1 to 3: all but the last get another's name."""
+    categories = [{"id": i, "name": name} for i, name in enumerate(("man", "cat", "dog"))]
+    result = read(tmp_path, coco(categories=categories, relations=[relation(11, "on", 11)]))
+    assert result.report["amiss"]["no_class"] == 2
+    assert result.warnings[0] == (
+        "val.json: annotations have the category_id 3 and never 0, but the categories count from 0 to 2: if "
+        "the annotations count from 1, every class is one off."
+    )
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"rel_categories": [{"id": 1, "name": "near"}, {"id": 2, "name": "holding"}]},
+        {"predicates": ["__background__", *PREDICATES]},
+    ],
+)
+def test_predicates_from_0_beside_names_from_1_may_be_one_off(tmp_path, names):
+    result = read(tmp_path, coco(relations=[relation(11, 1), relation(11, 0)], **names))
+    assert result.report["amiss"] == {"no_predicate": 1}
+    assert result.warnings[0] == (
+        "val.json: relations have the predicate 0, but the names begin at 1: if the relations count from 0, "
+        "every predicate is one off."
+    )
+
+
+@pytest.mark.parametrize("name", [None, True, 3, "7", " 7", "", ["man"]])
+def test_what_is_no_name_names_nothing(tmp_path, name):
+    """Python would make the classes `None`, `True` and `3` of them."""
+    categories = [*CATEGORIES, {"id": 4, "name": name}]
+    annotations = [*ANNOTATIONS, LAST | {"id": 22, "category_id": 4}]
+    predicates = [{"id": 0, "name": "near"}, {"id": 1, "name": name}]
+    more = {"relations": [relation(11, 0), relation(11, 1)], "rel_categories": predicates}
+    result = read(tmp_path, coco(categories=categories, annotations=annotations, **more))
+    assert result.report["amiss"] == {"no_class": 1, "no_predicate": 1}
+    assert result.report["shown"] == {
+        "no_class": ["8 (category_id 4)"],
+        "no_predicate": ["7 (predicate 1)"],
+    }
+
+
 def test_predicates_that_may_be_one_off_are_said(tmp_path):
     more = {"relations": [relation(11, 1), relation(11, 2)], "predicates": PREDICATES}
     result = read(tmp_path, coco(**more))
     assert result.report["amiss"] == {"no_predicate": 1}
-    assert "have the predicates 1 to 2, but the list counts from 0 to 1" in result.warnings[0]
+    assert "have the predicate 2 and never 0, but the names count from 0 to 1" in result.warnings[0]
 
 
 @pytest.mark.parametrize("first", [0, 1])

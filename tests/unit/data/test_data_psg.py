@@ -288,3 +288,14 @@ def test_of_a_file_and_its_packed_copy_the_plain_one_is_read(tmp_path):
     with gzip.open(tmp_path / "psg" / "psg_train.json.gz", "wt") as file:
         file.write("{}")
     assert ids_of(tmp_path / "psg", "train") == ["1", "2"]
+
+
+@pytest.mark.parametrize("name", [None, True, 7, "7", {"name": "dog"}, ["dog"]])
+def test_what_is_no_name_names_nothing(tmp_path, name):
+    rows = [row("1", (0, 2, 1), [(0, 1, 0), (0, 1, 1), (2, 0, 0)])]
+    more = {"thing_classes": ["person", name], "predicate_classes": ["over", name]}
+    result = prepared(psg_config(psg_folder(tmp_path, rows, **more)), tmp_path)
+    assert triplets(result.gold(0)["graph"]) == [("person", "over", "sky-other-merged")]
+    amiss = {"no_class": 1, "no_predicate": 1, "dangling_relation": 1}
+    assert result.report["amiss"] == amiss
+    assert result.report["shown"]["no_class"] == [f"1 ({name})"]

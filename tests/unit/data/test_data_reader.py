@@ -87,9 +87,10 @@ def test_large_tables_are_known_by_head_and_tail(tmp_path, monkeypatch, size):
 
 
 def test_ids():
-    assert at(["a", "b"], 1) == "b"
+    assert at(["a", "b"], 1, "no_class") == ("b", "")
+    assert at(["a", 7], 1, "no_class") == ("7", "no_class")
     for wrong in (-1, 2):
         with pytest.raises(WrongForm):
-            at(["a", "b"], wrong)
+            at(["a", "b"], wrong, "no_class")
         assert id_at(["a", "b"], wrong) not in ("a", "b")
     assert id_at(["a", "b"], 0) == "a"

@@ -366,3 +366,19 @@ def test_the_plainest_name_wins(tmp_path):
     (tmp_path / "two" / "VG-SGG-with-attri.h5").rename(tmp_path / "two" / "VG-SGG.h5")
     (tmp_path / "two" / "VG-SGG-with-attri.h5").write_bytes(b"unread")
     assert prepared(vg_config(tmp_path / "two"), tmp_path).rows[:] == expected
+
+
+@pytest.mark.parametrize("name", [None, 7, "7", {"name": "dog"}])
+def test_what_is_no_name_names_nothing(tmp_path, name):
+    folder = gold_folder(tmp_path)
+    dicts = {key: names | {"2": name} for key, names in DICTS.items()}
+    write_json(folder / "VG-SGG-dicts-with-attri.json", dicts)
+    result = prepared(vg_config(folder), tmp_path)
+    assert graphs(result) == {
+        "11": (
+            [("man", (10, 10, 50, 60)), ("tree", (0.5, 0, 100, 80))],
+            [("tree", "near", "man")],
+        ),
+        "12": ([], []),
+    }
+    assert result.report["amiss"] == {"no_class": 1, "no_predicate": 1}

@@ -136,3 +136,14 @@ def test_files_of_another_form(tmp_path, file, content, words):
     write_json(tmp_path / file, content)
     with pytest.raises(SggError, match=rf"^data\.root: .*{file} has not VRD's form \({words}\)"):
         prepared(data, tmp_path)
+
+
+@pytest.mark.parametrize("name", [None, 7, "7", {"name": "dog"}])
+def test_what_is_no_name_names_nothing(tmp_path, name):
+    rows = [relation(MAN, 0, TREE), relation(MAN, 1, TREE), relation(DOG, 0, TREE)]
+    data = vrd(tmp_path, {"1.jpg": rows})
+    write_json(tmp_path / "objects.json", ["person", name, "tree"])
+    write_json(tmp_path / "predicates.json", ["on", name])
+    result = prepared(data, tmp_path)
+    assert triplets(result.gold(0)["graph"]) == [("person", "on", "tree")]
+    assert result.report["amiss"] == {"no_class": 1, "no_predicate": 1, "dangling_relation": 1}

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from sgg.data.build import prepare
 from sgg.data.fields import WrongForm
 from sgg.data.reader import at, distinct_ids, id_at
-from sgg.data.written import image_id, index, is_name, looks_numbered, numbers, pixels
+from sgg.data.written import image_id, index, looks_numbered, numbers, pixels
 from sgg.options import BoxFormat, Pictures, VocabularyName
+from sgg.vocab_file import is_name
 
 PAINTED = {"pictures": Pictures.painted}
 MAN = BOXES["man.1"]
@@ -375,9 +376,9 @@ def test_places_that_are_none(value):
     with pytest.raises(TypeError):
         index(value)
     with pytest.raises(WrongForm, match="no name has the id"):
-        at(["a", "b"], value)
+        at(["a", "b"], value, "no_class")
     with pytest.raises(TypeError):
-        id_at(["a", "b"], value)
+        id_at(["a", "b"], value, "no_class")
 
 
 @pytest.mark.parametrize("value", [None, True, "", " ", ["a"], {"a": 1}])
