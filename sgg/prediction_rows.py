@@ -44,25 +44,24 @@ def form_of(row: Row, place: str) -> Form:
     raise SggError(f"{place}: no text, response or objects. {FORMS}")
 
 
-def image_of(row: Row, place: str, file: str | None) -> str:
-    """The id of the image that a row answers.
+def image_of(row: Row, place: str, file: str | None) -> tuple[str, bool]:
+    """The id of the image that a row answers, and whether it is the name of a picture file.
 
     Args:
         file: name of the file that is the row, without its suffix; the id, if the row gives none.
 
     """
+    is_file = "image_id" not in row and file is None
     if "image_id" in row:
         found = row["image_id"]
     elif file is not None:
         found = file
     else:
         name = row.get("image")
-        found = (
-            str(Path(name).with_suffix("")) if isinstance(name, str) and Path(name).name else name
-        )
+        found = str(Path(name)) if isinstance(name, str) and Path(name).name else name
     if isinstance(found, bool) or not isinstance(found, (str, int)) or found == "":
         raise SggError(f"{place}: no image_id, or one that is neither text nor a whole number.")
-    return str(found)
+    return str(found), is_file
 
 
 def index_of(row: Row, place: str) -> int:

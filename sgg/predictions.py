@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ import numpy as np
 
 from sgg.boxes import FrameSpec
 from sgg.codec import ErrorKind, GraphSpec, Parsed, Problem, parse
+from sgg.data.reader import distinct_ids
 from sgg.errors import SggError
 from sgg.graph import Edge, Node, SceneGraph
 from sgg.options import Frame
@@ -87,13 +88,18 @@ class Predictions:
 
 
 def read_predictions(
-    path: Path, vocabulary: Vocabulary | None = None, key: str = "predictions"
+    path: Path,
+    vocabulary: Vocabulary | None = None,
+    key: str = "predictions",
+    ids: Collection[str] = (),
 ) -> Predictions:
     """The answers behind a path: a run folder, one of the files above, or a folder of them.
 
     Args:
         vocabulary: of the data, by which a gathered file is read.
         key: what the path was given as.
+        ids: of the images that are asked for. Rows that name a picture file mean the image with the file's
+            name as its id; where there is none, without the suffix.
 
     Raises:
         SggError: nothing is there, it has none of the forms, a row is not as its form wants it, or two
@@ -101,7 +107,11 @@ def read_predictions(
 
     """
     path = find(path, key)
-    found = _gathered_answers(path, vocabulary, key) if is_gathered(path) else _answers(path, key)
+    found = (
+        _gathered_answers(path, vocabulary, key)
+        if is_gathered(path)
+        else _of_images(list(_answers(path, key)), ids)
+    )
     answers: dict[str, list[Stored]] = {}
     seen: dict[tuple[str, int], Reader] = {}
     for answer in found:
@@ -119,12 +129,26 @@ def read_predictions(
     return Predictions(path, answers, vocabulary)
 
 
-def _answers(path: Path, key: str) -> Iterator[Stored]:
+def _of_images(found: list[tuple[Stored, bool]], ids: Collection[str]) -> Iterator[Stored]:
+    """The answers with the ids of their images; `found` says of which the id is a picture file's name."""
+    asked = set(ids)
+    files = (answer.image_id for answer, is_file in found if is_file)
+    distinct = distinct_ids(files, lambda file: str(file.with_suffix("")))
+    for answer, is_file in found:
+        name = answer.image_id
+        short = str(Path(name).with_suffix(""))
+        if is_file and name not in asked:
+            yield replace(answer, image_id=short if short in asked else distinct[name])
+        else:
+            yield answer
+
+
+def _answers(path: Path, key: str) -> Iterator[tuple[Stored, bool]]:
     for row, reader in rows(path, key):
         place = f"{key}={path}, {reader.where}"
-        image_id = image_of(row, place, Path(reader.where).stem if path.is_dir() else None)
+        image_id, is_file = image_of(row, place, Path(reader.where).stem if path.is_dir() else None)
         place = f"{place}, image {image_id}"
-        yield Stored(image_id, index_of(row, place), form_of(row, place), reader)
+        yield Stored(image_id, index_of(row, place), form_of(row, place), reader), is_file
 
 
 def _gathered_answers(path: Path, vocabulary: Vocabulary | None, key: str) -> Iterator[Stored]:

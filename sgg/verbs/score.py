@@ -55,6 +55,7 @@ def main(argv: list[str]) -> None:
 def _score(own: dict[str, str], overrides: list[str]) -> None:
     from sgg.data.build import prepare, vocabulary
     from sgg.evaluate import gold_data, score_split
+    from sgg.prediction_files import find
     from sgg.predictions import read_predictions
     from sgg.report.score_table import comparison_table, score_table
     from sgg.score import paired
@@ -70,9 +71,11 @@ def _score(own: dict[str, str], overrides: list[str]) -> None:
     refuse_unread_by("score", overrides, config)
     validate(config)
     names = vocabulary(config.data)
-    predictions = read_predictions(path, names)
-    answers = read_predictions(rival.path, names, rival.key) if rival is not None else None
+    find(path, "predictions")  # before gold is prepared, which may take minutes
     gold = prepare(gold_data(config), part_of(config), Path(config.paths.cache))
+    ids = gold.rows["image_id"]
+    predictions = read_predictions(path, names, ids=ids)
+    answers = read_predictions(rival.path, names, rival.key, ids) if rival is not None else None
     if rival is not None:
         refuse_two_judges(side, rival, gold)
     scored = score_split(config, predictions, gold)

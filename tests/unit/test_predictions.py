@@ -50,6 +50,23 @@ def test_graphs_are_in_pixels_of_the_image(tmp_path):
     assert list(read_predictions(path).answers) == ["a/7"]
 
 
+@pytest.mark.parametrize(
+    ("images", "ids", "read"),
+    [
+        (["a.jpg", "a.png", "b.jpg"], ["a.jpg", "a.png", "b"], ["a.jpg", "a.png", "b"]),
+        (["a.jpg", "a.png", "b.jpg"], [], ["a.jpg", "a.png", "b"]),
+        (["a.jpg"], ["a.jpg", "a.png"], ["a.jpg"]),
+        (["./a.jpg"], ["a.jpg", "a"], ["a.jpg"]),
+        (["a.jpg"], ["a"], ["a"]),
+    ],
+)
+def test_the_name_of_a_file_is_the_image_that_its_annotation_is(tmp_path, images, ids, read):
+    """a.jpg and a.png are two images, whose ids are their whole names."""
+    rows = [{"image": image, **json.loads(TEXT)} for image in images]
+    path = write(tmp_path / "graphs.jsonl", rows)
+    assert list(read_predictions(path, ids=ids).answers) == read
+
+
 def test_r1sgg_answers_are_in_the_frame_of_their_box_scale(tmp_path):
     """Frame 1000 × 500 of an image of 2000 × 1000: all coordinates double."""
     row = {"image_id": "7", "response": TEXT, "box_scale": [1000.0, 500.0]}
