@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Mapping
 from threading import Thread
 
-LIMIT_S = 4.0
+LIMIT_S = 3.0
 """Longest wait for an answer, seconds: names are looked up, connections made and a page is asked for."""
 
 
