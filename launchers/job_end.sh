@@ -5,9 +5,10 @@ code=$?
 trap '' TERM USR2  # Slurm signals this shell, too, when it ends the job that it has queued again
 # ARRAY_INDEX names one task. The last task's SLURM_JOB_ID is the array's, and means all tasks to scontrol.
 task="${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"
-[ -e "$RUN_DIR/requeue" ] || exit "$code"
-{ read -r why; read -r exclude; } < "$RUN_DIR/requeue"
-rm "$RUN_DIR/requeue"
+request="$RUN_DIR/requeue.$task"
+[ -e "$request" ] || exit "$code"
+{ read -r why; read -r exclude; } < "$request"
+rm "$request"
 if [ "$why" = SIGTERM ]; then  # which comes with what ends the job, and with a preemption without a warning
     case "$(scontrol show job --oneliner "$task")" in
         *" JobState=RUNNING "*" PreemptTime="[0-9]*) ;;

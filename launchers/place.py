@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from sgg.processes import slurm_job
 
+BEGAN = "SGG_JOB_BEGAN"
+"""Set by the batch script: when it began, seconds since 1970 by the clock of its node."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -40,6 +43,11 @@ class Place:
             attempt=f"{job}-{restart}-{os.environ['SLURM_STEP_ID']}",
             slurm_job=job if "SLURM_ARRAY_JOB_ID" in os.environ else None,
         )
+
+
+def job_began() -> float:
+    """When this job began, its `setup` included, seconds since 1970; without a batch script now."""
+    return float(os.environ.get(BEGAN, time.time()))
 
 
 def cores_here() -> int:

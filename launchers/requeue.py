@@ -11,22 +11,24 @@ from pathlib import Path
 from sgg.whole_files import read_json, write_json, write_whole
 
 REQUEST = "requeue"
-"""In the run folder: why, and which nodes to keep away from, a line each."""
+"""In the run folder, with the job's ARRAY_INDEX behind a dot: why, and which nodes to keep away from, a line
+each. Of that job alone: one that waits for the folder may ask while another one owns it."""
 REFUSED = "requeue.refused"
 """In the run folder: what scontrol said when it refused."""
 FAILURES = "failures.json"
 """In the run folder: the node on which each start has failed since the sweep was last started by a person."""
 
 
-def ask_again(run_dir: Path, why: str, exclude: str = "") -> None:
+def ask_again(run_dir: Path, job: str, why: str, exclude: str = "") -> None:
     """Have the batch script queue this task of the array again.
 
     Args:
+        job: ARRAY_INDEX.
         why: the signal's name, or `failed`. After SIGTERM it is done only if Slurm preempts the job.
         exclude: nodes that the next start keeps away from, comma-separated.
 
     """
-    write_whole(run_dir / REQUEST, f"{why}\n{exclude}\n")
+    write_whole(run_dir / f"{REQUEST}.{job}", f"{why}\n{exclude}\n")
 
 
 def refusal(run_dir: Path) -> str:
@@ -37,8 +39,8 @@ def refusal(run_dir: Path) -> str:
 
 def forget_requests(run_dir: Path) -> None:
     """A new start: what an earlier one asked for is past."""
-    for name in (REQUEST, REFUSED):
-        (run_dir / name).unlink(missing_ok=True)
+    for path in run_dir.glob(f"{REQUEST}.*"):  # REFUSED, too
+        path.unlink(missing_ok=True)
 
 
 def count_failure(run_dir: Path, attempt: str, host: str) -> dict[str, str]:

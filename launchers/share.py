@@ -10,12 +10,14 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from launchers.ending import Ending, State, read_ending
-from launchers.place import Place, cores_here
+from launchers.place import Place, cores_here, job_began
 from launchers.plan import gpus_per_node, make_plan, node_count, servers_on
 from launchers.ports import held_ports, told_ports
 from launchers.requeue import ask_again, count_failure
@@ -50,18 +52,25 @@ def run_share(frozen: Path, received: list[int]) -> None:
     log.addHandler(logging.StreamHandler())  # not the root's: that is where a run's own log begins
     log.setLevel(logging.INFO)
     place, run_dir = Place.here(), frozen.parent
-    if place.node > 0:
-        wait_for_owner(run_dir, place.attempt)
-        told(_share(frozen, place, received))
-    else:
-        with Lease(run_dir, place.attempt, partial(_pause, run_dir, received)):
+    stopped = partial(_stopped_early, run_dir, place, received)
+    with ExitStack() as held:
+        try:
+            if place.node > 0:
+                wait_for_owner(run_dir, place.attempt, partial(_pause, stopped))
+            else:
+                held.enter_context(Lease(run_dir, place.attempt, partial(_pause, stopped)))
+        except Stopped:
+            if place.slurm_job is None or (ending := stopped()) is None:
+                raise
+            told(_after_stop(ending, place, run_dir, idle=False))
+        else:
             told(_share(frozen, place, received))
 
 
 def _share(frozen: Path, place: Place, received: list[int]) -> Ending:
     """The same in a folder that is ours."""
     run_dir = frozen.parent
-    before, started = _progress(run_dir), time.monotonic()
+    before, began = _progress(run_dir), job_began()
     try:
         check_machine(thaw(frozen), place)
         ending = run_node(frozen, place, received)
@@ -74,28 +83,23 @@ def _share(frozen: Path, place: Place, received: list[int]) -> Ending:
         _conclude(run_dir)
     if ending.state is State.stopped and place.slurm_job is not None:
         slurm = thaw(frozen).hardware.slurm
-        whole_time = (
-            time.monotonic() - started > (60 * slurm.time_min - slurm.signal_before_end_s) / 2
-        )
-        idle = whole_time and _progress(run_dir) == before
+        usable_s = 60 * slurm.time_min - slurm.signal_before_end_s
+        idle = time.time() - began > usable_s / 2 and _progress(run_dir) == before
         ending = _after_stop(ending, place, run_dir, idle)
     elif ending.state is State.failed and ending.code != 2:  # a user's mistake would fail again
         _try_again(run_dir, place)
     return ending
 
 
-def _pause(run_dir: Path, received: list[int], seconds: float) -> None:
+def _pause(stopped: Callable[[], Ending | None], seconds: float) -> None:
     """Sleep while the folder is waited for.
 
     Raises:
         Stopped: a signal has come.
 
     """
-    if received:
-        name = signal.Signals(received[0]).name
-        raise Stopped(
-            f"Stopped by {name} before it began. Go on with: {way_on(run_dir)}", received[0]
-        )
+    if (ending := stopped()) is not None:
+        told(ending)
     time.sleep(seconds)
 
 
@@ -117,13 +121,20 @@ def run_node(frozen: Path, place: Place, received: list[int]) -> Ending:
 
 def _ended_early(run_dir: Path, place: Place, received: list[int]) -> Ending | None:
     """How the run ended before its nodes knew each other's ports; None if it has not."""
-    if received:
-        name, host = signal.Signals(received[0]).name, place.hosts[place.node]
-        reason = f"Stopped by {name} before it began. Go on with: {way_on(run_dir)}"
-        code = 128 + received[0]
-        return Ending(State.stopped, code, reason, place.attempt, place.slurm_job, host)
+    if (ending := _stopped_early(run_dir, place, received)) is not None:
+        return ending
     there = read_ending(run_dir)
     return there if there is not None and there.attempt == place.attempt else None
+
+
+def _stopped_early(run_dir: Path, place: Place, received: list[int]) -> Ending | None:
+    """How a signal ended it before it began; None where none has come."""
+    if not received:
+        return None
+    name, host = signal.Signals(received[0]).name, place.hosts[place.node]
+    reason = f"Stopped by {name} before it began. Go on with: {way_on(run_dir)}"
+    code = 128 + received[0]
+    return Ending(State.stopped, code, reason, place.attempt, place.slurm_job, host)
 
 
 def told(ending: Ending) -> None:
@@ -196,7 +207,8 @@ def _after_stop(ending: Ending, place: Place, run_dir: Path, idle: bool) -> Endi
         failed = replace(ending, state=State.failed, code=1, reason=f"{why}\n{ending.reason}")
         failed.write(run_dir, instead=True)
         return failed
-    ask_again(run_dir, signal.Signals(ending.code - 128).name)
+    if place.slurm_job is not None:
+        ask_again(run_dir, place.slurm_job, signal.Signals(ending.code - 128).name)
     return well
 
 
@@ -211,7 +223,7 @@ def _try_again(run_dir: Path, place: Place) -> None:
     if len(failures) <= read_sweep(sweep).retries:
         kept_away = thaw(run_dir / FROZEN_NAME).hardware.slurm.exclude
         nodes = [*([kept_away] if kept_away else []), *dict.fromkeys(failures.values())]
-        ask_again(run_dir, "failed", ",".join(nodes))
+        ask_again(run_dir, place.slurm_job, "failed", ",".join(nodes))
 
 
 def _progress(run_dir: Path) -> tuple[list[str], int]:

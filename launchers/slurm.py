@@ -18,6 +18,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from launchers.place import BEGAN
 from launchers.plan import gpus_per_node, interpreter, node_count
 from launchers.queue import max_array_size, outside_jobs
 from launchers.sweep_file import CODE, SLURM
@@ -178,6 +179,7 @@ def _setup(array: Array) -> list[str]:
     code = shlex.quote(str(array.sweep / CODE))
     runs = shlex.quote(str(array.runs_file()))
     return [
+        f"export {BEGAN}=$(date +%s)",
         *array.config.hardware.slurm.setup,
         f"export PYTHONPATH={code}${{PYTHONPATH:+:$PYTHONPATH}} PYTHONSAFEPATH=1",
         f'RUN_DIR=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {runs})',

@@ -230,8 +230,15 @@ class Lease:
         os._exit(1)
 
 
-def wait_for_owner(folder: Path, attempt: str, limit_s: float = 600.0) -> None:
+def wait_for_owner(
+    folder: Path,
+    attempt: str,
+    pause: Callable[[float], None] = time.sleep,
+    limit_s: float = 600.0,
+) -> None:
     """Until the start of this name owns the folder, or has owned it last.
+
+    `pause` sleeps meanwhile; it may raise to end the wait.
 
     Raises:
         SggError: it does not within the limit.
@@ -246,7 +253,7 @@ def wait_for_owner(folder: Path, attempt: str, limit_s: float = 600.0) -> None:
                 f"{folder}: node 0 of this start has not got the folder within {limit_s:g} s. "
                 "Look into what node 0 printed."
             )
-        time.sleep(_LOOK_S)
+        pause(_LOOK_S)
 
 
 def _named(there: Entry) -> str:

@@ -295,6 +295,12 @@ def test_a_node_waits_for_the_owner_of_its_own_start(tmp_path):
     with pytest.raises(SggError, match="node 0 of this start has not got the folder within 1 s"):
         wait_for_owner(tmp_path, "8-0", limit_s=1)
 
+    def interrupted(seconds):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        wait_for_owner(tmp_path, "8-0", interrupted)
+
 
 def test_starts_of_one_second_get_folders_of_their_own(tmp_path):
     start = os.pipe()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from commands import environment
 
 from launchers.ending import ENDING, Ending, State, forget_ending, read_ending
 from launchers.local import launch
-from launchers.place import Place
+from launchers.place import BEGAN, Place
 from launchers.progress import progress
 from launchers.queue import end_jobs
 from launchers.requeue import ask_again
@@ -22,7 +23,8 @@ from launchers.share import _after_stop, _conclude, _progress, _try_again, run_s
 from launchers.sweep_file import RunRecord, SweepRecord
 from sgg.compose import compose_config
 from sgg.config import FROZEN_NAME, freeze, thaw
-from sgg.errors import Failed, SggError
+from sgg.errors import Failed, SggError, Stopped
+from sgg.lease import Lease
 
 ROOT = Path(__file__).parents[3]
 FINISHED = Ending(State.finished, 0, "all steps done", "2")
@@ -92,12 +94,46 @@ STOPPED = Ending(State.stopped, 128 + signal.SIGUSR2, "Stopped by SIGUSR2.", "7_
 def test_node_0_asks_to_be_queued_again_and_every_node_ends_well(tmp_path):
     """A code of its own would have srun kill the nodes that still save."""
     for node in (1, 0):
-        assert not (tmp_path / "requeue").exists()
+        assert not (tmp_path / "requeue.7_2").exists()
         assert (
             _after_stop(STOPPED, Place(node, ("a", "b"), slurm_job="7_2"), tmp_path, False).code
             == 0
         )
-    assert (tmp_path / "requeue").read_text() == "SIGUSR2\n\n"
+    assert (tmp_path / "requeue.7_2").read_text() == "SIGUSR2\n\n"
+
+
+@pytest.mark.parametrize("node", [0, 1])
+def test_a_signal_while_the_folder_is_waited_for_has_the_job_queued_again(
+    tmp_path, monkeypatch, node
+):
+    """Asked by node 0, for its own job: another one may own the folder. Outside of a job it is an end."""
+    path = frozen(tmp_path)
+    with Lease(tmp_path, "another start"):
+        (owner,) = (tmp_path / "owners").iterdir()
+        owner.write_text(owner.read_text().replace(platform.node(), "elsewhere"))
+        before = sorted(tmp_path.rglob("*"))
+        place = Place(node, ("a", "b"), "7_2-0-0", "7_2")
+        monkeypatch.setattr(Place, "here", lambda: place)
+        run_share(path, [signal.SIGUSR2])
+        asked = [tmp_path / "requeue.7_2"] if node == 0 else []
+        assert sorted(tmp_path.rglob("*")) == sorted([*before, *asked])
+        monkeypatch.setattr(Place, "here", lambda: replace(place, slurm_job=None))
+        with pytest.raises(Stopped, match="Stopped by SIGUSR2 before it began"):
+            run_share(path, [signal.SIGUSR2])
+
+
+@pytest.mark.parametrize(("age_min", "again"), [(31, False), (5, True)])
+def test_the_time_of_a_job_counts_from_its_batch_script(tmp_path, monkeypatch, age_min, again):
+    """The setup, or the start of a container, may take all the time that there is."""
+    path = frozen(tmp_path, "debug=steps", "hardware.slurm.time_min=60")
+    monkeypatch.setenv(BEGAN, str(int(time.time()) - 60 * age_min))
+    monkeypatch.setattr(Place, "here", lambda: Place(0, ("127.0.0.1",), "7_2-0-0", "7_2"))
+    if again:
+        run_share(path, [signal.SIGUSR2])
+    else:
+        with pytest.raises(Failed, match="time_min brought no new checkpoint"):
+            run_share(path, [signal.SIGUSR2])
+    assert (tmp_path / "requeue.7_2").exists() == again
 
 
 def test_a_start_without_progress_is_not_queued_again_for_ever(tmp_path):
@@ -108,13 +144,13 @@ def test_a_start_without_progress_is_not_queued_again_for_ever(tmp_path):
     ending = read_ending(tmp_path)
     assert (ending.state, ending.code) == (State.failed, 1)
     assert ending.shown.startswith("Not queued again: the whole of hardware.slurm.time_min")
-    assert not (tmp_path / "requeue").exists()
+    assert not (tmp_path / "requeue.7_2").exists()
 
 
 def test_a_preemption_without_progress_is_left_to_slurm(tmp_path):
     terminated = replace(STOPPED, code=128 + signal.SIGTERM)
     assert _after_stop(terminated, Place(0, ("a",), slurm_job="7_2"), tmp_path, True).code == 0
-    assert (tmp_path / "requeue").read_text() == "SIGTERM\n\n"
+    assert (tmp_path / "requeue.7_2").read_text() == "SIGTERM\n\n"
 
 
 def test_what_slurm_refused_is_how_the_run_ended(tmp_path):
@@ -138,7 +174,7 @@ def test_a_failure_is_tried_again_elsewhere_as_often_as_the_sweep_allows(tmp_pat
         Ending(State.failed, 1, "fell", place.attempt, "7_0", host).write(run_dir)
         for _ in range(2):  # two nodes of the same start say the same
             _try_again(run_dir, place)
-        asked = run_dir / "requeue"
+        asked = run_dir / "requeue.7_0"
         if attempt < 2:
             assert asked.read_text() == f"failed\n{('n9,n1', 'n9,n1,n2')[attempt]}\n"
             asked.unlink()
@@ -173,21 +209,21 @@ def test_a_job_that_asks_for_nothing_ends_with_its_own_code(batch_script_ends):
 
 
 def test_a_job_queues_its_own_task_again_and_no_other(batch_script_ends, tmp_path):
-    ask_again(tmp_path, "failed", "n1,n2")
+    ask_again(tmp_path, "7_2", "failed", "n1,n2")
     calls = ["requeue 7_2", "update JobId=7_2 ExcNodeList=n1,n2"]
     assert batch_script_ends("(exit 1)", "exit 0") == (0, calls)
-    assert not (tmp_path / "requeue").exists()
+    assert not (tmp_path / "requeue.7_2").exists()
 
 
 def test_a_refusal_is_kept(batch_script_ends, tmp_path):
     STOPPED.write(tmp_path)
-    ask_again(tmp_path, "SIGUSR2")
+    ask_again(tmp_path, "7_2", "SIGUSR2")
     assert batch_script_ends("true", "echo disabled >&2; exit 1") == (1, ["requeue 7_2"])
     assert "Slurm did not queue it again: disabled" in read_ending(tmp_path).reason
 
 
 def test_a_preempted_job_is_queued_again_after_sigterm(batch_script_ends, tmp_path):
-    ask_again(tmp_path, "SIGTERM")
+    ask_again(tmp_path, "7_2", "SIGTERM")
     shown = "JobId=9 ArrayJobId=7 JobState=RUNNING Reason=None PreemptTime=2026-01-01"
     scontrol = f"[ $1 = show ] && echo '{shown}'; exit 0"
     calls = ["show job --oneliner 7_2", "requeue 7_2"]
@@ -197,7 +233,7 @@ def test_a_preempted_job_is_queued_again_after_sigterm(batch_script_ends, tmp_pa
 @pytest.mark.parametrize("state", ["CANCELLED", "PENDING"])
 def test_what_slurm_has_decided_stands(batch_script_ends, tmp_path, state):
     """Cancelled, or queued again by the user or by Slurm: there is nothing to ask and to wait for."""
-    ask_again(tmp_path, "SIGTERM")
+    ask_again(tmp_path, "7_2", "SIGTERM")
     shown = f"echo 'JobId=9 ArrayJobId=7 JobState={state} Reason=None PreemptTime=2026-01-01'"
     assert batch_script_ends("true", shown) == (143, ["show job --oneliner 7_2"])
 
