@@ -139,7 +139,7 @@ def _refuses_science(sweep, folder):
         ("hardware.nodes=2", "only hardware.slurm.… can change"),
         ("hardware.slurm.time_min=1", "signal_before_end_s=60 is not before the end"),
         ("hardware.slurm.time_mun=9", "Did you mean 'time_min'?"),
-        ("hardware.slurm.time_min=long", "must be a whole number"),
+        ("hardware.slurm.time_min=long", "could not be converted to Integer"),
     ]:
         done = sgg("sweep", f"resume={sweep}", "hardware.slurm.qos=q", word, cwd=folder)
         assert (done.returncode, why in done.stderr) == (2, True), done.stderr
