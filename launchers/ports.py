@@ -20,7 +20,7 @@ from pathlib import Path
 
 from launchers.ending import Ending
 from launchers.place import Place
-from sgg.errors import SggError
+from sgg.errors import Failed
 from sgg.whole_files import read_json, write_json
 
 FOLDER = "ports"
@@ -52,7 +52,7 @@ def held_ports(place: Place, servers: int) -> Iterator[NodePorts]:
     """Free ports of this node, which nobody else gets inside the block.
 
     Raises:
-        SggError: there are none.
+        Failed: there are none.
 
     """
     draw = random.Random(f"{place.attempt} {place.node}")
@@ -89,8 +89,9 @@ def _hold(count: int, candidates: Sequence[int]) -> list[socket.socket]:
     if len(held) < count:
         for own in held:
             own.close()
-        raise SggError(
-            f"No free port on {socket.gethostname()} between {min(candidates)} and {max(candidates)}."
+        raise Failed(
+            f"No free port on {socket.gethostname()} between {min(candidates)} and {max(candidates)}.",
+            1,
         )
     return held
 
@@ -112,7 +113,7 @@ def told_ports(
         Ports by node, this one's among them; or how the run ended first.
 
     Raises:
-        SggError: a node has not told its ports in time.
+        Failed: a node has not told its ports in time.
 
     """
     known = {place.node: own}
@@ -126,10 +127,11 @@ def told_ports(
         known |= {node: ports for node in missing if (ports := _read(run_dir, place, node))}
         if time.monotonic() - start > _LIMIT_S:
             hosts = ", ".join(place.hosts[node] for node in sorted(missing))
-            raise SggError(
+            raise Failed(
                 f"{hosts} did not tell {place.hosts[place.node]} its ports within {_LIMIT_S:g} s by a file "
                 f"in {run_dir / FOLDER}. All nodes of a run must see its folder: set paths.sweep_dir to one "
-                "that they share."
+                "that they share.",
+                1,
             )
         if time.monotonic() - refreshed > _REFRESH_S:
             _refresh(run_dir / FOLDER, place)

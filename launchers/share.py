@@ -25,6 +25,7 @@ from launchers.secret import rollout_key
 from launchers.supervise import Limits, Supervisor
 from launchers.sweep_file import read_sweep, sweep_of, way_on
 from sgg.checkpoint import checkpoints, is_sealed
+from sgg.cli import MISTAKE, exit_code
 from sgg.config import FROZEN_NAME, Config, thaw
 from sgg.errors import Failed, SggError, Stopped
 from sgg.explain import explain
@@ -76,8 +77,10 @@ def _share(frozen: Path, place: Place, received: list[int]) -> Ending:
         ending = run_node(frozen, place, received)
     except Exception as error:
         reason, host = explain(error) or f"{type(error).__name__}: {error}", place.hosts[place.node]
-        Ending(State.failed, 1, reason, place.attempt, place.slurm_job, host).write(run_dir)
-        _try_again(run_dir, place)
+        code = exit_code(error)
+        Ending(State.failed, code, reason, place.attempt, place.slurm_job, host).write(run_dir)
+        if code != MISTAKE:
+            _try_again(run_dir, place)
         raise
     if ending.state is State.finished and place.node == 0:
         _conclude(run_dir)
@@ -86,7 +89,7 @@ def _share(frozen: Path, place: Place, received: list[int]) -> Ending:
         usable_s = 60 * slurm.time_min - slurm.signal_before_end_s
         idle = time.time() - began > usable_s / 2 and _progress(run_dir) == before
         ending = _after_stop(ending, place, run_dir, idle)
-    elif ending.state is State.failed and ending.code != 2:  # a user's mistake would fail again
+    elif ending.state is State.failed and ending.code != MISTAKE:
         _try_again(run_dir, place)
     return ending
 
@@ -160,7 +163,9 @@ def check_machine(config: Config, place: Place) -> None:
 
         visible = torch.cuda.device_count()
         if visible < gpus_per_node(config):
-            raise SggError(
+            # another node of the cluster may have what this one has lost
+            lacking = SggError if place.slurm_job is None else partial(Failed, exit_code=1)
+            raise lacking(
                 f"hardware.processes_per_node={hardware.processes_per_node} with hardware.gpu=true "
                 f"takes {gpus_per_node(config)} GPUs, but {visible} GPUs are visible. "
                 "Take hardware=cpu, fewer processes, or a machine with GPUs."

@@ -155,7 +155,6 @@ def _told(error: Exception, tell: bool) -> int:
     import logging
     import traceback
 
-    from sgg.errors import SggError
     from sgg.explain import explain
 
     message = explain(error)
@@ -163,15 +162,22 @@ def _told(error: Exception, tell: bool) -> int:
         logging.getLogger("run").error("%s", message or "unexpected error", exc_info=error)
     if message is None or os.environ.get(TRACEBACK) == "1":
         traceback.print_exception(error)
-    if message is None:
-        return 1
-    if tell:
+    if tell and message is not None:
         print(f"sgg: {message}", file=sys.stderr)
-    is_mistake = isinstance(error, SggError) or type(error).__module__.startswith(_OF_CONFIGS)
-    return getattr(error, "exit_code", 2 if is_mistake else 1)
+    return 1 if message is None else exit_code(error)
 
 
+MISTAKE = 2
+"""Exit code of what a user has to mend: another start would end in the same way."""
 _OF_CONFIGS = ("hydra.", "omegaconf.", "yaml.")
+
+
+def exit_code(error: Exception) -> int:
+    """The exit code of a process that ends by an error."""
+    from sgg.errors import SggError
+
+    is_mistake = isinstance(error, SggError) or type(error).__module__.startswith(_OF_CONFIGS)
+    return int(getattr(error, "exit_code", MISTAKE if is_mistake else 1))
 
 
 def _closed_pipe(error: BrokenPipeError) -> int:

@@ -21,6 +21,7 @@ from launchers.queue import end_jobs
 from launchers.requeue import ask_again
 from launchers.share import _after_stop, _conclude, _progress, _try_again, run_share, told
 from launchers.sweep_file import RunRecord, SweepRecord
+from sgg.cli import exit_code
 from sgg.compose import compose_config
 from sgg.config import FROZEN_NAME, freeze, thaw
 from sgg.errors import Failed, SggError, Stopped
@@ -72,8 +73,31 @@ def test_a_node_that_cannot_start_says_why(tmp_path):
     with pytest.raises(SggError, match="takes 2 nodes"):
         run_share(path, [])
     ending = read_ending(tmp_path)
-    assert (ending.state, ending.code) == (State.failed, 1)
+    assert (ending.state, ending.code) == (State.failed, 2)  # as the process ends
     assert "takes 2 nodes, but here are 1" in ending.reason
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "code"),
+    [
+        (["hardware.nodes=2", "stage.optimizer.kind=trl"], "takes 2 nodes", 2),
+        (["hardware.gpu=true"], "0 GPUs are visible", 1),
+    ],
+)
+def test_what_a_user_must_mend_is_not_tried_on_another_node(
+    words, said, code, tmp_path, monkeypatch
+):
+    """A GPU that is not there is no mistake: another node has it."""
+    run = RunRecord(0, "sft", None, "points/000", ["7_0"])
+    SweepRecord("slurm", 1, "/", "", [], [], [run], retries=2).write(tmp_path)
+    path = frozen(tmp_path / run.folder, *words)
+    step = {"JOB_ID": "8", "STEP_ID": "0", "NODEID": "0", "ARRAY_JOB_ID": "7", "ARRAY_TASK_ID": "0"}
+    for name, value in {**step, "JOB_NODELIST": "n1"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    with pytest.raises(SggError, match=said) as raised:
+        run_share(path, [])
+    assert exit_code(raised.value) == read_ending(path.parent).code == code
+    assert (path.parent / "requeue").is_file() == (code != 2)
 
 
 def test_answers_that_are_not_merged_yet_are_progress(tmp_path):
