@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def frozen_config(run_dir: Path) -> Config:
 
 def _made_again(run_dir: Path) -> str:
     """By the words that began the run, in the same folder: its checkpoints are not touched."""
-    known = starts(run_dir)
+    known = _by_people(starts(run_dir))
     if not known or sweep_of(run_dir) is not None or (run_dir.parent / PIPELINE).is_file():
         return f"It is the config of this run and was damaged. Put a copy of {FROZEN_NAME} there."
     first = min(known, key=lambda start: start["time"])
@@ -54,6 +55,13 @@ def _made_again(run_dir: Path) -> str:
         "run; it writes the config again and goes on from the newest whole checkpoint: "
         f"{_same(first, run_dir)}"
     )
+
+
+def _by_people(known: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of the starts that somebody can give again: `sgg …`, and not a job's own program."""
+    programs = [Path(shlex.split(start["command"])[0]) for start in known]
+    ours = [p.name == "sgg" or p.parts[-2:] == ("sgg", "__main__.py") for p in programs]
+    return list(compress(known, ours))
 
 
 def _same(start: dict[str, Any], folder: Path) -> str:
@@ -105,7 +113,8 @@ def _pipeline_command(folder: Path) -> str:
     """A sweep's goes on with the sweep; another by the words that began it, in the same folder."""
     if (sweep := sweep_of(folder)) is not None:
         return shlex.join(["sgg", "sweep", f"resume={sweep}"])
-    known = [start for step in sorted(folder.iterdir()) for start in starts(step)]
+    steps = sorted(path for path in folder.iterdir() if path.is_dir())
+    known = [start for step in steps for start in _by_people(starts(step))]
     if not known:
         here = assignment("paths.run_dir", str(folder))
         return f"the command that began it, with {shlex.quote(here)}"

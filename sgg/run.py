@@ -53,6 +53,9 @@ PIPELINE = "pipeline.json"
 SWEEP, POINTS = "sweep.json", "points"
 """Of a sweep's folder: its record, and the folder of its points."""
 
+COMMAND_VARIABLE = "SGG_COMMAND"
+"""Environment variable of supervised processes: the words of who started their supervisor."""
+
 PACKAGES = (
     "sgg",
     "torch",
@@ -177,6 +180,11 @@ def start_logging(run_dir: Path, rank: int = 0) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
+def command() -> str:
+    """The words by which somebody began this process's run, as a shell takes them."""
+    return os.environ.get(COMMAND_VARIABLE) or shlex.join(sys.argv)
+
+
 def record_start(run_dir: Path, config: Config) -> None:
     """Append this start to provenance.json."""
     path = run_dir / PROVENANCE
@@ -184,7 +192,7 @@ def record_start(run_dir: Path, config: Config) -> None:
     record["starts"].append(
         {
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": shlex.join(sys.argv),
+            "command": command(),
             "choices": config.choices,
             **code_record(),
             "versions": {p: v for p in PACKAGES if (v := _version(p)) is not None},

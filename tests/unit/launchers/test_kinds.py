@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from launchers.kinds import run_folder
+from launchers.kinds import frozen_config, run_folder
 from launchers.sweep_file import SweepRecord
 from sgg.errors import SggError
 
@@ -89,3 +89,15 @@ def test_a_pipeline_goes_on_by_the_words_that_began_it(tmp_path):
     ]
     (tmp_path / "sft" / "provenance.json").write_text(json.dumps({"starts": starts}))
     assert said(tmp_path).endswith(f"sgg pipeline=demo 'a=\"b c\"' paths.run_dir={tmp_path}")
+
+
+def test_a_damaged_config_of_a_job_has_no_command_that_makes_it_again(tmp_path):
+    """A job's first words are those of its own program."""
+    (tmp_path / "config.yaml").write_text("cut")
+    for program, meant in (("/sweep/code/launchers/node.py", False), ("/x/sgg/__main__.py", True)):
+        start = {"time": "2026-01-01", "command": f"{program} stage=sft"}
+        (tmp_path / "provenance.json").write_text(json.dumps({"starts": [start]}))
+        with pytest.raises(SggError, match="was damaged") as error:
+            frozen_config(tmp_path)
+        assert (f"sgg stage=sft paths.run_dir={tmp_path}" in str(error.value)) == meant
+        assert ("Put a copy of config.yaml there" in str(error.value)) != meant

@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commands import environment
+from commands import environment, sgg_ok
 
 from launchers.ending import ENDING, Ending, State, forget_ending, read_ending
+from launchers.kinds import frozen_config
 from launchers.local import launch
 from launchers.place import BEGAN, Place
 from launchers.progress import progress
@@ -286,6 +287,18 @@ def _listens(pid):
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     caught = int(next(line for line in lines if line.startswith("SigCgt")).split()[1], 16)
     return caught & (1 << (signal.SIGTERM - 1))
+
+
+@pytest.mark.slow
+def test_a_supervised_run_records_the_words_that_began_it(tmp_path):
+    run_dir = tmp_path / "run"
+    words = ["debug=steps", "hardware.environment.NOTE=a b", f"paths.run_dir={run_dir}"]
+    sgg_ok(*words, cwd=tmp_path)
+    (run_dir / FROZEN_NAME).write_text("cut")
+    with pytest.raises(SggError, match="was damaged") as raised:
+        frozen_config(run_dir)
+    again = "sgg debug=steps '++hardware.environment.NOTE=a b' paths.run_dir="
+    assert again in str(raised.value)
 
 
 @pytest.mark.slow
