@@ -1,6 +1,7 @@
 """Hardware profiles: their facts, what is refused in words, and a site's own folder."""
 
 import importlib.util
+import os
 import re
 import subprocess
 from dataclasses import fields
@@ -284,6 +285,24 @@ def test_the_recipe_of_the_docs_works_with_every_base(base, site):
     assert ours == theirs, "all else is the base's"
 
 
+def _makes_a_folder_of_its_own(setup):
+    """The lines of a job's script, on one node: a second start of the same name ends."""
+    folder = Path(f"/tmp/sgg-test-{os.getpid()}-7-")
+    lines = ['srun() { "$@"; }', *setup, 'echo "$VLLM_CACHE_ROOT"; stat -c %a "$MINE"']
+    variables = {**os.environ, "USER": f"sgg-test-{os.getpid()}", "SLURM_JOB_ID": "7"}
+    try:
+        first, second = (
+            subprocess.run(
+                ["bash", "-c", "\n".join(lines)], env=variables, capture_output=True, text=True
+            )
+            for _ in range(2)
+        )
+    finally:
+        folder.rmdir()
+    assert first.stdout == f"{folder}/vllm\n700\n"
+    assert (second.returncode, second.stdout) == (1, "")
+
+
 def test_the_cluster_page_works_as_it_is_written(site, monkeypatch):
     """Its profile, the paths that it takes, and the pipeline with options of one step."""
     monkeypatch.setenv("USER", "someone")
@@ -295,8 +314,8 @@ def test_the_cluster_page_works_as_it_is_written(site, monkeypatch):
         (site / group / f"{name}.yaml").write_text(text)
     config = check([*BIG, "stage=grpo", "hardware=mycluster"])
     assert (config.paths.root, config.paths.cache) == ("/shared/runs", "/shared/sgg-cache")
-    assert config.hardware.environment["VLLM_CACHE_ROOT"] == "/tmp/someone/vllm"
-    assert config.hardware.slurm.setup[-1] == 'mkdir -p -m 700 "/tmp/$USER"'
+    assert config.hardware.environment["HF_HOME"] == "/shared/hf"
+    _makes_a_folder_of_its_own(config.hardware.slurm.setup)
     steps = check([*BIG, "hardware=mycluster", "pipeline=mine"]).pipeline.steps
     assert "hardware.slurm.time_min=720" in steps["grpo"].overrides
     assert steps["sft"].overrides == ["stage=sft"]

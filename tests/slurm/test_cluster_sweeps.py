@@ -15,12 +15,17 @@ def test_two_nodes_train_like_one_process(cluster, tmp_path):
     """3 points × 2 nodes × 2 ranks: the losses of one process with the same global batch."""
     words = [*SFT, "seed=0,1,2", "stage.args.max_steps=3"]
     many, one = tmp_path / "many", tmp_path / "one"
+    script = tmp_path / "prepare.sh"
+    script.write_text(f"touch {tmp_path}/prepared-$SLURM_NODEID\n")
     done = sgg_ok(
         *("-m", *words, *SLURM, *NODES, "hydra.launcher.parallel=1", "hydra.launcher.wait=true"),
+        f"hardware.slurm.setup=['srun sh {script}']",
         f"paths.sweep_dir={many}",
         cwd=tmp_path,
     )
     assert "3 finished" in done.stdout
+    prepared = {path.name for path in tmp_path.glob("prepared-*")}
+    assert prepared == {"prepared-0", "prepared-1"}  # by srun in setup, which itself runs on node 0
     sgg_ok("-m", *words, f"paths.sweep_dir={one}", cwd=tmp_path)
     for spread, alone in zip(points(many), points(one), strict=True):
         assert spread.name == alone.name
