@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sgg.errors import nearest
+from sgg.schedules import problems_of_schedule
 from sgg.stage_fields import CHOICES, CHOICES_IN, FIXED, FIXED_IN, OWNED, RANGES
 from sgg.trl_fields import fits, trl_fields
 
@@ -33,6 +34,8 @@ def problems_with(stage: str, args: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{key}={value!r}: only {words}: {why}."
         elif not fits(value, known[name]):
             yield f"{key}={value!r}: must be {known[name]}."
+        elif isinstance(value, str) and "dict" in known[name]:
+            yield f"{key}={value!r}: must be options by name. Write {key}.NAME=VALUE."
         elif value is None and name in _NEEDED:
             yield f"{key}=null: must have a value."
         elif isinstance(value, float) and not math.isfinite(value):
@@ -44,6 +47,7 @@ def problems_with(stage: str, args: Mapping[str, Any]) -> Iterator[str]:
                 f"{key}={value}: sgg takes {', '.join(choices[name])}."
                 f"{nearest(value, choices[name])} docs/stage_args.md says why no others."
             )
+    yield from problems_of_schedule(args)
 
 
 def unread_by_muon(args: Mapping[str, Any]) -> Iterator[str]:

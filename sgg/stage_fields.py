@@ -211,6 +211,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
         *("adamw_torch", "adamw_torch_fused", "adafactor", "sgd", "adagrad", "rmsprop"),
         *("adamw_bnb_8bit", "adamw_8bit", "paged_adamw_32bit", "paged_adamw_8bit"),
     ),
+    **dict.fromkeys(
+        ("log_level", "log_level_replica"),
+        ("detail", "debug", "info", "warning", "error", "critical", "passive"),
+    ),
     "importance_sampling_level": ("token", "sequence"),
     "multi_objective_aggregation": ("sum_then_normalize", "normalize_then_sum"),
     "scale_rewards": ("group", "batch", "none"),
@@ -231,8 +235,8 @@ CHOICES_IN: dict[str, dict[str, tuple[str, ...]]] = {
 
 PASSED = frozenset(
     [
-        *("lr_scheduler_kwargs", "logging_first_step", "log_on_each_node", "log_level"),
-        *("log_level_replica", "debug", "skip_memory_metrics", "full_determinism"),
+        *("lr_scheduler_kwargs", "logging_first_step", "log_on_each_node"),
+        *("debug", "skip_memory_metrics", "full_determinism"),
         *("include_num_input_tokens_seen", "dataloader_pin_memory"),
         *("dataloader_persistent_workers", "ddp_find_unused_parameters"),
         *("ddp_broadcast_buffers", "ddp_static_graph", "torch_compile", "torch_compile_backend"),

@@ -1,4 +1,4 @@
-"""The fields of TRL's config classes, read from source without an import.
+"""The fields of TRL's config classes, and parameters of functions, read from source without an import.
 
 Importing TRL takes seconds and torch; a typo in `stage.args` must be told before a job is queued,
 on a login node. So the classes' annotations are read from the installed files' syntax trees.
@@ -11,7 +11,7 @@ import importlib.util
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 _CLASSES = {
     "sft": ("trl", "trainer/sft_config.py", "SFTConfig"),
@@ -35,6 +35,33 @@ def trl_fields(stage: str) -> dict[str, str]:
     for package, file, name in (*_BASES, _CLASSES[stage]):
         found |= _annotations(_folder(package) / file, name)
     return found
+
+
+class Parameter(NamedTuple):
+    """A parameter of a function, as it is written."""
+
+    annotation: str
+    """Empty where there is none."""
+    is_needed: bool
+    """Whether it has no default."""
+
+
+@lru_cache(maxsize=16)
+def parameters(package: str, file: str, function: str) -> dict[str, Parameter]:
+    """The parameters of a function at the top of a file, by name.
+
+    Raises:
+        ModuleNotFoundError: the package is not installed.
+
+    """
+    tree = ast.parse((_folder(package) / file).read_text(encoding="utf-8"))
+    found = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == function)
+    args = found.args.args
+    needed = len(args) - len(found.args.defaults)
+    return {
+        arg.arg: Parameter(ast.unparse(arg.annotation) if arg.annotation else "", place < needed)
+        for place, arg in enumerate(args)
+    }
 
 
 def fits(value: Any, annotation: str) -> bool:

@@ -43,6 +43,7 @@ LAYERS = [
         "sgg.site",
         "sgg.hardware",
         "sgg.trl_fields",
+        "sgg.schedules",
         "sgg.stage_fields",
         "sgg.stage_args",
         "sgg.lora",

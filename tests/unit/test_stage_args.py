@@ -8,6 +8,7 @@ from configs import check
 
 from sgg.compose import compose_config
 from sgg.errors import SggError
+from sgg.schedules import FUNCTIONS
 from sgg.stage_fields import CHOICES, CHOICES_IN, FIXED, FIXED_IN, OWNED, PASSED, RANGES
 from sgg.trl_fields import trl_fields
 from sgg.validate import validate
@@ -79,12 +80,17 @@ def test_the_fields_are_those_of_the_installed_classes():
 
 @pytest.mark.slow
 def test_words_are_those_of_the_installed_versions():
+    from transformers.optimization import TYPE_TO_SCHEDULER_FUNCTION
     from transformers.trainer_utils import SchedulerType
-    from transformers.training_args import OptimizerNames
+    from transformers.training_args import OptimizerNames, trainer_log_levels
 
     schedules = {kind.value for kind in SchedulerType}
     assert schedules - set(CHOICES["lr_scheduler_type"]) == {"reduce_lr_on_plateau", "greedy"}
     assert set(CHOICES["optim"]) < {kind.value for kind in OptimizerNames}
+    assert FUNCTIONS.keys() == set(CHOICES["lr_scheduler_type"])
+    for name, function in FUNCTIONS.items():
+        assert TYPE_TO_SCHEDULER_FUNCTION[SchedulerType(name)].__name__ == function
+    assert set(CHOICES["log_level"]) == trainer_log_levels.keys()
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -120,6 +126,51 @@ def test_a_checkpoint_that_cannot_be_resumed_exactly_is_refused(stage):
         ("sft", ["optim=adamw_torhc"], ["Did you mean 'adamw_torch'?"]),
         ("sft", ["lr_scheduler_type=reduce_lr_on_plateau"], ["sgg takes linear"]),
         ("sft", ["lr_scheduler_type=cosin"], ["Did you mean 'cosine'?"]),
+        ("sft", ["log_level=foo"], ["sgg takes detail, debug, info"]),
+        ("grpo", ["log_level_replica=wraning"], ["Did you mean 'warning'?"]),
+        ("sft", ["lr_scheduler_kwargs='{\"num_cycles\": 2}x'"], ["options by name", ".NAME=VALUE"]),
+        ("sft", ["lr_scheduler_kwargs=x"], ["must be options by name"]),
+        ("sft", ["liger_kernel_config=x"], ["must be options by name"]),
+        (
+            "sft",
+            ["lr_scheduler_kwargs={num_cyclez: 2}", "lr_scheduler_type=cosine"],
+            [
+                "lr_scheduler_kwargs.num_cyclez: stage.args.lr_scheduler_type=cosine takes num_cycles."
+            ],
+        ),
+        ("sft", ["lr_scheduler_kwargs.a=2", "lr_scheduler_type=constant"], ["takes no options"]),
+        (
+            "sft",
+            ["lr_scheduler_kwargs.num_cycles=two", "lr_scheduler_type=cosine"],
+            ["num_cycles='two': must be float"],
+        ),
+        ("sft", ["lr_scheduler_type=cosine_with_min_lr"], ["needs one of min_lr and min_lr_rate"]),
+        (
+            "sft",
+            [
+                "lr_scheduler_type=cosine_warmup_with_min_lr",
+                "lr_scheduler_kwargs={min_lr: 0, min_lr_rate: 0.1}",
+            ],
+            ["needs one of min_lr"],
+        ),
+        ("sft", ["lr_scheduler_type=warmup_stable_decay"], ["needs num_decay_steps"]),
+        (
+            "sft",
+            [
+                "lr_scheduler_kwargs={num_decay_steps: 2, decay_type: sqrt}",
+                "lr_scheduler_type=warmup_stable_decay",
+            ],
+            ["decay_type=sqrt: allowed are linear, cosine, 1-sqrt"],
+        ),
+        (
+            "sft",
+            [
+                "lr_scheduler_kwargs.lr_end=0.1",
+                "lr_scheduler_type=polynomial",
+                "learning_rate=0.01",
+            ],
+            ["lr_end=0.1: must be below stage.args.learning_rate=0.01"],
+        ),
         ("sft", ["loss_type=chunked_nll"], ["sgg takes nll, dft"]),
         ("sft", ["max_steps=0"], ["above 0, or -1"]),
         ("sft", ["save_steps=2.5"], ["a number of steps, or a share"]),
@@ -153,7 +204,10 @@ def test_a_checkpoint_that_cannot_be_resumed_exactly_is_refused(stage):
 )
 def test_what_breaks_a_promise_is_refused_with_the_way_out(stage, words, phrases):
     said = refused("stage.optimizer.kind=trl", *(f"stage.args.{w}" for w in words), stage=stage)
-    assert f"stage.args.{words[0].partition('=')[0]}" in said or "stage.args.save_" in said
+    assert (
+        f"stage.args.{words[0].partition('=')[0].partition('.')[0]}" in said
+        or "stage.args.save_" in said
+    )
     for phrase in phrases:
         assert phrase in said
 
@@ -165,6 +219,13 @@ def test_what_breaks_a_promise_is_refused_with_the_way_out(stage, words, phrases
         ("sft", ["save_steps=0.25", "logging_steps=0.1", "neftune_noise_alpha=5"]),
         ("sft", ["optim=adafactor", "weight_decay=0.1", "label_smoothing_factor=0.1"]),
         ("sft", ["full_determinism=true", "train_sampling_strategy=sequential", "max_length=4096"]),
+        ("sft", ["log_level=info", "lr_scheduler_type=cosine", "lr_scheduler_kwargs=null"]),
+        ("sft", ["lr_scheduler_type=cosine_with_min_lr", "lr_scheduler_kwargs.min_lr_rate=0.1"]),
+        (
+            "sft",
+            ["lr_scheduler_type=warmup_stable_decay", "lr_scheduler_kwargs.num_decay_steps=2"],
+        ),
+        ("sft", ["lr_scheduler_type=polynomial", "lr_scheduler_kwargs={lr_end: 0, power: 2}"]),
         ("grpo", ["num_iterations=2", "save_steps=4", "loss_type=bnpo", "scale_rewards=batch"]),
         ("grpo", ["use_adaptive_entropy=true", "mask_truncated_completions=true"]),
         ("grpo", ["log_completions=true", "sync_ref_model=false", "generation_kwargs=null"]),
