@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sgg.config import Config, Init, LoraConfig
+from sgg.errors import SggError
 from sgg.unread import refuse_unread_by
 from sgg.verbs.run_config import config_for
 
@@ -28,6 +29,11 @@ def main(argv: list[str]) -> None:
         help="key=value, such as generate.temperature=1; without a run folder also model=…",
     )
     args = parser.parse_intermixed_args(argv)
+    if bare := [word for word in args.overrides if "=" not in word and not word.startswith("~")]:
+        raise SggError(
+            f"{bare[0]}: sgg predict reads one picture a call. Call it again for each other picture; what "
+            "is read otherwise is said by key=value."
+        )
     config = _config_for(args.model, args.overrides)
     refuse_unread_by("predict", args.overrides, config)
     from sgg.predict import predict_file

@@ -1,0 +1,33 @@
+"""Words of a tool's own: split from a config's, and told where they are empty or misspelt."""
+
+import re
+
+import pytest
+
+from sgg.errors import SggError
+from sgg.verbs import predict, reward, score
+from sgg.verbs.words import split_words
+
+OWN = ("predictions", "against", "out")
+
+
+def test_a_tools_words_and_a_configs():
+    words = ["against=a=b", "data=shapes", "out=x", "outer.out=1"]
+    assert split_words(words, OWN) == ({"against": "a=b", "out": "x"}, [words[1], words[3]])
+
+
+@pytest.mark.parametrize(
+    ("tool", "words", "said"),
+    [
+        (score, ["predictions=x", "against="], "against=: no value. Write against=VALUE, or leave"),
+        (score, ["predictions=x", "out= "], "out=: no value"),
+        (reward, ["completions=x", "part="], "part=: no value"),
+        (reward, ["completions=x", "explain="], "explain=: no value"),
+        (score, ["predictions=x", "agianst=y"], "agianst=y: no such key. Did you mean 'against'?"),
+        (reward, ["completion=x"], "Did you mean 'completions'?"),
+        (predict, ["runs/a", "a.jpg", "b.jpg"], "b.jpg: sgg predict reads one picture a call"),
+    ],
+)
+def test_words_that_a_tool_cannot_heed(tool, words, said):
+    with pytest.raises(SggError, match=re.escape(said)):
+        tool.main(words)
