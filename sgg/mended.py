@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import is_dataclass
 from functools import cache
-from typing import Any
+from typing import Any, get_origin
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
@@ -28,33 +30,49 @@ def _parser() -> OverridesParser:
     return OverridesParser.create()
 
 
-def mended(sign: str, key: str, value: str, is_list: bool, sweep: bool) -> str | None:
+def mended(sign: str, key: str, value: str, kind: Any, sweep: bool) -> str | None:
     """The word that Hydra reads as this key and this text, if there is one.
 
     Args:
         sign: `+`, `++`, `~` or nothing.
-        is_list: the key holds a list.
+        kind: what the key holds; None or Any where anything may be meant.
         sweep: commas part values, each of which is quoted where it needs it.
 
     """
     clean = key.strip(" \t\n-.").lstrip("+~")
     ways = [value, _container(value)]
-    if is_list and value.startswith("["):
-        ways.append(_container(f"{value}]"))
+    if kind in (int, float, bool):
+        ways.append(value.strip(" ,;"))
+    if get_origin(kind) is list or (kind is Any and value[:1] == "["):
+        ways += [_container(f"{value}]"), _container(f"[{value.strip().strip('()')}]")]
     if sweep and "," in value:
         ways.append(",".join(element(part) for part in _parts(value)))
     ways.append(quoted(value if _resolvable(value) else unresolved(value)))
-    words = (proved(f"{sign}{clean}={way}") for way in ways if way is not None)
+    words = (proved(f"{sign}{clean}={way}", kind) for way in ways if way is not None)
     return next((word for word in words if word is not None), None)
 
 
-def proved(word: str) -> str | None:
-    """The word, if Hydra can read it."""
+def proved(word: str, kind: Any = None) -> str | None:
+    """The word, if Hydra can read it, and as a value of this kind."""
     try:
-        read(prepare_argv([word])[0])
+        override = read(prepare_argv([word])[0])
     except HydraException:
         return None
-    return word
+    return word if override.is_sweep_override() or fits(override.value(), kind) else None
+
+
+def fits(value: Any, kind: Any) -> bool:
+    """Whether a key of this kind can hold a value that Hydra has read, as far as its type says."""
+    if value is None or kind is None:
+        return True
+    if get_origin(kind) is list:
+        return isinstance(value, list)
+    if get_origin(kind) is dict or is_dataclass(kind):
+        return isinstance(value, dict)
+    numbers = {int: (int,), float: (int, float), bool: (int, bool)}
+    if kind not in numbers:
+        return True
+    return isinstance(value, numbers[kind]) and (kind is bool or not isinstance(value, bool))
 
 
 def element(text: str) -> str:
@@ -83,9 +101,25 @@ def _container(value: str) -> str | None:
         return None
     parts = [part.strip() for part in _parts(text[1:-1])]
     if text[0] == "[":
+        parts = [
+            p
+            for part in parts
+            for p in (_QUOTED.findall(part) if _SEVERAL.fullmatch(part) else [part])
+        ]
         return f"[{','.join(map(element, parts))}]"
     pairs = [part.partition(":") for part in parts]
-    return f"{{{','.join(f'{name}:{element(v.strip())}' for name, _, v in pairs)}}}"
+    return f"{{{','.join(f'{_bare(name)}:{element(v.strip())}' for name, _, v in pairs)}}}"
+
+
+def _bare(name: str) -> str:
+    """A key of a mapping without the quotes that JSON wants and Hydra refuses."""
+    name = name.strip()
+    return name[1:-1] if len(name) > 2 and name[0] == name[-1] and name[0] in "'\"" else name
+
+
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+_SEVERAL = re.compile(rf"(?:{_QUOTED.pattern})(?:\s+(?:{_QUOTED.pattern}))+")
+"""Quoted texts with no comma between them."""
 
 
 def _parts(text: str) -> list[str]:

@@ -22,7 +22,7 @@ from hydra.grammar.gen.OverrideLexer import OverrideLexer
 from hydra.grammar.gen.OverrideParser import OverrideParser
 
 from sgg.cli import VERBS, prepare_argv, quoted
-from sgg.config import STAGES, Config, StageConfig
+from sgg.config import STAGES, Config, StageConfig, TermConfig
 from sgg.errors import SggError, nearest
 from sgg.literal import field_types
 from sgg.mended import element, mended, proved, read
@@ -101,8 +101,11 @@ def kind_of(key: str) -> Any:
 
 def _kind(key: str) -> Any:
     kinds: list[Any] = [Config]
-    for name in key.split("."):
+    names = key.split(".")
+    for place, name in enumerate(names):
         kinds = [k for kind in kinds for k in _below(_without_none(kind), name)]
+        if names[:place] == ["reward", "terms"]:
+            kinds = [TermConfig]  # which the schema does not say; see `RewardConfig.terms`
     return kinds[0] if kinds else None
 
 
@@ -174,7 +177,7 @@ def _said(word: str, sweep: bool) -> str:
     lines = [f"{word}: not an override: {at} {reason.value}."]
     if "\n" not in word:
         lines += [f"  {word}", f"  {' ' * _columns(word[:place])}^"]
-    proposal = mended(sign, key, value, get_origin(kind_of(key)) is list, sweep)
+    proposal = mended(sign, key, value, kind_of(key.strip()), sweep)
     if proposal is not None:
         lines.append(f"Write: {shlex.quote(proposal)}")
     return "\n".join(lines)
@@ -248,7 +251,7 @@ def _misread(word: str, override: Override, sweep: bool) -> Iterator[str]:
     elif (whole := _list_above(key)) is not None:
         yield f"{word}: {whole} is a list, which has no keys. Write {whole}=[…]."
     elif get_origin(kind_of(key)) is list and not isinstance(override.value(), (list, NoneType)):
-        proposal = proved(f"{sign}{key}=[{element(value)}]")
+        proposal = proved(f"{sign}{key}=[{element(value)}]", kind_of(key))
         yield f"{word}: {key} is a list. Write: {shlex.quote(proposal or f'{key}=[…]')}"
 
 
@@ -272,4 +275,5 @@ def _no_sweep(word: str, override: Override) -> str:
         return f"{told} Or choose one of them."
     if get_origin(kind_of(key)) is list:
         return f"{told} For a list write: {shlex.quote(f'{sign}{key}=[{value}]')}"
-    return f"{told} For one value write: {shlex.quote(f'{sign}{key}={quoted(value)}')}"
+    one = proved(f"{sign}{key}={quoted(value)}", kind_of(key))
+    return told if one is None else f"{told} For one value write: {shlex.quote(one)}"

@@ -77,6 +77,35 @@ def test_the_character_is_named_shown_and_mended(word, character, place, proposa
         assert len(caret) == 2 + place
 
 
+@pytest.mark.parametrize(
+    ("word", "proposal"),
+    [
+        ('hardware.environment={"A":"b"}', 'hardware.environment={A:"b"}'),
+        ('hardware.slurm.sbatch={"mail-type":"FAIL"}', 'hardware.slurm.sbatch={mail-type:"FAIL"}'),
+        ('reward.terms.x={"weight": 1}', "reward.terms.x={weight:1}"),
+        (
+            "stage.args.lr_scheduler_kwargs={'num_cycles': 2}",
+            "stage.args.lr_scheduler_kwargs={num_cycles:2}",
+        ),
+        ("reward.terms.format.clip=[0,1", "reward.terms.format.clip=[0,1]"),
+        ("reward.terms.format.clip=(0,1)", "reward.terms.format.clip=[0,1]"),
+        ('model.lora.targets=["q_proj" "v_proj"]', 'model.lora.targets=["q_proj","v_proj"]'),
+        ("seed=5,", "seed=5"),
+        ("hardware.nodes=2;", "hardware.nodes=2"),
+    ],
+)
+def test_a_proposal_is_what_the_key_holds(word, proposal):
+    assert proposed(told(word)) == proposal
+    compose(["stage=sft", proposal])
+
+
+@pytest.mark.parametrize(
+    "word", ["seed=1,2", "seed=a;b", "seed=(1)x", 'data.shapes=[{"a":1}', "data.shapes={a"]
+)
+def test_no_text_is_proposed_where_none_can_stand(word):
+    assert "rite: " not in told(word)
+
+
 def test_the_caret_stands_below_a_wide_character():
     _, _, caret, *_ = told("tracker.group='数据' (").splitlines()
     assert caret == f"  {' ' * len('tracker.group=xxxxxxx')}^"
