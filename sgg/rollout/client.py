@@ -6,7 +6,9 @@ weights, and must not be taken for the one that was pushed to.
 
 from __future__ import annotations
 
+import errno
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +40,19 @@ Place = Callable[[dict[str, Any] | None, list[int]], dict[str, Any] | None]
 
 class ServerFault(Exception):
     """A server is gone, has forgotten its weights, or answers nonsense; the message names it."""
+
+
+def _free_from(port: int) -> int:
+    """This port, or the first that is free of those that no other server's weights take."""
+    while True:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("", port))
+                return port
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+        port += _AT_ONCE
 
 
 class Client(VLLMClient):  # type: ignore[misc]
@@ -84,8 +99,8 @@ class Client(VLLMClient):  # type: ignore[misc]
         if device.type != "cpu" and self.model != before:
             with self.told():
                 self.close_communicator()  # that of a server that died, whose port may be held yet
+                self.group_port = _free_from(self.group_port)
                 self.init_communicator(device)
-                self.group_port += _AT_ONCE
 
     def check_identity(self) -> None:
         """Raise ServerFault if the server was started again since `join`."""

@@ -95,7 +95,7 @@ def _rollout(rollout: RolloutConfig) -> dict[str, Any]:
     if rollout.mode is RolloutMode.trainer:
         return {}
     return {
-        # where weights are broadcast from; runs that share a node have different main ports
+        # where a look for a free port to send weights from begins; runs that share a node begin apart
         "vllm_group_port": 30000 + int(os.environ.get("MASTER_PORT", 0)) % 2000,
         "use_vllm": True,
         "vllm_mode": rollout.mode.name,

@@ -1,6 +1,7 @@
 """The trainer's side of rollout servers that misbehave: words, and no wait without an end."""
 
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -65,6 +66,24 @@ def joined(address, **more):
     client = Client(address, settings(address, **more), 0)
     client.join(CPU)
     return client
+
+
+def test_weights_go_by_a_port_that_nobody_has(monkeypatch):
+    """What listens there, another program or the group of a server that died, is passed over."""
+    used = []  # the exchange itself wants a GPU
+    monkeypatch.setattr(Client, "init_communicator", lambda c, device: used.append(c.group_port))
+    with server() as (address, state, _), socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        first = taken.getsockname()[1]
+        client = Client(address, settings(address), first)
+        client.join(torch.device("cuda"))
+        with socket.socket() as other:
+            other.bind(("", used[0]))
+            other.listen()
+            state["name"] = f"{NAME}2"
+            client.join(torch.device("cuda"))
+    assert len({first, *used}) == 3
 
 
 def test_the_key_is_shown_and_stands_in_no_message():
