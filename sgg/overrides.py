@@ -237,12 +237,14 @@ def _misread(word: str, override: Override, sweep: bool) -> Iterator[str]:
     sign, key, value = _split(word)
     if not key.strip():
         yield _said(word, sweep)
+    elif sign == "~":
+        yield from _undeletable(word, key)
     elif override.is_sweep_override():
         if not sweep:
             yield _no_sweep(word, override)
         elif not override.is_discrete_sweep():
             yield f"{word}: an interval has no end of values. Name them: {key}=a,b or {key}=range(a,b,step)."
-    elif "=" in word and not value.strip() and sign != "~":
+    elif "=" in word and not value.strip():
         if key not in groups() and not _MAY_BE_EMPTY.fullmatch(key):
             none = f", or {key}=null for none" if NoneType in get_args(_kind(key)) else ""
             yield f"{word}: no value. Write {key}=VALUE{none}."
@@ -260,6 +262,16 @@ def _list_above(key: str) -> str | None:
     names = key.split(".")
     above = (".".join(names[:i]) for i in range(1, len(names)) if not names[i].isdecimal())
     return next((whole for whole in above if get_origin(kind_of(whole)) is list), None)
+
+
+def _undeletable(word: str, key: str) -> Iterator[str]:
+    """Why what `~` names cannot be taken out, if it cannot."""
+    owner = kind_of(key.rpartition(".")[0])
+    if key in ("stage", "model"):
+        yield f"{word}: each run needs one. Write {key}=OPTION. Allowed: {', '.join(options_of(key))}."
+    elif owner not in (None, TermConfig) and is_dataclass(owner) and _kind(key) is not None:
+        none = f"{key}=null for none, or " if NoneType in get_args(_kind(key)) else ""
+        yield f"{word}: this key cannot be taken out. Write {none}{key}=VALUE."
 
 
 def _no_sweep(word: str, override: Override) -> str:

@@ -194,7 +194,11 @@ def _load(path: Path) -> Row:
             content = gzip.decompress(content)
         row = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise SggError(f"{path} is no JSON ({_short(error)}). {FORMS}") from error
+        is_lines = str(error).startswith("Extra data")
+        hint = (
+            " Rows one a line stand in a file that ends in .jsonl: rename it." if is_lines else ""
+        )
+        raise SggError(f"{path} is no JSON ({_short(error)}).{hint} {FORMS}") from error
     if not isinstance(row, dict):
         raise SggError(f"{path} is no JSON object. {FORMS}")
     return row

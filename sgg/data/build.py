@@ -215,7 +215,15 @@ def _path(data: DataConfig, part: str) -> str:
     path = _split(data, part).path
     if path is None:
         raise SggError(f"data.{part}.path must be given: a hub id, a folder or a file.")
-    return str(Path(data.root) / path) if data.root else path
+    if not data.root:
+        return path
+    below = Path(data.root) / path
+    if not below.expanduser().exists():
+        raise SggError(
+            f"data.{part}.path={path}: not below data.root={data.root}. Name the folder or file there by "
+            f"data.{part}.path=NAME, or leave data.root out, and {path} is a hub id or a path of its own."
+        )
+    return str(below)
 
 
 def _table_of_rows(path: str, split: str | None, key: str) -> Any:

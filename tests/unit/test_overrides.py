@@ -122,6 +122,10 @@ def test_the_caret_stands_below_a_wide_character():
         ("data.root= ", "no value"),
         ("data=a,b", "Or choose one of them"),
         ("stage=${x}", "a group takes the name of an option. Allowed: eval, grpo, sft."),
+        ("~data.root", "cannot be taken out. Write data.root=null for none, or data.root=VALUE."),
+        ("~hardware.nodes", "cannot be taken out. Write hardware.nodes=VALUE."),
+        ("~stage", "each run needs one. Write stage=OPTION. Allowed: eval, grpo, sft."),
+        ("~model", "each run needs one. Write model=OPTION."),
         ("数据=1", "数 at character 1 cannot stand in a key"),
     ],
 )

@@ -127,6 +127,7 @@ def test_r1sgg_gathered_file(tmp_path):
     [
         ("a.jsonl", "not json\n", "line 1 is no JSON"),
         ("a.jsonl", "[1]\n", "no JSON object"),
+        ("a.json", '{"image_id": "7"}\n{"image_id": "8"}\n', r"ends in \.jsonl: rename it"),
         ("a.jsonl", '{"image_id": "7"}\n', "no text, response or objects"),
         ("a.jsonl", '{"text": "x"}\n', "no image_id"),
         ("a.jsonl", "\n", "no answer in it"),

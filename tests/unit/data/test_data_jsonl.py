@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import gzip
 import json
 
 import pytest
@@ -69,9 +70,10 @@ def test_image_ids(tmp_path, image, more, image_id):
     ],
     ids=["windows", "old mac", "byte order mark", "blank lines"],
 )
-def test_line_ends_and_marks(tmp_path, content):
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_line_ends_and_marks(tmp_path, content, pack):
     lines = tuple(json.dumps(GOOD | {"image_id": i}).encode() for i in "xy")
-    (tmp_path / "annotations.jsonl").write_bytes(content % lines)
+    (tmp_path / "annotations.jsonl").write_bytes(pack(content % lines))
     rows = JsonlReader(tmp_path / "annotations.jsonl", tmp_path, "k")
     assert [rows.read(i).image_id for i in range(len(rows))] == ["x", "y"]
     assert not rows.read(0).broken
@@ -164,6 +166,7 @@ def test_names_in_another_encoding_are_not_mangled_in_silence(tmp_path):
         (b" \n\t\n", "has no lines"),
         (b'[\n{"image": "a.jpg"}\n]', r"one JSON array; needed is one object a line.*jq"),
         ("{}".encode("utf-16"), "is UTF-16; write it as UTF-8"),
+        (gzip.compress(b'{"image": "a.jpg"}')[:-9], "is damaged gzip data"),
     ],
 )
 def test_files_of_another_form(tmp_path, content, words):

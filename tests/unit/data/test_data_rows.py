@@ -325,3 +325,10 @@ def test_wrong_json_lines(tmp_path, content, words):
     (tmp_path / "mine.jsonl").write_text(content)
     with pytest.raises(SggError, match=words):
         RowsReader(str(tmp_path / "mine.jsonl"), None, KEY)
+
+
+def test_a_hub_id_below_a_root_names_both_ways_out(tmp_path):
+    data = config("rows", tmp_path, {"path": "JosephZ/vg150", "name": "train"})
+    words = r"data\.eval\.path=JosephZ/vg150: not below data\.root=.*eval\.path=NAME, or leave data\.root out"
+    with pytest.raises(SggError, match=words):
+        prepared(data, tmp_path)
