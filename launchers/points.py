@@ -104,7 +104,7 @@ def compose_points(
     problems: dict[str, list[str]] = {}
     for number, record in enumerate(_name_points(lines)):
         try:
-            config, steps = _steps(lines[number], composer, folder / POINTS / record.name)
+            config, steps = _steps(lines[number], composer, folder / POINTS / record.name, launcher)
             for step in steps:
                 if not config.dry_run:  # which shows a job for another machine
                     check(step.config)
@@ -122,7 +122,9 @@ def compose_points(
     return points
 
 
-def _steps(words: list[str], composer: Composer, folder: Path) -> tuple[Config, list[Step]]:
+def _steps(
+    words: list[str], composer: Composer, folder: Path, launcher: str
+) -> tuple[Config, list[Step]]:
     config, choices = composer.compose(words)
     for key, value in (("paths.run_dir", config.paths.run_dir), ("resume", config.resume)):
         if value is not None:
@@ -131,7 +133,7 @@ def _steps(words: list[str], composer: Composer, folder: Path) -> tuple[Config, 
                 f"Leave {key} out; `sgg sweep resume=SWEEP_DIR` goes on with a sweep."
             )
     if config.pipeline is not None:
-        return config, plan_steps(config.pipeline, words, folder, composer)
+        return config, plan_steps(config.pipeline, words, folder, composer, launcher)
     config.paths.run_dir = str(folder)
     config.choices = {k: v for k, v in choices.items() if v and not k.startswith("hydra/")}
     validate(config)
@@ -145,7 +147,7 @@ def _name_points(lines: Sequence[list[str]]) -> list[PointRecord]:
     records = []
     for number, line in enumerate(lines):
         own = [word for word in line if word not in shared]
-        slug = re.sub(r"[^A-Za-z0-9.]+", "-", "_".join(w.lstrip("+") for w in own)).strip("-.")
+        slug = re.sub(r"[^A-Za-z0-9.+]+", "-", "_".join(w.lstrip("+") for w in own)).strip("-.")
         records.append(PointRecord(f"{number:0{digits}d}_{slug[:_SLUG_LENGTH]}".rstrip("_"), own))
     return records
 

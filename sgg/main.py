@@ -192,6 +192,7 @@ def run_frozen(path: Path) -> None:
     from sgg.explain_run import explained
     from sgg.lease import holder
     from sgg.run import record_start, start_logging
+    from sgg.weights import is_complete
 
     config, run_dir = thaw(path), path.parent
     config.paths.run_dir = str(run_dir)
@@ -199,7 +200,8 @@ def run_frozen(path: Path) -> None:
     with explained([run_dir, Path(config.paths.cache)], way_on(run_dir)):
         start_logging(run_dir, rank)
         if rank == 0:
-            record_start(run_dir, config)
+            if not is_complete(run_dir):  # else nothing starts
+                record_start(run_dir, config)
             if (owner := holder(run_dir)) is not None and owner.took_over:
                 logging.getLogger("run").warning("%s", owner.took_over)  # the screen has it already
         import_module(STAGES[config.stage.name.name]).run(config, run_dir)

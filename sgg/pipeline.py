@@ -97,10 +97,14 @@ def _run_steps(steps: list[Step], overrides: list[str], folder: Path, start: Sta
 
 
 def plan_steps(
-    pipeline: PipelineConfig, overrides: list[str], folder: Path, composer: Composer
+    pipeline: PipelineConfig,
+    overrides: list[str],
+    folder: Path,
+    composer: Composer,
+    launcher: str = "local",
 ) -> list[Step]:
     """All steps, composed and checked before the first one runs; writes nothing."""
-    return [_step(pipeline, name, overrides, folder, composer) for name in pipeline.steps]
+    return [_step(pipeline, name, overrides, folder, composer, launcher) for name in pipeline.steps]
 
 
 def freeze_steps(pipeline: PipelineConfig, steps: list[Step], folder: Path) -> list[Path]:
@@ -125,7 +129,12 @@ def finish_if_complete(folder: Path) -> None:
 
 
 def _step(
-    pipeline: PipelineConfig, name: str, overrides: list[str], folder: Path, composer: Composer
+    pipeline: PipelineConfig,
+    name: str,
+    overrides: list[str],
+    folder: Path,
+    composer: Composer,
+    launcher: str,
 ) -> Step:
     step = pipeline.steps[name]
     not_for_steps = ("pipeline=", "pipeline.", "paths.run_dir=", "stage=")
@@ -141,7 +150,7 @@ def _step(
         source_folder = folder / step.init_from
     config, choices = composer.compose([*ours, *step.overrides])
     try:
-        refuse_unread(step.overrides, [Use(config)])
+        refuse_unread(step.overrides, [Use(config, launcher)])
     except SggError as error:
         raise SggError(f"pipeline.steps.{name}.overrides: {error}") from error
     # set here, not as words: a folder may have any name, and Hydra's grammar is not for all of them

@@ -252,6 +252,16 @@ def test_a_steps_own_words_are_for_that_step(tmp_path):
         plan_steps(pipeline, [], tmp_path, Composer())
 
 
+@pytest.mark.parametrize(
+    ("launcher", "said"), [("slurm", ""), ("local", "hardware.slurm.time_min changes nothing here")]
+)
+def test_a_steps_slurm_words_are_read_by_its_launcher(launcher, said, tmp_path, caplog):
+    pipeline = PipelineConfig({"sft": PipelineStep(["stage=sft", "hardware.slurm.time_min=12"])})
+    plan_steps(pipeline, [], tmp_path, Composer(), launcher)
+    assert said in caplog.text
+    assert bool(caplog.text) == bool(said)
+
+
 def test_a_sweeps_word_is_heeded_if_one_point_reads_it(tmp_path):
     engines = [["stage=eval", f"generate={e}", "generate.memory_share=.5"] for e in ("hf", "vllm")]
     check = lambda config: None  # noqa: E731

@@ -46,6 +46,14 @@ def test_points_are_named_after_what_sets_them_apart():
     assert points[1].steps[0].config.paths.run_dir == "/sweep/points/001_seed-1"
 
 
+def test_a_points_name_keeps_the_sign_of_an_exponent():
+    points = composed([[*TINY, f"stage.args.learning_rate={r}"] for r in ("1e-05", "1e+05")])
+    assert [p.record.name for p in points] == [
+        "000_stage.args.learning-rate-1e-05",
+        "001_stage.args.learning-rate-1e+05",
+    ]
+
+
 def composed_by_hydra(words):
     with initialize_config_dir(str(CONF_DIR.resolve()), version_base="1.3"):
         cfg = compose("config", prepare_argv(words), return_hydra_config=True)
