@@ -7,15 +7,24 @@ weights (files' headers tell their number) and prepares no data.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from sgg.config import Config, EvalConfig, GrpoConfig, SftConfig, TrainStageConfig
+from sgg.config import (
+    FROZEN_NAME,
+    Config,
+    EvalConfig,
+    GrpoConfig,
+    SftConfig,
+    TrainStageConfig,
+    thaw,
+)
 from sgg.data.build import usable_images
 from sgg.data.overlap import is_here
 from sgg.errors import SggError
 from sgg.hardware import RolloutMode
 from sgg.options import Source
-from sgg.plan import steps_of
+from sgg.plan import refuse_too_few, steps_of
 from sgg.validate import batch_plan
 from sgg.weights import locate, look_as_runs_do, parameters
 
@@ -28,9 +37,14 @@ def opening(config: Config, known: Mapping[str, int] | None = None) -> str:
     Args:
         known: usable images by split, of what is prepared; others are looked for in the cache.
 
+    Raises:
+        SggError: GRPO has fewer images than a step has prompts.
+
     """
-    images = {part: _images(config, part) for part in PARTS if part not in (known or {})}
+    images = {part: known_images(config, part) for part in PARTS if part not in (known or {})}
     images |= known or {}
+    if isinstance(config.stage, GrpoConfig):
+        refuse_too_few(config.stage.prompts_per_step, images["train"])
     parts = [_model(config), _data(config, images), _length(config, images), _hardware(config)]
     return f"{config.stage.name.name}: {'; '.join(parts)}"
 
@@ -44,7 +58,18 @@ def _model(config: Config) -> str:
         count = "weights not here yet, parameters unknown"
     start = " from random weights" * (model.init.name == "random")
     adapters = f", LoRA of rank {model.lora.r}" * model.lora.enable
-    return f"model {model.path}{start} ({count}{adapters})"
+    return f"model {model.path}{start} ({count}{adapters}{_trained_on_other_data(config)})"
+
+
+def _trained_on_other_data(config: Config) -> str:
+    """What the run that made the model read, where it is not what this one reads: few mean to change it."""
+    given = Path(config.model.path)
+    for folder in (given, given.parent):  # a run, or a checkpoint or model in it
+        if (folder / FROZEN_NAME).is_file():
+            with suppress(SggError):  # of a damaged file: told where it is needed
+                data = thaw(folder / FROZEN_NAME).choices.get("data")
+                return f", trained on data={data}" if data != config.choices.get("data") else ""
+    return ""
 
 
 def _short(count: int) -> str:
@@ -63,7 +88,7 @@ def _data(config: Config, images: Mapping[str, int | None]) -> str:
     return f"data={config.choices.get('data', data.source.name)}{where} ({', '.join(counts)})"
 
 
-def _images(config: Config, part: str) -> int | None:
+def known_images(config: Config, part: str) -> int | None:
     """Usable images of a split, if that can be told without preparing it."""
     data, cache = config.data, Path(config.paths.cache)
     split = data.train if part == "train" else data.eval
@@ -87,8 +112,11 @@ def _length(config: Config, images: Mapping[str, int | None]) -> str:
     epochs = stage.args.get("num_train_epochs", 3)
     told = f"epochs: {epochs:g}, in steps" if steps is None else f"{steps:,} steps"
     samples = batch_plan(config).global_batch
-    what = "answers" if isinstance(stage, GrpoConfig) else "images"
-    return f"{told} of {samples:,} {what}"
+    if isinstance(stage, GrpoConfig):
+        return f"{told} of {samples:,} answers"
+    if (count := images["train"]) is not None and count < samples:
+        return f"{told} of {count:,} images, all there are (stage.global_batch={samples})"
+    return f"{told} of {samples:,} images"
 
 
 def _step(config: Config) -> tuple[int, bool]:

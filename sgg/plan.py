@@ -71,6 +71,15 @@ def steps_of(
     return ceil(args.get("num_train_epochs", 3) * max(each, 1))
 
 
+def refuse_too_few(prompts_per_step: int, images: int | None) -> None:
+    """Raise SggError if GRPO has fewer images than prompts of a step; None is not known yet."""
+    if images is not None and images < prompts_per_step:
+        raise SggError(
+            f"stage.prompts_per_step={prompts_per_step}, but data.train has {images} usable images. "
+            "Take fewer prompts per step, or more data."
+        )
+
+
 def plan_batch(
     key: str, global_batch: int, processes: int, micro_batch: int | None, largest_micro: int
 ) -> BatchPlan:

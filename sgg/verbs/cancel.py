@@ -17,4 +17,6 @@ def main(argv: list[str]) -> None:
     folder = parser.parse_args(argv).folder
     from launchers.sweeps import cancel_sweep
 
-    print(f"{cancel_sweep(folder)} runs cancelled. Go on with: sgg sweep resume={folder}")
+    count = cancel_sweep(folder)
+    way_on = f" Go on with: sgg sweep resume={folder}" if count else ""
+    print(f"{count} runs cancelled.{way_on}")

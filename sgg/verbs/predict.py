@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from sgg.config import Config, Init, LoraConfig
 from sgg.errors import SggError
@@ -40,6 +43,15 @@ def main(argv: list[str]) -> None:
 
     written = predict_file(config, args.image, args.out)
     print("\n".join(map(str, written)), file=sys.stdout)
+    print(_summary(json.loads(written[0].read_text(encoding="utf-8"))), file=sys.stderr)
+
+
+def _summary(graph: dict[str, Any]) -> str:
+    """How much was read from the answer, and what was wrong with it."""
+    kinds = Counter(kind for kind, _ in graph["problems"])
+    problems = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
+    read = f"{len(graph['objects'])} objects, {len(graph['relationships'])} relations"
+    return f"{read}; problems of the answer: {problems}" if problems else read
 
 
 def _config_for(model: str, overrides: list[str]) -> Config:

@@ -7,8 +7,11 @@ from safetensors.torch import save_file
 
 from sgg.compose import compose_config
 from sgg.data.build import prepare
+from sgg.errors import SggError
 from sgg.opening import opening
 from sgg.plan import steps_of
+from sgg.preflight import Preflight
+from sgg.run import open_run
 from sgg.weights import locate, parameters
 
 
@@ -77,9 +80,32 @@ def test_usable_images_are_those_that_were_prepared(own_data, tmp_path):
         config
     )
     prepare(config.data, "train", tmp_path / "cache", quiet=True)
-    told = f"{where} (train 11 usable images, eval not prepared yet); 1 steps of 16 images"
+    told = f"{where} (train 11 usable images, eval not prepared yet); 1 steps of 11 images, all there are "
+    told += "(stage.global_batch=16)"
     assert told in opening(config)
     assert f"{where} (train 11 usable images, eval 3 usable images)" in opening(config, {"eval": 3})
+
+
+def test_fewer_images_than_prompts_are_refused_once_their_number_is_known(own_data, tmp_path):
+    config = config_of(tmp_path, "stage=grpo", *own_data)
+    assert "train not prepared yet" in opening(config)
+    prepare(config.data, "train", tmp_path / "cache", quiet=True)
+    with pytest.raises(SggError, match=r"prompts_per_step=16, but data\.train has 11 usable"):
+        opening(config)
+    with pytest.raises(SggError, match=r"prompts_per_step=16, but data\.train has 11 usable"):
+        Preflight().check(config, model_is_made=True)
+    config.stage.prompts_per_step = 11
+    Preflight().check(config, model_is_made=True)
+
+
+def test_the_line_says_that_a_model_was_trained_on_other_data(own_data, tmp_path):
+    run_dir = tmp_path / "run"
+    open_run(config_of(tmp_path, "stage=sft", *own_data, f"paths.run_dir={run_dir}"))
+    for place in (run_dir, run_dir / "checkpoint-5"):
+        told = opening(config_of(tmp_path, "stage=eval", f"model.path={place}"))
+        assert ", trained on data=jsonl); data=shapes" in told
+        told = opening(config_of(tmp_path, "stage=eval", f"model.path={place}", *own_data))
+        assert "trained on" not in told
 
 
 @pytest.mark.parametrize("name", ["tiny_qwen2_vl", "tiny_qwen2_5_vl"])

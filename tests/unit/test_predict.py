@@ -3,6 +3,17 @@
 from pathlib import Path
 
 from sgg.predict import _reserved
+from sgg.verbs.predict import _summary
+
+
+def test_what_was_read_is_said_with_what_was_wrong():
+    assert _summary({"objects": [1, 2], "relationships": [3], "problems": []}) == (
+        "2 objects, 1 relations"
+    )
+    problems = [["malformed", ""], ["empty", ""], ["malformed", "x"]]
+    assert _summary({"objects": [], "relationships": [], "problems": problems}) == (
+        "0 objects, 0 relations; problems of the answer: malformed 2, empty 1"
+    )
 
 
 def test_no_prediction_overwrites_another(tmp_path):
