@@ -98,7 +98,7 @@ def test_what_a_user_must_mend_is_not_tried_on_another_node(
     with pytest.raises(SggError, match=said) as raised:
         run_share(path, [])
     assert exit_code(raised.value) == read_ending(path.parent).code == code
-    assert (path.parent / "requeue").is_file() == (code != 2)
+    assert (path.parent / "requeue.7_0").is_file() == (code != 2)
 
 
 def test_answers_that_are_not_merged_yet_are_progress(tmp_path):
