@@ -168,7 +168,9 @@ def test_a_run_that_stood_still_and_was_taken_over_ends_when_it_is_woken(tmp_pat
     stderr = first.communicate(timeout=30)[1]
     assert first.returncode == 1
     assert f"{run_dir}: it belongs to process {second.pid} on " in stderr
-    until(lambda: not any(_runs(pid) for pid in ranks), second)  # the system ends them a moment later
+    until(
+        lambda: not any(_runs(pid) for pid in ranks), second
+    )  # the system ends them a moment later
     assert second.wait(300) == 0, second.communicate()[1][-3000:]
     assert steps(run_dir) == list(range(1, 41))
     assert not (run_dir / ENDING).is_file() or "finished" in (run_dir / ENDING).read_text()
