@@ -307,11 +307,11 @@ def test_the_cluster_page_works_as_it_is_written(site, monkeypatch):
     """Its profile, the paths that it takes, and the pipeline with options of one step."""
     monkeypatch.setenv("USER", "someone")
     page = (DOCS.parent / "cluster.md").read_text()
-    profile, paths, pipeline = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    for group, text in (("hardware", profile), ("paths", paths), ("pipeline", pipeline)):
-        (site / group).mkdir(exist_ok=True)
-        name = "mine" if group == "pipeline" else "mycluster"
-        (site / group / f"{name}.yaml").write_text(text)
+    names = ("hardware/trial", "hardware/mycluster", "paths/mycluster", "pipeline/mine")
+    for name, text in zip(names, re.findall(r"```yaml\n(.*?)```", page, re.DOTALL), strict=True):
+        (site / name).parent.mkdir(exist_ok=True)
+        (site / f"{name}.yaml").write_text(text)
+    assert check(["stage=sft", "hardware=trial"]).hardware.slurm.time_min == 30
     config = check([*BIG, "stage=grpo", "hardware=mycluster"])
     assert (config.paths.root, config.paths.cache) == ("/shared/runs", "/shared/sgg-cache")
     assert config.hardware.environment["HF_HOME"] == "/shared/hf"
