@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from broken_models import MISMATCH, unloadable
 from commands import command, environment, sgg
 from trainings import SFT, SLURM, points, states, steps_done, until, weights
 
@@ -53,10 +54,11 @@ class Faulty:
 
     def submit(self):
         """Submit by a launcher that would wait, and kill it as soon as the jobs are queued."""
-        kinds = ["cosine_with_min_lr" if fault == "raises" else "linear" for fault in FAULTS]
+        broken = unloadable(self.folder / "broken")
+        models = [str(broken) if fault == "raises" else "tiny_qwen2_5_vl" for fault in FAULTS]
         words = [
             *("-m", *SFT, f"stage.args.max_steps={STEPS}", "stage.args.save_steps=100"),
-            f"stage.args.lr_scheduler_type={','.join(kinds)}",
+            f"model.path={','.join(models)}",
             *(*SLURM, "hardware.slurm.partition=preempt", "hydra.launcher.parallel=1"),
             *("hydra.launcher.wait=true", "hardware.nodes=2", f"paths.sweep_dir={self.sweep}"),
         ]
@@ -202,7 +204,7 @@ def test_saves_when_it_is_told_in_time(faulty, fault):
 def test_a_point_that_raises_says_why(faulty):
     status = faulty.status("raises")
     assert status.state == "failed"
-    assert "min_lr" in status.reason
+    assert MISMATCH in status.reason
     assert faulty.cluster.slurm(
         "squeue", "-h", "-t", "all", "-j", faulty.job("raises"), "-o", "%T"
     ) == ("FAILED")

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from broken_models import MISMATCH, unloadable
 from commands import sgg, sgg_ok
 from trainings import NODES, SFT, SLURM, losses, points, states, until
 
@@ -43,7 +44,7 @@ def test_pipeline_in_dependent_jobs(cluster, tmp_path):
     """SFT -> GRPO -> eval for two points; where SFT fails, Slurm cancels what follows."""
     sweep = tmp_path / "chain"
     tiny = ["stage=sft", "stage.global_batch=4", "stage.args.max_steps=2"]
-    bad = [*tiny, "stage.args.lr_scheduler_type=cosine_with_min_lr"]  # raises: no min_lr is given
+    bad = [*tiny, f"model.path={unloadable(tmp_path / 'broken')}"]
     grpo = ["stage=grpo", "stage.prompts_per_step=1", "stage.args.max_steps=1"]
     grpo += ["stage.args.num_generations=2", "stage.args.max_completion_length=16"]
     done = sgg(
@@ -64,7 +65,7 @@ def test_pipeline_in_dependent_jobs(cluster, tmp_path):
     assert [found[f"{failed.name}/{step}"] for step in ("sft", "grpo", "eval")] == [
         *("failed", "cancelled", "cancelled")
     ]
-    assert "min_lr" in (failed / "sft" / "exit.json").read_text()
+    assert MISMATCH in (failed / "sft" / "exit.json").read_text()
     assert list(found.values()).count("finished") == 3
     submitted = {run["jobs"][0].partition("_")[0] for run in _record(sweep)["runs"]}
     assert len(submitted) == 3  # one array for each step

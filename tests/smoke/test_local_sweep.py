@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import pytest
+from broken_models import MISMATCH, unloadable
 from commands import command, environment, sgg, sgg_ok
 
 pytestmark = pytest.mark.slow
@@ -25,15 +26,15 @@ def starts(run_dir):
     return json.loads(path.read_text())["starts"] if path.is_file() else []
 
 
-def test_a_failed_point_neither_stops_nor_hides_the_others(tmp_path):
+def test_a_failed_point_neither_stops_nor_hides_the_others(tmp_path, tmp_path_factory):
     sweep = tmp_path / "sweep"
-    kinds = "stage.args.lr_scheduler_type=cosine_with_min_lr,linear"  # the first raises
-    words = [*WORDS, kinds, "stage.args.max_steps=2", f"paths.sweep_dir={sweep}"]
+    models = f"{unloadable(tmp_path_factory.mktemp('models') / 'broken')},tiny_qwen2_5_vl"
+    words = [*WORDS, f"model.path={models}", "stage.args.max_steps=2", f"paths.sweep_dir={sweep}"]
     done = sgg(*words, "hydra.launcher.parallel=2", cwd=tmp_path)
     assert done.returncode == 1
     assert f"sgg sweep resume={sweep}" in done.stderr
     assert "1 failed, 1 finished" in done.stdout
-    assert "min_lr" in done.stdout
+    assert MISMATCH in done.stdout
     assert "1 failed, 1 finished" in sgg_ok("status", str(sweep), cwd=tmp_path).stdout
     assert (points(sweep)[1] / "model" / "model.safetensors").is_file()
     assert [p.name for p in tmp_path.iterdir() if p.name != "cache"] == ["sweep"]
