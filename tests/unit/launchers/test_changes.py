@@ -64,7 +64,7 @@ def test_a_word_means_what_it_means_to_a_first_submission(changed, word):
         ("hardware.slurm.time_min=long", "hardware.slurm.time_min"),
         ("hardware.slurm.gpu_request=all", "hardware.slurm.gpu_request"),
         ("hardware.slurm.time_min=0", "hardware.slurm.time_min=0: must be 1 or more"),
-        ("~hardware.slurm.account", "write hardware.slurm.account=VALUE"),
+        ("~hardware.slurm.account", "or hardware.slurm.account=VALUE"),
         ("seed=1", "only hardware.slurm.… can change"),
         ("hardware=a100", "only hardware.slurm.… can change"),
     ],

@@ -136,11 +136,13 @@ def test_a_term_of_weight_0_may_be_a_gate_with_options():
             "edge_f1.options.iou_treshold: the term has no such option. Did you mean 'iou_threshold'?",
         ),
         (["reward.terms.edge_f1.gate=fromat"], "gate=fromat: no such term. Did you mean 'format'?"),
+        (["reward.terms.edge_f1.gate=1"], "gate=1: no such term"),
         (["reward.terms.edge_f1.gate=edge_f1"], "cannot gate itself"),
         (["reward.terms.edge_f1.gate=duplicates"], "a penalty cannot be a factor"),
         (["reward.terms.edge_f1.clip=[1,0]"], "the first number must not be above the second"),
         (["reward.terms.edge_f1.warmup_steps=-1"], "warmup_steps=-1: must be 0 or more"),
         (["reward.terms.mine.import_path=outside_term"], "must be package.module:function"),
+        (["reward.terms.edge_f1.import_path=3"], "must be package.module:function"),
         (["reward.terms.mine.import_path=no_such:f"], "No module named 'no_such'"),
         (
             [f"reward.terms.mine.import_path={HERE}:nmaes"],
@@ -178,8 +180,6 @@ def test_what_is_wrong_dies_in_words_before_anything_is_loaded(words, said):
         ("reward.terms.edge_f1.weight=much", "edge_f1.weight=much: must be a number"),
         ("reward.terms.edge_f1.clip=[1]", "must be [lowest, highest]"),
         ("reward.terms.edge_f1.warmup_steps=0.5", "must be a whole number of steps"),
-        ("reward.terms.edge_f1.gate=1", "gate=1: must be the name of a term"),
-        ("reward.terms.edge_f1.import_path=3", "must be package.module:function"),
         ("reward.terms.edge_f1.options=3", "must be options by name"),
     ],
 )
