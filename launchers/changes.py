@@ -6,7 +6,6 @@ started again, with these keys changed and no other, and a record of it in sweep
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from omegaconf import OmegaConf
 
 from launchers.sweep_file import SWEEP, ChangeRecord, RunRecord, SweepRecord
 from sgg import literal
+from sgg.cli import unresolved
 from sgg.config import FROZEN_NAME, Config, freeze, thaw
 from sgg.errors import SggError
 from sgg.hardware import SlurmConfig
@@ -92,6 +92,4 @@ def _literal(tree: Any) -> Any:
         return {key: _literal(value) for key, value in tree.items()}
     if isinstance(tree, list):
         return [_literal(value) for value in tree]
-    if isinstance(tree, str):  # backslashes count where they stand before `${`
-        return re.sub(r"(\\*)\$\{", r"\1\1\\${", tree)
-    return tree
+    return unresolved(tree) if isinstance(tree, str) else tree

@@ -8,7 +8,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from sgg.codec import parse
+from sgg.codec import Parsed, parse
 from sgg.config import Config
 from sgg.data.check import KINDS, MAX_ASPECT
 from sgg.data.images import BrokenPicture, open_upright
@@ -26,8 +26,11 @@ from sgg.whole_files import write_json
 log = logging.getLogger("sgg")
 
 
-def predict_file(config: Config, image: Path, out: Path) -> list[Path]:
-    """Write OUT/NAME.graph.json and OUT/NAME.graph.png; returns their paths. Overwrites nothing.
+def predict_file(config: Config, image: Path, out: Path) -> tuple[list[Path], Parsed]:
+    """Write OUT/NAME.graph.json and OUT/NAME.graph.png, overwriting nothing.
+
+    Returns:
+        Their paths, and what was read from the answer.
 
     Raises:
         SggError: the picture or the weights are missing or broken.
@@ -63,7 +66,7 @@ def predict_file(config: Config, image: Path, out: Path) -> list[Path]:
     png_path = json_path.with_suffix(".png")
     write_json(json_path, content)
     draw_graph(picture, parsed.graph).save(png_path)
-    return [json_path, png_path]
+    return [json_path, png_path], parsed
 
 
 def _reserved(out: Path, image: Path) -> Path:

@@ -8,17 +8,16 @@ again: lines stay on disk (of `.gz` files and gathered ones excepted), so a file
 from __future__ import annotations
 
 import codecs
-import gzip
 import json
 import logging
 import os
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from sgg.config import FROZEN_NAME
+from sgg.data.packed import DAMAGED, is_packed, open_unpacked
 from sgg.errors import SggError
 from sgg.run import COMPLETIONS
 
@@ -29,7 +28,6 @@ FORMS = (
     "Known are: completions.jsonl of a run, one graph a line, R1-SGG's one JSON file an image, "
     "and its gathered file (docs/metrics.md)."
 )
-_GZIP = b"\x1f\x8b"
 _OTHER_CODES = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 """UTF-32 in the other order begins like UTF-16."""
 
@@ -144,11 +142,10 @@ def gathered(path: Path) -> Iterator[tuple[str, Row]]:
 
 
 def _lines(path: Path, key: str) -> Iterator[tuple[Row, Reader]]:
-    with path.open("rb") as file:
-        packed = file.read(len(_GZIP)) == _GZIP
+    packed = is_packed(path)
     handle, start = -1 if packed else os.open(path, os.O_RDONLY), 0
     try:
-        with gzip.open(path) if packed else path.open("rb") as file:
+        with open_unpacked(path) as file:
             for number, line in enumerate(file, 1):
                 content = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
                 row = _row(content, f"{key}={path}, line {number}", number == 1)
@@ -157,7 +154,7 @@ def _lines(path: Path, key: str) -> Iterator[tuple[Row, Reader]]:
                     place = _Line(handle, begin, len(content), number)
                     yield row, Held(place.where, row) if packed else place
                 start += len(line)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except DAMAGED as error:
         raise SggError(
             f"{key}={path}: damaged gzip data ({error}). Copy the file again."
         ) from error
@@ -189,15 +186,11 @@ def _hint(line: bytes) -> str:
 
 def _load(path: Path) -> Row:
     try:
-        content = path.read_bytes()
-        if content.startswith(_GZIP):
-            content = gzip.decompress(content)
-        row = json.loads(content.decode("utf-8-sig"))
-    except (ValueError, RecursionError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        with open_unpacked(path) as file:
+            row = json.loads(file.read().decode("utf-8-sig"))
+    except (ValueError, RecursionError, *DAMAGED) as error:
         is_lines = str(error).startswith("Extra data")
-        hint = (
-            " Rows one a line stand in a file that ends in .jsonl: rename it." if is_lines else ""
-        )
+        hint = " A file that has one row a line ends in .jsonl: rename it." if is_lines else ""
         raise SggError(f"{path} is no JSON ({_short(error)}).{hint} {FORMS}") from error
     if not isinstance(row, dict):
         raise SggError(f"{path} is no JSON object. {FORMS}")

@@ -17,6 +17,8 @@ class Preflight:
 
     def __init__(self) -> None:
         self._found: set[str] = set()
+        self._images: dict[str, int | None] = {}
+        """Usable images, where they are known, by what says which data."""
 
     def check(self, config: Config, model_is_made: bool = False) -> None:
         """Look for the run's weights and data.
@@ -42,7 +44,9 @@ class Preflight:
             open_reader(config.data, part)
             self._found.add(data)
         if isinstance(config.stage, GrpoConfig):  # before the steps that it would have to wait for
-            refuse_too_few(config.stage.prompts_per_step, known_images(config, "train"))
+            if data not in self._images:
+                self._images[data] = known_images(config, "train")
+            refuse_too_few(config.stage.prompts_per_step, self._images[data])
 
 
 def _is_adapter(folder: Path) -> bool:

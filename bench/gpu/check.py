@@ -4,9 +4,12 @@ Needs one GPU, torch, transformers, accelerate, peft, TRL, Hydra and `qwen-token
 nor vLLM. Runs, each by the command line that users type or by a script of bench/:
 
     machine    a bf16 matrix product and a copy: what the other figures are a part of
-    start      the tiny pipeline (SFT, GRPO, evaluation), and a GRPO run that is killed and resumed
+    pipeline   SFT, GRPO and evaluation of the tiny model
+    resume     an SFT run that is killed and resumed, and one that is not
+    folder     checkpoint folders of true size, for what follows
     SFT, GRPO  Qwen2.5-VL-3B and -7B at their true sizes with random weights: time of a step by phase, memory;
-               one of them with no more memory than a card of 24 GB has
+               one run may use no more memory than a card of 24 GB has
+    evaluation answers of the 3B model by transformers
     logp       log-probabilities of sampling against those of training
 
 Writes DIR/gpu-check.json, DIR/gpu-check.md and logs, the first two after each part anew. A part that fails or
@@ -19,8 +22,10 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -29,7 +34,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from machine import machine
+from runs import BATCH, RUNS, SMALL, Run
 from table import table
+
+from sgg.checkpoint import newest_whole
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -49,13 +58,19 @@ class Check:
     """For models and run folders: 30 GB."""
     deadline: float
     results: dict[str, Any] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def gpu(self) -> bool:
         return self.device != "cpu"
 
+    @property
+    def runs(self) -> Path:
+        """Run folders, made anew by each check."""
+        return self.work / "runs"
+
     def words(self, *more: str) -> list[str]:
-        """What all runs of true sizes are told."""
+        """The command-line words of a run of true size: the same data and machine for all, then `more`."""
         side = 640 if self.gpu else 112
         return [
             "data=shapes",
@@ -67,7 +82,7 @@ class Check:
             "data.eval.limit=16",
             f"hardware={'local' if self.gpu else 'cpu'}",
             "tracker=none",
-            f"paths.root={self.work}/runs",
+            f"paths.root={self.runs}",
             f"paths.cache={self.work}/cache",
             *more,
         ]
@@ -127,43 +142,9 @@ def write_folder(check: Check, size: str) -> dict[str, Any]:
     return {}
 
 
-def machine(check: Check) -> dict[str, Any]:
-    """Arithmetic and memory at their best, here."""
-    import transformers
-    import trl
-
-    told: dict[str, Any] = {
-        "python": sys.version.split()[0],
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "trl": trl.__version__,
-        "card": torch.cuda.get_device_name(0) if check.gpu else "CPU",
-    }
-    n, repeats = (8192, 20) if check.gpu else (1024, 2)
-    a, b = (torch.randn(n, n, device=check.device, dtype=torch.bfloat16) for _ in range(2))
-    told["tflops"] = 2 * n**3 / fastest(lambda: a @ b, repeats) / 1e12
-    source = torch.empty(2**30 if check.gpu else 2**24, dtype=torch.uint8, device=check.device)
-    target = torch.empty_like(source)
-    told["tb_per_s"] = 2 * source.numel() / fastest(lambda: target.copy_(source), repeats) / 1e12
-    return told
-
-
-def fastest(work: Any, repeats: int) -> float:
-    """Seconds of one call, many in a row after a few to warm up."""
-    for _ in range(3):
-        work()
-    wait = torch.cuda.synchronize if torch.cuda.is_available() else (lambda: None)
-    wait()
-    start = time.perf_counter()
-    for _ in range(repeats):
-        work()
-    wait()
-    return (time.perf_counter() - start) / repeats
-
-
 def pipeline(check: Check) -> dict[str, Any]:
     """SFT, GRPO and evaluation of the tiny model through the command line."""
-    run_dir = check.work / "pipeline"
+    run_dir = check.runs / "pipeline"
     check.sgg(
         "pipeline",
         "pipeline=sft_grpo_eval",
@@ -191,13 +172,8 @@ def tiny(check: Check) -> list[str]:
 
 def resume(check: Check) -> dict[str, Any]:
     """How far the weights of a killed and resumed run lie from those of one that was left alone."""
-    words = [
-        "stage=sft",
-        *tiny(check),
-        "stage.args.max_steps=6",
-        "stage.args.save_steps=2",
-    ]
-    whole, killed = (check.work / name for name in ("whole", "killed"))
+    words = ["stage=sft", *tiny(check), "stage.args.max_steps=6", "stage.args.save_steps=2"]
+    whole, killed = (check.runs / name for name in ("whole", "killed"))
     with ThreadPoolExecutor() as pool:
         alone = pool.submit(check.sgg, "whole", *words, f"paths.run_dir={whole}")
         kill_after_checkpoint(check, [*words, f"paths.run_dir={killed}"], killed)
@@ -218,7 +194,7 @@ def kill_after_checkpoint(check: Check, words: list[str], run_dir: Path) -> None
             start_new_session=True,
         )
         end = min(check.deadline, time.monotonic() + 150)
-        while not any(run_dir.glob("checkpoint-*/whole.json")):
+        while newest_whole(run_dir) is None:
             if process.poll() is not None or time.monotonic() > end:
                 break
             time.sleep(0.05)
@@ -237,55 +213,6 @@ def difference(one: Path, other: Path) -> float:
 
     first, second = (load_file(run / "model" / "model.safetensors") for run in (one, other))
     return max(float((first[k] - second[k]).abs().max()) for k in first)
-
-
-@dataclass(frozen=True)
-class Run:
-    """A timed run of a model's true size."""
-
-    stage: str
-    size: str
-    words: tuple[str, ...] = ()
-    memory_gb: float | None = None
-
-
-BATCH = {
-    "sft": ["stage.global_batch=8", "stage.args.max_steps=4", "stage.max_pixels=401408"],
-    "grpo": [
-        "stage.prompts_per_step=4",
-        "stage.args.num_generations=8",
-        "stage.args.max_completion_length=256",
-        "stage.args.max_steps=3",
-        "hardware.rollout.mode=trainer",
-    ],
-    "eval": ["generate.max_new_tokens=128"],
-}
-SMALL = {
-    "sft": ["stage.global_batch=2", "stage.args.max_steps=2"],
-    "grpo": [
-        "stage.prompts_per_step=1",
-        "stage.args.num_generations=2",
-        "stage.args.max_completion_length=8",
-        "stage.args.max_steps=2",
-    ],
-    "eval": ["generate.max_new_tokens=8"],
-}
-"""The same on a CPU."""
-
-LORA = "model.lora.enable=true"
-RUNS = {
-    "SFT 3B": Run("sft", "3b"),
-    "SFT 3B LoRA": Run("sft", "3b", (LORA,)),
-    "SFT 3B LoRA, no checkpointing": Run(
-        "sft", "3b", (LORA, "hardware.gradient_checkpointing=false")
-    ),
-    "GRPO 3B LoRA": Run("grpo", "3b", (LORA,)),
-    "GRPO 3B LoRA, 24 GB": Run("grpo", "3b", (LORA,), memory_gb=24),
-    "SFT 7B LoRA": Run("sft", "7b", (LORA,)),
-    "GRPO 7B LoRA": Run("grpo", "7b", (LORA,)),
-    "GRPO 3B": Run("grpo", "3b"),
-    "evaluation 3B": Run("eval", "3b"),
-}
 
 
 def timed(check: Check, name: str, run: Run) -> dict[str, Any]:
@@ -325,9 +252,10 @@ def attempt(check: Check, name: str, part: Any) -> None:
         found = part(check)
     except Exception as error:  # whatever it is, the other parts go on
         found = {"failed": str(error) if isinstance(error, Failed) else repr(error)}
-    check.results[name] = {"took_s": time.monotonic() - start, **found}
-    (check.out / "gpu-check.json").write_text(json.dumps(check.results, indent=1))
-    (check.out / "gpu-check.md").write_text(table(check.results))
+    with check.lock:
+        check.results[name] = {"took_s": time.monotonic() - start, **found}
+        (check.out / "gpu-check.json").write_text(json.dumps(check.results, indent=1))
+        (check.out / "gpu-check.md").write_text(table(check.results))
     print(f"{name}: {found.get('failed', 'done')} ({time.monotonic() - start:.0f} s)", flush=True)
 
 
@@ -337,20 +265,21 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="for 30 GB of models and runs (DIR/work)")
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--minutes", type=float, default=10, help="no part begins later (10)")
-    parser.add_argument("--parts", nargs="*", help="only those whose names begin so")
+    parser.add_argument("--parts", nargs="*", help="only parts whose names begin with one of these")
     chosen = parser.parse_args()
     if chosen.device == "cuda" and not torch.cuda.is_available():
-        sys.exit("No GPU is to be seen here. Try the script with: --device cpu")
+        sys.exit("This machine has no GPU that torch can see. Try the script with: --device cpu")
     out = chosen.out.resolve()
     work = (chosen.work or out / "work").resolve()
     check = Check(chosen.device, out, work, time.monotonic() + 60 * chosen.minutes)
     out.mkdir(parents=True, exist_ok=True)
     check.work.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(check.runs, ignore_errors=True)
 
     def wanted(name: str) -> bool:
         return not chosen.parts or name.startswith(tuple(chosen.parts))
 
-    attempt(check, "machine", machine)
+    attempt(check, "machine", lambda check: machine(check.device))
     torch.cuda.empty_cache()
     at_once = (FOLDERS if check.gpu else {"folder 3b": FOLDERS["folder 3b"]}) | UNTIMED
     # a process waits for the GPU's lock with its imports done, which take longer than most runs

@@ -129,7 +129,7 @@ def watch(clock: Clock, facts: dict[str, Any]) -> None:
     count_tokens(sft.Trainer, "compute_loss", clock)
     for trainer in (grpo.Trainer, sft.Trainer):
         wrap(trainer, "training_step", clock, "update")
-    # accelerate's own wrapper steps last; the first hook that ends is the real optimiser's
+    # torch wraps each optimiser's step by this method when the optimiser is made
     inner: Callable[..., Any] = Optimizer.profile_hook_step
 
     def stepping(function: Any) -> Any:

@@ -11,9 +11,7 @@ out; then the picture is asked. UTF-8, with or without byte order mark, any line
 from __future__ import annotations
 
 import codecs
-import gzip
 import json
-import zlib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -22,14 +20,12 @@ from typing import Any
 from sgg.data import published_keys
 from sgg.data.example import RawExample, RawObject, RawRelation
 from sgg.data.images import look
+from sgg.data.packed import DAMAGED, open_unpacked
 from sgg.data.reader import ROW_ERRORS, distinct_ids, existing_file, file_identity, file_ref
 from sgg.data.written import image_id, numbers, pixels
 from sgg.errors import SggError
 from sgg.graph import Triplet, name_of_id
 from sgg.vocab_file import is_name
-
-GZIP = b"\x1f\x8b"
-"""How gzipped data begins, whatever the file is called."""
 
 
 class JsonlReader:
@@ -46,14 +42,13 @@ class JsonlReader:
     @cached_property
     def _lines(self) -> list[tuple[int, bytes]]:
         """(number in the file, line) of all lines that are not blank."""
-        content = self._file.read_bytes()
-        if content.startswith(GZIP):
-            try:
-                content = gzip.decompress(content)
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                raise SggError(
-                    f"{self._key}: {self._file} is damaged gzip data ({error}). Copy the file again."
-                ) from error
+        try:
+            with open_unpacked(self._file) as file:
+                content = file.read()
+        except DAMAGED as error:
+            raise SggError(
+                f"{self._key}: {self._file} is damaged gzip data ({error}). Copy the file again."
+            ) from error
         if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise SggError(f"{self._key}: {self._file} is UTF-16; write it as UTF-8.")
         content = content.removeprefix(codecs.BOM_UTF8)

@@ -8,15 +8,15 @@ its name. Where a folder has several files, the name decides; psg.json holds all
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from functools import cached_property
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 from sgg.data.example import RawExample, RawObject, RawRelation
 from sgg.data.fields import RELATION, WrongForm, box_of, parts, take
 from sgg.data.forms import FORMS
+from sgg.data.packed import DAMAGED, open_unpacked
 from sgg.data.reader import (
     ROW_ERRORS,
     at,
@@ -158,11 +158,10 @@ def _file_of(root: Path, split: str | None, key: str) -> Path:
 
 def _is_object(file: Path) -> bool:
     """Whether the file begins as a JSON object does."""
-    opener = gzip.open if file.suffix == ".gz" else open
     try:
-        with opener(file, "rt", encoding="utf-8-sig") as text:
+        with TextIOWrapper(open_unpacked(file), encoding="utf-8-sig") as text:
             return text.read(_BEGINNING).lstrip().startswith("{")
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error):
+    except (OSError, UnicodeDecodeError, *DAMAGED):
         return False
 
 

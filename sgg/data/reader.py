@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
-import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Protocol
 
 from sgg.data import written
 from sgg.data.example import RawExample
 from sgg.data.fields import WrongForm
+from sgg.data.packed import DAMAGED, open_unpacked
 from sgg.errors import SggError
 from sgg.graph import Triplet
 from sgg.vocab_file import is_name
@@ -110,11 +110,10 @@ def load_json(path: Path, key: str) -> Any:
 
     """
     existing_file(path, key)
-    opener = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rt", encoding="utf-8-sig") as file:
-            return json.load(file)
-    except (ValueError, EOFError, RecursionError, zlib.error, gzip.BadGzipFile) as error:
+        with open_unpacked(path) as file:
+            return json.loads(file.read().decode("utf-8-sig"))
+    except (ValueError, RecursionError, *DAMAGED) as error:
         raise SggError(f"{key}: {path} is no valid JSON file ({error}).") from error
 
 
@@ -125,17 +124,16 @@ def read_lines(path: Path, key: str) -> list[dict[str, Any]]:
         SggError: a line is no JSON object; the message names the config key and the line.
 
     """
-    opener = gzip.open if path.suffix == ".gz" else open
     rows: list[dict[str, Any]] = []
     try:
-        with opener(path, "rt", encoding="utf-8-sig") as file:
+        with TextIOWrapper(open_unpacked(path), encoding="utf-8-sig") as file:
             for number, line in enumerate(file, 1):
                 row = json.loads(line) if line.strip() else None
                 if isinstance(row, dict):
                     rows.append(row)
                 elif row is not None:
                     raise SggError(f"{key}: {path}:{number} is no JSON object.")
-    except (json.JSONDecodeError, UnicodeDecodeError, EOFError, zlib.error, OSError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, OSError, *DAMAGED) as error:
         raise SggError(f"{key}: {path} is no valid JSON lines file ({error}).") from error
     return rows
 

@@ -14,7 +14,7 @@ from sgg.report.html import details, items, page, picture, section, table
 from sgg.report.table import COLUMNS
 from sgg.run import COMPLETIONS, CURVES, DATA, METRICS, PIPELINE, PROVENANCE, read_json_lines
 from sgg.tracked import failure_note
-from sgg.whole_files import read_json
+from sgg.whole_files import read_json, write_whole
 
 REPORT = "report.html"
 
@@ -32,9 +32,7 @@ def write_report(folder: Path, runs: Sequence[Path] | None = None) -> Path:
     for run_dir in runs:
         body.append(_run(run_dir))
     path = folder / REPORT
-    partial = path.with_suffix(".partial")
-    partial.write_text(page(folder.resolve().name, body), encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, page(folder.resolve().name, body))
     return path
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from sgg.codec import Parsed
 from sgg.config import Config, Init, LoraConfig
 from sgg.errors import SggError
 from sgg.unread import refuse_unread_by
@@ -41,16 +40,16 @@ def main(argv: list[str]) -> None:
     refuse_unread_by("predict", args.overrides, config)
     from sgg.predict import predict_file
 
-    written = predict_file(config, args.image, args.out)
+    written, parsed = predict_file(config, args.image, args.out)
     print("\n".join(map(str, written)), file=sys.stdout)
-    print(_summary(json.loads(written[0].read_text(encoding="utf-8"))), file=sys.stderr)
+    print(_summary(parsed), file=sys.stderr)
 
 
-def _summary(graph: dict[str, Any]) -> str:
+def _summary(parsed: Parsed) -> str:
     """How much was read from the answer, and what was wrong with it."""
-    kinds = Counter(kind for kind, _ in graph["problems"])
+    kinds = Counter(problem.kind.value for problem in parsed.problems)
     problems = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
-    read = f"{len(graph['objects'])} objects, {len(graph['relationships'])} relations"
+    read = f"{len(parsed.graph.nodes)} objects, {len(parsed.graph.edges)} relations"
     return f"{read}; problems of the answer: {problems}" if problems else read
 
 

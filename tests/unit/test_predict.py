@@ -2,16 +2,20 @@
 
 from pathlib import Path
 
+from sgg.codec import Parsed
+from sgg.graph import Edge, Node, SceneGraph
 from sgg.predict import _reserved
+from sgg.problems import ErrorKind, Problem
 from sgg.verbs.predict import _summary
 
 
 def test_what_was_read_is_said_with_what_was_wrong():
-    assert _summary({"objects": [1, 2], "relationships": [3], "problems": []}) == (
-        "2 objects, 1 relations"
-    )
-    problems = [["malformed", ""], ["empty", ""], ["malformed", "x"]]
-    assert _summary({"objects": [], "relationships": [], "problems": problems}) == (
+    box = (0.0, 0.0, 1.0, 1.0)
+    graph = SceneGraph((Node("man", box), Node("dog", box)), (Edge(0, "on", 1),))
+    assert _summary(Parsed(graph)) == "2 objects, 1 relations"
+    kinds = (ErrorKind.malformed, ErrorKind.empty, ErrorKind.malformed)
+    nothing = Parsed(SceneGraph(()), tuple(Problem(kind) for kind in kinds))
+    assert _summary(nothing) == (
         "0 objects, 0 relations; problems of the answer: malformed 2, empty 1"
     )
 
