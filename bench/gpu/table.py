@@ -23,7 +23,10 @@ def table(results: dict[str, Any]) -> str:
         elif found.get("steps"):
             lines.append(row(name, found, machine.get("tflops")))
         elif name != "machine":
-            rest.append(f"- {name}: " + ", ".join(f"{k} {shown(v)}" for k, v in found.items() if v))
+            rest.append(
+                f"- {name}: "
+                + ", ".join(f"{k} {shown(v)}" for k, v in found.items() if v not in (None, [], {}))
+            )
     return "\n".join([*lines, "", *rest, ""])
 
 
