@@ -26,7 +26,8 @@ def test_a_limit_that_would_cut_is_refused_with_the_longest(tmp_path, length):
     with pytest.raises(SggError) as error:
         run(config, tmp_path / "run")
     said = str(error.value)
-    assert f"stage.args.max_length={length}: 8 of 8 examples are longer" in said
+    images = config.data.train.limit
+    assert f"stage.args.max_length={length}: {images} of {images} examples are longer" in said
     assert "Take stage.args.max_length=null" in said
 
 
