@@ -7,8 +7,8 @@ from itertools import groupby
 from pathlib import Path
 
 from launchers.slurm import Array, request_key
-from launchers.sweep_file import RunRecord, SweepRecord
 from sgg.config import Config
+from sgg.sweep_file import RunRecord, SweepRecord
 from sgg.weights import is_complete
 from sgg.whole_files import write_whole
 

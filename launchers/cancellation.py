@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from launchers.sweep_file import RunRecord
+from sgg.sweep_file import RunRecord
 
 FOLDER = "cancelled"
 
@@ -27,6 +27,11 @@ def forget_cancelled(sweep: Path, runs: Iterable[RunRecord]) -> None:
     """A person starts these runs again."""
     for run in runs:
         _mark(sweep, run).unlink(missing_ok=True)
+
+
+def cancelled_files(sweep: Path, runs: Iterable[RunRecord]) -> list[Path]:
+    """The files that mark these runs, whether they are there or not."""
+    return [_mark(sweep, run) for run in runs]
 
 
 def cancelled_of(sweep: Path, runs: Iterable[RunRecord]) -> list[RunRecord]:

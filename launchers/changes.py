@@ -15,13 +15,13 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
-from launchers.sweep_file import SWEEP, ChangeRecord, RunRecord, SweepRecord
 from sgg import literal
 from sgg.cli import unresolved
 from sgg.config import FROZEN_NAME, Config, freeze, thaw
-from sgg.errors import SggError
+from sgg.errors import SggError, counted
 from sgg.hardware import SlurmConfig
 from sgg.overrides import read_words
+from sgg.sweep_file import SWEEP, ChangeRecord, RunRecord, SweepRecord
 from sgg.validate import validate
 
 _OF_JOBS = "hardware.slurm."
@@ -29,8 +29,10 @@ _OF_JOBS = "hardware.slurm."
 
 def change_jobs(
     folder: Path, record: SweepRecord, runs: Sequence[RunRecord], active: int, words: Sequence[str]
-) -> None:
+) -> str:
     """Change what these runs of a sweep ask of Slurm: all of them, or none where one cannot be.
+
+    Returns what to tell of it, once the jobs are submitted.
 
     Args:
         active: other runs of the sweep, which are queued or running.
@@ -56,9 +58,12 @@ def change_jobs(
     time = datetime.now().astimezone().isoformat(timespec="seconds")
     record.changes.append(ChangeRecord(time, list(words), list(configs)))
     record.write(folder)
-    print(f"{said}: for {len(configs)} runs, as {SWEEP} records", flush=True)
-    if active:
-        print(f"{active} more are queued or running and keep what they asked for.", flush=True)
+    told = f"{said}: for {counted(len(configs), 'run')}, as {SWEEP} records"
+    return (
+        f"{told}\n{active} more are queued or running and keep what they asked for."
+        if active
+        else told
+    )
 
 
 def _refuse_others(override: Override) -> None:

@@ -9,7 +9,9 @@ from enum import Enum
 from pathlib import Path
 
 from launchers.requeue import forget_requests, refusal
-from sgg.explain import what_is_full
+from sgg.cli import exit_code
+from sgg.errors import Stopped
+from sgg.explain import explain, what_is_full
 from sgg.whole_files import read_json, write_json
 
 ENDING = "exit.json"
@@ -83,6 +85,12 @@ class Ending:
         if instead and there.state is State.stopped:
             return True
         return there.state is State.finished and self.state is not State.finished
+
+
+def ending_of(error: Exception) -> Ending:
+    """How a run ends by an error that leaves it: failed, or stopped where a signal is behind it."""
+    state = State.stopped if isinstance(error, Stopped) else State.failed
+    return Ending(state, exit_code(error), explain(error) or f"{type(error).__name__}: {error}")
 
 
 def read_ending(run_dir: Path) -> Ending | None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from launchers.progress import starts
-from launchers.sweep_file import SWEEP, sweep_of
 from sgg.cli import assignment
 from sgg.config import FROZEN_NAME, Config, thaw
 from sgg.errors import SggError, nearest
 from sgg.run import PIPELINE
+from sgg.sweep_file import SWEEP, sweep_of
 
 _MODEL_FILES = ("config.json", "adapter_config.json")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from launchers.ending import forget_ending
+from launchers.ending import ending_of, forget_ending
 from launchers.place import Place
 from launchers.plan import make_plan
 from launchers.share import run_node, told
@@ -25,8 +25,12 @@ def launch(frozen: Path, config: Config, run_frozen: Callable[[Path], None]) -> 
     """
     alone = len(make_plan(config).processes) == 1 and not config.hardware.gpu
     if alone and not config.hardware.environment:  # which only a process of its own can have
-        forget_ending(frozen.parent)  # of a start by a supervisor
-        run_frozen(frozen)
+        forget_ending(frozen.parent)
+        try:
+            run_frozen(frozen)
+        except Exception as error:
+            ending_of(error).write(frozen.parent)
+            raise
         return
     # a GPU run has a process of its own even when alone: it sees one GPU, and frees it when it ends
     with listening() as received:

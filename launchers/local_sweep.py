@@ -26,11 +26,11 @@ from launchers.queue import outside_jobs
 from launchers.share import check_machine
 from launchers.signals import listening
 from launchers.snapshot import code_environment
-from launchers.sweep_file import CODE, RunRecord, SweepRecord
 from sgg.config import FROZEN_NAME, Config
 from sgg.errors import SggError, Stopped
 from sgg.lease import holder
 from sgg.processes import identity
+from sgg.sweep_file import CODE, RunRecord, SweepRecord
 from sgg.weights import is_complete
 
 _POLL_S = 0.2

@@ -12,12 +12,24 @@ from pathlib import Path
 from launchers import UNTOLD
 from launchers.signals import listening
 
+_MISTAKE = 2
+"""As `sgg.cli.MISTAKE`, which cannot be imported where a package is missing."""
+
 
 def _main(words: list[str]) -> int:
     with listening() as received:
-        from launchers.share import run_share
-        from sgg.cli import guarded
-        from sgg.config import FROZEN_NAME
+        try:
+            from launchers.share import run_share
+            from sgg.cli import guarded
+            from sgg.config import FROZEN_NAME
+        except ModuleNotFoundError as error:
+            print(
+                f"sgg: {sys.executable} has no module {error.name}, which sgg needs. It is what "
+                "hardware.slurm.python names, or what hardware.slurm.setup and prefix make of that name: "
+                "install the packages of sgg there, or name the Python that has them.",
+                file=sys.stderr,
+            )
+            return _MISTAKE
 
         if words[1:] not in ([], [UNTOLD]) or Path(words[0]).name != FROZEN_NAME:
             sys.exit(f"usage: python -m launchers.node RUN_DIR/{FROZEN_NAME} [{UNTOLD}]")

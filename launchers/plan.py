@@ -15,6 +15,7 @@ from pathlib import Path
 
 from launchers.ports import NodePorts
 from sgg.config import Config, GrpoConfig, TrainStageConfig
+from sgg.errors import counted
 from sgg.hardware import SERVERS_VARIABLE, RolloutMode, SlurmConfig
 from sgg.run import SERVED
 from sgg.validate import batch_plan
@@ -83,9 +84,9 @@ class Plan:
     def describe(self) -> str:
         """What `dry_run=true` prints: nodes, processes, GPUs, and each command with its environment."""
         ranks = [p for p in self.processes if not p.is_server]
-        lines = [f"{_count(len(self.hosts), 'node')}, {_count(len(ranks), 'rank')}"]
+        lines = [f"{counted(len(self.hosts), 'node')}, {counted(len(ranks), 'rank')}"]
         if self.servers:
-            lines[0] += f", {_count(len(self.servers), 'rollout server')}"
+            lines[0] += f", {counted(len(self.servers), 'rollout server')}"
         shared = _shared_environment(ranks)
         for node, host in enumerate(self.hosts):
             lines.append(f"node {node} ({host})")
@@ -264,7 +265,3 @@ def _ranges(numbers: Sequence[int]) -> str:
     """`0-3` for consecutive numbers; a plan gives no others."""
     first, last = numbers[0], numbers[-1]
     return f"{first}-{last}" if last > first else str(first)
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from launchers.sweep_file import POINTS, SWEEP, PointRecord, RunRecord
 from sgg.compose import Composer
 from sgg.conditions import Use
 from sgg.config import Config
@@ -20,6 +19,7 @@ from sgg.explain import explain
 from sgg.pipeline import Step, freeze_steps, plan_steps
 from sgg.preflight import Preflight
 from sgg.run import open_run, stamped
+from sgg.sweep_file import POINTS, SWEEP, PointRecord, RunRecord
 from sgg.unread import refuse_unread
 from sgg.validate import validate
 

@@ -16,22 +16,21 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from launchers.ending import Ending, State, read_ending
+from launchers.ending import Ending, State, ending_of, read_ending
 from launchers.place import Place, cores_here, job_began
 from launchers.plan import gpus_per_node, make_plan, node_count, servers_on
 from launchers.ports import held_ports, told_ports
 from launchers.requeue import ask_again, count_failure
 from launchers.secret import rollout_key
 from launchers.supervise import Limits, Supervisor
-from launchers.sweep_file import read_sweep, sweep_of, way_on
 from sgg.checkpoint import checkpoints, is_sealed
-from sgg.cli import MISTAKE, exit_code
+from sgg.cli import MISTAKE
 from sgg.config import FROZEN_NAME, Config, thaw
 from sgg.errors import Failed, SggError, Stopped
-from sgg.explain import explain
 from sgg.hardware import KEY_VARIABLE
 from sgg.lease import Lease, wait_for_owner
 from sgg.run import PARTS, PIPELINE
+from sgg.sweep_file import read_sweep, sweep_of, way_on
 from sgg.validate_hardware import ready_here
 
 log = logging.getLogger("sgg")
@@ -76,10 +75,10 @@ def _share(frozen: Path, place: Place, received: list[int]) -> Ending:
         check_machine(thaw(frozen), place)
         ending = run_node(frozen, place, received)
     except Exception as error:
-        reason, host = explain(error) or f"{type(error).__name__}: {error}", place.hosts[place.node]
-        code = exit_code(error)
-        Ending(State.failed, code, reason, place.attempt, place.slurm_job, host).write(run_dir)
-        if code != MISTAKE:
+        host, job = place.hosts[place.node], place.slurm_job
+        ending = replace(ending_of(error), attempt=place.attempt, job=job, host=host)
+        ending.write(run_dir)
+        if ending.code != MISTAKE:
             _try_again(run_dir, place)
         raise
     if ending.state is State.finished and place.node == 0:

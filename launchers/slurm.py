@@ -21,13 +21,17 @@ from typing import Any
 from launchers.place import BEGAN
 from launchers.plan import gpus_per_node, interpreter, node_count
 from launchers.queue import max_array_size, outside_jobs
-from launchers.sweep_file import CODE, SLURM
 from sgg.config import FROZEN_NAME, Config
 from sgg.errors import SggError
 from sgg.hardware import GpuRequest
+from sgg.sweep_file import CODE, SLURM
 
 _TIMEOUT_S = 120
 _JOB_END = Path(__file__).with_name("job_end.sh")
+
+
+class NothingSubmitted(SggError):
+    """Slurm took none of the jobs."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +102,11 @@ def submit(array: Array, others: bool) -> str:
     """Submit; the id of the array.
 
     Args:
-        others: whether jobs of this sweep were submitted before.
+        others: whether other arrays were submitted beside it just now.
 
     Raises:
-        SggError: sbatch refused, or did not answer.
+        NothingSubmitted: sbatch refused, and it was the first.
+        SggError: sbatch refused a later one, or did not answer.
 
     """
     script = array.script()
@@ -123,13 +128,15 @@ def submit(array: Array, others: bool) -> str:
             f"or it runs twice, then submit again with: {resume}"
         ) from error
     if done.returncode:
-        way_out = (
-            f"What was submitted goes on. Submit what is missing with: {resume}"
-            if others
-            else "Nothing was submitted. Mend hardware.slurm, or take another profile, and start anew; or, "
-            f"if it is the cluster's state that changes, submit the same with: {resume}"
+        refused = f"sbatch refused {script}: {done.stderr.strip()}"
+        if others:
+            raise SggError(
+                f"{refused}\nWhat was submitted goes on. Submit what is missing with: {resume}"
+            )
+        raise NothingSubmitted(
+            f"{refused}\nNothing was submitted. Submit it with what the cluster takes: {resume} "
+            f"hardware.slurm.KEY=VALUE; or, if it is the cluster that changes, as it is: {resume}"
         )
-        raise SggError(f"sbatch refused {script}: {done.stderr.strip()}\n{way_out}")
     return done.stdout.strip().partition(";")[0]
 
 

@@ -17,11 +17,11 @@ from launchers.last_words import error_in, last_line
 from launchers.progress import starts
 from launchers.queue import JobState, ask_slurm
 from launchers.slurm import log_name
-from launchers.sweep_file import SLURM, RunRecord, SweepRecord, read_sweep, sweep_of
 from sgg.config import FROZEN_NAME
 from sgg.errors import SggError
 from sgg.processes import is_alive
 from sgg.run import PIPELINE
+from sgg.sweep_file import SLURM, RunRecord, SweepRecord, read_sweep, sweep_of
 from sgg.weights import is_complete
 from sgg.whole_files import read_json
 
@@ -86,6 +86,18 @@ def status_of(folder: Path) -> FolderStatus:
         statuses[run.point, run.step] = _status(sweep, run, jobs, record, before, is_cancelled)
     chosen = [status for status in statuses.values() if status.run in ours]
     return FolderStatus(sweep, record, chosen, _note(record, jobs))
+
+
+def refuse_queued(run_dir: Path) -> None:
+    """Raise SggError for a run that a job of its sweep will make, or makes: two would train in its folder."""
+    if sweep_of(run_dir) is None:
+        return
+    for status in status_of(run_dir).runs:
+        if status.state in ACTIVE and status.run.jobs:
+            raise SggError(
+                f"resume={run_dir}: its sweep has that run {status.state}, as job {status.run.jobs[-1]}. "
+                f"Leave it to that job, or end it first with: sgg cancel {run_dir}"
+            )
 
 
 def _slurm_jobs(record: SweepRecord) -> dict[str, JobState] | None:
@@ -166,7 +178,7 @@ def _without_words(
     if record.launcher == "slurm" and run.jobs and not _has_begun(sweep, run.jobs[-1]):
         # Slurm keeps nothing of a task that is taken out of its array before it starts
         return RunStatus(run, "cancelled", "taken out of Slurm's queue before it began")
-    reason = "it ended without a word" if run.jobs else "it was never started"
+    reason = "it ended without a word" if run.jobs else "no job was submitted for it"
     return RunStatus(run, "lost", reason)
 
 

@@ -23,7 +23,7 @@ from launchers.place import Place
 from launchers.plan import HEALTH_PATH, Plan, served_folder
 from launchers.ports import forget_ports
 from launchers.signals import SIGNALS
-from launchers.sweep_file import way_on
+from sgg.sweep_file import way_on
 
 log = logging.getLogger("sgg")
 

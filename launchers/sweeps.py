@@ -15,28 +15,40 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from launchers.arrays import ConfigOf, arrays, write_runs_file
-from launchers.cancellation import cancelled_of, forget_cancelled, mark_cancelled
+from launchers.cancellation import (
+    cancelled_files,
+    cancelled_of,
+    forget_cancelled,
+    mark_cancelled,
+)
 from launchers.changes import change_jobs
-from launchers.ending import forget_ending
+from launchers.ending import ENDING, forget_ending
 from launchers.local import owned
 from launchers.local_sweep import LocalSweep, check_local
 from launchers.plan import gpus_per_node, interpreter, make_plan
 from launchers.points import Point, compose_points, refuse_another_sweep, sweep_folder
 from launchers.queue import end_jobs
-from launchers.requeue import forget_failures
-from launchers.slurm import batch_script, require_sbatch, require_slurm, submit
+from launchers.requeue import FAILURES, forget_failures
+from launchers.slurm import (
+    NothingSubmitted,
+    batch_script,
+    require_sbatch,
+    require_slurm,
+    submit,
+)
 from launchers.snapshot import take_snapshot
 from launchers.status import ACTIVE, RunStatus, status_of
-from launchers.sweep_file import CODE, SLURM, RunRecord, SweepRecord, read_sweep, sweep_of
 from launchers.table import status_table
 from launchers.waiting import wait
 from sgg.compose import Composer
 from sgg.config import FROZEN_NAME, Config, thaw
-from sgg.errors import Failed, SggError
+from sgg.errors import Failed, SggError, counted
 from sgg.explain import explain
 from sgg.opening import opening
 from sgg.processes import identity, send
 from sgg.run import made
+from sgg.sweep_file import CODE, SLURM, SWEEP, RunRecord, SweepRecord, read_sweep, sweep_of
+from sgg.whole_files import put_back
 
 
 @dataclass(frozen=True)
@@ -93,7 +105,7 @@ def start_sweep(lines: Sequence[list[str]], launching: Launching) -> Path:
             point.freeze()
         take_snapshot(folder / CODE, configs.values())
         record.write(folder)
-        print(f"{len(points)} points, {len(record.runs)} runs in {folder}", flush=True)
+        print(f"{_size(record)} in {folder}", flush=True)
         _launch(folder, record, record.runs, lambda run: configs[run.point, run.step])
     _after_launch(folder, launching)
     return folder
@@ -130,9 +142,7 @@ def resume_sweep(folder: Path, how: Resuming) -> None:
     """
     sweep = sweep_of(folder)
     if sweep is None:
-        raise SggError(
-            f"{folder}: no sweep there; a single run is gone on with by sgg resume={folder}."
-        )
+        raise SggError(f"{folder}: no sweep there. A single run goes on by: sgg resume={folder}")
     with owned(sweep):
         launching = _start_again(folder, how)
     _after_launch(sweep, launching)
@@ -147,21 +157,29 @@ def _start_again(folder: Path, how: Resuming) -> Launching:
     if status.note:
         raise SggError(f"{folder}: {status.note} Resume it there.")
     todo = [s.run for s in status.runs if s.state not in (*ACTIVE, "finished")]
-    if how.changes:
-        active = sum(s.state in ACTIVE for s in status.runs)
-        change_jobs(folder, record, todo, active, how.changes)
-    print(f"{len(todo)} of {len(record.runs)} runs of {folder} are started again.", flush=True)
-    record.parallel = how.parallel or record.parallel
-    record.retries = record.retries if how.retries is None else how.retries
-    forget_cancelled(folder, todo)
-    for run in todo:
-        forget_ending(folder / run.folder)
-        forget_failures(folder / run.folder)
-        if record.launcher == "local":
-            run.jobs.clear()  # a process that is gone; Slurm's ids stay for its records
-    record.host, record.process = platform.node(), identity()
-    record.write(folder)
-    _launch(folder, record, todo, lambda run: thaw(folder / run.folder / FROZEN_NAME))
+    print(f"Starting {len(todo)} of {len(record.runs)} runs of {folder} again.", flush=True)
+    touched = [folder / SWEEP, *cancelled_files(folder, todo)]
+    touched += [
+        folder / run.folder / name for run in todo for name in (FROZEN_NAME, ENDING, FAILURES)
+    ]
+    with put_back(touched, after=NothingSubmitted):
+        said = ""
+        if how.changes:
+            active = sum(s.state in ACTIVE for s in status.runs)
+            said = change_jobs(folder, record, todo, active, how.changes)
+        record.parallel = how.parallel or record.parallel
+        record.retries = record.retries if how.retries is None else how.retries
+        forget_cancelled(folder, todo)
+        for run in todo:
+            forget_ending(folder / run.folder)
+            forget_failures(folder / run.folder)
+            if record.launcher == "local":
+                run.jobs.clear()  # a process that is gone; Slurm's ids stay for its records
+        record.host, record.process = platform.node(), identity()
+        record.write(folder)
+        _launch(folder, record, todo, lambda run: thaw(folder / run.folder / FROZEN_NAME))
+    if said:
+        print(said, flush=True)
     return Launching(record.launcher, record.parallel, record.retries, wait=how.wait)
 
 
@@ -226,19 +244,23 @@ def _launch(folder: Path, record: SweepRecord, runs: list[RunRecord], config_of:
             print(f"{len(left)} runs were cancelled meanwhile and are not submitted.", flush=True)
             return
         write_runs_file(array, record)
-        job = submit(array, others=any(run.jobs for run in record.runs))
+        job = submit(array, others=len(left) < len(runs))
         for run in chosen:
             run.jobs.append(f"{job}_{run.point}")
             del left[run.point, run.step]
         record.write(folder)
-        print(f"{array.step}: job {job}, {len(chosen)} runs", flush=True)
+        print(f"{array.step}: job {job}, {counted(len(chosen), 'run')}", flush=True)
         if cancelled := cancelled_of(folder, chosen):
             end_jobs([run.jobs[-1] for run in cancelled])
 
 
+def _size(record: SweepRecord) -> str:
+    return f"{counted(len(record.points), 'point')}, {counted(len(record.runs), 'run')}"
+
+
 def _describe(folder: Path, record: SweepRecord, config_of: ConfigOf) -> None:
     """dry_run: what would be started, for each kind of run; writes nothing."""
-    print(f"{len(record.points)} points, {len(record.runs)} runs; would be in {folder}")
+    print(f"{_size(record)}; would be in {folder}")
     for array, chosen in arrays(folder, record, record.runs, config_of):
         run_dir = folder / chosen[0].folder
         names = ", ".join(record.points[run.point].name for run in chosen[:3])

@@ -10,8 +10,8 @@ from launchers.local_sweep import PRINTED
 from launchers.progress import progress
 from launchers.slurm import log_name
 from launchers.status import ACTIVE, FolderStatus, RunStatus
-from launchers.sweep_file import SLURM, RunRecord
 from sgg.report.table import markdown
+from sgg.sweep_file import SLURM, RunRecord
 
 _HEAD = ["point", "overrides", "run", "state", "step", "last metrics", "restarts", "log"]
 
@@ -33,10 +33,11 @@ def status_table(status: FolderStatus, reasons: bool = True) -> str:
         if run.reason and run.state not in ("finished", *ACTIVE):
             own = run.ending is not None and run.ending.reason == run.reason
             reason = run.ending.shown if own and run.ending else run.reason
-            ended.setdefault((run.state, reason), []).append(run.run.folder or ".")
+            ended.setdefault((run.state, reason), []).append(run.run.folder)
     for (state, reason), folders in ended.items():
         more = f" and {len(folders) - 1} more" if len(folders) > 1 else ""
-        lines.append(f"{folders[0]}{more}: {state}: {reason.replace(chr(10), chr(10) + '    ')}")
+        whose = f"{folders[0]}{more}: " if len(status.runs) > 1 else ""
+        lines.append(f"{whose}{state}: {reason.replace(chr(10), chr(10) + '    ')}")
     return "\n".join([*lines, status.note] if status.note else lines)
 
 

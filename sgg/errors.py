@@ -41,3 +41,8 @@ def behind(error: BaseException) -> Iterator[BaseException]:
         yield cause
         met.add(id(cause))
         error = cause
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -19,6 +19,7 @@ from sgg.data.images import ImageStore
 from sgg.errors import SggError
 from sgg.prompt import Messages, Prompter
 from sgg.run import COMPLETIONS, PARTS, append_json, read_json_lines
+from sgg.sweep_file import way_on
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -178,7 +179,7 @@ def merge(prepared: Prepared, run_dir: Path, completions: int) -> Path:
     if missing:
         raise SggError(
             f"{len(missing)} answers are missing in {run_dir / PARTS}, first {missing[0]}. "
-            f"Go on with resume={run_dir}."
+            f"Go on with: {way_on(run_dir)}"
         )
     path = run_dir / COMPLETIONS
     partial = path.with_suffix(".partial")

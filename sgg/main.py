@@ -119,6 +119,7 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
     from launchers.place import Place
     from launchers.plan import make_plan, node_count
     from launchers.share import check_machine
+    from launchers.status import refuse_queued
     from sgg.conditions import Use
     from sgg.opening import opening
     from sgg.preflight import Preflight
@@ -131,6 +132,7 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
         run_dir = run_folder(config.resume)
         config = frozen_config(run_dir)
         _refuse_part_of_sweep(run_dir, node_count(config))
+        refuse_queued(run_dir)
         check_machine(config, Place.alone())
         return _run(config, run_dir, is_new=False)
     config.choices = {k: v for k, v in choices.items() if v and not k.startswith("hydra/")}
@@ -157,11 +159,11 @@ def _run(config: Config, run_dir: Path, is_new: bool) -> Path:
     """The run in its folder, from the lease to the report."""
     from launchers.local import launch, owned
     from launchers.progress import progress
-    from launchers.sweep_file import way_on
     from sgg.config import FROZEN_NAME
     from sgg.explain_run import explained
     from sgg.report.build import write_report
     from sgg.run import open_run
+    from sgg.sweep_file import way_on
 
     with explained([run_dir], way_on(run_dir)), owned(run_dir):
         if is_new:
@@ -175,8 +177,8 @@ def _run(config: Config, run_dir: Path, is_new: bool) -> Path:
 
 def _refuse_part_of_sweep(run_dir: Path, nodes: int) -> None:
     """A sweep's run of several nodes goes on by the launcher that found the nodes."""
-    from launchers.sweep_file import sweep_of, way_on
     from sgg.errors import SggError
+    from sgg.sweep_file import sweep_of, way_on
 
     if nodes > 1 and sweep_of(run_dir) is not None:
         raise SggError(
@@ -187,11 +189,11 @@ def _refuse_part_of_sweep(run_dir: Path, nodes: int) -> None:
 
 def run_frozen(path: Path) -> None:
     """Run the stage of a frozen config in this process, which may be one rank of several."""
-    from launchers.sweep_file import way_on
     from sgg.config import thaw
     from sgg.explain_run import explained
     from sgg.lease import holder
     from sgg.run import record_start, start_logging
+    from sgg.sweep_file import way_on
     from sgg.weights import is_complete
 
     config, run_dir = thaw(path), path.parent

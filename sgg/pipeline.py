@@ -89,7 +89,7 @@ def _run_steps(steps: list[Step], overrides: list[str], folder: Path, start: Sta
         try:
             start(step.config, step.choices, [])
         except Stopped as stopped:
-            same = [o for o in overrides if not o.startswith("paths.run_dir=")]
+            same = [o.removeprefix("++") for o in overrides if not o.startswith("paths.run_dir=")]
             command = shlex.join(["sgg", *same, assignment("paths.run_dir", str(folder))])
             raise Stopped(
                 f"Stopped in step {step.name}. Go on with: {command}", stopped.signal_number

@@ -101,9 +101,7 @@ def ready_here(config: Config) -> None:
 def installed(module: str, key: str, package: str | None = None) -> Iterator[str]:
     """The problem of a key that needs a package which is not there."""
     if importlib.util.find_spec(module) is None:
-        yield (
-            f"{key} is configured, but {module} is not installed: pip install '{package or module}'."
-        )
+        yield (f"{key} needs {module}, which is not installed: pip install '{package or module}'.")
 
 
 def _ranges(hardware: HardwareConfig) -> Iterator[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,3 +37,18 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
+
+
+@contextmanager
+def put_back(files: Iterable[Path], after: type[Exception]) -> Iterator[None]:
+    """If the block ends by such an error, these files are as they were before it, or gone again."""
+    before = {path: path.read_text(encoding="utf-8") if path.is_file() else None for path in files}
+    try:
+        yield
+    except after:
+        for path, text in before.items():
+            if text is None:
+                path.unlink(missing_ok=True)
+            else:
+                write_whole(path, text)
+        raise

@@ -26,6 +26,7 @@ from sgg.prompt import Messages
 from sgg.servers.call import Answer, Caller, Fault
 from sgg.servers.pool import Pool, Server
 from sgg.servers.served import served_model
+from sgg.sweep_file import way_on
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -109,7 +110,7 @@ class ServerEngine:
                 last = f"{server.url}: {fault}"
             except SggError as error:
                 raise SggError(
-                    f"{key[0]}: {error} Go on with resume={self._run_dir} once that is mended."
+                    f"{key[0]}: {error} Once that is mended, go on with: {way_on(self._run_dir)}"
                 ) from error
             else:
                 session.pool.answered(server)
@@ -117,7 +118,7 @@ class ServerEngine:
                 return completion
         raise SggError(
             f"{key[0]}: {TRIES} tries gave no answer; last error: {last}. "
-            f"Go on with resume={self._run_dir}."
+            f"Go on with: {way_on(self._run_dir)}"
         )
 
     def _body(self, chat: Messages, picture: str, key: Key) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sgg.errors import SggError
 from sgg.servers.call import Fault, Model, Overdue
+from sgg.sweep_file import way_on
 
 PAUSES_S = (1.0, 2.0, 4.0)
 """How long a server rests after its first, second … failure in a row, seconds."""
@@ -74,7 +75,7 @@ class Pool:
             urls = ",".join(server.url for server in self.servers)
             raise SggError(
                 f"No server is left of generate.servers=[{urls}]; last error: {self._last_fault}. "
-                f"Start them again and go on with resume={self._run_dir}."
+                f"Start them again, then go on with: {way_on(self._run_dir)}"
             )
         return live
 

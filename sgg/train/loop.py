@@ -25,6 +25,7 @@ from sgg.opening import opening
 from sgg.report.data_summary import tell
 from sgg.run import CURVES, read_json_lines
 from sgg.spec import pixel_budget
+from sgg.sweep_file import way_on
 from sgg.tracked import failure_note
 from sgg.tracker import tracking
 from sgg.train import sharding
@@ -150,7 +151,7 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if stop.stopped_at is not None:
             raise Stopped(
-                f"Stopped at step {stop.stopped_at}. Go on with: sgg resume={run_dir}",
+                f"Stopped at step {stop.stopped_at}. Go on with: {way_on(run_dir)}",
                 stop.received,
             )
         _keep_model(trainer, run_dir, merge=not in_pieces(config))

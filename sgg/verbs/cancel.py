@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
+
+from sgg.errors import counted
+from sgg.run import PIPELINE
 
 
 def main(argv: list[str]) -> None:
@@ -18,5 +22,7 @@ def main(argv: list[str]) -> None:
     from launchers.sweeps import cancel_sweep
 
     count = cancel_sweep(folder)
-    way_on = f" Go on with: sgg sweep resume={folder}" if count else ""
-    print(f"{count} runs cancelled.{way_on}")
+    is_step = (folder.resolve().parent / PIPELINE).is_file()  # those behind it are cancelled, too
+    whole = folder.resolve().parent if is_step else folder
+    way_on = f" Go on with: {shlex.join(['sgg', 'sweep', f'resume={whole}'])}" if count else ""
+    print(f"{counted(count, 'run')} cancelled.{way_on}")

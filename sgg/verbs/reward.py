@@ -27,7 +27,8 @@ def main(argv: list[str]) -> None:
         description="Print what each completion earns, term by term, and the means. No model is needed.",
         epilog="A line of FILE: {image_id, index, text}, as evaluation writes completions.jsonl; gold is "
         "then the split that data=… names. Or self-contained, with width, height and gold: {objects, "
-        "relationships} in pixels. example: sgg reward completions=runs/R/completions.jsonl "
+        "relationships} in pixels. Boxes of the text are read in the frame of the config's model "
+        "(as its prompt asks for them). example: sgg reward completions=runs/R/completions.jsonl "
         "reward=balanced explain=2300001",
     )
     parser.add_argument(

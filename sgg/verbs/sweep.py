@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from sgg.errors import SggError, nearest
+from sgg.places import groups
 from sgg.verbs.words import split_words
 
 KEYS = ("resume", "parallel", "retries", "wait")
@@ -32,9 +33,12 @@ def main(argv: list[str]) -> None:
     parser.add_argument("words", nargs="+", metavar="key=value", help=argparse.SUPPRESS)
     given, changes = split_words(parser.parse_args(argv).words, KEYS)
     for word in changes:
-        if "." not in word.partition("=")[0]:
+        key = word.partition("=")[0]
+        if (
+            "." not in key and key not in groups()
+        ):  # what a run has and may not change is told later
             raise SggError(
-                f"sgg sweep {word}: no such key.{nearest(word.partition('=')[0], KEYS)} Allowed: "
+                f"sgg sweep {word}: no such key.{nearest(key, KEYS)} Allowed: "
                 f"{', '.join(KEYS)}, hardware.slurm.…."
             )
     if "resume" not in given:

@@ -213,12 +213,12 @@ def test_a_login_node_without_vllm_checks_what_only_the_job_can_run(monkeypatch)
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "vllm" else find(name)
     )
-    told = r"vllm is not installed: pip install 'sgg\[vllm\]'"
+    told = r"vllm, which is not installed: pip install 'sgg\[vllm\]'"
     with pytest.raises(SggError, match=told):
         ready_here(check([*BIG, "hardware=rtx4090_zero3", "stage=grpo"]))
     ready_here(check([*BIG, "hardware=rtx4090_zero3", "stage=sft"]))
     ready_here(check([*BIG, "hardware=a100", "stage=grpo", "hardware.rollout.mode=trainer"]))
-    with pytest.raises(SggError, match=f"generate.engine=vllm is configured, but {told}"):
+    with pytest.raises(SggError, match=f"generate.engine=vllm needs {told}"):
         ready_here(check([*BIG, "hardware=a100", "stage=eval", "generate=vllm"]))
     ready_here(check([*BIG, "hardware=a100", "stage=sft", "generate=vllm"]))
 

@@ -78,6 +78,7 @@ LAYERS = [
         "sgg.lease",
         "sgg.reach",
         "sgg.run",
+        "sgg.sweep_file",
         "sgg.tracked",
         "sgg.tracker",
         "sgg.wandb_tracker",
@@ -109,7 +110,6 @@ LAYERS = [
     ["sgg.pipeline"],
     [
         "launchers",
-        "launchers.sweep_file",
         "launchers.cancellation",
         "launchers.plan",
         "launchers.ports",

@@ -1,6 +1,7 @@
 """`sgg -m` on this machine: processes of their own, failures that hide nobody, stopping and resuming."""
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -72,6 +73,8 @@ def test_stopped_and_resumed(tmp_path):
     stderr = launcher.communicate(timeout=120)[1]
     assert launcher.returncode == 128 + signal.SIGTERM
     assert f"sgg sweep resume={sweep}" in stderr
+    log = (points(sweep)[0] / "run.log").read_text()
+    assert re.search(rf"Stopped at step \d+\. Go on with: sgg sweep resume={sweep}\n", log)
     assert "1 stopped, 1 lost" in sgg_ok("status", str(sweep), cwd=tmp_path).stdout
     assert "2 finished" in sgg_ok("sweep", f"resume={sweep}", cwd=tmp_path).stdout
     assert [len(starts(point)) for point in points(sweep)] == [2, 1]

@@ -9,12 +9,12 @@ from launchers.ending import ENDING, Ending, State, forget_ending, read_ending
 from launchers.progress import progress, starts
 from launchers.requeue import FAILURES, count_failure
 from launchers.status import status_of
-from launchers.sweep_file import SWEEP, read_sweep
 from sgg.compose import compose_config
 from sgg.config import FROZEN_NAME
 from sgg.errors import SggError
 from sgg.evaluate import read_metrics
 from sgg.run import METRICS, PIPELINE, PROVENANCE, TOTAL, record_start
+from sgg.sweep_file import SWEEP, read_sweep
 from sgg.tracked import TRACKER, failure_note, identity
 from sgg.tracker import NoTracker, open_tracker
 from sgg.whole_files import read_json, write_json, write_whole

@@ -3,10 +3,10 @@
 import pytest
 
 from launchers.changes import change_jobs
-from launchers.sweep_file import PointRecord, RunRecord, SweepRecord
 from sgg.compose import Composer
 from sgg.config import freeze, thaw
 from sgg.explain import explain
+from sgg.sweep_file import PointRecord, RunRecord, SweepRecord
 
 TINY = ["stage=sft", r"prompt.system='literal \${paths.root}'"]
 

@@ -6,8 +6,8 @@ import shlex
 import pytest
 
 from launchers.kinds import frozen_config, run_folder
-from launchers.sweep_file import SweepRecord
 from sgg.errors import SggError
+from sgg.sweep_file import SweepRecord
 
 
 def said(path):

@@ -21,12 +21,12 @@ from launchers.progress import progress
 from launchers.queue import end_jobs
 from launchers.requeue import ask_again
 from launchers.share import _after_stop, _conclude, _progress, _try_again, run_share, told
-from launchers.sweep_file import RunRecord, SweepRecord
 from sgg.cli import exit_code
 from sgg.compose import compose_config
 from sgg.config import FROZEN_NAME, freeze, thaw
 from sgg.errors import Failed, SggError, Stopped
 from sgg.lease import Lease
+from sgg.sweep_file import RunRecord, SweepRecord
 
 ROOT = Path(__file__).parents[3]
 FINISHED = Ending(State.finished, 0, "all steps done", "2")

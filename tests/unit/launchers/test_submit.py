@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from launchers import slurm
-from launchers.slurm import Array, require_slurm, submit
+from launchers.slurm import Array, NothingSubmitted, require_slurm, submit
 from sgg.compose import compose_config
 from sgg.errors import SggError
 
@@ -48,9 +48,9 @@ def test_refused_at_a_later_array_the_rest_is_submitted_by_resuming(array, stand
         submit(array, others=True)
     assert f"sgg sweep resume={array.sweep}" in str(raised.value)
     assert "Job violates limits" in str(raised.value)
-    assert "anew" not in str(raised.value)
-    with pytest.raises(SggError, match="Nothing was submitted"):
+    with pytest.raises(NothingSubmitted, match="Nothing was submitted") as raised:
         submit(array, others=False)
+    assert f"sgg sweep resume={array.sweep} hardware.slurm.KEY=VALUE" in str(raised.value)
 
 
 def test_no_answer_may_still_mean_a_job(array, stand_in, monkeypatch):

@@ -19,17 +19,19 @@ from launchers.local import launch
 from launchers.local_sweep import LocalSweep, check_local, gpu_shares
 from launchers.points import compose_points
 from launchers.snapshot import take_snapshot
-from launchers.status import status_of
-from launchers.sweep_file import PointRecord, RunRecord, SweepRecord, read_sweep, way_on
+from launchers.status import refuse_queued, status_of
 from launchers.sweeps import Launching, Resuming, _launch, cancel_sweep, resume_sweep, start_sweep
 from launchers.table import status_table
 from sgg.cli import prepare_argv
 from sgg.code_state import git_state
 from sgg.compose import Composer
 from sgg.config import freeze, typed
-from sgg.errors import SggError
+from sgg.errors import SggError, Stopped
 from sgg.places import CONF_DIR
 from sgg.processes import identity
+from sgg.sweep_file import PointRecord, RunRecord, SweepRecord, read_sweep, way_on
+from sgg.verbs.cancel import main as cancel
+from sgg.verbs.sweep import main as resume
 
 TINY = ["stage=sft", "stage.optimizer.kind=trl"]
 
@@ -360,6 +362,77 @@ def test_what_was_cancelled_is_started_again_by_resuming(sweep, slurm_queue):
     assert list((folder / "cancelled").iterdir()) == []
 
 
+def test_a_resume_that_slurm_refuses_changes_nothing(sweep, slurm_queue, capsys):
+    """Sbatch takes no partition of that name: states, reasons, marks and configs stay as they were."""
+    folder, record = sweep("slurm")
+    [point] = composed([TINY])
+    for run in record.runs:
+        freeze(point.config, folder / run.folder / "config.yaml")
+    Ending(State.stopped, 143, "Stopped by SIGTERM, after saving.").write(
+        folder / record.runs[0].folder
+    )
+    mark_cancelled(folder, record.runs[1:])
+    before = {p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    changes = Resuming(retries=5, changes=("hardware.slurm.partition=nosuch",))
+    slurm_queue("echo 'invalid partition specified: nosuch' >&2; exit 1")
+    with pytest.raises(SggError) as raised:
+        resume_sweep(folder, changes)
+    assert "invalid partition specified: nosuch" in str(raised.value)
+    assert f"sgg sweep resume={folder} hardware.slurm.KEY=VALUE" in str(raised.value)
+    for path, content in before.items():
+        assert path.read_bytes() == content, path
+    assert "records" not in capsys.readouterr().out
+    slurm_queue("")
+    resume_sweep(folder, changes)
+    assert "hardware.slurm.partition=nosuch: for 3 runs" in capsys.readouterr().out
+    now = read_sweep(folder)
+    assert (now.retries, len(now.changes)) == (5, 1)
+    assert not read_ending(folder / record.runs[0].folder)
+
+
+def test_a_profile_cannot_change_when_a_sweep_goes_on(sweep, slurm_queue):
+    folder, _ = sweep("slurm")
+    slurm_queue("")
+    with pytest.raises(SggError, match=r"only hardware.slurm.… can change"):
+        resume([f"resume={folder}", "hardware=a100"])
+
+
+def test_what_a_later_array_is_refused_for_keeps_the_change(sweep, slurm_queue):
+    folder, record = sweep("slurm")
+    [point] = composed([TINY])
+    for run in record.runs:
+        freeze(point.config, folder / run.folder / "config.yaml")
+    slurm_queue('[ "$n" = 2 ] && { echo no >&2; exit 1; }')
+    with pytest.raises(SggError, match="What was submitted goes on"):
+        resume_sweep(folder, Resuming(changes=("hardware.slurm.time_min=77",)))
+    now = read_sweep(folder)
+    assert [run.jobs for run in now.runs] == [["1_0"], [], []]
+    assert now.changes[0].words == ["hardware.slurm.time_min=77"]
+
+
+def test_a_run_that_slurm_has_queued_is_not_resumed_by_hand(sweep, slurm_queue):
+    folder, record = sweep("slurm")
+    slurm_queue("")
+    record.runs[0].jobs = ["1_0"]
+    record.write(folder)
+    with pytest.raises(SggError, match="has that run queued, as job 1_0") as raised:
+        refuse_queued(folder / record.runs[0].folder)
+    assert f"sgg cancel {folder}/points/000/sft" in str(raised.value)
+    refuse_queued(folder / record.runs[1].folder)  # nothing is submitted for it
+    refuse_queued(folder.parent)  # no sweep
+
+
+def test_cancelling_a_step_names_the_folder_of_the_whole_chain(sweep, slurm_queue, capsys):
+    folder, record = sweep("slurm")
+    slurm_queue("")
+    record.runs[1].jobs = ["1_0"]
+    record.write(folder)
+    (folder / "points/000/pipeline.json").write_text('{"steps": ["sft", "grpo", "eval"]}')
+    cancel([str(folder / "points/000/grpo")])
+    told = capsys.readouterr().out
+    assert told == f"1 run cancelled. Go on with: sgg sweep resume={folder}/points/000\n"
+
+
 def test_a_sweep_that_an_earlier_version_cancelled_is_read(sweep):
     folder, record = sweep("slurm")
     content = json.loads((folder / "sweep.json").read_text())
@@ -446,6 +519,43 @@ def test_a_start_in_this_process_forgets_how_the_last_one_ended(tmp_path):
     seen = []
     launch(tmp_path / "config.yaml", point.config, lambda path: seen.append(read_ending(tmp_path)))
     assert seen == [None]
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "code", "reason"),
+    [
+        (
+            SggError("model.path=x: no such folder."),
+            State.failed,
+            2,
+            "model.path=x: no such folder.",
+        ),
+        (RuntimeError("shapes differ"), State.failed, 1, "RuntimeError: shapes differ"),
+        (Stopped("Stopped at step 3.", signal.SIGTERM), State.stopped, 143, "Stopped at step 3."),
+    ],
+)
+def test_a_start_in_this_process_leaves_how_it_ended(tmp_path, error, state, code, reason):
+    [point] = composed([TINY])
+    freeze(point.config, tmp_path / "config.yaml")
+
+    def fall(_path):
+        raise error
+
+    with pytest.raises(type(error)):
+        launch(tmp_path / "config.yaml", point.config, fall)
+    [status] = status_of(tmp_path).runs
+    assert (status.state, status.ending.code, status.reason) == (state.name, code, reason)
+    assert f"\n{state.name}: {reason}" in status_table(status_of(tmp_path))
+
+
+def test_a_job_whose_python_lacks_a_package_says_which_key_names_it(tmp_path):
+    """-S: without the folder of installed packages."""
+    command = [sys.executable, "-S", "-m", "launchers.node", str(tmp_path / "config.yaml")]
+    done = subprocess.run(command, cwd=CONF_DIR.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "hardware.slurm.python" in done.stderr
+    assert "has no module " in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_snapshot_of_a_read_only_install_can_be_written(tmp_path):

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from launchers.status import FolderStatus, RunStatus
-from launchers.sweep_file import RunRecord
 from launchers.waiting import Watch
 from sgg.errors import Failed
+from sgg.sweep_file import RunRecord
 
 SWEEP = Path("/sweep")
 
