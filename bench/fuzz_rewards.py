@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sgg.boxes import FrameSpec
-from sgg.codec import GraphSpec
-from sgg.graph import SceneGraph, from_dict
-from sgg.options import Frame, SimilarityKind
+from sgg.config.options import Frame, SimilarityKind
+from sgg.reward.registry import TERMS
 from sgg.reward.score import Mix, Scorer
-from sgg.reward.terms import TERMS
+from sgg.scene.boxes import FrameSpec
+from sgg.scene.graph import SceneGraph, from_dict
+from sgg.text.codec import GraphSpec
 
 BATCH = Path(__file__).parents[1] / "tests" / "golden" / "rewards_batch256.jsonl.gz"
 MAX_CHARS = 64 * 1024

@@ -13,15 +13,15 @@ from collections.abc import Callable
 
 from page import put
 
-from sgg.boxes import FrameSpec
-from sgg.codec import GraphSpec, render
-from sgg.compose import compose_config
-from sgg.graph import Edge, Node, SceneGraph
-from sgg.options import Frame
-from sgg.places import options_of
+from sgg.config.compose import compose_config
+from sgg.config.options import Frame
+from sgg.config.tree import options_of
 from sgg.reward.score import score
+from sgg.scene.boxes import FrameSpec
+from sgg.scene.graph import Edge, Node, SceneGraph
+from sgg.scene.vocab import VG150_OBJECTS, VG150_PREDICATES
 from sgg.spec import reward_mix
-from sgg.vocab import VG150_OBJECTS, VG150_PREDICATES
+from sgg.text.codec import GraphSpec, render
 
 SIDE = 1000
 SPEC = GraphSpec(FrameSpec(Frame.original_px))

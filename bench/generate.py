@@ -22,15 +22,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from sgg.config import ModelConfig
-from sgg.generate import Batch, Engine, Request, Sampling
-from sgg.hf_engine import HfEngine
-from sgg.model import family_of, load_model, load_processor
-from sgg.options import Family
-from sgg.prompt import BRIEF, messages
-from sgg.vllm_engine import Room, VllmEngine
-from sgg.vllm_model import write_for_vllm
-from sgg.weights import locate
+from sgg.config.options import Family
+from sgg.config.schema import ModelConfig
+from sgg.inference.generate import Batch, Engine, Request, Sampling
+from sgg.inference.hf import HfEngine
+from sgg.inference.vllm.engine import Room, VllmEngine
+from sgg.inference.vllm.model_dir import write_for_vllm
+from sgg.models.load import family_of, load_model, load_processor
+from sgg.models.weights import locate
+from sgg.text.prompt import BRIEF, messages
 
 SIDE = 112
 WARM_UP = 8

@@ -17,15 +17,15 @@ import numpy as np
 from page import METRICS, put
 from scipy.stats import bootstrap
 
-from sgg.codec import ErrorKind, Parsed, Problem
-from sgg.graph import Edge, Node, SceneGraph
-from sgg.metric.exchange import compare
-from sgg.metric.intervals import difference, interval
-from sgg.metric.protocol import Mode, ProtocolConfig
-from sgg.metric.recall import Estimate, Recalls
-from sgg.metric.tally import Builder, Task
-from sgg.report.table import markdown
-from sgg.vocab import VOCABULARIES
+from sgg.config.protocol import Mode, ProtocolConfig
+from sgg.metrics.bootstrap import difference, interval
+from sgg.metrics.permutation import compare
+from sgg.metrics.recall import Estimate, Recalls
+from sgg.metrics.tally import Builder, Task
+from sgg.report.tables import markdown
+from sgg.scene.graph import Edge, Node, SceneGraph
+from sgg.scene.vocab import VOCABULARIES
+from sgg.text.codec import ErrorKind, Parsed, Problem
 
 PREDICATES = VOCABULARIES["vg150"].predicates
 SIZES = (50, 200, 2_000)

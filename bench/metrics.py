@@ -19,18 +19,18 @@ import tempfile
 import time
 from pathlib import Path
 
-from sgg.boxes import FrameSpec
-from sgg.codec import GraphSpec, parse, render
-from sgg.data import table
-from sgg.data.build import Prepared, decode_row
-from sgg.data.check import Report
-from sgg.graph import Edge, Node, SceneGraph, to_dict
-from sgg.metric.protocol import Mode, ProtocolConfig
-from sgg.metric.tally import Task
-from sgg.options import Frame
-from sgg.predictions import read_predictions
-from sgg.score import score
-from sgg.vocab import VOCABULARIES, canonical
+from sgg.config.options import Frame
+from sgg.config.protocol import Mode, ProtocolConfig
+from sgg.data import cache as table
+from sgg.data.clean import Report
+from sgg.data.prepare import Prepared, decode_row
+from sgg.evaluation.predictions import read_predictions
+from sgg.evaluation.score import score
+from sgg.metrics.tally import Task
+from sgg.scene.boxes import FrameSpec
+from sgg.scene.graph import Edge, Node, SceneGraph, to_dict
+from sgg.scene.vocab import VOCABULARIES, canonical
+from sgg.text.codec import GraphSpec, parse, render
 
 VG150 = VOCABULARIES["vg150"]
 SPEC = GraphSpec(FrameSpec(Frame.norm1000), vocabulary=VG150)
@@ -44,8 +44,8 @@ def gold_rows(count: int) -> list[tuple[str, int, int, SceneGraph]]:
     if not real:
         print("SGG_REALDATA is not set: synthetic graphs instead of the real VG150 test split")
         return [synthetic(i) for i in range(count)]
-    from sgg.data.check import Policy, clean
-    from sgg.data.vg import open_vg
+    from sgg.data.clean import Policy, clean
+    from sgg.data.sources.vg import open_vg
 
     reader = open_vg(Path(real).resolve() / "vg150_test", None, "test", None, "data.eval.path")
     rows, report = [], Report()

@@ -14,8 +14,8 @@ from typing import Any
 
 from scipy.optimize import linear_sum_assignment
 
-from sgg.similarity import table
-from sgg.vocab import canonical
+from sgg.scene.similarity import table
+from sgg.scene.vocab import canonical
 
 Box = list[float]
 Graph = dict[str, Any]

@@ -21,12 +21,12 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import plain_rewards
 
-from sgg.boxes import FrameSpec
-from sgg.codec import GraphSpec
-from sgg.graph import from_dict
-from sgg.options import Frame, SimilarityKind
-from sgg.reward.parallel import Group, GroupScorer
+from sgg.config.options import Frame, SimilarityKind
 from sgg.reward.score import Mix
+from sgg.reward.workers import Group, GroupScorer
+from sgg.scene.boxes import FrameSpec
+from sgg.scene.graph import from_dict
+from sgg.text.codec import GraphSpec
 
 BATCH = Path(__file__).parents[1] / "tests" / "golden" / "rewards_batch256.jsonl.gz"
 SIDE = 1000

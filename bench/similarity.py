@@ -11,10 +11,10 @@ import argparse
 
 from page import put
 
+from sgg.config.options import NameSimilarity, SimilarityKind
 from sgg.errors import SggError
-from sgg.options import NameSimilarity, SimilarityKind
-from sgg.similarity import similarity
-from sgg.similarity_models import check
+from sgg.scene.embeddings import check
+from sgg.scene.similarity import similarity
 
 MARK = "<!-- similarity -->"
 SAME = [

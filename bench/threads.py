@@ -21,7 +21,7 @@ from pathlib import Path
 
 from page import put
 
-from sgg.openmp import SPIN, USERS
+from sgg.compat.openmp import SPIN, USERS
 
 PAGE = Path(__file__).parents[1] / "docs" / "hardware.md"
 SYSTEM = "the system's own"

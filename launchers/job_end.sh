@@ -1,5 +1,5 @@
 # What a job's batch script does once srun has ended: queue this task again if the run asks for it
-# (launchers/requeue.py). Here and not in the run, which may be in a container that has no Slurm.
+# (sgg/runs/requeue.py). Here and not in the run, which may be in a container that has no Slurm.
 # RUN_DIR is set; the first line sees srun's exit code.
 code=$?
 trap '' TERM USR2  # Slurm signals this shell, too, when it ends the job that it has queued again

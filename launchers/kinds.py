@@ -8,12 +8,12 @@ from itertools import compress
 from pathlib import Path
 from typing import Any
 
-from launchers.progress import starts
-from sgg.cli import assignment
-from sgg.config import FROZEN_NAME, Config, thaw
+from sgg.cli.help import assignment
+from sgg.config.schema import FROZEN_NAME, Config, thaw
 from sgg.errors import SggError, nearest
-from sgg.run import PIPELINE
-from sgg.sweep_file import SWEEP, sweep_of
+from sgg.runs.folder import PIPELINE
+from sgg.runs.progress import starts
+from sgg.runs.sweep import SWEEP, sweep_of
 
 _MODEL_FILES = ("config.json", "adapter_config.json")
 

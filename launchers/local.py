@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from launchers.ending import ending_of, forget_ending
-from launchers.place import Place
-from launchers.plan import make_plan
-from launchers.share import run_node, told
-from launchers.signals import listening, preceded
-from sgg.config import Config
-from sgg.lease import Lease, release_all
+from launchers.node.agent import run_node, told
+from launchers.node.signals import listening, preceded
+from launchers.placement import Place
+from launchers.process_plan import make_plan
+from sgg.config.schema import Config
+from sgg.runs.exit_status import ending_of, forget_ending
+from sgg.runs.lease import Lease, release_all
 
 
 def launch(frozen: Path, config: Config, run_frozen: Callable[[Path], None]) -> None:

@@ -18,16 +18,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from launchers.ending import Ending
-from launchers.place import Place
+from launchers.placement import Place
 from sgg.errors import Failed
-from sgg.whole_files import read_json, write_json
+from sgg.files import read_json, write_json
+from sgg.runs.exit_status import Ending
 
 FOLDER = "ports"
 """In the run folder, while it starts and runs."""
 
 MAIN = range(20000, 22000)
-"""Where rank 0 listens: below the ports that the system gives to connections. `sgg/train/args.py` maps each
+"""Where rank 0 listens: below the ports that the system gives to connections. `sgg/train/trl_args.py` maps each
 to one for TRL's weight transfer."""
 SERVERS = range(22000, 30000)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from sgg.cli import guarded
+from sgg.cli.help import guarded
 from sgg.main import run_frozen
 
 
 def run(frozen: Path) -> None:
     """The run, then goodbye to the other ranks. One that fails leaves at once: they may wait for ever."""
     run_frozen(frozen)
-    from sgg.train.distributed import leave
+    from sgg.distributed import leave
 
     leave()
 

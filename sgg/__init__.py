@@ -2,8 +2,8 @@
 
 __version__ = "0.1.0"
 
-from sgg.openmp import wait_briefly
-from sgg.torchvision_operators import declare_when_described
+from sgg.compat.openmp import wait_briefly
+from sgg.compat.torchvision import declare_when_described
 
 wait_briefly()
 declare_when_described()

@@ -16,12 +16,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sgg.cli import VERBS, guarded, help_screen
+from sgg.cli.help import VERBS, guarded, help_screen
 
 if TYPE_CHECKING:
-    from sgg.config import Config
+    from sgg.config.schema import Config
 
-STAGES = {"sft": "sgg.train.sft", "grpo": "sgg.train.grpo", "eval": "sgg.evaluate"}
+STAGES = {"sft": "sgg.train.sft", "grpo": "sgg.train.grpo", "eval": "sgg.evaluation.stage"}
 """Module with `run(config, run_dir)` for every stage."""
 
 
@@ -41,7 +41,7 @@ def main() -> None:
 
 def _refuse_verb_resume(words: list[str]) -> None:
     """`sgg resume RUN_DIR` is what many type first."""
-    from sgg.cli import assignment
+    from sgg.cli.help import assignment
     from sgg.errors import SggError
 
     path = words[0] if words else "RUN_DIR"
@@ -53,7 +53,7 @@ def _refuse_verb_resume(words: list[str]) -> None:
 def _tool(verb: str, words: list[str]) -> None:
     flag = r"-{1,2}(?!-)(?!out=)" if verb == "predict" else r"-{1,2}"
     if dashed := [word for word in words if re.match(flag + r"[\w./@]+=", word)]:
-        from sgg.overrides import read_words
+        from sgg.config.overrides import read_words
 
         read_words(dashed)  # says how a key is set
     import_module(VERBS[verb]).main(words)
@@ -61,7 +61,7 @@ def _tool(verb: str, words: list[str]) -> None:
 
 def _arrange(words: list[str]) -> None:
     """Leave Hydra its flags, then words that it can read."""
-    from sgg.overrides import read_words, split_flags
+    from sgg.config.overrides import read_words, split_flags
 
     flags, overrides = split_flags(words)
     completion = {"--shell-completion", "-sc"} & {*flags}
@@ -76,9 +76,9 @@ def _hydra_app() -> int:
     gc.disable()  # composing makes many small objects and drops none: a third of its time otherwise
     import hydra
 
-    from launchers.plugins import register_plugins
-    from sgg.config import register
-    from sgg.places import CONF_DIR
+    from launchers.hydra_plugins import register_plugins
+    from sgg.config.schema import register
+    from sgg.config.tree import CONF_DIR
 
     register()
     register_plugins()
@@ -97,15 +97,15 @@ def _start_composed(cfg: Any) -> None:
     gc.enable()
     from hydra.core.hydra_config import HydraConfig
 
-    from launchers.plugins import as_typed, refuse_unread_by_hydra, searchpath_words
-    from sgg.config import typed
+    from launchers.hydra_plugins import as_typed, refuse_unread_by_hydra, searchpath_words
+    from sgg.config.schema import typed
 
     hydra_config = HydraConfig.get()
     choices = dict(hydra_config.runtime.choices)
     refuse_unread_by_hydra(hydra_config, is_sweep=choices["hydra/launcher"] == "slurm")
     words = [*searchpath_words(hydra_config), *as_typed(hydra_config.overrides.task)]
     if choices["hydra/launcher"] == "slurm":  # which Hydra itself heeds only with -m
-        from launchers.sweeps import Launching, start_sweep
+        from launchers.sweep.commands import Launching, start_sweep
 
         launcher = hydra_config.launcher
         start_sweep([words], Launching("slurm", launcher.parallel, launcher.retries, launcher.wait))
@@ -116,16 +116,16 @@ def _start_composed(cfg: Any) -> None:
 def start(config: Config, choices: dict[str, str | None], overrides: list[str]) -> Path:
     """Check, freeze and run to the end; returns the folder of the run or pipeline."""
     from launchers.kinds import frozen_config, run_folder
-    from launchers.place import Place
-    from launchers.plan import make_plan, node_count
-    from launchers.share import check_machine
-    from launchers.status import refuse_queued
-    from sgg.conditions import Use
-    from sgg.opening import opening
-    from sgg.preflight import Preflight
-    from sgg.run import make_folder, refuse_others
-    from sgg.unread import refuse_unread
-    from sgg.validate import validate
+    from launchers.node.agent import check_machine
+    from launchers.placement import Place
+    from launchers.process_plan import make_plan, node_count
+    from launchers.sweep.status import refuse_queued
+    from sgg.plan.conditions import Use
+    from sgg.plan.opening import opening
+    from sgg.plan.presence import Preflight
+    from sgg.plan.unread import refuse_unread
+    from sgg.plan.validate import validate
+    from sgg.runs.folder import make_folder, refuse_others
 
     if config.resume is not None:
         refuse_others(config.resume, overrides)
@@ -137,9 +137,9 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
         return _run(config, run_dir, is_new=False)
     config.choices = {k: v for k, v in choices.items() if v and not k.startswith("hydra/")}
     if config.pipeline is not None:
-        from launchers.signals import preceded
-        from sgg.lease import release_all
+        from launchers.node.signals import preceded
         from sgg.pipeline import run
+        from sgg.runs.lease import release_all
 
         validate(config)
         with preceded(release_all):
@@ -158,12 +158,12 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
 def _run(config: Config, run_dir: Path, is_new: bool) -> Path:
     """The run in its folder, from the lease to the report."""
     from launchers.local import launch, owned
-    from launchers.progress import progress
-    from sgg.config import FROZEN_NAME
-    from sgg.explain_run import explained
-    from sgg.report.build import write_report
-    from sgg.run import open_run
-    from sgg.sweep_file import way_on
+    from sgg.config.schema import FROZEN_NAME
+    from sgg.explain.run import explained
+    from sgg.report.run_report import write_report
+    from sgg.runs.folder import open_run
+    from sgg.runs.progress import progress
+    from sgg.runs.sweep import way_on
 
     with explained([run_dir], way_on(run_dir)), owned(run_dir):
         if is_new:
@@ -178,7 +178,7 @@ def _run(config: Config, run_dir: Path, is_new: bool) -> Path:
 def _refuse_part_of_sweep(run_dir: Path, nodes: int) -> None:
     """A sweep's run of several nodes goes on by the launcher that found the nodes."""
     from sgg.errors import SggError
-    from sgg.sweep_file import sweep_of, way_on
+    from sgg.runs.sweep import sweep_of, way_on
 
     if nodes > 1 and sweep_of(run_dir) is not None:
         raise SggError(
@@ -189,12 +189,12 @@ def _refuse_part_of_sweep(run_dir: Path, nodes: int) -> None:
 
 def run_frozen(path: Path) -> None:
     """Run the stage of a frozen config in this process, which may be one rank of several."""
-    from sgg.config import thaw
-    from sgg.explain_run import explained
-    from sgg.lease import holder
-    from sgg.run import record_start, start_logging
-    from sgg.sweep_file import way_on
-    from sgg.weights import is_complete
+    from sgg.config.schema import thaw
+    from sgg.explain.run import explained
+    from sgg.models.weights import is_complete
+    from sgg.runs.folder import record_start, start_logging
+    from sgg.runs.lease import holder
+    from sgg.runs.sweep import way_on
 
     config, run_dir = thaw(path), path.parent
     config.paths.run_dir = str(run_dir)

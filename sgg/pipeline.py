@@ -18,21 +18,21 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from sgg.cli import assignment
-from sgg.compose import Composer
-from sgg.conditions import Use
-from sgg.config import Config, Init, PipelineConfig, StageName
+from sgg.cli.help import assignment
+from sgg.config.compose import Composer
+from sgg.config.schema import Config, Init, PipelineConfig, StageName
 from sgg.errors import SggError, Stopped
-from sgg.evaluate import read_metrics
-from sgg.lease import Lease
-from sgg.preflight import Preflight
-from sgg.report.build import write_report
-from sgg.report.table import metrics_table
-from sgg.run import PIPELINE, made, open_run, stamped
-from sgg.unread import refuse_unread
-from sgg.validate import validate
-from sgg.weights import is_complete
-from sgg.whole_files import write_json
+from sgg.evaluation.stage import read_metrics
+from sgg.files import write_json
+from sgg.models.weights import is_complete
+from sgg.plan.conditions import Use
+from sgg.plan.presence import Preflight
+from sgg.plan.unread import refuse_unread
+from sgg.plan.validate import validate
+from sgg.report.run_report import write_report
+from sgg.report.tables import metrics_table
+from sgg.runs.folder import PIPELINE, made, open_run, stamped
+from sgg.runs.lease import Lease
 
 log = logging.getLogger("sgg")
 

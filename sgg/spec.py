@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sgg.boxes import FrameSpec
-from sgg.codec import GraphSpec
-from sgg.config import Config, RewardConfig, TermConfig
-from sgg.options import NameSimilarity, StructureNames, Template
-from sgg.prompt import Prompter, default_system
+from sgg.config.options import NameSimilarity, StructureNames, Template
+from sgg.config.schema import Config, RewardConfig, TermConfig
 from sgg.reward.score import Mix
-from sgg.structure import Structure
-from sgg.vocab import VOCABULARIES
+from sgg.scene.boxes import FrameSpec
+from sgg.scene.vocab import VOCABULARIES
+from sgg.text.codec import GraphSpec
+from sgg.text.grammar import Structure
+from sgg.text.prompt import Prompter, default_system
 
 
 def pixel_budget(config: Config) -> tuple[int, int]:

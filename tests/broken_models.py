@@ -3,7 +3,7 @@
 import json
 import shutil
 
-from sgg.weights import locate
+from sgg.models.weights import locate
 
 MISMATCH = "ignore_mismatched_sizes"
 """In the error that transformers raises."""

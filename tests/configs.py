@@ -2,9 +2,9 @@
 
 from itertools import product
 
-from sgg.compose import compose_config
-from sgg.places import CONF_DIR
-from sgg.validate import validate
+from sgg.config.compose import compose_config
+from sgg.config.tree import CONF_DIR
+from sgg.plan.validate import validate
 
 
 def options(group):

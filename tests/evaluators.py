@@ -1,4 +1,4 @@
-"""Evaluators that protocols are named for, each in plain loops again; nothing of `sgg.metric` is used.
+"""Evaluators that protocols are named for, each in plain loops again; nothing of `sgg.metrics` is used.
 
 The sources: KaihuaTang/Scene-Graph-Benchmark.pytorch (`vg_eval.py`, `sgg_eval.py`), R1-SGG's copy of it,
 Jingkang50/OpenPSG (`sgg_eval.py`, `sgg_metrics.py`), sgbench 1.0.0.

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
+from sgg.compat import trl as cures
 from sgg.main import run_frozen
-from sgg.rollout import cures
 
 LENGTH = 12
 frozen, *words = sys.argv[1:]
@@ -22,7 +22,7 @@ for cure in ("expands_twice", "keeps_image_features"):
         setattr(cures, cure, lambda: False)
 
 from sgg.rollout.generation import Rollouts  # noqa: E402  after the cures are out
-from sgg.rollout.probe import Probe  # noqa: E402
+from sgg.rollout.weight_probe import Probe  # noqa: E402
 
 sync_weights = Rollouts.sync_weights
 

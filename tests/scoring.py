@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sgg.codec import Parsed, Problem
-from sgg.graph import SceneGraph
-from sgg.metric.protocol import Mode, ProtocolConfig
-from sgg.metric.summary import Summary, summarise
-from sgg.metric.tally import Builder, Task, join
-from sgg.vocab import Vocabulary
+from sgg.config.protocol import Mode, ProtocolConfig
+from sgg.metrics.summary import Summary, summarise
+from sgg.metrics.tally import Builder, Task, join
+from sgg.scene.graph import SceneGraph
+from sgg.scene.vocab import Vocabulary
+from sgg.text.codec import Parsed, Problem
 
 ALL_MODES = [Mode.sgdet, Mode.phrdet, Mode.sgcls, Mode.predcls]
 

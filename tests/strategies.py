@@ -8,10 +8,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from sgg.boxes import FrameSpec
-from sgg.codec import GraphSpec
-from sgg.graph import Box, Edge, Node, SceneGraph
-from sgg.options import Frame
+from sgg.config.options import Frame
+from sgg.scene.boxes import FrameSpec
+from sgg.scene.graph import Box, Edge, Node, SceneGraph
+from sgg.text.codec import GraphSpec
 
 PX = GraphSpec(FrameSpec(Frame.original_px))
 """Boxes in pixels of the image itself: what is written is what is read."""

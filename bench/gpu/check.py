@@ -38,7 +38,7 @@ from machine import machine
 from runs import BATCH, RUNS, SMALL, Run
 from table import table
 
-from sgg.checkpoint import newest_whole
+from sgg.runs.checkpoint import newest_whole
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -18,10 +18,10 @@ import torch
 from filelock import FileLock
 from transformers import AutoModelForImageTextToText
 
+from sgg.config.options import ScenePlan
 from sgg.data import shapes
-from sgg.model import load_processor
-from sgg.options import ScenePlan
-from sgg.prompt import messages
+from sgg.models.load import load_processor
+from sgg.text.prompt import messages
 
 WAYS = {"bf16 weights": torch.bfloat16, "fp32 weights, bf16 autocast": torch.float32}
 

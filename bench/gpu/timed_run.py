@@ -119,7 +119,7 @@ def watch(clock: Clock, facts: dict[str, Any]) -> None:
     """Put the clock into sgg's trainers, and take out what is written to the disk."""
     from torch.optim.optimizer import Optimizer
 
-    import sgg.evaluate  # noqa: F401  # with what it needs, before the GPU is this process's turn
+    import sgg.evaluation.stage  # noqa: F401  # with what it needs, before the GPU is this process's turn
     from sgg.train import grpo, loop, sft
 
     wrap(grpo.Trainer, "_generate_single_turn", clock, "generation")

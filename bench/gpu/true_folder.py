@@ -25,8 +25,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from sgg.model import build_processor
-from sgg.tiny import SPECIAL_TOKENS
+from sgg.models.load import build_processor
+from sgg.models.tiny import SPECIAL_TOKENS
 
 SHA256 = {"vocab": "ca10d7e9fb3e", "merges": "599bab540750"}
 """Beginnings of the published files' SHA-256."""

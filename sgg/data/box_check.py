@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from math import isfinite
 
+from sgg.config.options import BoxFormat
 from sgg.data.box_format import Numbers, to_corners
 from sgg.data.units import in_first_pixel
-from sgg.graph import Box
-from sgg.options import BoxFormat
+from sgg.scene.graph import Box
 
 _EDGE_SLACK = 1e-6
 """Sources that rescale boxes (VG-SGG's h5) land a hair outside; that is rounding, not a finding."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sgg.data.fields import reason
-from sgg.graph import SceneGraph
+from sgg.scene.graph import SceneGraph
 
 if TYPE_CHECKING:
     from PIL.Image import Image

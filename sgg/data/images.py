@@ -15,14 +15,14 @@ from typing import Any
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
+from sgg.config.options import ScenePlan
 from sgg.data import shapes
 from sgg.data.bare import bare, png_chunks
 from sgg.data.exif import SWAPPING, TRANSPOSE, orientation_of, orientation_of_tiff
 from sgg.data.paint import paint
 from sgg.data.pixels import is_wide_grey, to_rgb
 from sgg.errors import SggError
-from sgg.graph import SceneGraph
-from sgg.options import ScenePlan
+from sgg.scene.graph import SceneGraph
 
 Image.MAX_IMAGE_PIXELS = 200_000_000  # a decompression bomb is an error, a gigapixel scan too
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sgg.config import DataConfig
+from sgg.config.options import BOX_FORMAT_SOURCES, Pictures
+from sgg.config.schema import DataConfig
 from sgg.data.box_format import suspicion
-from sgg.data.check import KINDS
+from sgg.data.clean import KINDS
 from sgg.data.forms import FORMS
 from sgg.errors import SggError
-from sgg.options import BOX_FORMAT_SOURCES, Pictures
 
 LOUD = 0.2
 """Share of images, objects or relations lost above which a run and `sgg prepare` warn."""

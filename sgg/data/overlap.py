@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from sgg.config import DataConfig
-from sgg.data.build import Prepared, is_prepared, open_reader, prepare
-from sgg.data.rows import RowsReader
+from sgg.config.options import Source
+from sgg.config.schema import DataConfig
+from sgg.data.prepare import Prepared, is_prepared, open_reader, prepare
+from sgg.data.sources.hub_rows import RowsReader
 from sgg.errors import SggError
-from sgg.options import Source
 
 log = logging.getLogger("sgg")
 

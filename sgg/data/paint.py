@@ -11,8 +11,8 @@ import hashlib
 
 from PIL import Image, ImageDraw
 
-from sgg.graph import Node, SceneGraph
-from sgg.vocab import canonical
+from sgg.scene.graph import Node, SceneGraph
+from sgg.scene.vocab import canonical
 
 _GREY = (200, 200, 200)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sgg.data.reader import file_identity, read_lines
+from sgg.data.sources.base import file_identity, read_lines
 from sgg.errors import SggError, behind
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from sgg.graph import Box, Edge, Node, SceneGraph
-from sgg.options import ScenePlan
-from sgg.vocab import SHAPES_OBJECTS
+from sgg.config.options import ScenePlan
+from sgg.scene.graph import Box, Edge, Node, SceneGraph
+from sgg.scene.vocab import SHAPES_OBJECTS
 
 COLOURS = {
     "red": (225, 40, 40),

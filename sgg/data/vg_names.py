@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from sgg.data.fields import reason, take
-from sgg.data.reader import ROW_ERRORS, find_file, load_json, one_too_many
+from sgg.data.sources.base import ROW_ERRORS, find_file, load_json, one_too_many
 from sgg.errors import SggError
-from sgg.graph import Triplet
-from sgg.vocab import canonical
+from sgg.scene.graph import Triplet
+from sgg.scene.vocab import canonical
 
 _DICTS = ["VG-SGG-dicts*.json"]
 _ZERO_SHOT = "zeroshot_triplets*.json"

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sgg.config import DataConfig
-from sgg.data.build import Prepared, open_reader, prepare, vocabulary
-from sgg.data.reader import ROW_ERRORS, load_json
+from sgg.config.protocol import ProtocolConfig
+from sgg.config.schema import DataConfig
+from sgg.data.prepare import Prepared, open_reader, prepare, vocabulary
+from sgg.data.sources.base import ROW_ERRORS, load_json
 from sgg.errors import SggError
-from sgg.graph import Triplet
-from sgg.metric.protocol import ProtocolConfig
-from sgg.vocab import canonical
+from sgg.scene.graph import Triplet
+from sgg.scene.vocab import canonical
 
 
 def unseen_triplets(

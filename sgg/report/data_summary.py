@@ -9,14 +9,14 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from sgg.config import Config, EvalConfig
-from sgg.data.build import Prepared
-from sgg.data.check import KINDS
+from sgg.config.schema import Config, EvalConfig
+from sgg.data.clean import KINDS
 from sgg.data.overlap import shared_images
+from sgg.data.prepare import Prepared
 from sgg.errors import SggError
-from sgg.report.table import markdown
-from sgg.run import DATA
-from sgg.whole_files import write_json
+from sgg.files import write_json
+from sgg.report.tables import markdown
+from sgg.runs.folder import DATA
 
 log = logging.getLogger("sgg")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sgg.report.table import markdown
+from sgg.report.tables import markdown
 
 
 def score_table(content: Mapping[str, Any]) -> str:

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from sgg.codec import Parsed
-from sgg.graph import SceneGraph
-from sgg.match import Match, triplet_hits
-from sgg.vocab import canonical
+from sgg.scene.graph import SceneGraph
+from sgg.scene.match import Match, triplet_hits
+from sgg.scene.vocab import canonical
+from sgg.text.codec import Parsed
 
 T = TypeVar("T")
 Hits = NDArray[np.bool_]

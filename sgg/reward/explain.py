@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from scipy.optimize import linear_sum_assignment
 
-from sgg.graph import Edge, SceneGraph
 from sgg.reward.case import Case, edge_hits
-from sgg.vocab import canonical
+from sgg.scene.graph import Edge, SceneGraph
+from sgg.scene.vocab import canonical
 
 
 def explain(case: Case, iou_threshold: float = 0.5) -> list[str]:

@@ -13,12 +13,12 @@ from functools import partial
 from operator import mul
 from typing import Any, NamedTuple
 
-from sgg.codec import GraphSpec, Parsed, parse
-from sgg.graph import SceneGraph
-from sgg.match import assign_group
-from sgg.options import MatchWeights, NameSimilarity, SimilarityKind
+from sgg.config.options import MatchWeights, NameSimilarity, SimilarityKind
 from sgg.reward.case import Case
-from sgg.reward.terms import Term, find_term
+from sgg.reward.registry import Term, find_term
+from sgg.scene.graph import SceneGraph
+from sgg.scene.match import assign_group
+from sgg.text.codec import GraphSpec, Parsed, parse
 
 
 @dataclass(frozen=True)

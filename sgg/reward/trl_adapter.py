@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from sgg.codec import FAILURES, ErrorKind, GraphSpec
-from sgg.reward.parallel import Group, GroupScorer, groups_of
 from sgg.reward.score import Mix, Reward
+from sgg.reward.workers import Group, GroupScorer, groups_of
+from sgg.text.codec import FAILURES, ErrorKind, GraphSpec
 
 RewardFunction = Callable[..., list[float]]
 

@@ -25,10 +25,10 @@ from requests.adapters import HTTPAdapter
 from safetensors.torch import save_file
 from trl.generation.vllm_client import VLLMClient
 
+from sgg.compat.trl import keeps_image_features
 from sgg.errors import SggError
-from sgg.rollout.cures import keeps_image_features
-from sgg.rollout.probe import Answer, Probe
 from sgg.rollout.settings import Settings, run_mark
+from sgg.rollout.weight_probe import Answer, Probe
 
 _CONNECT_S = 10
 _PAUSE_S = 0.5

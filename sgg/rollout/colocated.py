@@ -8,13 +8,13 @@ from typing import Any
 from trl.generation import vllm_generation
 from vllm import LLM, SamplingParams
 
-from sgg.rollout.cpu import keep_matrices_loadable
-from sgg.rollout.cures import collapsed, expands_twice, keeps_image_features
+from sgg.compat.trl import collapsed, expands_twice, keeps_image_features
+from sgg.compat.vllm_cpu import keep_matrices_loadable
+from sgg.inference.vllm.setup import engine_arguments, own_threads, register_model
 from sgg.rollout.generation import Rollouts
-from sgg.rollout.patch import replaced
-from sgg.rollout.probe import Answer, Probe
+from sgg.rollout.install import replaced
 from sgg.rollout.settings import Settings
-from sgg.vllm_setup import engine_arguments, own_threads, register_model
+from sgg.rollout.weight_probe import Answer, Probe
 
 
 class Engine(LLM):  # type: ignore[misc]

@@ -7,7 +7,7 @@ from typing import Any
 
 from safetensors import safe_open
 
-from sgg.rollout.cpu import keep_matrices_loadable
+from sgg.compat.vllm_cpu import keep_matrices_loadable
 
 keep_matrices_loadable()
 

@@ -19,12 +19,12 @@ import torch
 from accelerate.utils import gather_object, is_peft_model
 from trl.generation.vllm_generation import VLLMGeneration
 
-from sgg.asking import resized
 from sgg.errors import SggError
+from sgg.inference.requests import resized
 from sgg.rollout.merged import merged_weights
-from sgg.rollout.probe import Answer, Probe
 from sgg.rollout.settings import Settings
 from sgg.rollout.watchdog import limited
+from sgg.rollout.weight_probe import Answer, Probe
 
 log = logging.getLogger("sgg")
 

@@ -11,7 +11,7 @@ from accelerate.utils import broadcast_object_list, gather_object
 from sgg.errors import SggError
 from sgg.rollout.client import ServerFault, Servers
 from sgg.rollout.generation import Rollouts
-from sgg.rollout.probe import Answer, Probe
+from sgg.rollout.weight_probe import Answer, Probe
 
 log = logging.getLogger("sgg")
 

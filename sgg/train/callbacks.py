@@ -15,10 +15,10 @@ from typing import Any
 from tqdm import tqdm
 from transformers import TrainerCallback
 
-from sgg.run import CURVES, TOTAL, append_json, read_json_lines
-from sgg.tracker import Tracker
-from sgg.train.distributed import Ranks
-from sgg.whole_files import write_json, write_whole
+from sgg.distributed import Ranks
+from sgg.files import write_json, write_whole
+from sgg.runs.folder import CURVES, TOTAL, append_json, read_json_lines
+from sgg.tracking.open import Tracker
 
 log = logging.getLogger("sgg")
 

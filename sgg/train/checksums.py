@@ -21,9 +21,9 @@ from accelerate.utils import is_peft_model
 from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback
 
+from sgg.distributed import from_all
 from sgg.errors import SggError
-from sgg.train.distributed import from_all
-from sgg.whole_files import write_json
+from sgg.files import write_json
 
 log = logging.getLogger("sgg")
 

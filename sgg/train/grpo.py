@@ -12,26 +12,26 @@ import torch
 from trl import GRPOTrainer
 from trl.trainer.utils import RepeatSampler
 
-from sgg.config import Config, GrpoConfig
-from sgg.data.build import image_store
+from sgg.config.hardware import RolloutMode
+from sgg.config.schema import Config, GrpoConfig
+from sgg.data.prepare import image_store
 from sgg.errors import SggError
-from sgg.graph import from_dict
-from sgg.hardware import RolloutMode
-from sgg.model import token_count
-from sgg.plan import refuse_too_few
+from sgg.models.load import token_count
+from sgg.models.weights import adapter_base
+from sgg.plan.batch import refuse_too_few
 from sgg.reward.score import Mix, with_counts
 from sgg.reward.trl_adapter import reward_functions
+from sgg.rollout.from_config import ends, rollouts
+from sgg.scene.graph import from_dict
 from sgg.spec import graph_spec, prompter, reward_mix, structure
-from sgg.structure import Structure
+from sgg.text.grammar import Structure
 from sgg.train.advantages import refuse_infinite, undecided
-from sgg.train.args import words_of_trl
 from sgg.train.callbacks import TellEpoch
-from sgg.train.guard import add_bias, vision_bias
+from sgg.train.forbidden_tokens import add_bias, vision_bias
+from sgg.train.grammar_masks import MaskedHead, hold
 from sgg.train.loop import Parts, SealedCheckpoints, muon_optimizers, train
-from sgg.train.rollouts import ends, rollouts
 from sgg.train.rows import GrpoRows, as_trl_dataset
-from sgg.train.structured import MaskedHead, hold
-from sgg.weights import adapter_base
+from sgg.train.trl_args import words_of_trl
 
 log = logging.getLogger("sgg")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from trl.data_utils import apply_chat_template, prepare_multimodal_messages
 
-from sgg.data.build import Prepared, decode_row
+from sgg.data.prepare import Prepared, decode_row
 from sgg.errors import SggError
 from sgg.train.rows import SftRows
 

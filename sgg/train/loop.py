@@ -16,27 +16,27 @@ from typing import Any
 
 from accelerate.utils import is_peft_model
 
-from sgg.checkpoint import drop_halves, is_sealed, keep_newest, newest_whole, seal
-from sgg.config import Config, Init, OptimizerKind, TrainStageConfig
-from sgg.data.build import Prepared, prepare
+from sgg.config.schema import Config, Init, OptimizerKind, TrainStageConfig
+from sgg.data.prepare import Prepared, prepare
+from sgg.distributed import Ranks
 from sgg.errors import Stopped
-from sgg.model import load_adapters, load_model, load_processor, torch_dtype
-from sgg.opening import opening
+from sgg.models.load import load_adapters, load_model, load_processor, torch_dtype
+from sgg.models.muon import MuonAdamW
+from sgg.models.weights import MODEL_FOLDER, locate
+from sgg.plan.opening import opening
+from sgg.plan.rules.sharding import in_pieces
 from sgg.report.data_summary import tell
-from sgg.run import CURVES, read_json_lines
+from sgg.runs.checkpoint import drop_halves, is_sealed, keep_newest, newest_whole, seal
+from sgg.runs.folder import CURVES, read_json_lines
+from sgg.runs.sweep import way_on
 from sgg.spec import pixel_budget
-from sgg.sweep_file import way_on
-from sgg.tracked import failure_note
-from sgg.tracker import tracking
+from sgg.tracking.open import tracking
+from sgg.tracking.state import failure_note
 from sgg.train import sharding
-from sgg.train.args import trl_args
 from sgg.train.callbacks import Curves, Progress, StopOnSignal, hand_over
 from sgg.train.checksums import CheckLoaded, take, write
-from sgg.train.distributed import Ranks
-from sgg.train.optim import MuonAdamW
 from sgg.train.rows import words_of_loaders
-from sgg.validate_sharding import in_pieces
-from sgg.weights import MODEL_FOLDER, locate
+from sgg.train.trl_args import trl_args
 
 log = logging.getLogger("sgg")
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from sgg.codec import render
-from sgg.data.build import Prepared, example
 from sgg.data.example import Example
 from sgg.data.images import ImageStore
+from sgg.data.prepare import Prepared, example
 from sgg.errors import SggError
-from sgg.graph import SceneGraph
-from sgg.prompt import Prompter
+from sgg.scene.graph import SceneGraph
+from sgg.text.codec import render
+from sgg.text.prompt import Prompter
 
 RECENT_PICTURES = 64
 """Decoded pictures that a loader process of GRPO keeps: some 150 MB of VG."""

@@ -7,14 +7,14 @@ from typing import Any
 
 from trl import SFTTrainer
 
-from sgg.config import Config, SftConfig
-from sgg.data.build import image_store
+from sgg.config.schema import Config, SftConfig
+from sgg.data.prepare import image_store
 from sgg.spec import prompter
-from sgg.train.args import words_of_trl
 from sgg.train.callbacks import TellEpoch
 from sgg.train.lengths import refuse_longer
 from sgg.train.loop import Parts, SealedCheckpoints, muon_optimizers, train
 from sgg.train.rows import SftRows, as_trl_dataset
+from sgg.train.trl_args import words_of_trl
 
 
 class Trainer(SealedCheckpoints, SFTTrainer):  # type: ignore[misc]

@@ -6,8 +6,8 @@ import pytest
 import yaml
 from configs import check, options
 
-from sgg.config import freeze, thaw
-from sgg.places import CONF_DIR, PRIVATE_GROUPS
+from sgg.config.schema import freeze, thaw
+from sgg.config.tree import CONF_DIR, PRIVATE_GROUPS
 
 NEEDS_ROOT = {"vg150_raw", "psg_raw", "gqa", "vrd", "jsonl"}
 COMPANIONS = {  # what an option needs beside it to make sense

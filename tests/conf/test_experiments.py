@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from configs import check, options, points
 
-from launchers.sweeps import Launching, start_sweep
-from sgg.config import EvalConfig, GrpoConfig, SftConfig
-from sgg.hardware import RolloutMode
-from sgg.options import Template
-from sgg.validate import batch_plan
+from launchers.sweep.commands import Launching, start_sweep
+from sgg.config.hardware import RolloutMode
+from sgg.config.options import Template
+from sgg.config.schema import EvalConfig, GrpoConfig, SftConfig
+from sgg.plan.validate import batch_plan
 
 GPU_PROFILES = [name for name in options("hardware") if name not in ("cpu", "local")]
 DOCS = Path(__file__).parents[2] / "docs"
@@ -113,7 +113,7 @@ def test_every_experiment_runs_on_every_profile(name):
 def test_an_experiment_names_no_machine():
     import yaml
 
-    from sgg.places import CONF_DIR
+    from sgg.config.tree import CONF_DIR
 
     for name in options("experiment"):
         defaults = yaml.safe_load((CONF_DIR / "experiment" / f"{name}.yaml").read_text())[

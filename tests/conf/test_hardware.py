@@ -11,13 +11,13 @@ import pytest
 from commands import command, environment, sgg
 from configs import check, options
 
-from sgg.cli import help_screen
-from sgg.compose import compose_config
+from sgg.cli.help import help_screen
+from sgg.config.compose import compose_config
+from sgg.config.hardware import HardwareConfig, RolloutConfig, RolloutMode, SlurmConfig, gpus_here
+from sgg.config.tree import groups, options_of
 from sgg.errors import SggError
-from sgg.explain import explain
-from sgg.hardware import HardwareConfig, RolloutConfig, RolloutMode, SlurmConfig, gpus_here
-from sgg.places import groups, options_of
-from sgg.validate_hardware import OWNED_SBATCH, ready_here
+from sgg.explain.exceptions import explain
+from sgg.plan.rules.hardware import OWNED_SBATCH, ready_here
 
 DOCS = Path(__file__).parents[2] / "docs" / "hardware.md"
 BIG = ["model=qwen2_vl_7b", "data=vg150"]

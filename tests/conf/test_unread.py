@@ -10,11 +10,12 @@ import pytest
 from configs import options
 from omegaconf import OmegaConf
 
-from launchers.plugins import refuse_unread_by_hydra
-from launchers.points import compose_points
-from sgg.compose import Composer, compose_config
-from sgg.conditions import Use
-from sgg.config import (
+from launchers.hydra_plugins import refuse_unread_by_hydra
+from launchers.sweep.points import compose_points
+from sgg.config.compose import Composer, compose_config
+from sgg.config.literal import field_types
+from sgg.config.overrides import kind_of
+from sgg.config.schema import (
     Config,
     EvalConfig,
     GrpoConfig,
@@ -23,14 +24,13 @@ from sgg.config import (
     SftConfig,
     StageConfig,
 )
+from sgg.config.tree import groups
 from sgg.errors import SggError
-from sgg.explain import explain
-from sgg.literal import field_types
-from sgg.overrides import kind_of
+from sgg.explain.exceptions import explain
 from sgg.pipeline import plan_steps
-from sgg.places import groups
-from sgg.read_when import READ, TOOLS
-from sgg.unread import refuse_unread, refuse_unread_by
+from sgg.plan.conditions import Use
+from sgg.plan.read_when import READ, TOOLS
+from sgg.plan.unread import refuse_unread, refuse_unread_by
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -58,7 +58,7 @@ def test_the_walk_finds_the_keys_of_every_stage_and_optional_group():
 
 @pytest.mark.parametrize("key", KEYS)
 def test_every_key_says_when_it_is_read(key):
-    """A new key has to be classified in sgg/read_when.py, or stand in a part that is read as a whole."""
+    """A new key has to be classified in sgg/plan/read_when.py, or stand in a part that is read as a whole."""
     parts = key.split(".")
     wholes = {".".join(parts[:end]) + ".*" for end in range(1, len(parts) + 1)}
     assert key in READ or wholes & READ.keys()

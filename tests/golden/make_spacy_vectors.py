@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from test_rewards_reference import ROWS, SPEC, gold_of
 
-from sgg.codec import parse
-from sgg.similarity_models import _spacy_vectors
-from sgg.vocab import canonical
+from sgg.scene.embeddings import _spacy_vectors
+from sgg.scene.vocab import canonical
+from sgg.text.codec import parse
 
 
 def names():

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from evaluators import Image, coco, motifs, openpsg, sgbench
 
-from sgg.compose import compose_config
-from sgg.data.build import prepare, vocabulary
-from sgg.evaluate import gold_data, score_split
-from sgg.predictions import read_predictions
-from sgg.vocab import VOCABULARIES, canonical
+from sgg.config.compose import compose_config
+from sgg.data.prepare import prepare, vocabulary
+from sgg.evaluation.predictions import read_predictions
+from sgg.evaluation.stage import gold_data, score_split
+from sgg.scene.vocab import VOCABULARIES, canonical
 
 HERE = Path(__file__).parent
 SETS = {"eval_vg500": "vg150", "eval_psg300": "psg"}

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from sgg.compose import compose_config
-from sgg.data.build import prepare, vocabulary
-from sgg.evaluate import gold_data, score_split
-from sgg.predictions import read_predictions
+from sgg.config.compose import compose_config
+from sgg.data.prepare import prepare, vocabulary
+from sgg.evaluation.predictions import read_predictions
+from sgg.evaluation.stage import gold_data, score_split
+from sgg.scene.vocab import canonical
 from sgg.spec import graph_spec
-from sgg.vocab import canonical
 
 HERE = Path(__file__).parent
 SETS = {"eval_vg500": "vg150", "eval_psg300": "psg"}

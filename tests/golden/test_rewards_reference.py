@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from sgg import boxes
-from sgg.boxes import FrameSpec
-from sgg.codec import GraphSpec, parse
-from sgg.graph import from_dict
-from sgg.match import assign
-from sgg.options import Frame, MatchWeights
+from sgg.config.options import Frame, MatchWeights
 from sgg.reward.score import Mix, score
+from sgg.scene import boxes
+from sgg.scene.boxes import FrameSpec
+from sgg.scene.graph import from_dict
+from sgg.scene.match import assign
+from sgg.text.codec import GraphSpec, parse
 
 SPEC = GraphSpec(FrameSpec(Frame.original_px), reasoning=True)
 MIX = Mix({"format": 1.0, "node_box": 2.0, "edge_hard": 5.0})

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from test_rewards_reference import BOX_DIFFERS, EDGE_DIFFERS, ROWS, SPEC, gold_of
 
-from sgg import similarity_models
-from sgg.codec import parse
-from sgg.options import NameSimilarity, SimilarityKind
+from sgg.config.options import NameSimilarity, SimilarityKind
 from sgg.reward.score import Mix, score
+from sgg.scene import embeddings as similarity_models
+from sgg.text.codec import parse
 
 WEIGHT = {"node_acc": 2, "node_box": 2, "edge_soft": 5, "edge_relax": 5}
 NAMES = {

@@ -11,13 +11,13 @@ import h5py
 import numpy as np
 import pytest
 
-from sgg.boxes import iou
-from sgg.config import DataConfig, SplitConfig
+from sgg.config.options import BoxFormat, ImageCheck, Pictures, Source, VocabularyName
+from sgg.config.schema import DataConfig, SplitConfig
 from sgg.data.box_format import fits, suspicion
-from sgg.data.build import example, image_store, prepare
 from sgg.data.paint import paint
-from sgg.options import BoxFormat, ImageCheck, Pictures, Source, VocabularyName
-from sgg.vocab import VOCABULARIES
+from sgg.data.prepare import example, image_store, prepare
+from sgg.scene.boxes import iou
+from sgg.scene.vocab import VOCABULARIES
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("SGG_REALDATA"),

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from evaluators import Image, motifs, sgbench
 
-from sgg.compose import compose_config
-from sgg.data.build import prepare, vocabulary
-from sgg.evaluate import gold_data, score_split
-from sgg.graph import to_dict
-from sgg.predictions import read_predictions
-from sgg.vocab import VOCABULARIES, canonical
+from sgg.config.compose import compose_config
+from sgg.data.prepare import prepare, vocabulary
+from sgg.evaluation.predictions import read_predictions
+from sgg.evaluation.stage import gold_data, score_split
+from sgg.scene.graph import to_dict
+from sgg.scene.vocab import VOCABULARIES, canonical
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("SGG_REALDATA"),

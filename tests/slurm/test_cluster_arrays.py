@@ -19,7 +19,7 @@ import pytest
 from commands import sgg_ok
 from trainings import points, states, until
 
-from launchers.place import Place
+from launchers.placement import Place
 from launchers.ports import held_ports
 
 pytestmark = pytest.mark.thorough

@@ -10,9 +10,9 @@ import pytest
 from commands import environment
 from trainings import NODES, SFT, losses, steps_done, until
 
-from sgg.compose import compose_config
-from sgg.config import FROZEN_NAME, freeze
-from sgg.lease import OWNERS, newest
+from sgg.config.compose import compose_config
+from sgg.config.schema import FROZEN_NAME, freeze
+from sgg.runs.lease import OWNERS, newest
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +21,7 @@ STEPS = 10
 
 def submit(folder, run_dir):
     """A job of two nodes on the run folder; its id."""
-    node = f"srun --kill-on-bad-exit=1 {sys.executable} -m launchers.node {run_dir / FROZEN_NAME}"
+    node = f"srun --kill-on-bad-exit=1 {sys.executable} -m launchers.node.__main__ {run_dir / FROZEN_NAME}"
     words = ("-N2", "--ntasks-per-node=1", "--requeue", "-o", str(folder / "%j.log"))
     done = subprocess.run(
         ["sbatch", "--parsable", *words, "--wrap", node],

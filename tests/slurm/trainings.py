@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from launchers.status import status_of
+from launchers.sweep.status import status_of
 
 SFT = [
     *(

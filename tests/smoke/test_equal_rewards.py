@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from commands import environment
 
-from sgg.compose import compose_config
-from sgg.config import FROZEN_NAME, freeze
+from sgg.config.compose import compose_config
+from sgg.config.schema import FROZEN_NAME, freeze
 
 pytestmark = pytest.mark.slow
 TESTS = Path(__file__).parents[1]

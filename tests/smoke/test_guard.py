@@ -4,12 +4,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sgg.config import ModelConfig
-from sgg.model import VISION_TOKENS, load_model, load_processor
-from sgg.options import Family
-from sgg.prompt import BRIEF, messages
-from sgg.train.guard import add_bias, vision_bias
-from sgg.weights import locate
+from sgg.config.options import Family
+from sgg.config.schema import ModelConfig
+from sgg.models.load import VISION_TOKENS, load_model, load_processor
+from sgg.models.weights import locate
+from sgg.text.prompt import BRIEF, messages
+from sgg.train.forbidden_tokens import add_bias, vision_bias
 
 pytestmark = pytest.mark.slow
 

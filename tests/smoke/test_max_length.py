@@ -2,8 +2,8 @@
 
 import pytest
 
-from sgg.compose import compose_config
-from sgg.config import freeze
+from sgg.config.compose import compose_config
+from sgg.config.schema import freeze
 from sgg.errors import SggError
 
 WORDS = ["stage=sft", "debug=steps"]
@@ -37,12 +37,12 @@ def test_examples_are_as_long_as_trl_makes_them(tmp_path, words):
     """Token for token, by the collator that training uses; the tiny model's own pixels."""
     from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
-    from sgg.data.build import image_store, prepare
-    from sgg.model import load_processor
+    from sgg.data.prepare import image_store, prepare
+    from sgg.models.load import load_processor
+    from sgg.models.weights import locate
     from sgg.spec import pixel_budget, prompter
     from sgg.train.lengths import refuse_longer, tokens
     from sgg.train.rows import SftRows, as_trl_dataset
-    from sgg.weights import locate
 
     config = configured(tmp_path, *words)
     prepared = prepare(config.data, "train", tmp_path / "cache", quiet=True)
@@ -64,7 +64,7 @@ def test_examples_are_as_long_as_trl_makes_them(tmp_path, words):
 @pytest.mark.slow
 def test_trl_is_told_no_limit_even_where_none_is_given(tmp_path):
     """Its own, 1024, would cut in silence."""
-    from sgg.train.args import trl_args
+    from sgg.train.trl_args import trl_args
 
     config = configured(tmp_path, "stage.args.max_length=4096")
     assert trl_args(config, tmp_path).max_length is None

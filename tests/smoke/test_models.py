@@ -7,15 +7,15 @@ import pytest
 import torch
 from PIL import Image
 
-from sgg.config import Dtype, LoraConfig, ModelConfig
+from sgg.config.hardware import Precision
+from sgg.config.options import Family
+from sgg.config.schema import Dtype, LoraConfig, ModelConfig
 from sgg.errors import SggError
-from sgg.generate import Sampling
-from sgg.hardware import Precision
-from sgg.hf_engine import HfEngine
-from sgg.model import load_model, load_processor, torch_dtype
-from sgg.options import Family
-from sgg.prompt import BRIEF, messages
-from sgg.weights import locate
+from sgg.inference.generate import Sampling
+from sgg.inference.hf import HfEngine
+from sgg.models.load import load_model, load_processor, torch_dtype
+from sgg.models.weights import locate
+from sgg.text.prompt import BRIEF, messages
 
 SIDE = 112
 TINY = locate("tiny_qwen2_5_vl")

@@ -12,10 +12,10 @@ import psutil
 import pytest
 from commands import command, environment, sgg, sgg_ok
 
-from launchers.ending import ENDING
-from sgg.compose import compose_config
-from sgg.config import FROZEN_NAME, freeze
-from sgg.lease import OWNERS, Lease, holder, newest
+from sgg.config.compose import compose_config
+from sgg.config.schema import FROZEN_NAME, freeze
+from sgg.runs.exit_status import ENDING
+from sgg.runs.lease import OWNERS, Lease, holder, newest
 
 SFT = [
     *("stage=sft", "stage.global_batch=4", "stage.optimizer.kind=trl", "data.train.limit=64"),
@@ -81,7 +81,7 @@ def test_folders_in_use_are_refused_whatever_is_started_in_them(tmp_path):
     for name in ("run", "pipeline", "sweep"):
         (tmp_path / name).mkdir()
     freeze(config, tmp_path / "run" / FROZEN_NAME)
-    node = [sys.executable, "-m", "launchers.node", str(tmp_path / "run" / FROZEN_NAME)]
+    node = [sys.executable, "-m", "launchers.node.__main__", str(tmp_path / "run" / FROZEN_NAME)]
     starts = {
         "run": [command(f"resume={tmp_path / 'run'}"), node],
         "pipeline": [command("pipeline=sft_grpo_eval", f"paths.run_dir={tmp_path / 'pipeline'}")],

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from commands import command, environment, sgg_ok
 
-from sgg.checkpoint import SEAL
+from sgg.runs.checkpoint import SEAL
 
 STAGES = {
     "sft": [

@@ -9,13 +9,13 @@ from commands import sgg, sgg_ok
 from safetensors.torch import load_file, save_file
 from transformers import Trainer, TrainingArguments
 
-from sgg.checkpoint import seal
-from sgg.config import Family, LoraConfig, ModelConfig
+from sgg.config.schema import Family, LoraConfig, ModelConfig
 from sgg.errors import SggError
-from sgg.model import load_adapters, load_model
+from sgg.models.load import load_adapters, load_model
+from sgg.models.weights import locate
+from sgg.runs.checkpoint import seal
 from sgg.train.checksums import RECORD
 from sgg.train.loop import SealedCheckpoints
-from sgg.weights import locate
 
 pytestmark = pytest.mark.slow
 

@@ -17,9 +17,9 @@ import torch
 from commands import command, environment, sgg_ok
 from safetensors.torch import load_file
 
-from sgg.config import Family, LoraConfig, ModelConfig
-from sgg.model import load_model
-from sgg.weights import locate
+from sgg.config.schema import Family, LoraConfig, ModelConfig
+from sgg.models.load import load_model
+from sgg.models.weights import locate
 
 pytestmark = pytest.mark.slow
 

@@ -19,11 +19,11 @@ import pytest
 from commands import environment, sgg
 from safetensors.torch import load_file
 
-from sgg.compose import compose_config
-from sgg.config import FROZEN_NAME, freeze
-from sgg.hardware import KEY_VARIABLE, SERVERS_VARIABLE
-from sgg.run import read_json_lines
-from sgg.weights import locate
+from sgg.config.compose import compose_config
+from sgg.config.hardware import KEY_VARIABLE, SERVERS_VARIABLE
+from sgg.config.schema import FROZEN_NAME, freeze
+from sgg.models.weights import locate
+from sgg.runs.folder import read_json_lines
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 FAMILIES = ["qwen2_5_vl", pytest.param("qwen2_vl", marks=pytest.mark.thorough)]
@@ -110,7 +110,7 @@ class Server:
         words = [f"server{self.port}", f"127.0.0.1:{self.port}"]
         with (self.config.parent / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "launchers.server", str(self.config), *words],
+                [sys.executable, "-m", "sgg.rollout.server", str(self.config), *words],
                 env=variables(self.config.parent, **{KEY_VARIABLE: KEY}),
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -313,7 +313,7 @@ def test_the_supervisor_starts_a_dead_server_again(tmp_path):
     """Found by its address among this run's processes, and killed once the ranks train."""
     config = frozen(tmp_path / "run", "hardware.rollout.mode=server", "stage.args.max_steps=8")
     with subprocess.Popen(
-        [sys.executable, "-m", "launchers.node", str(config)],
+        [sys.executable, "-m", "launchers.node.__main__", str(config)],
         env=variables(tmp_path),
         stderr=subprocess.PIPE,
         text=True,
@@ -334,7 +334,7 @@ def kill_server_after(run_dir, steps):
         if len(read_json_lines(run_dir / "metrics.jsonl")) >= steps:
             for process in psutil.process_iter(["pid", "cmdline"]):
                 line = process.info["cmdline"] or []
-                if "launchers.server" in line and str(run_dir / FROZEN_NAME) in line:
+                if "sgg.rollout.server" in line and str(run_dir / FROZEN_NAME) in line:
                     os.kill(process.info["pid"], signal.SIGKILL)
                     return True
         time.sleep(0.1)
@@ -357,7 +357,7 @@ def test_two_ranks_draw_what_one_does(tmp_path, undisturbed):
     words = ["hardware.rollout.mode=colocate", "hardware.processes_per_node=2"]
     config = frozen(tmp_path / "run", *words)
     done = subprocess.run(
-        [sys.executable, "-m", "launchers.node", str(config)],
+        [sys.executable, "-m", "launchers.node.__main__", str(config)],
         env=variables(tmp_path),
         capture_output=True,
         text=True,
@@ -426,7 +426,7 @@ def test_an_adapter_on_shared_out_weights_is_pushed_merged(tmp_path, way):
         *("hardware.processes_per_node=2", "hardware.threads=1", "stage.args.max_steps=3"),
     )
     done = subprocess.run(
-        [sys.executable, "-m", "launchers.node", str(config)],
+        [sys.executable, "-m", "launchers.node.__main__", str(config)],
         env=variables(tmp_path),
         capture_output=True,
         text=True,

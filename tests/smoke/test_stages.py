@@ -7,7 +7,7 @@ from commands import sgg_ok
 from event_files import events, scalars
 from PIL import Image
 
-from sgg.tracked import failure_note
+from sgg.tracking.state import failure_note
 
 MODELS = ["tiny_qwen2_5_vl", pytest.param("tiny_qwen2_vl", marks=pytest.mark.thorough)]
 GRPO = [
@@ -182,7 +182,7 @@ def test_lora_trains_adapters_and_leaves_a_whole_model(stage, tmp_path):
 def test_frozen_parts_do_not_move(tmp_path):
     from safetensors.numpy import load_file
 
-    from sgg.weights import locate
+    from sgg.models.weights import locate
 
     sgg_ok(
         "debug=steps", "model.freeze_vision=true", f"paths.run_dir={tmp_path / 'run'}", cwd=tmp_path

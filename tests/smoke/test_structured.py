@@ -11,20 +11,20 @@ import torch
 from commands import environment, sgg, sgg_ok
 from PIL import Image
 
-from sgg.boxes import FrameSpec
-from sgg.codec import GraphSpec, parse
-from sgg.config import Init, ModelConfig
-from sgg.generate import Batch, Request, Sampling, completion_of
-from sgg.model import load_processor
-from sgg.options import Family, StructureConfig, StructureNames, Template
-from sgg.problems import ErrorKind
-from sgg.prompt import Prompter
-from sgg.structure import Structure
-from sgg.train.structured import Masks
-from sgg.vllm_engine import Room, VllmEngine
-from sgg.vllm_model import write_for_vllm
-from sgg.vocab import VOCABULARIES
-from sgg.weights import locate
+from sgg.config.options import Family, StructureConfig, StructureNames, Template
+from sgg.config.schema import Init, ModelConfig
+from sgg.inference.generate import Batch, Request, Sampling, completion_of
+from sgg.inference.vllm.engine import Room, VllmEngine
+from sgg.inference.vllm.model_dir import write_for_vllm
+from sgg.models.load import load_processor
+from sgg.models.weights import locate
+from sgg.scene.boxes import FrameSpec
+from sgg.scene.vocab import VOCABULARIES
+from sgg.text.codec import GraphSpec, parse
+from sgg.text.grammar import Structure
+from sgg.text.problems import ErrorKind
+from sgg.text.prompt import Prompter
+from sgg.train.grammar_masks import Masks
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 FAMILIES = ["qwen2_5_vl", pytest.param("qwen2_vl", marks=pytest.mark.thorough)]
@@ -56,7 +56,7 @@ class Untrained:
         self.ends = self.engine._ends
         self.masks = Masks(grammar, self.processor.tokenizer, len(self.vocabulary()), self.ends)
         self.sampled = []
-        monkeypatch.setattr("sgg.vllm_engine.completion_of", self._remembered)
+        monkeypatch.setattr("sgg.inference.vllm.engine.completion_of", self._remembered)
 
     def vocabulary(self):
         return range(self.engine._llm.model_config.get_vocab_size())

@@ -20,8 +20,8 @@ DIGEST = """
 import hashlib, sys
 import numpy as np
 from PIL import Image
-from sgg.model import load_processor
-from sgg.weights import locate
+from sgg.models.load import load_processor
+from sgg.models.weights import locate
 random = np.random.default_rng(0)
 digest = hashlib.sha256()
 for family in ("tiny_qwen2_5_vl", "tiny_qwen2_vl"):

@@ -10,7 +10,7 @@ import pytest
 from commands import command, environment, sgg_ok
 from wandb_files import history, records
 
-from sgg.tracked import failure_note
+from sgg.tracking.state import failure_note
 
 STEPS = {"sft": 8, "grpo": 2}
 KILLED_AFTER = 5

@@ -12,16 +12,16 @@ import torch
 from commands import command, environment, sgg, sgg_ok
 from PIL import Image
 
-from sgg.asking import answer_seed, resized
-from sgg.config import LoraConfig, ModelConfig
-from sgg.generate import Batch, Completion, Request, Sampling
-from sgg.hf_engine import HfEngine
-from sgg.model import VISION_TOKENS, load_model, load_processor
-from sgg.options import Family
-from sgg.prompt import BRIEF, messages
-from sgg.vllm_engine import Room, VllmEngine
-from sgg.vllm_model import write_for_vllm
-from sgg.weights import locate
+from sgg.config.options import Family
+from sgg.config.schema import LoraConfig, ModelConfig
+from sgg.inference.generate import Batch, Completion, Request, Sampling
+from sgg.inference.hf import HfEngine
+from sgg.inference.requests import answer_seed, resized
+from sgg.inference.vllm.engine import Room, VllmEngine
+from sgg.inference.vllm.model_dir import write_for_vllm
+from sgg.models.load import VISION_TOKENS, load_model, load_processor
+from sgg.models.weights import locate
+from sgg.text.prompt import BRIEF, messages
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 FAMILIES = ["qwen2_5_vl", "qwen2_vl"]
@@ -100,8 +100,8 @@ def token_ids(monkeypatch):
         end = next((i + 1 for i, token in enumerate(ids) if token in ends), len(ids))
         return Completion(json.dumps(ids[:end]), end, truncated=ids[end - 1] not in ends)
 
-    monkeypatch.setattr("sgg.hf_engine.completion_of", as_ids)
-    monkeypatch.setattr("sgg.vllm_engine.completion_of", as_ids)
+    monkeypatch.setattr("sgg.inference.hf.completion_of", as_ids)
+    monkeypatch.setattr("sgg.inference.vllm.engine.completion_of", as_ids)
 
 
 def test_greedy_answers_are_transformers_token_for_token(both, token_ids):

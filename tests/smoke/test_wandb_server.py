@@ -14,7 +14,7 @@ from commands import command, environment, sgg_ok
 from wandb_files import history
 from wandb_server import serving
 
-from sgg.tracked import failure_note, identity
+from sgg.tracking.state import failure_note, identity
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
@@ -22,8 +22,8 @@ SCRIPT = """
 import logging, sys, time
 from pathlib import Path
 from PIL import Image
-from sgg.compose import compose_config
-from sgg.tracker import tracking
+from sgg.config.compose import compose_config
+from sgg.tracking.open import tracking
 logging.basicConfig(level=logging.INFO)
 run_dir, offset, steps = Path(sys.argv[1]), float(sys.argv[2]), map(int, sys.argv[3].split(","))
 run_dir.mkdir(exist_ok=True)

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from strategies import PX, answer, scene
 
-from sgg.boxes import FrameSpec
-from sgg.codec import FAILURES, ErrorKind, GraphSpec, parse
-from sgg.match import assign
-from sgg.options import Frame, SimilarityKind
-from sgg.prompt import FORM
-from sgg.reward import form
+from sgg.config.options import Frame, SimilarityKind
 from sgg.reward.case import Case
-from sgg.vocab import Vocabulary
+from sgg.reward.terms import form
+from sgg.scene.boxes import FrameSpec
+from sgg.scene.match import assign
+from sgg.scene.vocab import Vocabulary
+from sgg.text.codec import FAILURES, ErrorKind, GraphSpec, parse
+from sgg.text.prompt import FORM
 
 K = ErrorKind
 TAGGED = GraphSpec(PX.frame, reasoning=True)

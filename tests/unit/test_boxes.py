@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import naive_overlap
 
-from sgg import boxes
-from sgg.boxes import FrameSpec, resized_size
-from sgg.options import Family, Frame
+from sgg.config.options import Family, Frame
+from sgg.scene import boxes
+from sgg.scene.boxes import FrameSpec, resized_size
 
 BUDGETS = [(3136, 802816), (3136, 1280 * 784), (256 * 784, 256 * 784), (784, 784), (1, 50_000)]
 COORDINATE = st.one_of(st.integers(-20, 20), st.floats(-1e4, 1e4, width=32))

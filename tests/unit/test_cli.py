@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from commands import command, environment, sgg
 
-from sgg.cli import CLOSED_PIPE, guarded
+from sgg.cli.help import CLOSED_PIPE, guarded
 from sgg.errors import SggError
 
 
@@ -79,7 +79,7 @@ def test_processes_that_sgg_starts_show_no_tracebacks_of_mistakes(capsys):
     def start():
         assert os.environ["HYDRA_FULL_ERROR"] == "1"
         code = (
-            "from sgg.cli import guarded; from sgg.errors import SggError\n"
+            "from sgg.cli.help import guarded; from sgg.errors import SggError\n"
             "def mistake(): raise SggError('no')\n"
             "guarded(mistake)"
         )

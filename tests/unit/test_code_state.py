@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ASK = "import json; from sgg.code_state import code_record; print(json.dumps(code_record()))"
+ASK = "import json; from sgg.runs.code_state import code_record; print(json.dumps(code_record()))"
 
 
 def git(folder, *words):
@@ -102,7 +102,7 @@ def test_a_checkout_has_its_revision_and_what_has_changed(tmp_path):
     assert record(folder)["git"] == {
         "revision": revision,
         "dirty": True,
-        "changed": [" M sgg/vocab.py"],
+        "changed": [" M sgg/scene/vocab.py"],
     }
 
 
@@ -187,7 +187,7 @@ def test_a_copy_for_jobs_says_what_it_was_copied_from(tmp_path):
     copy = tmp_path / "project" / "sweep" / "code"
     copy.parent.mkdir()
     script = (
-        "from pathlib import Path; from launchers.snapshot import take_snapshot; "
+        "from pathlib import Path; from launchers.sweep.code_snapshot import take_snapshot; "
         f"take_snapshot(Path({str(copy)!r}))"
     )
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}

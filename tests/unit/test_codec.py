@@ -12,13 +12,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from strategies import ANY_TEXT, PX, answer, scene
 
-from sgg import codec
-from sgg.boxes import FrameSpec
-from sgg.codec import FAILURES, MAX_CHARS, ErrorKind, GraphSpec, Parsed, parse, render
-from sgg.graph import SceneGraph, name_of_id
-from sgg.items import MAX_NAME
-from sgg.options import Frame
-from sgg.vocab import Vocabulary
+from sgg.config.options import Frame
+from sgg.scene.boxes import FrameSpec
+from sgg.scene.graph import SceneGraph, name_of_id
+from sgg.scene.vocab import Vocabulary
+from sgg.text import codec
+from sgg.text.codec import FAILURES, MAX_CHARS, ErrorKind, GraphSpec, Parsed, parse, render
+from sgg.text.tolerant_parser import MAX_NAME
 
 K = ErrorKind
 TAGGED = GraphSpec(PX.frame, reasoning=True)

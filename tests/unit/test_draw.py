@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from strategies import scene
 
-from sgg.draw import LARGEST_SIDE, SMALLEST_SIDE, draw_graph
 from sgg.report.html import picture
+from sgg.scene.draw import LARGEST_SIDE, SMALLEST_SIDE, draw_graph
 
 GREY = (128, 128, 128)
 

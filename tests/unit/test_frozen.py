@@ -9,12 +9,12 @@ from commands import sgg, sgg_ok
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launchers.points import compose_points
-from sgg.compose import Composer
-from sgg.config import StageName, TermConfig, freeze, thaw
+from launchers.sweep.points import compose_points
+from sgg.cli.run_config import config_for
+from sgg.config.compose import Composer
+from sgg.config.literal import dumps, loads
+from sgg.config.schema import StageName, TermConfig, freeze, thaw
 from sgg.errors import SggError
-from sgg.literal import dumps, loads
-from sgg.verbs.run_config import config_for
 
 compose = Composer().compose
 STAGES = {name: compose([f"stage={name.name}"])[0] for name in StageName}

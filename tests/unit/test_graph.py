@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import scene, small_graphs
 
-from sgg.graph import Edge, SceneGraph, from_dict, name_of_id, node_id, to_dict
+from sgg.scene.graph import Edge, SceneGraph, from_dict, name_of_id, node_id, to_dict
 
 PAIR_EDGES = [(0, "walks", 1), (1, "on", 1)]
 PAIR = scene([("man", (0, 0, 10, 20)), ("dog", (5.5, 1, 8, 9))], PAIR_EDGES)

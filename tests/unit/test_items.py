@@ -7,11 +7,18 @@ import json
 import pytest
 from strategies import PX, answer
 
-from sgg import items as module
-from sgg.boxes import FrameSpec
-from sgg.codec import ErrorKind, GraphSpec, parse
-from sgg.items import MAX_ITEMS, View, frame_faults, read_id, read_objects, read_relations
-from sgg.options import Frame
+from sgg.config.options import Frame
+from sgg.scene.boxes import FrameSpec
+from sgg.text import tolerant_parser as module
+from sgg.text.codec import ErrorKind, GraphSpec, parse
+from sgg.text.tolerant_parser import (
+    MAX_ITEMS,
+    View,
+    frame_faults,
+    read_id,
+    read_objects,
+    read_relations,
+)
 
 VIEW = View(None, (100.0, 80.0), (1.0, 1.0))
 K = ErrorKind

@@ -13,16 +13,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sgg import lease
 from sgg.errors import SggError
-from sgg.lease import OWNERS, Lease, holder, newest, wait_for_owner
-from sgg.owner import Owner
-from sgg.run import new_folder
+from sgg.runs import lease
+from sgg.runs.folder import new_folder
+from sgg.runs.lease import OWNERS, Lease, holder, newest, wait_for_owner
+from sgg.runs.owner import Owner
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from sgg.lease import Lease
+from sgg.runs.lease import Lease
 with Lease(Path(sys.argv[1]), beat_s=float(sys.argv[2])):
     print("held", flush=True)
     time.sleep(600)

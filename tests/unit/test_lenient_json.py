@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from sgg.lenient_json import Syntax, read_json, values
+from sgg.text.lenient_json import Syntax, read_json, values
 
 
 def test_words_numbers_and_texts():

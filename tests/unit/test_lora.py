@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from sgg.compose import compose_config
+from sgg.config.compose import compose_config
 from sgg.errors import SggError
-from sgg.lora import check_targets
-from sgg.preflight import Preflight
-from sgg.weights import locate, matrices
+from sgg.models.lora import check_targets
+from sgg.models.weights import locate, matrices
+from sgg.plan.presence import Preflight
 
 ADAPTER = ["model.lora.enable=true", "stage.optimizer.kind=trl"]
 WRONG = {
@@ -39,7 +39,7 @@ def test_a_target_that_fits_nothing_is_told_before_the_run_has_a_folder(targets)
 
 def test_that_needs_no_torch():
     code = (
-        "import sys; from sgg.compose import compose_config; from sgg.preflight import Preflight; "
+        "import sys; from sgg.config.compose import compose_config; from sgg.plan.presence import Preflight; "
         f"Preflight().check(compose_config({ADAPTER!r})[0]); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -57,7 +57,7 @@ def test_the_names_of_published_checkpoints_are_known_too():
 def test_the_headers_name_what_the_loaded_model_has():
     import torch
 
-    from sgg.model import load_model
+    from sgg.models.load import load_model
 
     config = compose_config([])[0]
     folder = locate(config.model.path)
@@ -71,7 +71,7 @@ def test_the_loaded_model_is_held_against_them_too(targets):
     """Weights that an earlier step of a pipeline makes are not there when it starts."""
     import torch
 
-    from sgg.model import load_model
+    from sgg.models.load import load_model
 
     config = configured(f"model.lora.targets={targets}")
     with pytest.raises(SggError, match=r"model\.lora\.targets"):

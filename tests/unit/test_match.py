@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import naive_overlap, scene, small_graphs
 
-from sgg.boxes import iou
-from sgg.graph import SceneGraph
-from sgg.match import assign, assign_group, edge_ends, triplet_hits
-from sgg.options import MatchWeights, SimilarityKind
-from sgg.vocab import canonical
+from sgg.config.options import MatchWeights, SimilarityKind
+from sgg.scene.boxes import iou
+from sgg.scene.graph import SceneGraph
+from sgg.scene.match import assign, assign_group, edge_ends, triplet_hits
+from sgg.scene.vocab import canonical
 
 WEIGHTS = st.builds(MatchWeights, name=st.floats(0, 5), giou=st.floats(0, 5), l1=st.floats(0, 5))
 

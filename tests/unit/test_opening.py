@@ -5,14 +5,14 @@ import json
 import pytest
 from safetensors.torch import save_file
 
-from sgg.compose import compose_config
-from sgg.data.build import prepare
+from sgg.config.compose import compose_config
+from sgg.data.prepare import prepare
 from sgg.errors import SggError
-from sgg.opening import opening
-from sgg.plan import steps_of
-from sgg.preflight import Preflight
-from sgg.run import open_run
-from sgg.weights import locate, parameters
+from sgg.models.weights import locate, parameters
+from sgg.plan.batch import steps_of
+from sgg.plan.opening import opening
+from sgg.plan.presence import Preflight
+from sgg.runs.folder import open_run
 
 
 def config_of(tmp_path, *words):

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from sgg.openmp import SPIN, USERS, wait_briefly
+from sgg.compat.openmp import SPIN, USERS, wait_briefly
 
 
 def test_an_environment_without_a_wish_gets_ours():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.optim import _muon
 
-from sgg.train.optim import MuonAdamW, orthogonal
+from sgg.models.muon import MuonAdamW, orthogonal
 
 SETTINGS = ((3.4445, -4.775, 2.0315), 5, 1e-7)
 """torch's own coefficients, steps and eps."""

@@ -10,12 +10,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from sgg.cli import assignment, unresolved
-from sgg.compose import Composer
+from sgg.cli.help import assignment, unresolved
+from sgg.config.compose import Composer
+from sgg.config.corrections import read
+from sgg.config.overrides import kind_of, read_words, split_flags
 from sgg.errors import SggError
-from sgg.explain import explain
-from sgg.mended import read
-from sgg.overrides import kind_of, read_words, split_flags
+from sgg.explain.exceptions import explain
 
 compose = Composer().compose
 

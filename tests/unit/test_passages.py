@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgg import passages
-from sgg.passages import Layout, Passage, find_passages
+from sgg.text import passages
+from sgg.text.passages import Layout, Passage, find_passages
 
 FORM = "<think>so</think> <answer>it</answer> bye"
 BITS = st.sampled_from(["<think>", "</think>", "<answer>", "</answer>", "<ANSWER>", "<", "x", " "])

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from sgg.cli import assignment
-from sgg.compose import Composer, compose_config
-from sgg.config import Init
+from sgg.cli.help import assignment
+from sgg.config.compose import Composer, compose_config
+from sgg.config.schema import Init
 from sgg.errors import SggError
 from sgg.pipeline import plan_steps, run
 

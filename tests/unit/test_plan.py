@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgg.errors import SggError
-from sgg.plan import BatchPlan, largest_micro, plan_batch
+from sgg.plan.batch import BatchPlan, largest_micro, plan_batch
 
 KEY = "stage.global_batch"
 

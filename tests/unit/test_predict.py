@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from sgg.codec import Parsed
-from sgg.graph import Edge, Node, SceneGraph
-from sgg.predict import _reserved
-from sgg.problems import ErrorKind, Problem
-from sgg.verbs.predict import _summary
+from sgg.cli.predict import _summary
+from sgg.inference.predict import _reserved
+from sgg.scene.graph import Edge, Node, SceneGraph
+from sgg.text.codec import Parsed
+from sgg.text.problems import ErrorKind, Problem
 
 
 def test_what_was_read_is_said_with_what_was_wrong():

@@ -9,8 +9,8 @@ import pytest
 from strategies import PX, answer
 
 from sgg.errors import SggError
-from sgg.predictions import read_predictions
-from sgg.vocab import VOCABULARIES
+from sgg.evaluation.predictions import read_predictions
+from sgg.scene.vocab import VOCABULARIES
 
 TEXT = answer(
     [("man.1", [0, 0, 500, 500]), ("dog.2", [100, 100, 1000, 1000])], [("man.1", "on", "dog.2")]

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from commands import sgg
 
-from sgg.weights import locate
+from sgg.models.weights import locate
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import subprocess
 import psutil
 import pytest
 
-from sgg import processes
-from sgg.processes import identity, is_alive, send
+from sgg.runs import process_id as processes
+from sgg.runs.process_id import identity, is_alive, send
 
 
 @pytest.fixture(params=["/proc", "without /proc"])

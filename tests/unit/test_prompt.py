@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from strategies import PX
 
-from sgg.boxes import FrameSpec
-from sgg.codec import ErrorKind, GraphSpec, parse
+from sgg.config.options import Frame, Template
 from sgg.errors import SggError
-from sgg.options import Frame, Template
-from sgg.prompt import FORM, SYSTEM, Prompter, default_system, messages, user_text
-from sgg.vocab import VOCABULARIES, Vocabulary
+from sgg.scene.boxes import FrameSpec
+from sgg.scene.vocab import VOCABULARIES, Vocabulary
+from sgg.text.codec import ErrorKind, GraphSpec, parse
+from sgg.text.prompt import FORM, SYSTEM, Prompter, default_system, messages, user_text
 
 TINY = Vocabulary("tiny", ("red circle", "cat"), ("left of", "on"))
 

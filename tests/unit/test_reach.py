@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from nowhere import NOWHERE
 
-from sgg.reach import LIMIT_S, out_of_reach
+from sgg.tracking.reach import LIMIT_S, out_of_reach
 
 
 class Answering(ThreadingHTTPServer):
@@ -132,7 +132,7 @@ ASK = """
 import socket, sys, time
 silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 silent.bind(("127.0.0.77", 53))
-from sgg.reach import out_of_reach
+from sgg.tracking.reach import out_of_reach
 started = time.monotonic()
 print(out_of_reach("https://api.wandb.ai"), time.monotonic() - started, sep="|", flush=True)
 import os

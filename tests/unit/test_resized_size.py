@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sgg.boxes import resized_size
+from sgg.scene.boxes import resized_size
 
 SIDES = st.integers(1, 4000)
 BUDGETS = [(3136, 802816), (3136, 1280 * 784), (256 * 784, 256 * 784), (784, 784), (1, 50_000)]

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
+from sgg.cli.reward import main
 from sgg.errors import SggError
-from sgg.verbs.reward import main
 
 GOLD = {"objects": [{"id": "man.1", "bbox": [20, 60, 320, 260]}], "relationships": []}
 OTHER = {"objects": [{"id": "dog.1", "bbox": [400, 300, 500, 400]}], "relationships": []}

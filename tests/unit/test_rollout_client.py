@@ -12,10 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import torch
 
+from sgg.compat import trl as cures
+from sgg.compat.trl import collapsed
 from sgg.errors import SggError
-from sgg.rollout import cures
 from sgg.rollout.client import Client, ServerFault, Servers
-from sgg.rollout.cures import collapsed
 from sgg.rollout.settings import Settings, run_mark
 
 pytestmark = pytest.mark.slow  # imports TRL

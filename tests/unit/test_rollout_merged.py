@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from sgg.compose import compose_config
-from sgg.config import LoraConfig
-from sgg.model import add_lora, load_model
+from sgg.config.compose import compose_config
+from sgg.config.schema import LoraConfig
+from sgg.models.load import add_lora, load_model
+from sgg.models.weights import locate
 from sgg.rollout.merged import merged_weights
-from sgg.weights import locate
 
 pytestmark = pytest.mark.slow  # imports peft
 CPU = torch.device("cpu")

@@ -2,12 +2,12 @@
 
 import pytest
 
-from sgg.compose import compose_config
-from sgg.config import freeze
+from sgg.cli.prepare import main as prepare
+from sgg.cli.run_config import config_for
+from sgg.cli.serve import main as serve
+from sgg.config.compose import compose_config
+from sgg.config.schema import freeze
 from sgg.errors import SggError
-from sgg.verbs.prepare import main as prepare
-from sgg.verbs.run_config import config_for
-from sgg.verbs.serve import main as serve
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ import shutil
 
 import pytest
 
-from sgg.codec import render
-from sgg.compose import compose_config
-from sgg.config import freeze
-from sgg.data.build import prepare
+from sgg.cli.score import main
+from sgg.config.compose import compose_config
+from sgg.config.schema import freeze
+from sgg.data.prepare import prepare
 from sgg.errors import SggError
 from sgg.spec import graph_spec
-from sgg.verbs.score import main
+from sgg.text.codec import render
 
 pytestmark = pytest.mark.slow  # scores two dozen times
 SHAPES = ["data=shapes", "data.eval.limit=20"]

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from sgg import score as module
-from sgg.compose import compose_config
-from sgg.data.build import prepare
+from sgg.cli.score import main
+from sgg.config.compose import compose_config
+from sgg.data.prepare import prepare
 from sgg.errors import SggError
-from sgg.evaluate import gold_data, score_split
-from sgg.predictions import read_predictions
-from sgg.verbs.score import main
+from sgg.evaluation import score as module
+from sgg.evaluation.predictions import read_predictions
+from sgg.evaluation.stage import gold_data, score_split
 
 OBJECTS = [{"id": "man.1", "bbox": [0, 0, 40, 40]}, {"id": "dog.2", "bbox": [50, 50, 90, 90]}]
 
@@ -96,7 +96,7 @@ def test_processes_change_no_number(words, monkeypatch):
 
 
 def test_a_run_folder_brings_its_own_config(words, tmp_path, capsys):
-    from sgg.config import FROZEN_NAME, freeze
+    from sgg.config.schema import FROZEN_NAME, freeze
 
     config, _ = compose_config(["stage=eval", *words[1:]])
     run = tmp_path / "run"

@@ -11,13 +11,13 @@ import pytest
 from fake_server import TEXT, FakeServer, answer
 from PIL import Image
 
-from sgg.asking import answer_seed, resized
 from sgg.errors import SggError
-from sgg.generate import Batch, Completion, Request, Sampling
-from sgg.model import VISION_TOKENS, load_processor
-from sgg.prompt import BRIEF, messages
-from sgg.servers.engine import TRIES, Access, ServerEngine
-from sgg.weights import locate
+from sgg.inference.chat_api import TRIES, Access, ServerEngine
+from sgg.inference.generate import Batch, Completion, Request, Sampling
+from sgg.inference.requests import answer_seed, resized
+from sgg.models.load import VISION_TOKENS, load_processor
+from sgg.models.weights import locate
+from sgg.text.prompt import BRIEF, messages
 
 TINY = locate("tiny_qwen2_5_vl")
 PROMPT = 45
@@ -34,7 +34,7 @@ def processor():
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch):
     for module in ("pool", "served"):
-        monkeypatch.setattr(f"sgg.servers.{module}.PAUSES_S", (0.01, 0.01, 0.01))
+        monkeypatch.setattr(f"sgg.chat_api.{module}.PAUSES_S", (0.01, 0.01, 0.01))
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgg import similarity_models
+from sgg.config.options import NameSimilarity, SimilarityKind, UnknownName
 from sgg.errors import SggError
-from sgg.options import NameSimilarity, SimilarityKind, UnknownName
-from sgg.similarity import similarity, table
-from sgg.vocab import VOCABULARIES, canonical
+from sgg.scene import embeddings as similarity_models
+from sgg.scene.similarity import similarity, table
+from sgg.scene.vocab import VOCABULARIES, canonical
 
 EXACT, TABLE = SimilarityKind.exact, SimilarityKind.table
 NAMES = st.lists(

@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import ANY_TEXT, PX, answer
 
-from sgg import codec, sound
-from sgg.boxes import FrameSpec
-from sgg.codec import GraphSpec, parse
-from sgg.items import MAX_ITEMS, View
-from sgg.options import Frame
-from sgg.sound import read_sound
-from sgg.vocab import Vocabulary
+from sgg.config.options import Frame
+from sgg.scene.boxes import FrameSpec
+from sgg.scene.vocab import Vocabulary
+from sgg.text import codec
+from sgg.text import strict_parser as sound
+from sgg.text.codec import GraphSpec, parse
+from sgg.text.strict_parser import read_sound
+from sgg.text.tolerant_parser import MAX_ITEMS, View
 
 MAN, DOG = ("man.1", [0, 0.5, 10, 1e1]), ("Dog.2", [20, 20, 40, 40])
 GOOD = answer([MAN, DOG], [("man.1", "on", "Dog.2")])

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from configs import check
 
-from sgg.compose import compose_config
+from sgg.config.compose import compose_config
 from sgg.errors import SggError
-from sgg.schedules import FUNCTIONS
-from sgg.stage_fields import CHOICES, CHOICES_IN, FIXED, FIXED_IN, OWNED, PASSED, RANGES
-from sgg.trl_fields import trl_fields
-from sgg.validate import validate
+from sgg.plan.rules.schedules import FUNCTIONS
+from sgg.plan.rules.stage_fields import CHOICES, CHOICES_IN, FIXED, FIXED_IN, OWNED, PASSED, RANGES
+from sgg.plan.rules.trl_fields import trl_fields
+from sgg.plan.validate import validate
 
 STAGES = ("sft", "grpo")
 DOCS = Path(__file__).parents[2] / "docs" / "stage_args.md"

@@ -6,13 +6,13 @@ import re
 import numpy as np
 import pytest
 
-from sgg.boxes import FrameSpec
-from sgg.codec import ErrorKind, GraphSpec, parse, render
+from sgg.config.options import Frame, StructureConfig, StructureNames
 from sgg.errors import SggError
-from sgg.graph import Edge, Node, SceneGraph
-from sgg.options import Frame, StructureConfig, StructureNames
-from sgg.structure import Structure, between, largest_coordinate
-from sgg.vocab import VOCABULARIES
+from sgg.scene.boxes import FrameSpec
+from sgg.scene.graph import Edge, Node, SceneGraph
+from sgg.scene.vocab import VOCABULARIES
+from sgg.text.codec import ErrorKind, GraphSpec, parse, render
+from sgg.text.grammar import Structure, between, largest_coordinate
 
 BOUNDS = StructureConfig(4, 3, 12, 3, 12, StructureNames.prompt)
 FRAMES = {

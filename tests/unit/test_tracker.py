@@ -12,10 +12,10 @@ from nowhere import NOWHERE
 from wandb_files import history, records
 from wandb_server import serving
 
-from sgg.compose import compose_config
-from sgg.reach import LIMIT_S
-from sgg.tracked import failure_note, identity
-from sgg.tracker import NoTracker, open_tracker, tracking
+from sgg.config.compose import compose_config
+from sgg.tracking.open import NoTracker, open_tracker, tracking
+from sgg.tracking.reach import LIMIT_S
+from sgg.tracking.state import failure_note, identity
 
 
 @pytest.fixture(autouse=True)
@@ -126,9 +126,9 @@ DIES = """
 import logging, signal, sys, time
 from pathlib import Path
 import psutil
-from sgg.compose import compose_config
-from sgg.tracked import failure_note
-from sgg.tracker import tracking
+from sgg.config.compose import compose_config
+from sgg.tracking.state import failure_note
+from sgg.tracking.open import tracking
 logging.basicConfig(level=logging.WARNING)
 config, _ = compose_config(["tracker=wandb"])
 run_dir = Path(sys.argv[1])
@@ -192,8 +192,8 @@ def test_a_tracker_that_cannot_start_is_told_of(tmp_path, caplog):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from sgg.compose import compose_config
-from sgg.tracker import open_tracker
+from sgg.config.compose import compose_config
+from sgg.tracking.open import open_tracker
 tracker = open_tracker(compose_config(["tracker=tensorboard"])[0], Path(sys.argv[1]))
 for step in (1, 2, 3, 4):
     tracker.log({"loss": float(step)}, step)
@@ -221,9 +221,9 @@ OUT_OF_REACH = """
 import sys, logging, time
 from pathlib import Path
 import wandb
-from sgg.compose import compose_config
-from sgg.tracked import failure_note
-from sgg.tracker import tracking
+from sgg.config.compose import compose_config
+from sgg.tracking.state import failure_note
+from sgg.tracking.open import tracking
 logging.basicConfig(level=logging.INFO)
 config, _ = compose_config(["tracker=wandb"])
 started = time.monotonic()

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from sgg.compose import compose_config
-from sgg.run import read_json_lines
+from sgg.config.compose import compose_config
+from sgg.runs.folder import read_json_lines
 from sgg.train.callbacks import Curves
 from sgg.train.grpo import _tell_of_cut_sampling
 

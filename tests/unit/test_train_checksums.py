@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 
 from sgg.errors import SggError
+from sgg.models.muon import MuonAdamW
 from sgg.train import checksums
 from sgg.train.checksums import RECORD, CheckLoaded, checksum, differences, take, write
-from sgg.train.optim import MuonAdamW
 
 MODULUS = 1 << 64
 

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from sgg.compose import compose_config
-from sgg.data.build import image_store, prepare
+from sgg.config.compose import compose_config
+from sgg.data.prepare import image_store, prepare
 from sgg.errors import SggError
 from sgg.spec import prompter
-from sgg.train.args import words_of_trl
 from sgg.train.rows import GrpoRows, SftRows, as_trl_dataset, words_of_loaders
+from sgg.train.trl_args import words_of_trl
 
 OBJECTS = [{"id": "man.1", "bbox": [10, 10, 50, 60]}]
 

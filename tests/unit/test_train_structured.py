@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch.nn.functional import linear
 
-from sgg.boxes import FrameSpec
-from sgg.codec import GraphSpec
+from sgg.config.options import Frame, StructureConfig, StructureNames
 from sgg.errors import SggError
-from sgg.model import load_processor
-from sgg.options import Frame, StructureConfig, StructureNames
-from sgg.structure import Structure
-from sgg.train.structured import CHUNK, MaskedHead, Masks, masked_log_probs
-from sgg.vocab import VOCABULARIES
-from sgg.weights import locate
+from sgg.models.load import load_processor
+from sgg.models.weights import locate
+from sgg.scene.boxes import FrameSpec
+from sgg.scene.vocab import VOCABULARIES
+from sgg.text.codec import GraphSpec
+from sgg.text.grammar import Structure
+from sgg.train.grammar_masks import CHUNK, MaskedHead, Masks, masked_log_probs
 
 VOCABULARY = 100
 """No multiple of 32: the last number of a mask is not full."""

@@ -2,9 +2,9 @@
 
 import pytest
 
-from sgg.compose import compose_config
+from sgg.config.compose import compose_config
 from sgg.errors import SggError
-from sgg.validate import validate
+from sgg.plan.validate import validate
 
 LORA = ("model.lora.enable=true", "stage.optimizer.kind=trl")
 

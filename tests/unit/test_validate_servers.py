@@ -6,8 +6,8 @@ import sys
 import pytest
 from configs import check
 
-from sgg.compose import compose_config
-from sgg.config import Engine
+from sgg.config.compose import compose_config
+from sgg.config.schema import Engine
 from sgg.errors import SggError
 
 SERVER = ["stage=eval", "generate=server"]
@@ -84,7 +84,7 @@ def test_limits_are_positive(limit):
 
 def test_composing_imports_no_http_library():
     code = (
-        "import sys; from sgg.compose import compose_config; from sgg.validate import validate\n"
+        "import sys; from sgg.config.compose import compose_config; from sgg.plan.validate import validate\n"
         f"config, _ = compose_config({[*SERVER, GOOD]!r}); validate(config)\n"
         "print([m for m in ('httpx', 'torch') if m in sys.modules])"
     )

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from sgg.compose import compose_config
+from sgg.config.compose import compose_config
+from sgg.config.tree import CONF_DIR
 from sgg.errors import SggError
-from sgg.places import CONF_DIR
-from sgg.validate import validate
+from sgg.plan.validate import validate
 
 TWO = ["hardware.processes_per_node=2", "stage.optimizer.kind=trl"]
 
@@ -71,7 +71,7 @@ def test_what_cannot_be_is_told(words, message):
 
 
 def test_the_micro_batch_follows_from_the_models_size():
-    from sgg.validate import batch_plan
+    from sgg.plan.validate import batch_plan
 
     def plan(model):
         config, _ = compose_config(["stage=sft", f"model={model}", "data=vg150", "hardware=a100"])

@@ -3,9 +3,9 @@
 import pytest
 from configs import check
 
-from sgg.config import freeze, thaw
+from sgg.config.options import StructureNames
+from sgg.config.schema import freeze, thaw
 from sgg.errors import SggError
-from sgg.options import StructureNames
 from sgg.spec import structure
 
 EVAL = ["structure=bounded", "stage=eval", "generate=vllm"]

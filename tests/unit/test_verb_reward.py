@@ -9,9 +9,9 @@ import sys
 import pytest
 from strategies import answer, scene
 
+from sgg.cli import reward
 from sgg.errors import SggError
-from sgg.graph import to_dict
-from sgg.verbs import reward
+from sgg.scene.graph import to_dict
 
 GOLD = scene(
     [("man", (0, 0, 40, 40)), ("dog", (50, 50, 90, 90))],
@@ -85,8 +85,8 @@ def test_gold_may_come_from_the_data(tmp_path, capsys):
     path = tmp_path / "completions.jsonl"
     from pathlib import Path
 
-    from sgg.compose import compose_config
-    from sgg.data.build import prepare
+    from sgg.config.compose import compose_config
+    from sgg.data.prepare import prepare
 
     words = ["data=shapes", "data.eval.limit=2", f"paths.cache={tmp_path / 'cache'}"]
     prepared = prepare(compose_config(words)[0].data, "eval", Path(tmp_path / "cache"), quiet=True)
@@ -127,7 +127,7 @@ def test_a_row_without_text_and_gold_without_a_size_are_told(file, tmp_path):
 
 def test_help_answers_without_torch():
     code = (
-        "import sys\nfrom sgg.verbs.reward import main\n"
+        "import sys\nfrom sgg.cli.reward import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
         "print([m for m in ('torch', 'numpy', 'transformers') if m in sys.modules], file=sys.stderr)"
     )

@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
+from sgg.cli.serve import main
 from sgg.errors import SggError
-from sgg.verbs.serve import main
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1"])

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from sgg.cli import predict, reward, score
+from sgg.cli.arguments import split_words
 from sgg.errors import SggError
-from sgg.verbs import predict, reward, score
-from sgg.verbs.words import split_words
 
 OWN = ("predictions", "against", "out")
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from strategies import ANY_TEXT
 
-from sgg.vocab import VOCABULARIES, Vocabulary, canonical
+from sgg.scene.vocab import VOCABULARIES, Vocabulary, canonical
 
 SIZES = {"vg150": (150, 50), "psg": (133, 56), "shapes": (16, 6)}
 

@@ -5,19 +5,19 @@ import threading
 
 import pytest
 
-from launchers.ending import ENDING, Ending, State, forget_ending, read_ending
-from launchers.progress import progress, starts
-from launchers.requeue import FAILURES, count_failure
-from launchers.status import status_of
-from sgg.compose import compose_config
-from sgg.config import FROZEN_NAME
+from launchers.sweep.status import status_of
+from sgg.config.compose import compose_config
+from sgg.config.schema import FROZEN_NAME
 from sgg.errors import SggError
-from sgg.evaluate import read_metrics
-from sgg.run import METRICS, PIPELINE, PROVENANCE, TOTAL, record_start
-from sgg.sweep_file import SWEEP, read_sweep
-from sgg.tracked import TRACKER, failure_note, identity
-from sgg.tracker import NoTracker, open_tracker
-from sgg.whole_files import read_json, write_json, write_whole
+from sgg.evaluation.stage import read_metrics
+from sgg.files import read_json, write_json, write_whole
+from sgg.runs.exit_status import ENDING, Ending, State, forget_ending, read_ending
+from sgg.runs.folder import METRICS, PIPELINE, PROVENANCE, TOTAL, record_start
+from sgg.runs.progress import progress, starts
+from sgg.runs.requeue import FAILURES, count_failure
+from sgg.runs.sweep import SWEEP, read_sweep
+from sgg.tracking.open import NoTracker, open_tracker
+from sgg.tracking.state import TRACKER, failure_note, identity
 
 LEFT = [b"", b'{"state": "fin', b"\0" * 40, b"\xff\xfe"]
 

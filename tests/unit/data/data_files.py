@@ -8,11 +8,11 @@ from typing import Any
 
 from PIL import Image
 
-from sgg.config import DataConfig, SplitConfig
-from sgg.data.build import Prepared, prepare
+from sgg.config.options import Source
+from sgg.config.schema import DataConfig, SplitConfig
 from sgg.data.example import RawExample, RawObject, RawRelation
-from sgg.graph import SceneGraph
-from sgg.options import Source
+from sgg.data.prepare import Prepared, prepare
+from sgg.scene.graph import SceneGraph
 
 
 def config(source: str, root: Path | None = None, split: dict[str, Any] | None = None, **values):

@@ -25,12 +25,12 @@ from data_files import (
 )
 from PIL import Image
 
-from sgg.data import parallel
-from sgg.data.build import example, image_store, open_reader, prepare
-from sgg.data.check import KINDS, Policy
-from sgg.data.parallel import Job, clean_all
+from sgg.config.options import BoxFormat, Duplicates, ImageCheck, Pictures, VocabularyName
+from sgg.data import workers as parallel
+from sgg.data.clean import KINDS, Policy
+from sgg.data.prepare import example, image_store, open_reader, prepare
+from sgg.data.workers import Job, clean_all
 from sgg.errors import SggError
-from sgg.options import BoxFormat, Duplicates, ImageCheck, Pictures, VocabularyName
 
 OF_OTHER_SETS = {"crowd", "pixel_box", "percent_boxes", "thousandth_boxes", "lone_classes"}
 """Kinds of another source, of another box format, and those that take many boxes to show."""

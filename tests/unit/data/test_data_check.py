@@ -9,10 +9,10 @@ from data_files import BOXES, raw, triplets
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgg.data.check import KINDS, SHOWN_PER_KIND, Policy, Report, clean
+from sgg.config.options import Duplicates
+from sgg.data.clean import KINDS, SHOWN_PER_KIND, Policy, Report, clean
 from sgg.data.example import RawExample
-from sgg.options import Duplicates
-from sgg.vocab import VOCABULARIES
+from sgg.scene.vocab import VOCABULARIES
 
 VG150 = VOCABULARIES["vg150"]
 MAN, DOG = (("man.1", "man", BOXES["man.1"]), ("dog.2", "dog", BOXES["dog.2"]))

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from data_files import config, picture, prepared, triplets, write_json
 
-from sgg.data.build import example, image_store
+from sgg.config.options import BoxFormat, Pictures
+from sgg.data.prepare import example, image_store
 from sgg.errors import SggError
-from sgg.options import BoxFormat, Pictures
 
 CATEGORIES = [{"id": 1, "name": "man"}, {"id": 3, "name": "dog", "supercategory": "animal"}]
 ANNOTATIONS = [

@@ -15,7 +15,7 @@ from sgg.data.images import ImageStore, look, open_upright, row_picture, stamp
 from sgg.data.paint import paint
 from sgg.data.shapes import ScenePlan, draw, scene
 from sgg.errors import SggError
-from sgg.graph import Node, SceneGraph
+from sgg.scene.graph import Node, SceneGraph
 
 EMPTY = SceneGraph()
 

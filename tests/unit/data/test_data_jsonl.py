@@ -22,10 +22,10 @@ from data_files import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgg.data.build import example, image_store
-from sgg.data.jsonl import JsonlReader, parse_items
+from sgg.config.options import ImageCheck, Pictures
+from sgg.data.prepare import example, image_store
+from sgg.data.sources.jsonl import JsonlReader, parse_items
 from sgg.errors import SggError
-from sgg.options import ImageCheck, Pictures
 
 GOOD = line("a.jpg", BOXES, NEAR)
 

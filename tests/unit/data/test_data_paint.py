@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sgg.data.paint import paint
-from sgg.graph import Node, SceneGraph
-from sgg.vocab import PSG_OBJECTS, VG150_OBJECTS
+from sgg.scene.graph import Node, SceneGraph
+from sgg.scene.vocab import PSG_OBJECTS, VG150_OBJECTS
 
 GREY = (200, 200, 200)
 

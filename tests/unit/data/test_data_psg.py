@@ -7,8 +7,8 @@ import gzip
 import pytest
 from data_files import config, picture, prepared, triplets, write_json
 
+from sgg.config.options import Pictures
 from sgg.errors import SggError
-from sgg.options import Pictures
 
 
 def row(image_id, categories=(1, 2), relations=((0, 1, 0),), file="train2017/1.jpg", **more):

@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from sgg.data import reader
 from sgg.data.fields import WrongForm
-from sgg.data.reader import at, existing_file, file_identity, find_file, id_at, load_json
+from sgg.data.sources import base as reader
+from sgg.data.sources.base import at, existing_file, file_identity, find_file, id_at, load_json
 from sgg.errors import SggError
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from data_files import config, prepared
 
-from sgg.boxes import iou
-from sgg.data.build import example, image_store, open_reader
+from sgg.config.options import ScenePlan
+from sgg.data.prepare import example, image_store, open_reader
 from sgg.data.shapes import COLOURS, draw, predicate, scene
-from sgg.graph import Node, SceneGraph
-from sgg.options import ScenePlan
-from sgg.vocab import SHAPES_OBJECTS, SHAPES_PREDICATES
+from sgg.scene.boxes import iou
+from sgg.scene.graph import Node, SceneGraph
+from sgg.scene.vocab import SHAPES_OBJECTS, SHAPES_PREDICATES
 
 PLANS = [ScenePlan(), ScenePlan(56, 1, 2, 10, 24), ScenePlan(224, 2, 6, 30, 80, nested=1.0)]
 

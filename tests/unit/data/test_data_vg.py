@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from data_files import config, picture, prepared, triplets, write_json
 
-from sgg.data import vg
+from sgg.config.options import ImageCheck, Pictures, VocabularyName
+from sgg.data.sources import vg
 from sgg.errors import SggError
-from sgg.options import ImageCheck, Pictures, VocabularyName
 
 DICTS = {
     "idx_to_label": {"1": "man", "2": "dog", "3": "tree"},

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from data_files import config, picture, prepared, triplets, write_json
 
+from sgg.config.options import Pictures
 from sgg.errors import SggError
-from sgg.options import Pictures
 
 MAN, DOG, TREE = (
     {"category": 0, "bbox": [10, 60, 20, 50]},

@@ -10,12 +10,12 @@ from data_files import BOXES, config, jsonl_config, line, picture, prepared, wri
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgg.data.build import prepare
+from sgg.config.options import BoxFormat, Pictures, VocabularyName
 from sgg.data.fields import WrongForm
-from sgg.data.reader import at, distinct_ids, id_at
+from sgg.data.prepare import prepare
+from sgg.data.sources.base import at, distinct_ids, id_at
+from sgg.data.vocab_file import is_name
 from sgg.data.written import image_id, index, looks_numbered, numbers, pixels
-from sgg.options import BoxFormat, Pictures, VocabularyName
-from sgg.vocab_file import is_name
 
 PAINTED = {"pictures": Pictures.painted}
 MAN = BOXES["man.1"]

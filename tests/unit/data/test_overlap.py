@@ -11,11 +11,11 @@ import pyarrow.parquet as parquet
 import pytest
 from data_files import BOXES, NEAR, line, picture, write_json, write_lines
 
-from sgg.config import DataConfig, SplitConfig
+from sgg.config.options import ImageCheck, Pictures, Source
+from sgg.config.schema import DataConfig, SplitConfig
 from sgg.data import overlap
-from sgg.data.build import is_prepared, prepare
 from sgg.data.overlap import shared_images
-from sgg.options import ImageCheck, Pictures, Source
+from sgg.data.prepare import is_prepared, prepare
 
 
 def both(root, source="jsonl", train=None, evaluated=None, **values):

@@ -9,8 +9,8 @@ import pyarrow.parquet as parquet
 import pytest
 from data_files import BOXES, NEAR, config, jsonl_config, line, picture, prepared, write_lines
 
+from sgg.config.options import Pictures
 from sgg.errors import SggError
-from sgg.options import Pictures
 
 
 def renamed(old, new):

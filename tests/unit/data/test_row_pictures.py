@@ -12,11 +12,11 @@ import pyarrow.parquet as parquet
 import pytest
 from data_files import BOXES, NEAR, config, line, picture, prepared
 
-from sgg.compose import compose_config
-from sgg.data.build import example, image_store, prepare
+from sgg.config.compose import compose_config
+from sgg.config.options import ImageCheck
+from sgg.data.prepare import example, image_store, prepare
 from sgg.data.row_pictures import Places, shortest_names
 from sgg.errors import SggError
-from sgg.options import ImageCheck
 
 
 def row(name, image_id="1"):

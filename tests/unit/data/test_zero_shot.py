@@ -7,11 +7,11 @@ import json
 import pytest
 from data_files import config
 
-from sgg.data.build import prepare
+from sgg.config.options import Pictures, VocabularyName
+from sgg.config.protocol import ProtocolConfig
+from sgg.data.prepare import prepare
 from sgg.data.zero_shot import unseen_triplets
 from sgg.errors import SggError
-from sgg.metric.protocol import ProtocolConfig
-from sgg.options import Pictures, VocabularyName
 
 BOXES = {"man.1": [10, 10, 50, 60], "dog.2": [40, 30, 90, 70]}
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from launchers.changes import change_jobs
-from sgg.compose import Composer
-from sgg.config import freeze, thaw
-from sgg.explain import explain
-from sgg.sweep_file import PointRecord, RunRecord, SweepRecord
+from launchers.sweep.changes import change_jobs
+from sgg.config.compose import Composer
+from sgg.config.schema import freeze, thaw
+from sgg.explain.exceptions import explain
+from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord
 
 TINY = ["stage=sft", r"prompt.system='literal \${paths.root}'"]
 

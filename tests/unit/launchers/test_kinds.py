@@ -7,7 +7,7 @@ import pytest
 
 from launchers.kinds import frozen_config, run_folder
 from sgg.errors import SggError
-from sgg.sweep_file import SweepRecord
+from sgg.runs.sweep import SweepRecord
 
 
 def said(path):
@@ -94,7 +94,10 @@ def test_a_pipeline_goes_on_by_the_words_that_began_it(tmp_path):
 def test_a_damaged_config_of_a_job_has_no_command_that_makes_it_again(tmp_path):
     """A job's first words are those of its own program."""
     (tmp_path / "config.yaml").write_text("cut")
-    for program, meant in (("/sweep/code/launchers/node.py", False), ("/x/sgg/__main__.py", True)):
+    for program, meant in (
+        ("/sweep/code/launchers/node/__main__.py", False),
+        ("/x/sgg/__main__.py", True),
+    ):
         start = {"time": "2026-01-01", "command": f"{program} stage=sft"}
         (tmp_path / "provenance.json").write_text(json.dumps({"starts": [start]}))
         with pytest.raises(SggError, match="was damaged") as error:

@@ -9,13 +9,13 @@ from contextlib import ExitStack
 import pytest
 
 from launchers import ports
-from launchers.ending import Ending, State
-from launchers.place import Place
+from launchers.node.agent import run_node
+from launchers.placement import Place
 from launchers.ports import NodePorts, held_ports, told_ports
-from launchers.share import run_node
-from sgg.compose import compose_config
-from sgg.config import FROZEN_NAME, freeze
+from sgg.config.compose import compose_config
+from sgg.config.schema import FROZEN_NAME, freeze
 from sgg.errors import SggError
+from sgg.runs.exit_status import Ending, State
 
 HOSTS = ("host0", "host1")
 

@@ -4,11 +4,11 @@ import os
 
 import pytest
 
-from launchers.place import cores_here
-from launchers.plan import gpus_per_node, make_plan, node_count
+from launchers.placement import cores_here
 from launchers.ports import NodePorts
-from sgg.compose import compose_config
-from sgg.hardware import SERVERS_VARIABLE
+from launchers.process_plan import gpus_per_node, make_plan, node_count
+from sgg.config.compose import compose_config
+from sgg.config.hardware import SERVERS_VARIABLE
 
 GPUS = ["hardware=local", "model=qwen2_5_vl_7b", "data=vg150"]
 SERVING = [*GPUS, "stage=grpo", "hardware.rollout.mode=server", "hardware.processes_per_node=4"]

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from launchers.queue import JobState, ask_slurm
+from launchers.slurm.queue import JobState, ask_slurm
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from launchers.secret import rollout_key
+from launchers.node.rollout_key import rollout_key
+from sgg.config.hardware import KEY_VARIABLE
 from sgg.errors import SggError
-from sgg.hardware import KEY_VARIABLE
-from sgg.rollout.door import Door
+from sgg.rollout.auth import Door
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_the_secret_is_its_owners_alone(home, tmp_path):
 
 
 def test_nodes_that_start_together_agree(home, tmp_path):
-    code = "from pathlib import Path; from launchers.secret import rollout_key as k; print(k(Path(), 7))"
+    code = "from pathlib import Path; from launchers.node.rollout_key import rollout_key as k; print(k(Path(), 7))"
     started = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         for _ in range(6)

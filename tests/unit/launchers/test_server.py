@@ -9,12 +9,12 @@ import time
 import psutil
 import pytest
 
-from launchers.server import refuse_loopback
 from sgg.errors import SggError
+from sgg.rollout.server import refuse_loopback
 
 STARTS = """
 import subprocess, sys, time
-from launchers.server import end_with_this_process
+from sgg.rollout.server import end_with_this_process
 end_with_this_process()
 print(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid, flush=True)
 time.sleep(600)

@@ -13,20 +13,20 @@ from pathlib import Path
 import pytest
 from commands import environment, sgg_ok
 
-from launchers.ending import ENDING, Ending, State, forget_ending, read_ending
 from launchers.kinds import frozen_config
 from launchers.local import launch
-from launchers.place import BEGAN, Place
-from launchers.progress import progress
-from launchers.queue import end_jobs
-from launchers.requeue import ask_again
-from launchers.share import _after_stop, _conclude, _progress, _try_again, run_share, told
-from sgg.cli import exit_code
-from sgg.compose import compose_config
-from sgg.config import FROZEN_NAME, freeze, thaw
+from launchers.node.agent import _after_stop, _conclude, _progress, _try_again, run_share, told
+from launchers.placement import BEGAN, Place
+from launchers.slurm.queue import end_jobs
+from sgg.cli.help import exit_code
+from sgg.config.compose import compose_config
+from sgg.config.schema import FROZEN_NAME, freeze, thaw
 from sgg.errors import Failed, SggError, Stopped
-from sgg.lease import Lease
-from sgg.sweep_file import RunRecord, SweepRecord
+from sgg.runs.exit_status import ENDING, Ending, State, forget_ending, read_ending
+from sgg.runs.lease import Lease
+from sgg.runs.progress import progress
+from sgg.runs.requeue import ask_again
+from sgg.runs.sweep import RunRecord, SweepRecord
 
 ROOT = Path(__file__).parents[3]
 FINISHED = Ending(State.finished, 0, "all steps done", "2")
@@ -267,7 +267,7 @@ def test_a_signal_during_the_start_is_heard(tmp_path):
     """Sent as soon as the process listens, long before it has a rank to pass it on to."""
     path = frozen(tmp_path, "debug=steps")
     node = subprocess.Popen(
-        [sys.executable, "-m", "launchers.node", str(path)],
+        [sys.executable, "-m", "launchers.node.__main__", str(path)],
         cwd=Path(__file__).parents[3],
         env=environment(tmp_path),
         stderr=subprocess.PIPE,

@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 
-from launchers.snapshot import MAX_FILES, code_environment, take_snapshot
-from sgg.compose import compose_config
+from launchers.sweep.code_snapshot import MAX_FILES, code_environment, take_snapshot
+from sgg.config.compose import compose_config
 
 TERM = "def {name}(case):\n    return {value}\n"
 
@@ -55,7 +55,7 @@ def test_a_module_and_a_package_go_with_the_code(tmp_path, monkeypatch):
 
 def test_what_is_installed_or_ours_is_not_copied_again(tmp_path, monkeypatch):
     (tmp_path / "work").mkdir()
-    code = taken(tmp_path, monkeypatch, config("numpy.linalg:norm", "sgg.reward.form:format"))
+    code = taken(tmp_path, monkeypatch, config("numpy.linalg:norm", "sgg.reward.terms.form:format"))
     assert {p.name for p in code.iterdir()} >= {"sgg", "launchers"}
     assert not (code / "numpy").exists()
 

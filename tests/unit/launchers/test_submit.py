@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from launchers import slurm
-from launchers.slurm import Array, NothingSubmitted, require_slurm, submit
-from sgg.compose import compose_config
+from launchers.slurm import script as slurm
+from launchers.slurm.script import Array, NothingSubmitted, require_slurm, submit
+from sgg.config.compose import compose_config
 from sgg.errors import SggError
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from launchers.child import LOGS
-from launchers.ending import State, read_ending
-from launchers.place import Place
-from launchers.plan import Plan, Process
-from launchers.signals import listening
-from launchers.supervise import Limits, Supervisor
+from launchers.node.child import LOGS
+from launchers.node.signals import listening
+from launchers.node.supervisor import Limits, Supervisor
+from launchers.placement import Place
+from launchers.process_plan import Plan, Process
+from sgg.runs.exit_status import State, read_ending
 
 ROOT = Path(__file__).parents[3]
 SLEEP = "import time; time.sleep(600)"
@@ -293,9 +293,9 @@ def test_a_serving_node_ends_when_the_ranks_have(tmp_path):
 
 _NODE_1 = """
 from pathlib import Path
-from launchers.place import Place
-from launchers.plan import Plan, Process
-from launchers.supervise import Limits, Supervisor
+from launchers.placement import Place
+from launchers.process_plan import Plan, Process
+from launchers.node.supervisor import Limits, Supervisor
 process = Process('server0' if {address!r} else 'rank1', 1, {command!r}, address={address!r})
 hosts = ('host0', 'host1')
 place = Place(1, hosts, attempt='this')

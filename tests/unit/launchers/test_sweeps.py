@@ -13,25 +13,32 @@ from commands import sgg, sgg_ok
 from hydra import compose, initialize_config_dir
 from omegaconf import open_dict
 
-from launchers.cancellation import mark_cancelled
-from launchers.ending import Ending, State, read_ending
 from launchers.local import launch
-from launchers.local_sweep import LocalSweep, check_local, gpu_shares
-from launchers.points import compose_points
-from launchers.snapshot import take_snapshot
-from launchers.status import refuse_queued, status_of
-from launchers.sweeps import Launching, Resuming, _launch, cancel_sweep, resume_sweep, start_sweep
-from launchers.table import status_table
-from sgg.cli import prepare_argv
-from sgg.code_state import git_state
-from sgg.compose import Composer
-from sgg.config import freeze, typed
+from launchers.sweep.cancellation import mark_cancelled
+from launchers.sweep.code_snapshot import take_snapshot
+from launchers.sweep.commands import (
+    Launching,
+    Resuming,
+    _launch,
+    cancel_sweep,
+    resume_sweep,
+    start_sweep,
+)
+from launchers.sweep.local import LocalSweep, check_local, gpu_shares
+from launchers.sweep.points import compose_points
+from launchers.sweep.status import refuse_queued, status_of
+from launchers.sweep.status_table import status_table
+from sgg.cli.cancel import main as cancel
+from sgg.cli.help import prepare_argv
+from sgg.cli.sweep import main as resume
+from sgg.config.compose import Composer
+from sgg.config.schema import freeze, typed
+from sgg.config.tree import CONF_DIR
 from sgg.errors import SggError, Stopped
-from sgg.places import CONF_DIR
-from sgg.processes import identity
-from sgg.sweep_file import PointRecord, RunRecord, SweepRecord, read_sweep, way_on
-from sgg.verbs.cancel import main as cancel
-from sgg.verbs.sweep import main as resume
+from sgg.runs.code_state import git_state
+from sgg.runs.exit_status import Ending, State, read_ending
+from sgg.runs.process_id import identity
+from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord, read_sweep, way_on
 
 TINY = ["stage=sft", "stage.optimizer.kind=trl"]
 
@@ -146,7 +153,7 @@ def test_a_hundred_points_are_one_submission(tmp_path):
     assert all((Path(run) / "config.yaml").is_file() for run in runs)
     code = tmp_path / "sweep" / "code"
     script = (
-        "from sgg.code_state import git_state; import sgg, json; "
+        "from sgg.runs.code_state import git_state; import sgg, json; "
         "print(json.dumps([sgg.__file__, git_state()]))"
     )
     told = subprocess.run(
@@ -334,9 +341,7 @@ def test_a_sweep_that_is_cancelled_while_it_is_submitted(sweep, slurm_queue, par
     """By another process, while sbatch has the second of three arrays, so no file tells of its job yet."""
     folder, record = sweep("slurm")
     [point] = composed([TINY])
-    command = (
-        f"{sys.executable} -c 'import sys; from pathlib import Path; from launchers.sweeps import "
-    )
+    command = f"{sys.executable} -c 'import sys; from pathlib import Path; from launchers.sweep.commands import "
     command += f'cancel_sweep as c; c(Path("{folder}/{part}"))\' </dev/null >&2 || exit 1'
     queue = slurm_queue(f'[ "$n" = 2 ] && {{ {command}; }}')
     _launch(folder, record, record.runs, lambda run: point.config)
@@ -550,7 +555,7 @@ def test_a_start_in_this_process_leaves_how_it_ended(tmp_path, error, state, cod
 
 def test_a_job_whose_python_lacks_a_package_says_which_key_names_it(tmp_path):
     """-S: without the folder of installed packages."""
-    command = [sys.executable, "-S", "-m", "launchers.node", str(tmp_path / "config.yaml")]
+    command = [sys.executable, "-S", "-m", "launchers.node.__main__", str(tmp_path / "config.yaml")]
     done = subprocess.run(command, cwd=CONF_DIR.parent, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "hardware.slurm.python" in done.stderr
@@ -565,7 +570,9 @@ def test_a_snapshot_of_a_read_only_install_can_be_written(tmp_path):
     (install / "revision.json").unlink()
     for path in (install, *install.rglob("*")):
         path.chmod(path.stat().st_mode & ~0o222)
-    code = "from pathlib import Path; from launchers.snapshot import take_snapshot as take"
+    code = (
+        "from pathlib import Path; from launchers.sweep.code_snapshot import take_snapshot as take"
+    )
     code += f"; take(Path('{tmp_path}/copy'))"
     environment = {**os.environ, "PYTHONPATH": str(install), "PYTHONDONTWRITEBYTECODE": "1"}
     subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, check=True)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from launchers.status import FolderStatus, RunStatus
-from launchers.waiting import Watch
+from launchers.sweep.status import FolderStatus, RunStatus
+from launchers.sweep.wait import Watch
 from sgg.errors import Failed
-from sgg.sweep_file import RunRecord
+from sgg.runs.sweep import RunRecord
 
 SWEEP = Path("/sweep")
 

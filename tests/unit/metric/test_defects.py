@@ -6,9 +6,7 @@ import pytest
 from scoring import metrics, scored
 from strategies import scene
 
-from sgg.codec import ErrorKind, Parsed, Problem
-from sgg.graph import SceneGraph
-from sgg.metric.protocol import (
+from sgg.config.protocol import (
     Absent,
     BoxArea,
     Labels,
@@ -17,10 +15,12 @@ from sgg.metric.protocol import (
     Unanswered,
     Unknown,
 )
-from sgg.metric.summary import summarise
-from sgg.metric.synonyms import renamed
-from sgg.metric.tally import Builder, Task
-from sgg.vocab import VOCABULARIES, Vocabulary
+from sgg.metrics.summary import summarise
+from sgg.metrics.synonyms import renamed
+from sgg.metrics.tally import Builder, Task
+from sgg.scene.graph import SceneGraph
+from sgg.scene.vocab import VOCABULARIES, Vocabulary
+from sgg.text.codec import ErrorKind, Parsed, Problem
 
 NODES = [("man", (0, 0, 10, 10)), ("dog", (20, 20, 40, 40)), ("hat", (50, 50, 60, 60))]
 GOLD = scene(NODES, [(0, "on", 1)])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from strategies import scene
 
-from sgg.graph import SceneGraph
-from sgg.metric.arrays import Names, to_arrays
-from sgg.metric.detection import AveragePrecision, average_precision, match_boxes
-from sgg.metric.protocol import BoxArea, ProtocolConfig
+from sgg.config.protocol import BoxArea, ProtocolConfig
+from sgg.metrics.arrays import Names, to_arrays
+from sgg.metrics.detection import AveragePrecision, average_precision, match_boxes
+from sgg.scene.graph import SceneGraph
 
 MAN, DOG = ("man", (0, 0, 100, 100)), ("dog", (200, 200, 300, 300))
 FAR = (500, 500, 600, 600)

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from scoring import ALL_MODES, metrics, scored
 from strategies import scene
 
-from sgg.metric.arrays import Names, to_arrays
-from sgg.metric.hits import NEVER, Overlap, iou, rank, unions
-from sgg.metric.protocol import BoxArea, Matching, NgFill, ProtocolConfig
-from sgg.options import Duplicates
-from sgg.vocab import VOCABULARIES, Vocabulary
+from sgg.config.options import Duplicates
+from sgg.config.protocol import BoxArea, Matching, NgFill, ProtocolConfig
+from sgg.metrics.arrays import Names, to_arrays
+from sgg.metrics.hits import NEVER, Overlap, iou, rank, unions
+from sgg.scene.vocab import VOCABULARIES, Vocabulary
 
 DOG = ("dog", (20, 20, 40, 40))
 GOLD = scene([("man", (0, 0, 10, 10)), DOG], [(0, "on", 1)])

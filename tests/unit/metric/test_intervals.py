@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, bootstrap, permutation_test
 
-from sgg.metric.exchange import compare
-from sgg.metric.intervals import difference, interval, wilson
-from sgg.metric.recall import Estimate
+from sgg.metrics.bootstrap import difference, interval, wilson
+from sgg.metrics.permutation import compare
+from sgg.metrics.recall import Estimate
 
 COIN = [0.0, 1.0] * 50
 

@@ -10,10 +10,10 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from scipy.stats import norm, t
 
-from sgg.metric import exchange
-from sgg.metric.exchange import EXCHANGES, compare
-from sgg.metric.intervals import difference, interval
-from sgg.metric.recall import Estimate
+from sgg.metrics import permutation as exchange
+from sgg.metrics.bootstrap import difference, interval
+from sgg.metrics.permutation import EXCHANGES, compare
+from sgg.metrics.recall import Estimate
 
 Z = norm.ppf(0.975)
 

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from scoring import metrics
 from strategies import scene, small_graphs
 
-from sgg.metric.judged import judged
-from sgg.metric.protocol import BoxArea, Labels, Matching, ProtocolConfig, Unknown
-from sgg.metric.tally import Task
-from sgg.options import Duplicates
-from sgg.vocab import VOCABULARIES
+from sgg.config.options import Duplicates
+from sgg.config.protocol import BoxArea, Labels, Matching, ProtocolConfig, Unknown
+from sgg.metrics.judged import judged
+from sgg.metrics.tally import Task
+from sgg.scene.vocab import VOCABULARIES
 
 NODES = [("man", (0, 0, 10, 10)), ("dog", (20, 20, 40, 40))]
 GOLD = scene(NODES, [(0, "on", 1)])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sgg.compose import compose_config
-from sgg.metric.protocol import ProtocolConfig
+from sgg.config.compose import compose_config
+from sgg.config.protocol import ProtocolConfig
 
 COLUMNS = ("sgg", "shapes", "vg150_val5k_r1sgg", "psg_test_r1sgg", "vg150_test_kaihua")
 COLUMNS += ("psg_test_box", "sgbench")

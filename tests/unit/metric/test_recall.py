@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from scoring import ALL_MODES, metrics, scored
 from strategies import naive_overlap, scene, small_graphs
 
-from sgg.graph import Edge, SceneGraph
-from sgg.metric.protocol import Absent, Mode
-from sgg.metric.recall import Estimate
-from sgg.options import Duplicates
-from sgg.vocab import Vocabulary, canonical
+from sgg.config.options import Duplicates
+from sgg.config.protocol import Absent, Mode
+from sgg.metrics.recall import Estimate
+from sgg.scene.graph import Edge, SceneGraph
+from sgg.scene.vocab import Vocabulary, canonical
 
 NODES = [("man", (0, 0, 10, 10)), ("dog", (20, 20, 40, 40)), ("hat", (50, 50, 60, 60))]
 GOLD = scene(NODES, [(0, "on", 1), (0, "near", 1), (1, "on", 2), (0, "has", 2)])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scoring import scored
 from strategies import scene
 
-from sgg.metric.several import best_of_k, by_image, pass_at_k, union_at_k
+from sgg.metrics.pass_at_k import best_of_k, by_image, pass_at_k, union_at_k
 
 FLAGS = st.integers(1, 5).flatmap(
     lambda n: st.integers(1, 4).flatmap(

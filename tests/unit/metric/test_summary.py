@@ -6,12 +6,12 @@ import pytest
 from scoring import ALL_MODES, metrics, scored
 from strategies import scene
 
-from sgg.codec import ErrorKind, Parsed, Problem
-from sgg.graph import SceneGraph
-from sgg.metric.protocol import ImageOrder, Labels, Unknown
-from sgg.metric.synonyms import SYNONYMS, renamed
-from sgg.metric.tally import Builder, Task
-from sgg.vocab import VOCABULARIES, Vocabulary
+from sgg.config.protocol import ImageOrder, Labels, Unknown
+from sgg.metrics.synonyms import SYNONYMS, renamed
+from sgg.metrics.tally import Builder, Task
+from sgg.scene.graph import SceneGraph
+from sgg.scene.vocab import VOCABULARIES, Vocabulary
+from sgg.text.codec import ErrorKind, Parsed, Problem
 
 NODES = [("man", (0, 0, 10, 10)), ("dog", (20, 20, 40, 40)), ("hat", (50, 50, 60, 60))]
 GOLD = scene(NODES, [(0, "on", 1)])
@@ -147,7 +147,7 @@ def test_problems_are_counted_by_answer_and_by_item():
 
 
 def scored_protocol():
-    from sgg.metric.protocol import ProtocolConfig
+    from sgg.config.protocol import ProtocolConfig
 
     return ProtocolConfig()
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgg.report.curves import BOTTOM, HEIGHT, LEFT, TOP, WIDTH, chart, charts, running_mean
+from sgg.report.charts import BOTTOM, HEIGHT, LEFT, TOP, WIDTH, chart, charts, running_mean
 
 
 def name_of(figure):

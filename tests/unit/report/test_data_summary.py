@@ -8,12 +8,12 @@ import logging
 import pytest
 from PIL import Image
 
-from sgg.compose import compose_config
-from sgg.config import FROZEN_NAME, freeze
-from sgg.data.build import prepare
-from sgg.report.build import write_report
+from sgg.config.compose import compose_config
+from sgg.config.schema import FROZEN_NAME, freeze
+from sgg.data.prepare import prepare
 from sgg.report.data_summary import summary, tell
-from sgg.run import DATA
+from sgg.report.run_report import write_report
+from sgg.runs.folder import DATA
 
 OBJECTS = [{"id": "man.1", "bbox": [10, 10, 50, 60]}, {"id": "<b>.2", "bbox": [40, 30, 90, 70]}]
 NEAR = [{"subject": "man.1", "predicate": "near", "object": "<b>.2"}]

@@ -8,10 +8,10 @@ import re
 import pytest
 from PIL import Image
 
-from sgg.compose import compose_config
-from sgg.config import FROZEN_NAME, freeze
-from sgg.report.build import write_report
-from sgg.run import COMPLETIONS
+from sgg.config.compose import compose_config
+from sgg.config.schema import FROZEN_NAME, freeze
+from sgg.report.run_report import write_report
+from sgg.runs.folder import COMPLETIONS
 
 PERSON, DOG = {"id": "person.1", "bbox": [0, 0, 10, 10]}, {"id": "dog.2", "bbox": [20, 20, 40, 40]}
 FLAT = {"id": "person.1", "bbox": [0, 0, 10, 4.6]}

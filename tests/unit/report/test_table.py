@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sgg.report.table import COLUMNS, markdown, metrics_table
+from sgg.report.tables import COLUMNS, markdown, metrics_table
 
 METRICS = {"failure_rate": 0.0416, "R": 0.35449, "mR": 0.3, "AP50": 1.0, "precision": 0.9}
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from strategies import PX, scene
 
-from sgg.codec import parse, render
-from sgg.match import assign
 from sgg.reward.case import Case
 from sgg.reward.explain import explain
+from sgg.scene.match import assign
+from sgg.text.codec import parse, render
 
 SIDE = 100
 MAN, DOG, HAT = ("man", (0, 0, 40, 40)), ("dog", (50, 50, 90, 90)), ("hat", (50, 0, 90, 40))

@@ -7,13 +7,13 @@ import signal
 import pytest
 from strategies import PX, answer, scene
 
-from sgg.compose import compose_config
+from sgg.config.compose import compose_config
 from sgg.errors import SggError
-from sgg.reward import parallel
-from sgg.reward.parallel import GroupScorer, groups_of
+from sgg.plan.validate import validate
+from sgg.reward import workers as parallel
 from sgg.reward.score import Mix, Scorer, with_counts
+from sgg.reward.workers import GroupScorer, groups_of
 from sgg.spec import reward_mix
-from sgg.validate import validate
 
 HERE = "tests.unit.reward.outside_term" if __name__.startswith("tests.") else "outside_term"
 GOLD = scene([("man", (0, 0, 9, 9)), ("dog", (20, 20, 30, 30))], [(0, "on", 1)])

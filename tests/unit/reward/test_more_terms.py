@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import PX, answer, scene, small_graphs
 
-from sgg.codec import GraphSpec, parse, render
-from sgg.graph import Edge, Node, SceneGraph
-from sgg.match import assign
-from sgg.options import SimilarityKind
+from sgg.config.options import SimilarityKind
 from sgg.reward.case import Case
+from sgg.reward.registry import TERMS
 from sgg.reward.score import Mix, Scorer, score
-from sgg.reward.terms import TERMS
+from sgg.scene.graph import Edge, Node, SceneGraph
+from sgg.scene.match import assign
+from sgg.text.codec import GraphSpec, parse, render
 
 SIDE = 100
 TAGGED = GraphSpec(PX.frame, reasoning=True)

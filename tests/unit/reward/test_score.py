@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import ANY_TEXT, PX, answer, scene, small_graphs
 
-from sgg.codec import ErrorKind, GraphSpec, render
+from sgg.config.options import MatchWeights, SimilarityKind
 from sgg.errors import SggError
-from sgg.graph import SceneGraph, node_id
-from sgg.options import MatchWeights, SimilarityKind
-from sgg.reward import edges, form, guards, nodes
+from sgg.reward.registry import TERMS
 from sgg.reward.score import Group, Mix, Scorer, score
-from sgg.reward.terms import TERMS
-from sgg.similarity import similarity
-from sgg.vocab import PSG_OBJECTS
+from sgg.reward.terms import edges, form, guards, nodes
+from sgg.scene.graph import SceneGraph, node_id
+from sgg.scene.similarity import similarity
+from sgg.scene.vocab import PSG_OBJECTS
+from sgg.text.codec import ErrorKind, GraphSpec, render
 
 SIDE = 100
 CORE = (

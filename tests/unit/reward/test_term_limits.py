@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from strategies import PX, scene
 
-from sgg.codec import Parsed, parse, render
-from sgg.graph import SceneGraph
-from sgg.match import assign
-from sgg.options import SimilarityKind
+from sgg.config.options import SimilarityKind
 from sgg.reward import case as module
 from sgg.reward.case import Case, gold_hit
-from sgg.reward.terms import TERMS
+from sgg.reward.registry import TERMS
+from sgg.scene.graph import SceneGraph
+from sgg.scene.match import assign
+from sgg.text.codec import Parsed, parse, render
 
 SIDE = 100
 NAMES = [(name, (i * 10, 0, i * 10 + 8, 8)) for i, name in enumerate("abcdefgh")]

@@ -9,14 +9,14 @@ import sys
 import pytest
 from strategies import PX, scene
 
-from sgg.codec import render
 from sgg.errors import SggError
-from sgg.graph import SceneGraph
-from sgg.reward import parallel
-from sgg.reward.parallel import GroupScorer
+from sgg.reward import workers as parallel
+from sgg.reward.registry import TERMS, find_term, unknown_options
 from sgg.reward.score import Mix, Scorer
-from sgg.reward.terms import TERMS, find_term, unknown_options
 from sgg.reward.trl_adapter import BatchScorer, reward_functions
+from sgg.reward.workers import GroupScorer
+from sgg.scene.graph import SceneGraph
+from sgg.text.codec import render
 
 PENALTIES = {"node_hallucination", "edge_hallucination", "duplicates"}
 GOLD = scene([("man", (0, 0, 9, 9)), ("dog", (20, 20, 30, 30))], [(0, "on", 1)])

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import naive_overlap, scene, small_graphs
 
-from sgg.codec import ErrorKind, Parsed, Problem
-from sgg.graph import Edge, SceneGraph
-from sgg.match import assign
-from sgg.options import SimilarityKind
+from sgg.config.options import SimilarityKind
 from sgg.reward.case import Case
-from sgg.reward.terms import TERMS
-from sgg.similarity import similarity
-from sgg.vocab import canonical
+from sgg.reward.registry import TERMS
+from sgg.scene.graph import Edge, SceneGraph
+from sgg.scene.match import assign
+from sgg.scene.similarity import similarity
+from sgg.scene.vocab import canonical
+from sgg.text.codec import ErrorKind, Parsed, Problem
 
 SIDE = 100
 terms = SimpleNamespace(**{name: term.function for name, term in TERMS.items()})

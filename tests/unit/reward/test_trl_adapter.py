@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 from strategies import PX, answer, scene
 
-from sgg.codec import ErrorKind
 from sgg.reward import score
 from sgg.reward.score import Mix
 from sgg.reward.trl_adapter import reward_functions
+from sgg.text.codec import ErrorKind
 
 MIX = Mix({"edge_hard": 5.0, "format": 1.0, "node_acc": 2.0})
 GOLD = scene([("man", (0, 0, 9, 9)), ("dog", (20, 20, 30, 30))], [(0, "on", 1)])

@@ -1,0 +1,122 @@
+"""Hydra's doors to sweeps: the launchers `slurm` and `local`, and the sweeper that hands points to them.
+
+Imports nothing but Hydra: every `sgg key=value` passes through here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+
+class SweepLauncher(Launcher):
+    """Starts a batch of points; `launchers.sweep.commands` does it."""
+
+    name = ""
+
+    def __init__(self, parallel: int, retries: int, wait: bool = True) -> None:
+        self._parallel, self._retries, self._wait = parallel, retries, wait
+        self._shared: list[str] = []
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Keep what the points need to be composed alike."""
+        refuse_unread_by_hydra(config.hydra, is_sweep=True)
+        self._shared = searchpath_words(config.hydra)
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Start all points; what they return stands in their folders."""
+        from launchers.sweep.commands import Launching, start_sweep
+
+        lines = [[*self._shared, *overrides] for overrides in job_overrides]
+        start_sweep(lines, Launching(self.name, self._parallel, self._retries, self._wait))
+        return []
+
+
+class SlurmLauncher(SweepLauncher):
+    """hydra/launcher=slurm."""
+
+    name = "slurm"
+
+
+class LocalLauncher(SweepLauncher):
+    """hydra/launcher=local."""
+
+    name = "local"
+
+
+class PointSweeper(Sweeper):
+    """Every combination, as Hydra's own sweeper makes them; but points are composed once, by the launcher."""
+
+    def __init__(self, params: dict[str, str] | None) -> None:
+        self._params = params or {}
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Make the launcher."""
+        self._loader = hydra_context.config_loader
+        self._launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Hand all combinations to the launcher."""
+        from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+        words = [*(f"{key}={values}" for key, values in self._params.items()), *arguments]
+        parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(words)
+        [points] = BasicSweeper.split_arguments(parsed, None)
+        return self._launcher.launch(points, 0)
+
+
+def searchpath_words(hydra_config: Any) -> list[str]:
+    """The command line's `hydra.searchpath=…`: composing again needs it."""
+    words = as_typed(hydra_config.overrides.hydra)
+    return [w for w in words if w.lstrip("+").startswith("hydra.searchpath=")]
+
+
+def refuse_unread_by_hydra(hydra_config: Any, is_sweep: bool) -> None:
+    """Raise SggError for a `hydra.…` word of the command line that nothing here heeds."""
+    words = [
+        w for w in as_typed(hydra_config.overrides.hydra) if w.lstrip("+").startswith("hydra.")
+    ]
+    if words:
+        from sgg.config.schema import Config
+        from sgg.plan.conditions import Use
+        from sgg.plan.unread import refuse_unread
+
+        refuse_unread(words, [Use(Config(), is_sweep=is_sweep)])
+
+
+def as_typed(words: Any) -> list[str]:
+    """The command line's words as they are; reading Hydra's list would resolve what they hold."""
+    typed: Any = OmegaConf.to_container(words, resolve=False)
+    return list(typed)
+
+
+def register_plugins() -> None:
+    """Tell Hydra the launchers and the sweeper. Idempotent.
+
+    Hydra takes plugins from a package named hydra_plugins only. One on disk would be scanned by every
+    Hydra program of this environment, so this module stands in for it.
+    """
+    plugins = Plugins.instance()
+    package = sys.modules.setdefault("hydra_plugins", ModuleType("hydra_plugins"))
+    package.sgg = sys.modules[__name__]  # type: ignore[attr-defined]
+    for plugin in (SlurmLauncher, LocalLauncher, PointSweeper):
+        plugin.__module__ = "hydra_plugins.sgg"
+        plugins.register(plugin)

@@ -1,0 +1,41 @@
+"""One node's share of a frozen run: `python -m launchers.node.__main__ RUN_DIR/config.yaml`, one task on each node.
+
+Listens for signals before it imports anything: Slurm may send one while a job starts. Exit codes: 0 done,
+2 a user's mistake, 128 + N stopped by signal N, else 1.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from launchers import UNTOLD
+from launchers.node.signals import listening
+
+_MISTAKE = 2
+"""As `sgg.cli.help.MISTAKE`, which cannot be imported where a package is missing."""
+
+
+def _main(words: list[str]) -> int:
+    with listening() as received:
+        try:
+            from launchers.node.agent import run_share
+            from sgg.cli.help import guarded
+            from sgg.config.schema import FROZEN_NAME
+        except ModuleNotFoundError as error:
+            print(
+                f"sgg: {sys.executable} has no module {error.name}, which sgg needs. It is what "
+                "hardware.slurm.python names, or what hardware.slurm.setup and prefix make of that name: "
+                "install the packages of sgg there, or name the Python that has them.",
+                file=sys.stderr,
+            )
+            return _MISTAKE
+
+        if words[1:] not in ([], [UNTOLD]) or Path(words[0]).name != FROZEN_NAME:
+            sys.exit(f"usage: python -m launchers.node.__main__ RUN_DIR/{FROZEN_NAME} [{UNTOLD}]")
+        tell = UNTOLD not in words
+        return guarded(lambda: run_share(Path(words[0]).absolute(), received), tell=tell)
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))

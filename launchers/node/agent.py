@@ -1,0 +1,236 @@
+"""What one node does for a frozen run: supervise its processes, say how it ended, ask to be queued again.
+
+Under Slurm it takes its place from the step. A run that is stopped by its time limit or by a preemption is
+queued again and goes on from its newest whole checkpoint; so is one that fails, as often as the sweep allows.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from launchers.node.rollout_key import rollout_key
+from launchers.node.supervisor import Limits, Supervisor
+from launchers.placement import Place, cores_here, job_began
+from launchers.ports import held_ports, told_ports
+from launchers.process_plan import gpus_per_node, make_plan, node_count, servers_on
+from sgg.cli.help import MISTAKE
+from sgg.config.hardware import KEY_VARIABLE
+from sgg.config.schema import FROZEN_NAME, Config, thaw
+from sgg.errors import Failed, SggError, Stopped
+from sgg.plan.rules.hardware import ready_here
+from sgg.runs.checkpoint import checkpoints, is_sealed
+from sgg.runs.exit_status import Ending, State, ending_of, read_ending
+from sgg.runs.folder import PARTS, PIPELINE
+from sgg.runs.lease import Lease, wait_for_owner
+from sgg.runs.requeue import ask_again, count_failure
+from sgg.runs.sweep import read_sweep, sweep_of, way_on
+
+log = logging.getLogger("sgg")
+
+_MARGIN_S = 20
+"""Kept back from Slurm's warning time for queueing again, seconds."""
+
+
+def run_share(frozen: Path, received: list[int]) -> None:
+    """This node's share, from its place to the report.
+
+    Node 0 owns the run folder while its share lasts; the other nodes of the same start belong to it.
+
+    Raises:
+        SggError: another start owns the folder; nothing of it was touched.
+        Failed, Stopped: how the run ended, where not well; it stands in the run folder, too.
+
+    """
+    log.addHandler(logging.StreamHandler())  # not the root's: that is where a run's own log begins
+    log.setLevel(logging.INFO)
+    place, run_dir = Place.here(), frozen.parent
+    stopped = partial(_stopped_early, run_dir, place, received)
+    with ExitStack() as held:
+        try:
+            if place.node > 0:
+                wait_for_owner(run_dir, place.attempt, partial(_pause, stopped))
+            else:
+                held.enter_context(Lease(run_dir, place.attempt, partial(_pause, stopped)))
+        except Stopped:
+            if place.slurm_job is None or (ending := stopped()) is None:
+                raise
+            told(_after_stop(ending, place, run_dir, idle=False))
+        else:
+            told(_share(frozen, place, received))
+
+
+def _share(frozen: Path, place: Place, received: list[int]) -> Ending:
+    """The same in a folder that is ours."""
+    run_dir = frozen.parent
+    before, began = _progress(run_dir), job_began()
+    try:
+        check_machine(thaw(frozen), place)
+        ending = run_node(frozen, place, received)
+    except Exception as error:
+        host, job = place.hosts[place.node], place.slurm_job
+        ending = replace(ending_of(error), attempt=place.attempt, job=job, host=host)
+        ending.write(run_dir)
+        if ending.code != MISTAKE:
+            _try_again(run_dir, place)
+        raise
+    if ending.state is State.finished and place.node == 0:
+        _conclude(run_dir)
+    if ending.state is State.stopped and place.slurm_job is not None:
+        slurm = thaw(frozen).hardware.slurm
+        usable_s = 60 * slurm.time_min - slurm.signal_before_end_s
+        idle = time.time() - began > usable_s / 2 and _progress(run_dir) == before
+        ending = _after_stop(ending, place, run_dir, idle)
+    elif ending.state is State.failed and ending.code != MISTAKE:
+        _try_again(run_dir, place)
+    return ending
+
+
+def _pause(stopped: Callable[[], Ending | None], seconds: float) -> None:
+    """Sleep while the folder is waited for.
+
+    Raises:
+        Stopped: a signal has come.
+
+    """
+    if (ending := stopped()) is not None:
+        told(ending)
+    time.sleep(seconds)
+
+
+def run_node(frozen: Path, place: Place, received: list[int]) -> Ending:
+    """Run this node's processes to their end; `received` is where signals are noted."""
+    config, run_dir = thaw(frozen), frozen.parent
+    servers = servers_on(config)
+    with held_ports(place, servers[place.node]) as own:
+        ended = partial(_ended_early, run_dir, place, received)
+        ports = told_ports(run_dir, place, own, {0, *servers}, ended)
+        if isinstance(ports, Ending):
+            ports.write(run_dir)
+            return ports
+        cores = None if "OMP_NUM_THREADS" in os.environ else cores_here()
+        plan = make_plan(config, frozen, place.hosts, ports, cores=cores)
+        secrets = {KEY_VARIABLE: rollout_key(run_dir, place.attempt)} if plan.servers else {}
+        return Supervisor(plan, place, run_dir, _limits(config, place), received, secrets).run()
+
+
+def _ended_early(run_dir: Path, place: Place, received: list[int]) -> Ending | None:
+    """How the run ended before its nodes knew each other's ports; None if it has not."""
+    if (ending := _stopped_early(run_dir, place, received)) is not None:
+        return ending
+    there = read_ending(run_dir)
+    return there if there is not None and there.attempt == place.attempt else None
+
+
+def _stopped_early(run_dir: Path, place: Place, received: list[int]) -> Ending | None:
+    """How a signal ended it before it began; None where none has come."""
+    if not received:
+        return None
+    name, host = signal.Signals(received[0]).name, place.hosts[place.node]
+    reason = f"Stopped by {name} before it began. Go on with: {way_on(run_dir)}"
+    code = 128 + received[0]
+    return Ending(State.stopped, code, reason, place.attempt, place.slurm_job, host)
+
+
+def told(ending: Ending) -> None:
+    """Raise what the caller is to tell, unless all went well."""
+    if ending.state is State.stopped:
+        raise Stopped(ending.reason, ending.code - 128)
+    if ending.state is State.failed:
+        raise Failed(ending.reason, ending.code)
+
+
+def check_machine(config: Config, place: Place) -> None:
+    """Raise SggError if the config wants other machines or packages than these."""
+    hardware, wanted = config.hardware, node_count(config)
+    if wanted != len(place.hosts):
+        raise SggError(
+            f"hardware.nodes={hardware.nodes} with hardware.rollout.nodes={hardware.rollout.nodes} "
+            f"takes {wanted} nodes, but here are {len(place.hosts)}. "
+            "Submit it with hydra/launcher=slurm, or take hardware.nodes=1."
+        )
+    ready_here(config)
+    if hardware.gpu:
+        import torch
+
+        visible = torch.cuda.device_count()
+        if visible < gpus_per_node(config):
+            # another node of the cluster may have what this one has lost
+            lacking = SggError if place.slurm_job is None else partial(Failed, exit_code=1)
+            raise lacking(
+                f"hardware.processes_per_node={hardware.processes_per_node} with hardware.gpu=true "
+                f"takes {gpus_per_node(config)} GPUs, but {visible} GPUs are visible. "
+                "Take hardware=cpu, fewer processes, or a machine with GPUs."
+            )
+
+
+def _limits(config: Config, place: Place) -> Limits:
+    hardware = config.hardware
+    grace = hardware.grace_s
+    if place.slurm_job is not None:
+        grace = min(grace, max(5, hardware.slurm.signal_before_end_s - _MARGIN_S))
+    return Limits(hardware.rollout.start_limit_s, grace)
+
+
+def _conclude(run_dir: Path) -> None:
+    """The report, and the pipeline's table; the run is finished, whatever becomes of them."""
+    from sgg.report.run_report import write_report
+
+    try:
+        write_report(run_dir)
+        if (run_dir.parent / PIPELINE).is_file():
+            from sgg.pipeline import finish_if_complete
+
+            finish_if_complete(run_dir.parent)
+    except Exception:
+        log.exception("The run is finished; its report is not: sgg report %s", run_dir)
+
+
+def _after_stop(ending: Ending, place: Place, run_dir: Path, idle: bool) -> Ending:
+    """Ask to be queued again where a run that Slurm has stopped is to go on; how this node ends.
+
+    SIGUSR2 is the warning before a time limit or a preemption. SIGTERM comes with a preemption on clusters
+    that send no warning, and with what ends the job anyway: the batch script finds out. Until then every node
+    ends well, since a code of its own would have srun kill the others while they save.
+    """
+    well = replace(ending, state=State.finished, code=0)
+    if place.node > 0:
+        return well
+    if idle and ending.code == 128 + signal.SIGUSR2:
+        why = (
+            "Not queued again: the whole of hardware.slurm.time_min brought no new checkpoint and no new "
+            "answers. Take a longer time_min, or a smaller stage.args.save_steps."
+        )
+        failed = replace(ending, state=State.failed, code=1, reason=f"{why}\n{ending.reason}")
+        failed.write(run_dir, instead=True)
+        return failed
+    if place.slurm_job is not None:
+        ask_again(run_dir, place.slurm_job, signal.Signals(ending.code - 128).name)
+    return well
+
+
+def _try_again(run_dir: Path, place: Place) -> None:
+    """Ask to be queued again after a failure, on other nodes, if the sweep's retries are not used up."""
+    sweep = sweep_of(run_dir)
+    if place.slurm_job is None or sweep is None:
+        return
+    failed = read_ending(run_dir)  # of all nodes the first that fell is the one to keep away from
+    host = failed.host if failed is not None else place.hosts[place.node]
+    failures = count_failure(run_dir, place.attempt, host)
+    if len(failures) <= read_sweep(sweep).retries:
+        kept_away = thaw(run_dir / FROZEN_NAME).hardware.slurm.exclude
+        nodes = [*([kept_away] if kept_away else []), *dict.fromkeys(failures.values())]
+        ask_again(run_dir, place.slurm_job, "failed", ",".join(nodes))
+
+
+def _progress(run_dir: Path) -> tuple[list[str], int]:
+    """What a restart would not have to do again: checkpoints and answers."""
+    whole = [folder.name for folder in checkpoints(run_dir) if is_sealed(folder)]
+    return whole, sum(path.stat().st_size for path in (run_dir / PARTS).glob("*.jsonl"))

@@ -1,0 +1,296 @@
+"""What can be done with a sweep: start it, resume it, cancel it, wait for it.
+
+`slurm` and `local` differ only in how runs are started; points, folders, record and table are the same.
+"""
+
+from __future__ import annotations
+
+import gc
+import platform
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from launchers.local import owned
+from launchers.process_plan import gpus_per_node, interpreter, make_plan
+from launchers.slurm.arrays import ConfigOf, arrays, write_runs_file
+from launchers.slurm.queue import end_jobs
+from launchers.slurm.script import (
+    NothingSubmitted,
+    batch_script,
+    require_sbatch,
+    require_slurm,
+    submit,
+)
+from launchers.sweep.cancellation import (
+    cancelled_files,
+    cancelled_of,
+    forget_cancelled,
+    mark_cancelled,
+)
+from launchers.sweep.changes import change_jobs
+from launchers.sweep.code_snapshot import take_snapshot
+from launchers.sweep.local import LocalSweep, check_local
+from launchers.sweep.points import Point, compose_points, refuse_another_sweep, sweep_folder
+from launchers.sweep.status import ACTIVE, RunStatus, status_of
+from launchers.sweep.status_table import status_table
+from launchers.sweep.wait import wait
+from sgg.config.compose import Composer
+from sgg.config.schema import FROZEN_NAME, Config, thaw
+from sgg.errors import Failed, SggError, counted
+from sgg.explain.exceptions import explain
+from sgg.files import put_back
+from sgg.plan.opening import opening
+from sgg.runs.exit_status import ENDING, forget_ending
+from sgg.runs.folder import made
+from sgg.runs.process_id import identity, send
+from sgg.runs.requeue import FAILURES, forget_failures
+from sgg.runs.sweep import CODE, SLURM, SWEEP, RunRecord, SweepRecord, read_sweep, sweep_of
+
+
+@dataclass(frozen=True)
+class Launching:
+    """How a sweep's points are started: hydra.launcher."""
+
+    launcher: str
+    """slurm or local."""
+    parallel: int
+    """Points at once."""
+    retries: int = 0
+    """How often a run that fails is started again by itself."""
+    wait: bool = True
+    """Stay until all have ended; local sweeps always do."""
+
+    def check(self, config: Config) -> None:
+        """Raise SggError for a config that this launcher cannot start."""
+        if self.launcher == "local":
+            check_local(config, self.parallel)
+
+
+def start_sweep(lines: Sequence[list[str]], launching: Launching) -> Path:
+    """Compose, check and freeze all points, then start them; returns the sweep's folder.
+
+    Raises:
+        SggError: some points cannot run, and none was started; or some have failed.
+
+    """
+    for name, lowest in (("parallel", 1), ("retries", 0)):
+        value = getattr(launching, name)
+        if not isinstance(value, int) or value < lowest:
+            raise SggError(
+                f"hydra.launcher.{name}={value}: must be a whole number, {lowest} or more."
+            )
+    composer = Composer()
+    first = _first_that_composes(lines, composer)
+    folder = sweep_folder(first)
+    if launching.launcher == "slurm" and not first.dry_run:
+        require_slurm(folder, len(lines))
+    points = compose_points(lines, composer, folder, launching.check, launching.launcher)
+    gc.enable()  # `main` does without while composing; waiting may take days
+    record = _new_record(lines, launching, points, folder)
+    configs = {(p.number, s.name): s.config for p in points for s in p.steps}
+    if first.dry_run:
+        _describe(folder, record, lambda run: configs[run.point, run.step])
+        return folder
+    if first.paths.sweep_dir:
+        folder.mkdir(parents=True, exist_ok=True)
+    elif not made(folder):
+        return start_sweep(lines, launching)
+    with owned(folder):  # while it starts runs; waiting for Slurm writes nothing
+        refuse_another_sweep(folder)  # which may have been started meanwhile
+        for point in points:
+            point.freeze()
+        take_snapshot(folder / CODE, configs.values())
+        record.write(folder)
+        print(f"{_size(record)} in {folder}", flush=True)
+        _launch(folder, record, record.runs, lambda run: configs[run.point, run.step])
+    _after_launch(folder, launching)
+    return folder
+
+
+def _first_that_composes(lines: Sequence[list[str]], composer: Composer) -> Config:
+    """For the folder of the sweep; what the other points cannot be is told with their names."""
+    for line in lines[:-1]:
+        try:
+            return composer.compose(line)[0]
+        except Exception as error:
+            if explain(error) is None:
+                raise
+    return composer.compose(lines[-1])[0]
+
+
+@dataclass(frozen=True)
+class Resuming:
+    """What `sgg sweep resume=` may say anew; None for as before."""
+
+    parallel: int | None = None
+    retries: int | None = None
+    wait: bool = False
+    changes: tuple[str, ...] = ()
+    """Words that change what jobs ask of Slurm."""
+
+
+def resume_sweep(folder: Path, how: Resuming) -> None:
+    """Start again what is not finished, not queued and not running, from its newest checkpoints.
+
+    Raises:
+        SggError: there is no sweep, another process is starting its runs, or something cannot change.
+
+    """
+    sweep = sweep_of(folder)
+    if sweep is None:
+        raise SggError(f"{folder}: no sweep there. A single run goes on by: sgg resume={folder}")
+    with owned(sweep):
+        launching = _start_again(folder, how)
+    _after_launch(sweep, launching)
+
+
+def _start_again(folder: Path, how: Resuming) -> Launching:
+    status = status_of(folder)
+    folder, record = status.folder, status.record
+    assert record is not None
+    if record.launcher == "slurm":
+        require_sbatch()
+    if status.note:
+        raise SggError(f"{folder}: {status.note} Resume it there.")
+    todo = [s.run for s in status.runs if s.state not in (*ACTIVE, "finished")]
+    print(f"Starting {len(todo)} of {len(record.runs)} runs of {folder} again.", flush=True)
+    touched = [folder / SWEEP, *cancelled_files(folder, todo)]
+    touched += [
+        folder / run.folder / name for run in todo for name in (FROZEN_NAME, ENDING, FAILURES)
+    ]
+    with put_back(touched, after=NothingSubmitted):
+        said = ""
+        if how.changes:
+            active = sum(s.state in ACTIVE for s in status.runs)
+            said = change_jobs(folder, record, todo, active, how.changes)
+        record.parallel = how.parallel or record.parallel
+        record.retries = record.retries if how.retries is None else how.retries
+        forget_cancelled(folder, todo)
+        for run in todo:
+            forget_ending(folder / run.folder)
+            forget_failures(folder / run.folder)
+            if record.launcher == "local":
+                run.jobs.clear()  # a process that is gone; Slurm's ids stay for its records
+        record.host, record.process = platform.node(), identity()
+        record.write(folder)
+        _launch(folder, record, todo, lambda run: thaw(folder / run.folder / FROZEN_NAME))
+    if said:
+        print(said, flush=True)
+    return Launching(record.launcher, record.parallel, record.retries, wait=how.wait)
+
+
+def cancel_sweep(folder: Path) -> int:
+    """End what is queued or running; the number of runs that were. What is finished stays.
+
+    Raises:
+        SggError: it cannot be reached from this machine.
+
+    """
+    folder = folder.resolve()
+    status = status_of(folder)
+    if status.record is None:
+        raise SggError(f"{folder}: no sweep there; a run in a terminal is stopped by Ctrl-C.")
+    if status.note:
+        raise SggError(f"{folder}: {status.note} Cancel it there.")
+    unfinished = [s for s in status.runs if s.state != "finished"]
+    mark_cancelled(status.folder, [s.run for s in unfinished])
+    record = read_sweep(status.folder)  # whose owner may have started more since
+    jobs = {(run.point, run.step): run.jobs for run in record.runs}
+    active = [
+        jobs[s.run.point, s.run.step]
+        for s in unfinished
+        if s.state in ACTIVE or s.run.jobs != jobs[s.run.point, s.run.step]
+    ]
+    newest = [started[-1] for started in active if started]
+    if record.launcher == "slurm":
+        if newest:
+            end_jobs(newest)
+    elif status.folder != folder or not send(record.process, signal.SIGTERM):
+        for process in newest:
+            send(process, signal.SIGTERM)
+    return len(active)
+
+
+def _new_record(
+    lines: Sequence[list[str]], launching: Launching, points: list[Point], folder: Path
+) -> SweepRecord:
+    return SweepRecord(
+        launcher=launching.launcher,
+        parallel=launching.parallel,
+        cwd=str(Path.cwd()),
+        submitted=datetime.now(UTC).isoformat(timespec="seconds"),
+        overrides=sorted(set(lines[0]).intersection(*lines)),
+        points=[point.record for point in points],
+        runs=[run for point in points for run in point.runs(folder)],
+        host=platform.node(),
+        process=identity(),
+        retries=launching.retries,
+    )
+
+
+def _launch(folder: Path, record: SweepRecord, runs: list[RunRecord], config_of: ConfigOf) -> None:
+    if record.launcher == "local":
+        gpus = max((gpus_per_node(config_of(run)) for run in runs), default=0)
+        LocalSweep(folder, record, list(runs), gpus).run()
+        return
+    (folder / SLURM).mkdir(exist_ok=True)
+    left = {(run.point, run.step): run for run in runs}
+    for array, chosen in arrays(folder, record, runs, config_of):
+        if len(cancelled_of(folder, left.values())) == len(left):
+            print(f"{len(left)} runs were cancelled meanwhile and are not submitted.", flush=True)
+            return
+        write_runs_file(array, record)
+        job = submit(array, others=len(left) < len(runs))
+        for run in chosen:
+            run.jobs.append(f"{job}_{run.point}")
+            del left[run.point, run.step]
+        record.write(folder)
+        print(f"{array.step}: job {job}, {counted(len(chosen), 'run')}", flush=True)
+        if cancelled := cancelled_of(folder, chosen):
+            end_jobs([run.jobs[-1] for run in cancelled])
+
+
+def _size(record: SweepRecord) -> str:
+    return f"{counted(len(record.points), 'point')}, {counted(len(record.runs), 'run')}"
+
+
+def _describe(folder: Path, record: SweepRecord, config_of: ConfigOf) -> None:
+    """dry_run: what would be started, for each kind of run; writes nothing."""
+    print(f"{_size(record)}; would be in {folder}")
+    for array, chosen in arrays(folder, record, record.runs, config_of):
+        run_dir = folder / chosen[0].folder
+        names = ", ".join(record.points[run.point].name for run in chosen[:3])
+        more = f" and {len(chosen) - 3} more" if len(chosen) > 3 else ""
+        print(f"\n== {array.step}: {len(chosen)} runs ({names}{more})")
+        print(opening(array.config))
+        slurm = array.config.hardware.slurm
+        python = interpreter(slurm) if record.launcher == "slurm" else sys.executable
+        print(make_plan(array.config, run_dir / FROZEN_NAME, python=python).describe())
+        if record.launcher == "slurm":
+            print(f"-- {array.script().name}\n{batch_script(array)}")
+
+
+def _after_launch(folder: Path, launching: Launching) -> None:
+    if launching.launcher == "slurm":
+        print(f"Look at it with: sgg status {folder}", flush=True)
+        if not launching.wait:
+            return
+        wait(folder)
+    status = status_of(folder)
+    is_told = launching.launcher == "local"  # as the runs ended
+    print(f"\n{status_table(status, reasons=not is_told)}", flush=True)
+    bad = [s for s in status.runs if s.state != "finished"]
+    if bad:
+        raise Failed(
+            f"{len(bad)} of {len(status.runs)} runs did not finish. Start them again with: "
+            f"sgg sweep resume={folder}",
+            max(_code(s) for s in bad),
+        )
+
+
+def _code(status: RunStatus) -> int:
+    return status.ending.code if status.ending is not None and status.ending.code else 1

@@ -1,0 +1,242 @@
+"""How the runs of a folder stand: read from their files, and asked of Slurm where that can be done.
+
+Works for a sweep, a point, a pipeline and a run; while jobs run, without accounting, after the launcher
+is gone, and on a machine without Slurm, where it says what it cannot know.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from launchers.node.last_words import error_in, last_line
+from launchers.slurm.queue import JobState, ask_slurm
+from launchers.slurm.script import log_name
+from launchers.sweep.cancellation import cancelled_of
+from sgg.config.schema import FROZEN_NAME
+from sgg.errors import SggError
+from sgg.files import read_json
+from sgg.models.weights import is_complete
+from sgg.runs.exit_status import Ending, read_ending
+from sgg.runs.exit_status import State as Ended
+from sgg.runs.folder import PIPELINE
+from sgg.runs.process_id import is_alive
+from sgg.runs.progress import starts
+from sgg.runs.sweep import SLURM, RunRecord, SweepRecord, read_sweep, sweep_of
+
+_TAIL = 20_000
+"""Bytes of a log that are searched for an error."""
+
+ACTIVE = ("queued", "running")
+"""States that change by themselves."""
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """One line of the table."""
+
+    run: RunRecord
+    state: str
+    """queued, running, finished, failed, stopped, cancelled, lost, or unknown from this machine."""
+    reason: str = ""
+    ending: Ending | None = None
+    held: bool = False
+    """Queued until a person releases its job."""
+
+
+@dataclass(frozen=True)
+class FolderStatus:
+    """All runs below a folder."""
+
+    folder: Path
+    record: SweepRecord | None
+    """None for runs that no sweep started."""
+    runs: list[RunStatus]
+    note: str = ""
+    """What could not be known, and why."""
+
+    def run_dir(self, status: RunStatus) -> Path:
+        """The folder of one of the runs."""
+        return self.folder / status.run.folder
+
+
+def status_of(folder: Path) -> FolderStatus:
+    """The status of a sweep, or of what lies in one.
+
+    Raises:
+        SggError: nothing that sgg has started is there.
+
+    """
+    sweep = sweep_of(folder)
+    if sweep is None:
+        return _without_sweep(folder)
+    record = read_sweep(sweep)
+    whole = folder.resolve()
+    ours = [run for run in record.runs if (sweep / run.folder).is_relative_to(whole)]
+    if not ours:
+        raise SggError(f"{folder}: no run of the sweep {sweep} lies there.")
+    # of all runs, since how one stands depends on those before it
+    jobs = _slurm_jobs(record) if record.launcher == "slurm" else _processes(record)
+    cancelled = {(run.point, run.step) for run in cancelled_of(sweep, record.runs)}
+    statuses: dict[tuple[int, str], RunStatus] = {}
+    for run in record.runs:
+        before = statuses.get((run.point, run.after or ""))
+        is_cancelled = (run.point, run.step) in cancelled
+        statuses[run.point, run.step] = _status(sweep, run, jobs, record, before, is_cancelled)
+    chosen = [status for status in statuses.values() if status.run in ours]
+    return FolderStatus(sweep, record, chosen, _note(record, jobs))
+
+
+def refuse_queued(run_dir: Path) -> None:
+    """Raise SggError for a run that a job of its sweep will make, or makes: two would train in its folder."""
+    if sweep_of(run_dir) is None:
+        return
+    for status in status_of(run_dir).runs:
+        if status.state in ACTIVE and status.run.jobs:
+            raise SggError(
+                f"resume={run_dir}: its sweep has that run {status.state}, as job {status.run.jobs[-1]}. "
+                f"Leave it to that job, or end it first with: sgg cancel {run_dir}"
+            )
+
+
+def _slurm_jobs(record: SweepRecord) -> dict[str, JobState] | None:
+    return ask_slurm({run.jobs[-1] for run in record.runs if run.jobs})
+
+
+def _processes(record: SweepRecord) -> dict[str, JobState] | None:
+    """The local launcher's processes in the words of a queue; None on another machine."""
+    if record.host != platform.node():
+        return None
+    return {
+        run.jobs[-1]: JobState("RUNNING")
+        for run in record.runs
+        if run.jobs and is_alive(run.jobs[-1])
+    }
+
+
+def _status(
+    sweep: Path,
+    run: RunRecord,
+    jobs: dict[str, JobState] | None,
+    record: SweepRecord,
+    before: RunStatus | None,
+    is_cancelled: bool,
+) -> RunStatus:
+    """Who runs comes first, then files that say it is finished, then who waits, then the rest."""
+    run_dir = sweep / run.folder
+    ending = read_ending(run_dir)
+    job = (jobs or {}).get(run.jobs[-1]) if run.jobs else None
+    if job is not None and job.is_running:  # also one that is finished and writes its report
+        return RunStatus(run, "running", job.reason, ending)
+    if ending is not None and ending.state is Ended.finished:
+        return RunStatus(run, "finished", ending=ending)
+    if job is not None and job.is_waiting:
+        reason = job.reason or (job.state if job.is_held else "")
+        return RunStatus(run, "queued", reason, ending, job.is_held)
+    if is_complete(run_dir):
+        return RunStatus(run, "finished", ending=ending)
+    if ending is not None:
+        by_slurm = job is not None and job.state == "CANCELLED"
+        was_cancelled = (is_cancelled or by_slurm) and ending.state is Ended.stopped
+        state = "cancelled" if was_cancelled else ending.state.name
+        return RunStatus(run, state, ending.reason, ending)
+    if job is not None:
+        words, state = f"Slurm: {job.state} {job.reason}".strip(), _ended(job)
+        said = _last_words(sweep, run.jobs[-1]) if state == "failed" else ""
+        return RunStatus(run, state, f"{said}\n{words}" if said else words)
+    return _without_words(sweep, run, jobs, record, before, is_cancelled)
+
+
+def _ended(job: JobState) -> str:
+    words = {
+        "CANCELLED": "cancelled",
+        "TIMEOUT": "stopped",
+        "PREEMPTED": "stopped",
+        "NODE_FAIL": "lost",
+    }
+    return words.get(job.state, "failed")
+
+
+def _without_words(
+    sweep: Path,
+    run: RunRecord,
+    jobs: dict[str, JobState] | None,
+    record: SweepRecord,
+    before: RunStatus | None,
+    is_cancelled: bool,
+) -> RunStatus:
+    """Neither the run nor Slurm says anything."""
+    if jobs is None:
+        return RunStatus(run, "unknown", "not to be known from this machine")
+    if before is not None and before.state not in (*ACTIVE, "finished"):
+        return RunStatus(run, "cancelled", f"{run.after} is {before.state}")
+    if is_cancelled:
+        return RunStatus(run, "cancelled", "by sgg cancel")
+    if record.launcher == "local" and not run.jobs and is_alive(record.process):
+        return RunStatus(run, "queued")
+    if record.launcher == "slurm" and run.jobs and not _has_begun(sweep, run.jobs[-1]):
+        # Slurm keeps nothing of a task that is taken out of its array before it starts
+        return RunStatus(run, "cancelled", "taken out of Slurm's queue before it began")
+    reason = "it ended without a word" if run.jobs else "no job was submitted for it"
+    return RunStatus(run, "lost", reason)
+
+
+def _has_begun(sweep: Path, job: str) -> bool:
+    """Whether Slurm has started a job: its batch script's output is the first thing that it makes."""
+    return (sweep / SLURM / log_name(job)).is_file()
+
+
+def _last_words(sweep: Path, job: str) -> str:
+    """The error that a job printed, or its last line; all there is where it failed before the run began."""
+    path = sweep / SLURM / log_name(job)
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        lines = file.read().decode(errors="replace").split("\n")
+    said = "\n".join(
+        line for line in lines if not line.startswith("srun: ")
+    )  # which tells the code
+    return error_in(said) or last_line(said)
+
+
+def _note(record: SweepRecord, jobs: dict[str, JobState] | None) -> str:
+    if jobs is not None:
+        return ""
+    if record.launcher == "slurm":
+        return "Slurm cannot be asked from here: what is queued, running or lost is not known."
+    return f"The sweep runs on {record.host}: what is queued, running or lost is known there."
+
+
+def _without_sweep(folder: Path) -> FolderStatus:
+    """A run or a pipeline that was started in a terminal."""
+    if pipeline := read_json(folder / PIPELINE):
+        names = pipeline["steps"]
+    elif (folder / FROZEN_NAME).is_file():
+        names = [""]
+    else:
+        raise SggError(
+            f"{folder}: no sweep, pipeline or run there (no sweep.json, {PIPELINE} or {FROZEN_NAME})."
+        )
+    runs = [RunRecord(0, name, None, name) for name in names]
+    return FolderStatus(folder, None, [_started_by_hand(folder / r.folder, r) for r in runs])
+
+
+def _started_by_hand(run_dir: Path, run: RunRecord) -> RunStatus:
+    ending = read_ending(run_dir)
+    if is_complete(run_dir):
+        return RunStatus(run, "finished", ending=ending)
+    if ending is not None:
+        return RunStatus(run, ending.state.name, ending.reason, ending)
+    known = starts(run_dir)
+    if not known:
+        return RunStatus(run, "queued", "not started yet")
+    last = known[-1]
+    if last["host"] != platform.node():
+        return RunStatus(run, "unknown", f"it runs, or ran, on {last['host']}")
+    if "process" not in last:
+        return RunStatus(run, "unknown", "the version of sgg that started it wrote no process down")
+    if is_alive(last["process"]):
+        return RunStatus(run, "running")
+    return RunStatus(run, "stopped", f"go on with: sgg resume={run_dir}")

@@ -1,0 +1,56 @@
+"""A tool's own words among those of a config."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from sgg.errors import SggError, nearest
+
+_OF_A_START = ("pipeline", "resume", "dry_run", "choices")
+"""Keys that say how runs are started."""
+
+
+def split_words(words: Sequence[str], own: Collection[str]) -> tuple[dict[str, str], list[str]]:
+    """(values of the keys that are the tool's, the other words as they are).
+
+    Raises:
+        SggError: a key of the tool has no value, as where a shell's variable is not set, or is misspelt.
+
+    """
+    parts = [word.partition("=") for word in words]
+    ours = {key: value for key, _, value in parts if key in own}
+    for key, value in ours.items():
+        if not value.strip():
+            raise SggError(f"{key}=: no value. Write {key}=VALUE, or leave {key} out.")
+    others = [word for word, part in zip(words, parts, strict=True) if part[0] not in own]
+    for word in others:
+        _refuse_misspelt(word, own)
+    return ours, others
+
+
+def _refuse_misspelt(word: str, own: Collection[str]) -> None:
+    """Raise SggError for a word that is no config's, but nearly one of the tool's."""
+    key = key_of(word)
+    meant = nearest(key, own)
+    if not meant:
+        return
+    from sgg.config.overrides import kind_of
+    from sgg.config.tree import groups
+
+    if kind_of(key) is None and key not in groups():
+        raise SggError(f"{word}: no such key.{meant} Words of this tool: {', '.join(own)}.")
+
+
+def key_of(word: str) -> str:
+    """The key that an override sets."""
+    return word.lstrip("+~").partition("=")[0]
+
+
+def refuse_starts(words: Iterable[str], further: Sequence[str] = ()) -> None:
+    """Raise SggError for a word that only a run would heed, and for those of `further` keys."""
+    for word in words:
+        first = key_of(word).partition(".")[0]
+        if first in (*_OF_A_START, *further):
+            raise SggError(
+                f"{word} would be ignored: this tool starts no run. Leave {first}=… out."
+            )

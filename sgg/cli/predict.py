@@ -1,0 +1,62 @@
+"""`sgg predict`: one picture in, its graph out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from sgg.cli.run_config import config_for
+from sgg.config.schema import Config, Init, LoraConfig
+from sgg.errors import SggError
+from sgg.plan.unread import refuse_unread_by
+from sgg.text.codec import Parsed
+
+
+def main(argv: list[str]) -> None:
+    """`sgg predict MODEL IMAGE`: one picture in, drawn picture and JSON out."""
+    parser = argparse.ArgumentParser(
+        prog="sgg predict",
+        description="Write the scene graph of one picture as JSON and draw it.",
+        epilog="example: sgg predict runs/my-run photo.jpg --out graphs",
+    )
+    parser.add_argument("model", help="run folder, checkpoint folder or hub id")
+    parser.add_argument("image", type=Path)
+    parser.add_argument("--out", type=Path, default=Path(), help="folder to write to (.)")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        help="key=value, such as generate.temperature=1; without a run folder also model=…",
+    )
+    args = parser.parse_intermixed_args(argv)
+    if bare := [word for word in args.overrides if "=" not in word and not word.startswith("~")]:
+        raise SggError(
+            f"{bare[0]}: sgg predict reads one picture a call. Call it again for each other picture; what "
+            "is read otherwise is said by key=value."
+        )
+    config = _config_for(args.model, args.overrides)
+    refuse_unread_by("predict", args.overrides, config)
+    from sgg.inference.predict import predict_file
+
+    written, parsed = predict_file(config, args.image, args.out)
+    print("\n".join(map(str, written)), file=sys.stdout)
+    print(_summary(parsed), file=sys.stderr)
+
+
+def _summary(parsed: Parsed) -> str:
+    """How much was read from the answer, and what was wrong with it."""
+    kinds = Counter(problem.kind.value for problem in parsed.problems)
+    problems = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
+    read = f"{len(parsed.graph.nodes)} objects, {len(parsed.graph.edges)} relations"
+    return f"{read}; problems of the answer: {problems}" if problems else read
+
+
+def _config_for(model: str, overrides: list[str]) -> Config:
+    """How the model was trained to be asked, changed by further words; one process, no DeepSpeed."""
+    config = config_for(Path(model), ["stage=eval", *overrides])
+    config.model = replace(config.model, path=model, init=Init.pretrained, lora=LoraConfig())
+    config.hardware = replace(config.hardware, nodes=1, processes_per_node=1)
+    config.deepspeed = None
+    return config

@@ -1,0 +1,47 @@
+"""`sgg prepare`: read, check, count and cache a data set."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sgg.cli.arguments import refuse_starts
+from sgg.config.compose import compose_config
+from sgg.errors import SggError
+
+
+def main(argv: list[str]) -> None:
+    """`sgg prepare data=… [key=value …]`: read, check, count and cache a data set."""
+    parser = argparse.ArgumentParser(
+        prog="sgg prepare",
+        description="Read, check, count and cache a data set, as a run would; prints what was amiss.",
+        epilog="example: sgg prepare data=jsonl data.root=DIR part=eval",
+    )
+    parser.add_argument(
+        "overrides", nargs="*", help="key=value as for a run; part=train|eval|all (all)"
+    )
+    words = parser.parse_args(argv).overrides
+    parts = {w.partition("=")[2] for w in words if w.startswith("part=")} or {"all"}
+    chosen = ["train", "eval"] if parts == {"all"} else sorted(parts)
+    unknown = set(chosen) - {"train", "eval"}
+    if unknown:
+        raise SggError(f"part={', '.join(unknown)}: allowed are train, eval and all.")
+    overrides = [w for w in words if not w.startswith("part=")]
+    refuse_starts(overrides)
+    config, _ = compose_config(overrides)
+    from sgg.data.overlap import shared_images
+    from sgg.data.prepare import prepare as prepare_part
+    from sgg.plan.unread import refuse_unread_by
+    from sgg.plan.validate import validate
+    from sgg.report.data_summary import summary
+
+    refuse_unread_by("prepare", overrides, config)
+    validate(config)
+    for part in chosen:
+        prepared = prepare_part(config.data, part, Path(config.paths.cache), every_picture=True)
+        print(f"\n{summary(part, prepared)}")
+        if prepared.refusal:
+            raise SggError(prepared.refusal)
+    shared = shared_images(config.data, chosen[-1], prepared, Path(config.paths.cache))
+    if shared:
+        print(f"\n**Warning:** {shared}")

@@ -1,0 +1,80 @@
+"""The config by which a tool reads files that a run left: the run's own, changed by further words."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from sgg.cli.arguments import key_of, refuse_starts
+from sgg.config.compose import compose_config
+from sgg.config.schema import FROZEN_NAME, Config, thaw
+from sgg.errors import SggError
+
+
+def config_beside(path: Path) -> Path | None:
+    """The frozen config of the run folder that `path` is or lies in."""
+    for folder in (path, path.parent, path.resolve().parent):
+        if (folder / FROZEN_NAME).is_file():
+            return folder / FROZEN_NAME
+    return None
+
+
+def config_for(path: Path, overrides: list[str], otherwise: Path | None = None) -> Config:
+    """The frozen config of the run folder that `path` is or lies in, else a composed one; then `overrides`.
+
+    Args:
+        otherwise: whose run folder's config it is where `path` has none.
+
+    """
+    refuse_starts(overrides)
+    frozen = config_beside(path) or (None if otherwise is None else config_beside(otherwise))
+    keys = [_key_of(word, frozen.parent) for word in overrides] if frozen is not None else []
+    composed, _ = compose_config(["stage=eval", *overrides])
+    if frozen is None:
+        return composed
+    try:
+        config = thaw(frozen)
+    except SggError as error:
+        raise SggError(
+            f"{error} It was taken for the config of the run that {path} belongs to; if it is another "
+            "program's, move the answers to a folder without one."
+        ) from error
+    for key in keys:
+        _copy(key, composed, config)
+    return config
+
+
+def _key_of(word: str, folder: Path) -> str:
+    """The key of a word that can change the frozen config of a run.
+
+    Raises:
+        SggError: it cannot; it would be ignored.
+
+    """
+    key = key_of(word)
+    first = key.partition(".")[0]
+    if word.startswith("~") or first not in {f.name for f in fields(Config)}:
+        raise SggError(
+            f"{word} would be ignored: {folder} holds the frozen config of a run, in which single keys and "
+            f"groups can be changed, such as data.eval.limit=8. Leave {first}=… out."
+        )
+    return key
+
+
+def _copy(key: str, source: Any, target: Any) -> None:
+    """Copy what a key names, a group or one value, from one config to the other."""
+    *parents, last = key.split(".")
+    for name in parents:
+        if isinstance(target, dict) and name not in target:
+            target[name] = source[name]  # such as a reward term that the run did not have
+            return
+        source, target = _child(source, name), _child(target, name)
+    if isinstance(target, dict):
+        target[last] = source[last]
+    else:
+        setattr(target, last, getattr(source, last))
+
+
+def _child(node: Any, name: str) -> Any:
+    return node[name] if isinstance(node, dict) else getattr(node, name)

@@ -1,0 +1,110 @@
+"""`sgg score`: answers against gold, without a model; or two runs against each other."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sgg.cli.arguments import split_words
+from sgg.errors import SggError
+
+if TYPE_CHECKING:
+    from sgg.cli.sides import Side
+    from sgg.evaluation.predictions import Predictions
+    from sgg.evaluation.score import Scored
+
+OWN = ("predictions", "against", "out")
+"""Words of this tool; the others are keys of a config."""
+_EPILOG = """\
+words of this tool:
+  predictions=PATH   a run folder, completions.jsonl, one graph a line, R1-SGG's folder of JSON files
+                     or its gathered file (docs/metrics.md)
+  against=PATH       other answers to the same images: prints the paired test
+  out=DIR            where metrics.json, per_predicate.csv and failures.jsonl go
+                     (score-PROTOCOL beside the predictions)
+Answers in a run folder are read as that run's config says; further words change it. Of two sides each is
+read by its own config (a file without one as the other side is), and both are judged by one protocol and
+one gold; where their configs name two, say one for both, such as protocol=sgg.
+
+examples:
+  sgg score predictions=runs/my-eval
+  sgg score predictions=graphs.jsonl data=jsonl data.root=DIR protocol=sgg
+  sgg score predictions=R1_SGG_OUTPUT data=vg150 protocol=vg150_val5k_r1sgg
+  sgg score predictions=runs/a against=runs/b"""
+
+
+def main(argv: list[str]) -> None:
+    """`sgg score predictions=PATH data=… protocol=…`: score answers without a model."""
+    parser = argparse.ArgumentParser(
+        prog="sgg score",
+        usage="sgg score predictions=PATH [against=PATH] [out=DIR] [key=value ...]",
+        description="Score answers against gold and write what was found.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+    words = parser.parse_args(argv).words
+    own, rest = split_words(words, OWN)
+    if not own.get("predictions"):
+        raise SggError("predictions=PATH must be given: `sgg score --help` lists what it may be.")
+    _score(own, rest)
+
+
+def _score(own: dict[str, str], overrides: list[str]) -> None:
+    from sgg.cli.sides import one_side, part_of, refuse_two_judges, rival_of
+    from sgg.data.prepare import prepare, vocabulary
+    from sgg.evaluation.prediction_files import find
+    from sgg.evaluation.predictions import read_predictions
+    from sgg.evaluation.score import paired
+    from sgg.evaluation.stage import gold_data, score_split
+    from sgg.plan.unread import refuse_unread_by
+    from sgg.plan.validate import validate
+    from sgg.report.score_table import comparison_table, score_table
+
+    path = Path(own["predictions"]).expanduser()
+    other = Path(own["against"]).expanduser() if own.get("against") else None
+    side = one_side("predictions", path, overrides, other)
+    rival = rival_of(side, other, overrides) if other is not None else None
+    config = side.config
+    refuse_unread_by("score", overrides, config)
+    validate(config)
+    names = vocabulary(config.data)
+    find(path, "predictions")  # before gold is prepared, which may take minutes
+    gold = prepare(gold_data(config), part_of(config), Path(config.paths.cache))
+    ids = gold.rows["image_id"]
+    predictions = read_predictions(path, names, ids=ids)
+    answers = read_predictions(rival.path, names, rival.key, ids) if rival is not None else None
+    if rival is not None:
+        refuse_two_judges(side, rival, gold)
+    scored = score_split(config, predictions, gold)
+    scored.content["made_from"] = _origin(side, predictions) | {
+        "data_fingerprint": gold.fingerprint
+    }
+    if rival is not None and answers is not None:
+        second = score_split(config, answers, gold, rival.spec)
+        tests = paired(scored, second)
+        scored.content["against"] = _origin(rival, answers) | _counts(second) | {"tests": tests}
+    out = own.get("out")
+    beside = path if path.is_dir() else path.parent
+    folder = Path(out).expanduser() if out else beside / f"score-{config.protocol.id}"
+    written = scored.write(folder)
+    print(f"{side.named}: read {side.how}", file=sys.stderr)
+    print(score_table(scored.content))
+    if rival is not None:
+        print(f"\n{comparison_table(scored.content['against'])}")
+    print("\n" + "\n".join(map(str, written)), file=sys.stdout)
+
+
+def _origin(side: Side, predictions: Predictions) -> dict[str, Any]:
+    return {
+        "predictions": str(side.path),
+        "predictions_sha256": predictions.digest(),
+        "read": side.how,
+    }
+
+
+def _counts(scored: Scored) -> dict[str, Any]:
+    unanswered = scored.content["problems"].get("no_answer", {"answers": 0})
+    return {"answers": scored.content["answers"], "images_without_answer": unanswered["answers"]}

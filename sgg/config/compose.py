@@ -1,0 +1,72 @@
+"""Composing configs from code: what `sgg key=value …` does, for tools, pipelines, sweeps and tests."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, open_dict
+
+from sgg.config.overrides import read_words
+from sgg.config.schema import Config, register, typed
+from sgg.config.tree import CONF_DIR
+
+Composed = tuple[Config, dict[str, str | None]]
+"""The typed config, and the option chosen in each group."""
+
+
+def compose_config(overrides: list[str]) -> Composed:
+    """The typed config of these overrides, and the option chosen in each group."""
+    return Composer().compose(overrides)
+
+
+class Composer:
+    """Composes many points of a sweep: each choice of groups once, values on top of a copy.
+
+    Hydra does the same two steps in one call, the first of which takes 90 % of its time.
+    """
+
+    def __init__(self) -> None:
+        register()
+        self._bases: dict[tuple[str, ...], tuple[DictConfig, dict[str, str | None]]] = {}
+
+    def compose(self, overrides: list[str]) -> Composed:
+        """The typed config of these overrides, and the option chosen in each group."""
+        parsed = read_words(overrides)
+        with _hydra():
+            chosen = tuple(str(o.input_line) for o in parsed if _chooses(o))
+            if chosen not in self._bases:
+                self._bases[chosen] = _base(list(chosen))
+            base, choices = self._bases[chosen]
+            cfg = copy.deepcopy(base)
+            ConfigLoaderImpl._apply_overrides_to_config([o for o in parsed if not _chooses(o)], cfg)
+            return typed(cfg), dict(choices)
+
+
+def _chooses(override: Override) -> bool:
+    """Whether an override decides which files are read, rather than a value in them."""
+    repository = GlobalHydra.instance().config_loader().repository  # type: ignore[attr-defined]
+    return bool(override.is_hydra_override() or repository.group_exists(override.key_or_group))
+
+
+def _base(chosen: list[str]) -> tuple[DictConfig, dict[str, str | None]]:
+    cfg = compose("config", chosen, return_hydra_config=True)
+    choices = dict(cfg.hydra.runtime.choices)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return cfg, choices
+
+
+@contextmanager
+def _hydra() -> Iterator[None]:
+    """Hydra's global state: the running app's, or one of our own for the moment."""
+    if GlobalHydra.instance().is_initialized():
+        yield
+        return
+    with initialize_config_dir(str(CONF_DIR.resolve()), version_base="1.3"):
+        yield

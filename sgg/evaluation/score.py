@@ -1,0 +1,178 @@
+"""Answers against gold: one path for `stage=eval` and `sgg score`, without a model.
+
+Comes in: predictions, a prepared split and a protocol. Goes out: a `Scored`, which is written as
+metrics.json, per_predicate.csv and failures.jsonl. Images are read, scored and dropped chunk by chunk,
+in worker processes where that pays; the numbers do not depend on how many.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sgg.data.prepare import Prepared, decode_row
+from sgg.data.workers import forked
+from sgg.errors import SggError
+from sgg.evaluation.predictions import Predictions
+from sgg.files import write_json
+from sgg.metrics.permutation import compare
+from sgg.metrics.recall import Estimate
+from sgg.metrics.summary import Summary, summarise
+from sgg.metrics.tally import Builder, Tally, Task, join
+from sgg.runs.folder import METRICS
+from sgg.text.codec import ErrorKind, GraphSpec
+
+PER_PREDICATE, FAILURES = "per_predicate.csv", "failures.jsonl"
+CHUNK = 128
+"""Images that a process scores at a time."""
+FEW = 1000
+"""Images below which starting processes costs more than it saves."""
+_TEXT_SHOWN = 400
+
+Failure = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What an evaluation found."""
+
+    content: dict[str, Any]
+    """What metrics.json holds."""
+    predicates: list[dict[str, Any]]
+    """Rows of per_predicate.csv."""
+    failures: list[Failure]
+    """Answers that failed as a whole, with their problems and the start of the text."""
+    estimates: dict[str, Estimate]
+    """Per image, for paired tests."""
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write the three files; returns their paths."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / METRICS, self.content)
+        with (folder / PER_PREDICATE).open("w", encoding="utf-8", newline="") as file:
+            fields = list(self.predicates[0]) if self.predicates else ["predicate"]
+            table = csv.DictWriter(file, fields)
+            table.writeheader()
+            table.writerows(self.predicates)
+        with (folder / FAILURES).open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(row) + "\n" for row in self.failures)
+        return [folder / name for name in (METRICS, PER_PREDICATE, FAILURES)]
+
+
+def score(
+    predictions: Predictions, prepared: Prepared, spec: GraphSpec, task: Task, workers: int = 0
+) -> Scored:
+    """Score all answers against a split, by the task's protocol.
+
+    An image of the split without an answer counts as a failure; with several answers per image each
+    counts, and images are resampled whole.
+
+    Args:
+        workers: processes; 0 for one per core where there are many images.
+
+    Raises:
+        SggError: the file holds answers to images that are not in the split.
+
+    """
+    ids = prepared.rows["image_id"]
+    strangers = sorted(set(predictions.answers) - set(ids))
+    if strangers:
+        raise SggError(
+            f"{predictions.path}: {len(strangers)} images, such as {strangers[0]}, are not in the "
+            "split that they are scored against. Check data and its limits."
+        )
+    tallies, failures = [], []
+    job = _Job(predictions, prepared, spec, task)
+    chunks = [range(i, min(i + CHUNK, len(ids))) for i in range(0, len(ids), CHUNK)]
+    workers = workers or (0 if len(ids) >= FEW else 1)
+    for tally, failed in forked(partial(_tally_chunk, job), chunks, workers):
+        tallies.append(tally)
+        failures += failed
+    whole = join(tallies)
+    summary = summarise(whole, task, ids)
+    content = {"protocol": plain(asdict(task.protocol)), **_content(summary, whole, len(ids))}
+    return Scored(content, summary.predicates, failures, summary.estimates)
+
+
+def paired(a: Scored, b: Scored) -> dict[str, dict[str, float]]:
+    """The paired test of two runs on one split, by every metric of `metric.summary` that is compared."""
+    names = [name for name in a.estimates if name in b.estimates]
+    found = compare([a.estimates[n] for n in names], [b.estimates[n] for n in names])
+    return {name: asdict(result) for name, result in zip(names, found, strict=True)}
+
+
+def plain(value: Any) -> Any:
+    """Enums as their names, all the way down."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [plain(v) for v in value]
+    return value.name if isinstance(value, Enum) else value
+
+
+def _content(summary: Summary, tally: Tally, images: int) -> dict[str, Any]:
+    kinds = tally.problems_items
+    return {
+        "images": images,
+        "answers": len(tally.image),
+        "images_with_relations": len(np.unique(tally.image[tally.owner])),
+        "gold_relations": summary.gold_relations,
+        "metrics": summary.values,
+        "mapped": summary.mapped,
+        "several": summary.several,
+        "intervals": summary.intervals,
+        "groups": summary.groups,
+        "problems": {
+            k: {"answers": tally.problems_answers[k], "items": kinds[k]}
+            for k in ("no_answer", *(kind.value for kind in ErrorKind))
+            if kinds[k]
+        },
+        "recall_per_predicate": {r["predicate"]: r["R"] for r in summary.predicates if r["gold"]},
+    }
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is scored against what."""
+
+    predictions: Predictions
+    prepared: Prepared
+    spec: GraphSpec
+    task: Task
+
+
+def _tally_chunk(job: _Job, indices: range) -> tuple[Tally, list[Failure]]:
+    builder, failures = Builder(job.task, first=indices.start == 0), []
+    columns = job.prepared.rows[indices.start : indices.stop]
+    rows: Sequence[dict[str, Any]] = [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
+    for index, row in zip(indices, rows, strict=True):
+        gold = decode_row(row)
+        image_id, size = row["image_id"], (row["width"], row["height"])
+        answers = job.predictions.parsed(image_id, job.spec, *size)
+        stored = job.predictions.answers.get(image_id, [])
+        places = [answer.index for answer in stored] or [0]
+        for place, (answer, text) in zip(places, answers, strict=True):
+            builder.add(index, answer, gold["graph"])
+            if answer is None or answer.failure is not None:
+                kind = "no_answer" if answer is None else answer.failure.value  # type: ignore[union-attr]
+                problems = [] if answer is None else answer.problems
+                failures.append(
+                    {
+                        "image_id": image_id,
+                        "index": place,
+                        "kind": kind,
+                        "problems": [f"{p.kind.value} {p.item}".strip() for p in problems],
+                        "text": text[:_TEXT_SHOWN],
+                    }
+                )
+    return builder.tally(), failures

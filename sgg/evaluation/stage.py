@@ -1,0 +1,146 @@
+"""Evaluation in two steps with a file between: generate `completions.jsonl`, then score it.
+
+`score_split` needs no model and no GPU: `sgg score` takes the same path. In `metrics.json` every number
+stands beside its protocol, the config, the code revision, the data's fingerprint and its counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sgg.config.schema import FROZEN_NAME, Config, DataConfig, EvalConfig, TrackerKind
+from sgg.data.prepare import Prepared, image_store, prepare, vocabulary
+from sgg.data.zero_shot import unseen_triplets
+from sgg.evaluation.predictions import Predictions, read_predictions
+from sgg.evaluation.score import Scored, score
+from sgg.files import read_json
+from sgg.metrics.tally import Task
+from sgg.runs.code_state import code_record
+from sgg.runs.folder import COMPLETIONS, METRICS, read_json_lines
+from sgg.spec import graph_spec, prompter
+from sgg.text.codec import GraphSpec
+
+log = logging.getLogger("sgg")
+
+
+def run(config: Config, run_dir: Path) -> None:
+    """The eval stage: generate what is missing, score, write metrics.json."""
+    from sgg.distributed import Ranks
+    from sgg.inference.engines import opened
+    from sgg.inference.generate import Sampling, Shard, generate_split, merge
+    from sgg.models.weights import locate
+    from sgg.plan.opening import opening
+    from sgg.report.data_summary import tell
+
+    assert isinstance(config.stage, EvalConfig)
+    part = config.stage.part.name
+    ranks = Ranks.start(config.hardware)
+    with ranks.first_goes_ahead():
+        folder = locate(config.model.path, config.model.revision)
+        prepared = prepare(
+            gold_data(config), part, Path(config.paths.cache), quiet=not ranks.is_main
+        )
+        if ranks.is_main:
+            tell(config, part, prepared, run_dir)
+            log.info("%s", opening(config, {part: len(prepared)}))
+    generate = config.generate
+    sampling = Sampling(
+        generate.max_new_tokens,
+        generate.temperature,
+        generate.top_p,
+        generate.top_k,
+        generate.completions,
+        config.seed,
+    )
+    if not (run_dir / COMPLETIONS).is_file():
+        with opened(config, folder, sampling, ranks, run_dir) as engine:
+            generate_split(
+                engine,
+                prepared,
+                image_store(config.data, part),
+                prompter(config),
+                sampling,
+                run_dir,
+                Shard(ranks.rank, ranks.world),
+                config.stage.shuffle_images,
+            )
+    ranks.wait()
+    if ranks.is_main:
+        completions = run_dir / COMPLETIONS
+        if not completions.is_file():
+            completions = merge(prepared, run_dir, sampling.completions)
+        predictions = read_predictions(completions, vocabulary(config.data))
+        scored = score_split(config, predictions, prepared)
+        scored.content["made_from"] = {
+            "config": FROZEN_NAME,
+            "config_sha256": _digest(run_dir / FROZEN_NAME),
+            "completions_sha256": _digest(completions),
+            "data_fingerprint": prepared.fingerprint,
+            "model": str(folder),
+            "seed": config.seed,
+            **code_record(),
+        }
+        if config.structure is not None:
+            scored.content["removed_mass"] = _removed_mass(completions)
+        scored.write(run_dir)
+        _track(config, run_dir, scored.content)
+
+
+def _removed_mass(completions: Path) -> float:
+    """Probability that the grammar took away, mean over the tokens of all answers."""
+    rows = read_json_lines(completions)
+    tokens = [row["tokens"] + (not row["truncated"]) for row in rows]  # the end was masked, too
+    total = sum(n * row["removed_mass"] for n, row in zip(tokens, rows, strict=True))
+    mean: float = total / sum(tokens)
+    log.info("structure took away %.3f of the model's probability, mean over the tokens", mean)
+    return mean
+
+
+def _track(config: Config, run_dir: Path, metrics: dict[str, Any]) -> None:
+    """The numbers, and some answers drawn beside their gold, to the tracker."""
+    from sgg.report.gallery import draw_samples
+    from sgg.tracking.open import tracking
+
+    if config.tracker.kind is TrackerKind.none:
+        return
+    with tracking(config, run_dir) as tracker:
+        tracker.log({f"eval/{name}": value for name, value in metrics["metrics"].items()}, 0)
+        drawn = draw_samples(config, run_dir / COMPLETIONS, config.tracker.samples)
+        rows = [[s.image_id, s.gold_picture, s.answer_picture, s.text] for s in drawn]
+        tracker.table("eval/samples", ["image", "gold", "answer", "text"], rows)
+
+
+def score_split(
+    config: Config, predictions: Predictions, prepared: Prepared, spec: GraphSpec | None = None
+) -> Scored:
+    """Score predictions against a prepared split as the config says: protocol, spec, zero-shot list.
+
+    Args:
+        spec: how these answers are written, where it is not as the config says.
+
+    """
+    part = config.stage.part.name if isinstance(config.stage, EvalConfig) else "eval"
+    cache = Path(config.paths.cache)
+    unseen = unseen_triplets(config.protocol, config.data, part, cache, prepared)
+    task = Task(config.protocol, vocabulary(config.data), unseen)
+    return score(predictions, prepared, spec or graph_spec(config), task, config.data.workers)
+
+
+def gold_data(config: Config) -> DataConfig:
+    """The data that a protocol scores against: some take gold's duplicates as annotated."""
+    wanted = config.protocol.gold_duplicates
+    return config.data if wanted is None else replace(config.data, duplicates=wanted)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read_metrics(run_dir: Path) -> dict[str, Any] | None:
+    """metrics.json of a run, if it has been written."""
+    content: dict[str, Any] | None = read_json(run_dir / METRICS)
+    return content

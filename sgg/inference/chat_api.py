@@ -1,0 +1,206 @@
+"""Answers by OpenAI-compatible servers: many requests in flight over all of them, one answer each.
+
+The model is not loaded here, only its processor. Pictures go along as PNG at the size at which the model
+sees them, so that the server has nothing to resize. A vLLM server is told the ends of an answer and the
+tokens never to sample, and tells the tokens of its answers, from which text comes as in the other engines.
+Other servers are asked in OpenAI's words alone, and their text and count of tokens are taken as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sgg.chat_api.client import Answer, Caller, Fault
+from sgg.chat_api.pool import Pool, Server
+from sgg.chat_api.served_model import served_model
+from sgg.errors import SggError
+from sgg.inference.generate import Batch, Completion, Key, Request, Sampling, completion_of, end_ids
+from sgg.inference.requests import answer_seed, held, prompt_text, prompt_tokens, resized
+from sgg.models.load import declared_ends, full_weights
+from sgg.runs.sweep import way_on
+from sgg.text.prompt import Messages
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+TRIES = 5
+"""How often one answer is asked for, on whichever servers."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """Where the servers are and how they are asked."""
+
+    urls: list[str]
+    model_path: str
+    """What the run says its model is."""
+    in_flight: int
+    """Requests at once, over all servers."""
+    request_limit_s: float
+    """Longest wait for one request, seconds."""
+    server_model: str | None = None
+    """The name that the servers know the model by; None for the only one there is."""
+    key_variable: str = "OPENAI_API_KEY"
+    """Name of the environment variable that holds the key."""
+
+
+class ServerEngine:
+    """Chat completions, asked for as answers come in."""
+
+    batch_size = 1
+
+    def __init__(
+        self, access: Access, folder: Path, processor: Any, sampling: Sampling, run_dir: Path
+    ) -> None:
+        self._access, self._processor, self._sampling = access, processor, sampling
+        self._run_dir = run_dir
+        self._ends = end_ids(declared_ends(full_weights(folder)), processor.tokenizer)
+
+    def answers(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
+        """See `sgg.inference.generate.Engine`; in the order in which they end.
+
+        Raises:
+            SggError: a server refuses, serves another model, or none is left.
+
+        """
+        waiting = ((r, key) for b in batches for r in b.requests for key in sorted(b.missing))
+        flying: dict[asyncio.Task[Completion], Key] = {}
+        with asyncio.Runner() as runner:
+            loop, session = runner.get_loop(), Session(self._access, self._run_dir)
+            try:
+                runner.run(session.find_model())
+                while True:
+                    for request, key in islice(waiting, self._access.in_flight - len(flying)):
+                        flying[loop.create_task(self._answer(session, request, key))] = key
+                    if not flying:
+                        return
+                    done, _ = runner.run(asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED))
+                    # answers first: what is there is written before a failure ends the run
+                    for task in sorted(done, key=lambda t: t.exception() is not None):
+                        yield flying[task], task.result()
+                        del flying[task]
+            finally:
+                runner.run(session.end(list(flying)))
+
+    async def _answer(self, session: Session, request: Request, key: Key) -> Completion:
+        """The answer to a request, from whichever server gives it."""
+        text = prompt_text(request.chat, self._processor)
+        expected = prompt_tokens(text, request.image, self._processor)
+        picture = await asyncio.to_thread(_data_url, request.image, self._processor)
+        body = {"model": session.model, **self._body(request.chat, picture, key)}
+        for _ in range(TRIES):
+            server = await session.pool.take()
+            sent_at = time.monotonic()
+            asked = body | self._for_vllm() if server.is_vllm else body
+            try:
+                answer = await session.caller.complete(
+                    server.url, asked, self._access.request_limit_s
+                )
+                completion = self._completion(answer)
+            except Fault as fault:
+                session.pool.failed(server, fault, sent_at)
+                last = f"{server.url}: {fault}"
+            except SggError as error:
+                raise SggError(
+                    f"{key[0]}: {error} Once that is mended, go on with: {way_on(self._run_dir)}"
+                ) from error
+            else:
+                session.pool.answered(server)
+                self._check_prompt(server, request, answer, expected)
+                return completion
+        raise SggError(
+            f"{key[0]}: {TRIES} tries gave no answer; last error: {last}. "
+            f"Go on with: {way_on(self._run_dir)}"
+        )
+
+    def _body(self, chat: Messages, picture: str, key: Key) -> dict[str, Any]:
+        """What any OpenAI-compatible server understands."""
+        sampling = self._sampling
+        limit = {"top_k": sampling.top_k} if sampling.top_k > 0 else {}
+        return {
+            "messages": [turn | {"content": _with(picture, turn["content"])} for turn in chat],
+            "n": 1,
+            "max_tokens": sampling.max_new_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": answer_seed(sampling.seed, key),
+            **limit,
+        }
+
+    def _for_vllm(self) -> dict[str, Any]:
+        """What makes a vLLM server, however it was started, answer as vLLM does in this process."""
+        return {
+            **held(self._ends),
+            # against a checkpoint's own generation settings
+            "top_k": self._sampling.top_k,
+            "min_p": 0.0,
+            "repetition_penalty": 1.0,
+            "return_token_ids": True,
+        }
+
+    def _completion(self, answer: Answer) -> Completion:
+        """Raises Fault for what is no whole answer: a server that ends breaks off what it was at."""
+        choice = answer.choices[0]
+        if choice.finish_reason not in ("stop", "length"):
+            raise Fault(f"an answer that ended by {choice.finish_reason!r}")
+        if choice.token_ids is not None:
+            return completion_of(choice.token_ids, self._ends, self._processor.tokenizer)
+        text = choice.message.content
+        if text is None:
+            raise Fault("an answer without content")
+        return Completion(text, answer.usage.completion_tokens, choice.finish_reason == "length")
+
+    def _check_prompt(
+        self, server: Server, request: Request, answer: Answer, expected: int
+    ) -> None:
+        """Raise if vLLM saw another prompt: pictures resized by other limits, or another chat template."""
+        seen = answer.usage.prompt_tokens
+        if server.is_vllm and seen != expected:
+            raise SggError(
+                f"{request.image_id}: wrong model served: {server.url} saw a prompt of {seen} tokens where "
+                f"model.path={self._access.model_path} and this run's pixel limits make {expected}. "
+                "Start it by `sgg serve` with this run's model and stage."
+            )
+
+
+class Session:
+    """The connections of one round of answers."""
+
+    def __init__(self, access: Access, run_dir: Path) -> None:
+        self.caller, self.pool = Caller(access.key_variable), Pool(access.urls, run_dir)
+        self.model = ""
+        self._access = access
+
+    async def find_model(self) -> None:
+        """Learn what the servers serve; see `served_model`."""
+        access = self._access
+        wanted, path, limit_s = access.server_model, access.model_path, access.request_limit_s
+        self.model = await served_model(self.caller, self.pool, wanted, path, limit_s)
+
+    async def end(self, tasks: list[asyncio.Task[Completion]]) -> None:
+        """Give up requests that are in flight and close the connections."""
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.caller.close()
+
+
+def _data_url(image: Image, processor: Any) -> str:
+    """The picture at the size at which the model sees it, without loss."""
+    file = io.BytesIO()
+    resized(image, processor).save(file, "PNG", compress_level=1)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _with(picture: str, parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The parts of a message as OpenAI writes them, in the same order."""
+    image = {"type": "image_url", "image_url": {"url": picture}}
+    return [image if part["type"] == "image" else part for part in parts]

@@ -1,0 +1,211 @@
+"""Prompts and pictures -> answers, by an engine, into a file that can be gone on with.
+
+Comes in: a prepared split. Goes out: `completions.jsonl`, one JSON object per answer in the order of
+the split. Batches are the same in every start and an answer's randomness hangs on the seed and its batch
+alone, so a run that was killed and gone on with ends with the same file. No scoring here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tqdm import tqdm
+
+from sgg.data.images import ImageStore
+from sgg.data.prepare import Prepared, example
+from sgg.errors import SggError
+from sgg.runs.folder import COMPLETIONS, PARTS, append_json, read_json_lines
+from sgg.runs.sweep import way_on
+from sgg.text.prompt import Messages, Prompter
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How answers are drawn."""
+
+    max_new_tokens: int
+    temperature: float = 0.0
+    """0 for greedy."""
+    top_p: float = 1.0
+    top_k: int = 0
+    """0 for no limit."""
+    completions: int = 1
+    """Answers per image."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answer."""
+
+    text: str
+    tokens: int
+    truncated: bool
+    """Whether it was cut at the token limit instead of ending by itself."""
+    removed_mass: float | None = None
+    """Probability that a grammar took away, mean over the tokens; None without a grammar."""
+
+
+Key = tuple[str, int]
+"""Image id, and which of its answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One picture and what is asked about it."""
+
+    image_id: str
+    chat: Messages
+    image: Image
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Pictures that are answered together."""
+
+    start: int
+    """Place of the first one in the split."""
+    requests: list[Request]
+    missing: set[Key]
+    """Answers that are not written yet, at least one."""
+
+
+class Engine(Protocol):
+    """What generates."""
+
+    batch_size: int
+    """Images of a batch: those that have an answer's randomness in common."""
+
+    def answers(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
+        """All that is missing, each as soon as it is there; more than is missing perhaps.
+
+        Takes batches as it has room for them, not all at once: pictures are read when they are taken.
+        """
+        ...
+
+
+def end_ids(declared: int | list[int] | None, tokenizer: Any) -> list[int]:
+    """Tokens that end an answer: those of the checkpoint's generation config, and the tokenizer's."""
+    listed = declared if isinstance(declared, list) else [] if declared is None else [declared]
+    return sorted({*listed, tokenizer.eos_token_id})
+
+
+def completion_of(ids: list[int], ends: list[int], tokenizer: Any) -> Completion:
+    """The answer in sampled tokens, up to the first one that ends it."""
+    found = [i for i, token in enumerate(ids) if token in ends]
+    kept = ids[: found[0]] if found else ids
+    text = tokenizer.decode(kept, skip_special_tokens=True)
+    return Completion(text, len(kept), truncated=not found)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """This process's share of the batches."""
+
+    rank: int = 0
+    world: int = 1
+
+
+def generate_split(
+    engine: Engine,
+    prepared: Prepared,
+    store: ImageStore,
+    prompter: Prompter,
+    sampling: Sampling,
+    run_dir: Path,
+    shard: Shard = Shard(),
+    shuffle_images: bool = False,
+) -> None:
+    """Answer every image of the split that has no answer yet, into this rank's part file.
+
+    Args:
+        shuffle_images: give each prompt the next image's picture: the control for looking.
+
+    """
+    parts = run_dir / PARTS
+    parts.mkdir(exist_ok=True)
+    part = parts / f"rank{shard.rank}.jsonl"
+    done = {(r["image_id"], r["index"]) for r in _written(parts)}
+    _mend(part)
+    ranges = list(_ranges(len(prepared), engine.batch_size))[shard.rank :: shard.world]
+
+    def batches() -> Iterator[Batch]:
+        for places in ranges:
+            ids = [prepared.rows[i]["image_id"] for i in places]
+            wanted = {(image_id, k) for image_id in ids for k in range(sampling.completions)}
+            if missing := wanted - done:
+                requests = [_request(prepared, store, prompter, i, shuffle_images) for i in places]
+                yield Batch(places.start, requests, missing)
+
+    mine = {prepared.rows[i]["image_id"] for places in ranges for i in places}
+    total = len(mine) * sampling.completions
+    ready = sum(image_id in mine for image_id, _ in done)
+    quiet = shard.rank > 0
+    with tqdm(total=total, initial=ready, desc="generate", unit="answer", disable=quiet) as bar:
+        for key, completion in engine.answers(batches()):
+            if key not in done:
+                done.add(key)
+                row = {k: v for k, v in asdict(completion).items() if v is not None}
+                append_json(part, {"image_id": key[0], "index": key[1]} | row)
+                bar.update()
+
+
+def _request(
+    prepared: Prepared, store: ImageStore, prompter: Prompter, place: int, shuffle_images: bool
+) -> Request:
+    gold = prepared.gold(place)
+    chat = prompter.messages(gold["width"], gold["height"], gold["columns"])
+    picture = prepared.rows[_other(place, len(prepared), shuffle_images)]
+    return Request(prepared.rows[place]["image_id"], chat, example(picture, store).image)
+
+
+def merge(prepared: Prepared, run_dir: Path, completions: int) -> Path:
+    """All parts as one file in the order of the split.
+
+    Raises:
+        SggError: answers are missing.
+
+    """
+    found = {(r["image_id"], r["index"]): r for r in _written(run_dir / PARTS)}
+    ids = prepared.rows["image_id"]
+    wanted = [(image_id, index) for image_id in ids for index in range(completions)]
+    missing = [key for key in wanted if key not in found]
+    if missing:
+        raise SggError(
+            f"{len(missing)} answers are missing in {run_dir / PARTS}, first {missing[0]}. "
+            f"Go on with: {way_on(run_dir)}"
+        )
+    path = run_dir / COMPLETIONS
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    for key in wanted:
+        append_json(partial, found[key])
+    partial.replace(path)
+    return path
+
+
+def _ranges(count: int, size: int) -> Iterator[range]:
+    return (range(i, min(i + size, count)) for i in range(0, count, size))
+
+
+def _other(index: int, count: int, shuffle: bool) -> int:
+    return (index + 1) % count if shuffle else index
+
+
+def _written(parts: Path) -> list[dict[str, Any]]:
+    return [row for path in sorted(parts.glob("rank*.jsonl")) for row in read_json_lines(path)]
+
+
+def _mend(part: Path) -> None:
+    """Cut off a last line that a kill left half written, so that the next one starts clean."""
+    if part.is_file():
+        content = part.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if whole != content:
+            part.write_bytes(whole)

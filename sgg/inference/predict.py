@@ -1,0 +1,100 @@
+"""One picture in, its scene graph out: as JSON in original pixels, and drawn."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+from sgg.config.schema import Config
+from sgg.data.clean import KINDS, MAX_ASPECT
+from sgg.data.images import BrokenPicture, open_upright
+from sgg.distributed import Ranks
+from sgg.errors import SggError
+from sgg.files import write_json
+from sgg.inference.generate import Sampling
+from sgg.inference.hf import HfEngine
+from sgg.models.load import load_model, load_processor, torch_dtype
+from sgg.models.weights import locate
+from sgg.scene.draw import draw_graph
+from sgg.scene.graph import to_dict
+from sgg.spec import graph_spec, pixel_budget, prompter
+from sgg.text.codec import Parsed, parse
+
+log = logging.getLogger("sgg")
+
+
+def predict_file(config: Config, image: Path, out: Path) -> tuple[list[Path], Parsed]:
+    """Write OUT/NAME.graph.json and OUT/NAME.graph.png, overwriting nothing.
+
+    Returns:
+        Their paths, and what was read from the answer.
+
+    Raises:
+        SggError: the picture or the weights are missing or broken.
+
+    """
+    odd: list[str] = []
+    try:
+        picture = open_upright(image, odd.append)
+    except FileNotFoundError as error:
+        raise SggError(f"{image}: no such picture.") from error
+    except BrokenPicture as error:
+        raise SggError(f"{image}: not a picture that can be decoded ({error}).") from error
+    for kind in odd:
+        if kind != "turned":  # as every viewer turns it
+            log.warning("%s: %s", image, KINDS[kind])
+    width, height = picture.size
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise SggError(
+            f"{image}: {width} × {height} pixels; Qwen-VL takes sides of at most {MAX_ASPECT} : 1."
+        )
+    completion = _answer(config, picture)
+    parsed = parse(completion.text, graph_spec(config), width, height)
+    content = {
+        "image": str(image),
+        "width": width,
+        "height": height,
+        **to_dict(parsed.graph),
+        "problems": [[p.kind.value, p.item] for p in parsed.problems],
+        "text": completion.text,
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    json_path = _reserved(out, image)
+    png_path = json_path.with_suffix(".png")
+    write_json(json_path, content)
+    draw_graph(picture, parsed.graph).save(png_path)
+    return [json_path, png_path], parsed
+
+
+def _reserved(out: Path, image: Path) -> Path:
+    """OUT/NAME.graph.json, empty; where that is taken NAME.SUFFIX.graph.json, then with a number.
+
+    Names that differ in case alone are one to some file systems, so they count as taken here.
+    """
+    taken = {path.name.lower() for path in out.iterdir()}
+    further = (f"{image.name}.{number}" for number in count(2))
+    for name in chain((image.stem, image.name), further):
+        path = out / f"{name}.graph.json"
+        if not {path.name.lower(), path.with_suffix(".png").name.lower()} & taken:
+            with suppress(FileExistsError):  # made meanwhile by another
+                path.open("x").close()
+                return path
+    raise AssertionError("numbers do not end")
+
+
+def _answer(config: Config, picture: Any) -> Any:
+    folder = locate(config.model.path, config.model.revision)
+    ranks = Ranks.start(config.hardware)
+    dtype = torch_dtype(config.model.dtype, config.hardware.precision)
+    model = load_model(config.model, folder, dtype, config.seed).to(ranks.device)
+    generate = config.generate
+    sampling = Sampling(
+        generate.max_new_tokens, generate.temperature, generate.top_p, generate.top_k
+    )
+    engine = HfEngine(model, load_processor(folder, *pixel_budget(config)), sampling)
+    width, height = picture.size
+    chat = prompter(config).messages(width, height, {})
+    return engine.answer([chat], [picture], config.seed)[0][0]

@@ -1,0 +1,60 @@
+"""What vLLM is asked, in this process or over HTTP, so that it computes what transformers would.
+
+The same pixels: pictures are resized here, as sgg.models.load's processor does, so that vLLM's own resizing has
+nothing left to do. The same prompt: of known length, to be checked against what was understood. The same
+seed, whatever else is asked for, and when. Loads no model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from sgg.inference.generate import Key
+from sgg.models.load import VISION_TOKENS
+from sgg.scene.boxes import resized_size
+from sgg.text.prompt import Messages
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def prompt_text(chat: Messages, processor: Any) -> str:
+    """The chat as text, with one token that stands for the image; vLLM puts the others in."""
+    return str(processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+
+
+def resized(image: Image, processor: Any) -> Image:
+    """The picture at the size, in pixels, at which the model sees it."""
+    from PIL.Image import Resampling
+
+    return image.convert("RGB").resize(_size(image, processor), Resampling.BICUBIC)
+
+
+def prompt_tokens(text: str, image: Image, processor: Any) -> int:
+    """Tokens of a prompt with those of its picture."""
+    width, height = _size(image, processor)
+    patch = processor.image_processor.patch_size * processor.image_processor.merge_size
+    pictured = (width // patch) * (height // patch)
+    return len(processor.tokenizer(text)["input_ids"]) - 1 + pictured
+
+
+def answer_seed(seed: int, key: Key) -> int:
+    """The seed of one answer, 0 to 2^56 - 1: the same whatever else is asked for, and when."""
+    digest = hashlib.sha256(f"{seed} {key[1]} {key[0]}".encode()).digest()
+    return int.from_bytes(digest[:7])
+
+
+def held(ends: list[int]) -> dict[str, Any]:
+    """What vLLM is told so that answers end where ours do, and never stand for pictures.
+
+    Args:
+        ends: tokens that end an answer; vLLM's own idea of them is put aside.
+
+    """
+    return {"ignore_eos": True, "stop_token_ids": ends, "bad_words": list(VISION_TOKENS)}
+
+
+def _size(image: Image, processor: Any) -> tuple[int, int]:
+    size = processor.image_processor.size
+    return resized_size(*image.size, size["shortest_edge"], size["longest_edge"])

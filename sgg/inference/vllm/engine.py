@@ -1,0 +1,190 @@
+"""Answers by vLLM, in this process: many pictures at once, each written as soon as it is answered.
+
+Comes in: the folder that `vllm_model` wrote, and batches of one picture each. What is asked of vLLM is what
+transformers would do: the same pixels (pictures are resized here, as sgg.models.load's processor does, so that
+vLLM's own resizing has nothing left to do), the same ends of an answer, the same tokens never sampled, of
+the checkpoint's own generation settings none. An answer's seed hangs on (seed, image, index) alone. With a
+grammar answers are held to it, and carry how much probability that took away.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sgg.errors import SggError
+from sgg.inference.generate import Batch, Completion, Key, Request, Sampling, completion_of, end_ids
+from sgg.inference.requests import answer_seed, held, prompt_text, prompt_tokens, resized
+from sgg.inference.vllm.masked_mass import RemovedMass
+from sgg.inference.vllm.model_dir import longest_context
+from sgg.inference.vllm.setup import engine_arguments, engine_here, own_threads, register_model
+from sgg.models.load import declared_ends
+
+
+@dataclass(frozen=True)
+class Room:
+    """What vLLM may use."""
+
+    in_flight: int
+    """Answers in the making at once."""
+    max_length: int
+    """Longest prompt and answer together, tokens."""
+    memory_share: float
+    """Part of the GPU's memory."""
+    gpu: bool
+    ranks: int = 1
+    """Processes of the run, each with an engine of its own."""
+
+
+class VllmEngine:
+    """vLLM's `LLM` with requests put in as answers come out."""
+
+    batch_size = 1
+
+    def __init__(
+        self,
+        folder: Path,
+        processor: Any,
+        sampling: Sampling,
+        dtype: torch.dtype,
+        room: Room,
+        grammar: str | None = None,
+    ) -> None:
+        """Start the engine.
+
+        Args:
+            grammar: what answers are held to, in xgrammar's EBNF.
+
+        Raises:
+            SggError: the memory is too small.
+
+        """
+        self._processor, self._sampling, self._room = processor, sampling, room
+        self._limit = longest_context(folder, room.max_length)
+        self._ends = end_ids(declared_ends(folder), processor.tokenizer)
+        self._grammar = grammar
+        self._removed: RemovedMass | None = None
+        self._llm = self._start(folder, dtype)
+
+    def answers(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
+        """See `sgg.inference.generate.Engine`; in the order in which they end."""
+        waiting = ((request, key) for b in batches for request in b.requests for key in _keys(b))
+        flying: dict[str, Key] = {}
+        while True:
+            for request, key in islice(waiting, self._room.in_flight - len(flying)):
+                flying[self._put_in(request, key)] = key
+            if not flying:
+                return
+            for output in self._step():
+                ids = list(output.outputs[0].token_ids)
+                completion = completion_of(ids, self._ends, self._processor.tokenizer)
+                if self._removed is not None:
+                    mass = self._removed.take(output.request_id)
+                    completion = replace(completion, removed_mass=mass)
+                yield flying.pop(output.request_id), completion
+
+    def close(self) -> None:
+        """Give back memory and torch's process group, for what this process does next.
+
+        One of several ranks keeps both: the group is the run's, and the process ends with the run.
+        """
+        from vllm.distributed import cleanup_dist_env_and_memory
+
+        if self._removed is not None:
+            self._removed.close()
+        if self._room.ranks == 1:
+            self._llm.llm_engine.engine_core.shutdown()
+            del self._llm
+            cleanup_dist_env_and_memory()
+
+    def _start(self, folder: Path, dtype: torch.dtype) -> Any:
+        engine_here(self._room.gpu)
+        if self._grammar is not None:
+            self._removed = RemovedMass(self._sampling.temperature)
+        from vllm import LLM
+
+        register_model(folder)
+        try:
+            with own_threads():
+                return LLM(
+                    str(folder),
+                    max_model_len=self._limit,
+                    max_num_seqs=self._room.in_flight,
+                    gpu_memory_utilization=self._room.memory_share,
+                    use_tqdm_on_load=False,
+                    seed=self._sampling.seed,
+                    **engine_arguments(dtype, self._room.gpu, self._room.ranks),
+                )
+        except (torch.OutOfMemoryError, ValueError, RuntimeError) as error:
+            if "memory" not in str(error):
+                raise
+            raise self._too_small(error) from error
+
+    def _step(self) -> list[Any]:
+        """What ended in one step of the engine."""
+        try:
+            return [o for o in self._llm.llm_engine.step() if o.finished]
+        except torch.OutOfMemoryError as error:
+            raise self._too_small(error) from error
+
+    def _too_small(self, error: Exception) -> SggError:
+        room = self._room
+        reason = str(error).strip().splitlines()[-1]
+        share = (
+            f"generate.memory_share={room.memory_share}"
+            if room.gpu
+            else f"VLLM_CPU_KVCACHE_SPACE={os.environ['VLLM_CPU_KVCACHE_SPACE']} (environment, GiB)"
+        )
+        return SggError(
+            f"vLLM has too little memory with {share}, hardware.rollout.max_length={room.max_length}, "
+            f"generate.batch_size={room.in_flight}: {reason} Lower the latter two, or give it more room."
+        )
+
+    def _put_in(self, request: Request, key: Key) -> str:
+        """Hand a request over; returns the id that its answer will carry."""
+        text = prompt_text(request.chat, self._processor)
+        self._check_length(request, text)
+        image = resized(request.image, self._processor)
+        # vLLM puts the image's tokens in: the text has the one that stands for them
+        prompt = {"prompt": text, "multi_modal_data": {"image": image}}
+        (name,) = self._llm.enqueue([prompt], self._parameters(key), use_tqdm=False)
+        return str(name).rsplit("-", 1)[0]  # vLLM adds a random end, which answers do not carry
+
+    def _check_length(self, request: Request, text: str) -> None:
+        """Raise for a prompt that leaves no room: vLLM would refuse it, or cut the answer short."""
+        prompt = prompt_tokens(text, request.image, self._processor)
+        wanted = self._sampling.max_new_tokens
+        if prompt + wanted > self._limit:
+            raise SggError(
+                f"{request.image_id}: a prompt of {prompt} tokens and generate.max_new_tokens={wanted} are "
+                f"more than {self._limit} (hardware.rollout.max_length={self._room.max_length}, and what "
+                "the model was made for). Raise the limit, or lower generate.max_new_tokens or "
+                "stage.max_pixels."
+            )
+
+    def _parameters(self, key: Key) -> Any:
+        from vllm import SamplingParams
+        from vllm.sampling_params import StructuredOutputsParams
+
+        sampling, grammar = self._sampling, self._grammar
+        return SamplingParams(
+            max_tokens=sampling.max_new_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            seed=answer_seed(sampling.seed, key),
+            **held(self._ends),
+            detokenize=False,
+            structured_outputs=StructuredOutputsParams(grammar=grammar) if grammar else None,
+        )
+
+
+def _keys(batch: Batch) -> list[Key]:
+    """The missing answers, the first ones first."""
+    return sorted(batch.missing)

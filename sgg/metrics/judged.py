@@ -1,0 +1,50 @@
+"""Which relations of one answer hit and which gold ones are found, by the rule that the metrics count by.
+
+For whoever shows an answer to people: the gallery marks what a protocol counts, and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sgg.config.protocol import Labels, Mode, Unknown
+from sgg.metrics import hits
+from sgg.metrics.arrays import Names, to_arrays
+from sgg.metrics.synonyms import NOTHING, renamed
+from sgg.metrics.tally import Task
+from sgg.scene.graph import Edge, SceneGraph
+from sgg.scene.vocab import canonical
+
+
+def judged(pred: SceneGraph, gold: SceneGraph, task: Task) -> tuple[list[bool], list[bool]]:
+    """(found, right): of each gold relation and of each predicted one, without a cutoff.
+
+    A relation that the protocol does not rank (a pair's second predicate, a repeated one, a name outside
+    the vocabulary that is dropped) is not right.
+    """
+    protocol, vocabulary = task.protocol, task.vocabulary
+    table = NOTHING
+    if vocabulary is not None and protocol.labels is Labels.mapped:
+        table = renamed(pred, vocabulary, task.synonyms)
+
+    def known(edge: Edge) -> bool:
+        if vocabulary is None or protocol.unknown is not Unknown.drop:
+            return True
+        ends = (pred.nodes[edge.subject].name, pred.nodes[edge.object].name)
+        return all(vocabulary.knows_object(n) or canonical(n) in table.objects for n in ends) and (
+            vocabulary.knows_predicate(edge.predicate)
+            or canonical(edge.predicate) in table.predicates
+        )
+
+    kept = [i for i, edge in enumerate(pred.edges) if known(edge)]
+    names = Names()
+    read = replace(pred, edges=tuple(pred.edges[i] for i in kept))
+    said, target = to_arrays(read, names, table or None), to_arrays(gold, names)
+    ranks = hits.rank(said, protocol).constrained
+    overlap = hits.Overlap(said, target, protocol)
+    hit = overlap.hits(overlap.pair_hits(Mode.sgdet))
+    hit[ranks == hits.NEVER] = False
+    right = [False] * len(pred.edges)
+    for i, row in zip(kept, hit, strict=True):
+        right[i] = bool(row.any())
+    return [bool(column.any()) for column in hit.T], right

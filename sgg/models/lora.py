@@ -1,0 +1,42 @@
+"""Whether `model.lora` makes sense: by itself, and for the matrices of a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from sgg.config.schema import LoraConfig
+from sgg.errors import SggError, nearest
+
+
+def lora_problems(lora: LoraConfig) -> Iterator[str]:
+    """What is wrong whatever the model is."""
+    if lora.alpha < 1:
+        yield (
+            f"model.lora.alpha={lora.alpha}: must be 1 or more; the adapter is scaled by alpha / r, and with "
+            "0 nothing would be learnt."
+        )
+    if not 0 <= lora.dropout < 1:
+        yield f"model.lora.dropout={lora.dropout}: must be 0 or more and below 1."
+    if not lora.targets:
+        yield (
+            "model.lora.targets=[]: no matrix would get an adapter. Name some, such as q_proj, or take "
+            "model.lora.enable=false."
+        )
+
+
+def check_targets(lora: LoraConfig, matrices: Iterable[str]) -> None:
+    """Raise if a target is no matrix of the language model.
+
+    Args:
+        lora: what is wanted.
+        matrices: full names of the model's matrices, such as `model.language_model.layers.0.mlp.up_proj`.
+
+    """
+    language = {name for name in matrices if "layers" in name.split(".") and "visual" not in name}
+    there = sorted({name.rpartition(".")[2] for name in language})
+    lacking = [t for t in lora.targets if not any(n.endswith(f".{t}") for n in language)]
+    if lacking:
+        raise SggError(
+            f"model.lora.targets: {', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} no matrix of "
+            f"the language model.{nearest(lacking[0], there)} Adapters go onto these: {', '.join(there)}."
+        )

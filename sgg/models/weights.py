@@ -1,0 +1,202 @@
+"""Where a model's files are: a tiny base of the package, a folder, a run, or the hub.
+
+Goes out: one local folder, so that every rank loads the same files and no rank asks the hub. Only
+configs, tokenizers and safetensors are ever fetched: no pickles, no code. Looks, does not load.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from importlib.resources import files
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from sgg.errors import SggError
+from sgg.runs.checkpoint import is_sealed, newest_whole, problem_with
+from sgg.runs.folder import METRICS
+
+PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.jinja"]
+MODEL_FOLDER = "model"
+"""Where a training run keeps its final model."""
+_OF_THE_HUB = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_OFFLINE", "XDG_CACHE_HOME")
+"""Variables that say where the hub's files are and whether it is asked begin with one of these."""
+
+
+def locate(path: str, revision: str | None = None, fetch: bool = True) -> Path:
+    """The local folder of `model.path`.
+
+    A name without a slash that the package ships is a tiny base; a run folder stands for its final
+    model, or for its newest whole checkpoint; anything else with one slash is a hub id.
+
+    Raises:
+        SggError: the weights are not to be had; the message says what to do.
+
+    """
+    shipped = Path(str(files("sgg"))) / "assets" / path
+    if "/" not in path and (shipped / "config.json").is_file():
+        return shipped
+    local = Path(path).expanduser()
+    if local.is_dir():
+        return _in_folder(local, path)
+    if path.count("/") != 1 or path.startswith((".", "~", "/")):
+        raise SggError(
+            f"model.path={path}: no such folder. Give a folder with config.json and safetensors, a run "
+            "folder, or a hub id such as Qwen/Qwen2.5-VL-7B-Instruct."
+        )
+    return _from_hub(path, revision, fetch)
+
+
+def look_as_runs_do(environment: Mapping[str, str]) -> None:
+    """Have this process look for weights and data of the hub where a run with this environment will.
+
+    The hub's libraries read these variables once, when they are imported.
+
+    Raises:
+        SggError: they were imported for a run with others.
+
+    """
+    hub = {k: v for k, v in environment.items() if k.startswith(_OF_THE_HUB)}
+    differing = [k for k, v in hub.items() if os.environ.get(k) != v]
+    if differing and "huggingface_hub" in sys.modules:
+        raise SggError(
+            f"hardware.environment.{differing[0]}={hub[differing[0]]}: another point has looked for weights "
+            f"with {os.environ.get(differing[0]) or 'none'}. Start a sweep of its own for each value."
+        )
+    os.environ.update(hub)
+
+
+def is_complete(run_dir: Path) -> bool:
+    """Whether a run has left what it was for: its final model, whole, or its metrics."""
+    return is_sealed(run_dir / MODEL_FOLDER) or (run_dir / METRICS).is_file()
+
+
+def _in_folder(local: Path, path: str) -> Path:
+    if (local / MODEL_FOLDER / "config.json").is_file() or (
+        local / MODEL_FOLDER / "adapter_config.json"
+    ).is_file():
+        local = local / MODEL_FOLDER
+    elif (newest := newest_whole(local)) is not None:
+        local = newest
+    if not any((local / name).is_file() for name in ("config.json", "adapter_config.json")):
+        raise SggError(
+            f"model.path={path}: no model there (no config.json, no {MODEL_FOLDER}/, no whole "
+            "checkpoint). A run that was stopped before its first checkpoint has none."
+        )
+    problem = problem_with(local) or _safetensors_problem(local)
+    if problem is not None:
+        raise SggError(
+            f"model.path={path}: the checkpoint is damaged: {problem}. Copy it again, or take an "
+            "earlier one (model.path=RUN_DIR/checkpoint-N)."
+        )
+    return local
+
+
+def _safetensors_problem(folder: Path) -> str | None:
+    """What is wrong with the weight files: missing, or shorter than their header says."""
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        return "no .safetensors file (pickled weights are not read)"
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        wanted = set(json.loads(index.read_text())["weight_map"].values())
+        missing = sorted(wanted - {file.name for file in weights})
+        if missing:
+            return f"{', '.join(missing)} missing"
+    elif any("-of-" in file.name for file in weights):
+        return f"{index.name} missing"
+    for file in weights:
+        try:
+            length, header = _header(file)
+            end = max(tensor["data_offsets"][1] for tensor in header.values())
+        except (ValueError, KeyError, TypeError):
+            return f"{file.name} has no valid header"
+        size = file.stat().st_size
+        if size != 8 + length + end:
+            return f"{file.name} has {size} bytes instead of {8 + length + end}"
+    return None
+
+
+def matrices(folder: Path) -> list[str]:
+    """Names of the modules whose weight is a matrix, as the files' headers have them; nothing is loaded."""
+    headers = (_header(file)[1] for file in sorted(folder.glob("*.safetensors")))
+    tensors = (item for header in headers for item in header.items())
+    return [
+        name.removesuffix(".weight")
+        for name, tensor in tensors
+        if name.endswith(".weight") and len(tensor["shape"]) == 2
+    ]
+
+
+def adapter_base(folder: Path, fetch: bool = True) -> Path | None:
+    """What the adapter in the folder sits on, itself an adapter perhaps; None for full weights."""
+    adapter = folder / "adapter_config.json"
+    if not adapter.is_file():
+        return None
+    return locate(json.loads(adapter.read_text())["base_model_name_or_path"], fetch=fetch)
+
+
+def parameters(folder: Path) -> int:
+    """Numbers in a model's weights, an adapter's and those below it alike; nothing is loaded or fetched.
+
+    Raises:
+        SggError: the weights below an adapter are not here.
+        ValueError: a file has no header.
+
+    """
+    headers = (_header(file)[1] for file in sorted(folder.glob("*.safetensors")))
+    own = sum(prod(tensor["shape"]) for header in headers for tensor in header.values())
+    base = adapter_base(folder, fetch=False)
+    return own if base is None else own + parameters(base)
+
+
+def _header(file: Path) -> tuple[int, dict[str, Any]]:
+    """Length of a safetensors file's header, bytes, and what it says of each tensor.
+
+    Raises:
+        ValueError: there is none.
+
+    """
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if not 0 < length <= min(file.stat().st_size - 8, 100 << 20):
+            raise ValueError(f"{file}: no header")
+        header: dict[str, Any] = json.loads(stream.read(length))
+    header.pop("__metadata__", None)
+    return length, header
+
+
+def _from_hub(path: str, revision: str | None, fetch: bool) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(
+            snapshot_download(
+                path, revision=revision, allow_patterns=PATTERNS, local_files_only=not fetch
+            )
+        )
+    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise SggError(
+            f"model.path={path}: the weights are neither here nor to be had from the hub ({reason}); "
+            f"{Path(path).resolve()} is no folder. "
+            f"On a machine with internet run `{_download(path)}`, or give a folder: model.path=DIR."
+        ) from error
+    problem = _safetensors_problem(folder)
+    if problem is not None:
+        raise SggError(
+            f"model.path={path}: the download in {folder} is not whole: {problem}. "
+            f"Run `{_download(path)}` again."
+        )
+    return folder
+
+
+def _download(path: str) -> str:
+    """The command that fetches a model to where runs look for it."""
+    home = os.environ.get("HF_HOME")
+    return f"{f'HF_HOME={shlex.quote(home)} ' if home else ''}hf download {path}"

@@ -1,0 +1,54 @@
+"""Whether a run can start from here, told before a run folder is made and before torch is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sgg.config.schema import Config, EvalConfig, GrpoConfig
+from sgg.data.prepare import open_reader
+from sgg.models.lora import check_targets
+from sgg.models.weights import locate, look_as_runs_do, matrices
+from sgg.plan.batch import refuse_too_few
+from sgg.plan.opening import known_images
+
+
+class Preflight:
+    """Looks for what runs start from; what several points of a sweep share is looked for once."""
+
+    def __init__(self) -> None:
+        self._found: set[str] = set()
+        self._images: dict[str, int | None] = {}
+        """Usable images, where they are known, by what says which data."""
+
+    def check(self, config: Config, model_is_made: bool = False) -> None:
+        """Look for the run's weights and data.
+
+        Args:
+            model_is_made: an earlier step of the pipeline makes the weights.
+
+        Raises:
+            SggError: something is missing; the message names the key and what to do.
+
+        """
+        look_as_runs_do(config.hardware.environment)
+        model = config.model
+        weights = f"{model.path} {model.revision} {model.lora}"
+        if not model_is_made and weights not in self._found:
+            folder = locate(model.path, model.revision)
+            if model.lora.enable and (names := matrices(folder)) and not _is_adapter(folder):
+                check_targets(model.lora, names)
+            self._found.add(weights)
+        part = config.stage.part.name if isinstance(config.stage, EvalConfig) else "train"
+        data = f"{part} {config.data}"
+        if data not in self._found:
+            open_reader(config.data, part)
+            self._found.add(data)
+        if isinstance(config.stage, GrpoConfig):  # before the steps that it would have to wait for
+            if data not in self._images:
+                self._images[data] = known_images(config, "train")
+            refuse_too_few(config.stage.prompts_per_step, self._images[data])
+
+
+def _is_adapter(folder: Path) -> bool:
+    """Whether the matrices are an adapter's own: then the model below it is looked at once it is loaded."""
+    return (folder / "adapter_config.json").is_file()

@@ -1,0 +1,80 @@
+"""Whether answers can be held to a structure: who generates must be vLLM, and the bounds must make sense.
+
+Comes in: a typed `Config`. Goes out: problems in words. How many tokens an answer may take needs the
+tokenizer and is looked at when the run has it, by `structure.Structure.check_fits`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sgg.config.hardware import RolloutMode
+from sgg.config.options import StructureNames, VocabularyName
+from sgg.config.schema import Config, Engine, EvalConfig, GrpoConfig, SftConfig
+from sgg.plan.rules.sharding import in_pieces
+
+MAX_NAME = 120
+"""Characters of the longest name: `sgg.text.tolerant_parser` reads ids of up to 128."""
+
+
+def structure_problems(config: Config) -> Iterator[str]:
+    """What is wrong with `structure`, where it is not null."""
+    if config.structure is not None:
+        yield from _bounds(config)
+        yield from _generates(config)
+
+
+def _bounds(config: Config) -> Iterator[str]:
+    bounds = config.structure
+    assert bounds is not None
+    for key, lowest in {
+        "max_objects": 1,
+        "max_relationships": 1,
+        "max_thought": 0,
+        "max_words": 1,
+        "max_letters": 1,
+    }.items():
+        value = getattr(bounds, key)
+        if value < lowest:
+            yield f"structure.{key}={value}: must be {lowest} or more."
+    if bounds.max_words * (bounds.max_letters + 1) > MAX_NAME:
+        yield (
+            f"structure.max_words={bounds.max_words}, max_letters={bounds.max_letters}: names could be "
+            f"longer than the {MAX_NAME} characters that are read. Lower one of them."
+        )
+    if bounds.names is StructureNames.vocabulary and config.data.vocabulary is VocabularyName.none:
+        yield (
+            "structure.names=vocabulary, but data.vocabulary=none. Set data.vocabulary, or take "
+            "structure.names=prompt."
+        )
+
+
+def _generates(config: Config) -> Iterator[str]:
+    """Only vLLM applies grammars."""
+    stage = config.stage
+    if isinstance(stage, SftConfig):
+        yield "structure holds generated answers, and stage=sft generates none. Take structure=null."
+    if isinstance(stage, EvalConfig) and config.generate.engine is not Engine.vllm:
+        yield (
+            f"structure cannot be held with generate.engine={config.generate.engine.name}: only vLLM in "
+            "the run's own processes applies grammars and tells what they removed. Take generate=vllm, or "
+            "structure=null."
+        )
+    if isinstance(stage, GrpoConfig):
+        yield from _learns(config, stage)
+
+
+def _learns(config: Config, stage: GrpoConfig) -> Iterator[str]:
+    """The trainer's head has to carry the masks, too."""
+    mode = config.hardware.rollout.mode
+    if mode is RolloutMode.trainer:
+        yield (
+            "structure cannot be held with hardware.rollout.mode=trainer: transformers applies no "
+            "grammars. Take hardware.rollout.mode=colocate or server, or structure=null."
+        )
+    if in_pieces(config):
+        sharded = "fsdp" if config.fsdp is not None else "deepspeed.zero_optimization.stage=3"
+        yield (
+            f"structure needs the head's weights whole in each process, and {sharded} shares them out. Take "
+            "deepspeed=zero2 fsdp=null, or structure=null."
+        )

@@ -1,0 +1,73 @@
+"""Some answers of an evaluation beside their gold, drawn: for the report and for trackers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from sgg.config.schema import Config, EvalConfig
+from sgg.data.prepare import example, image_store, prepare, vocabulary
+from sgg.evaluation.predictions import read_predictions
+from sgg.evaluation.stage import gold_data
+from sgg.metrics.judged import judged
+from sgg.metrics.tally import Task
+from sgg.scene.draw import draw_graph
+from sgg.scene.graph import SceneGraph
+from sgg.spec import graph_spec
+from sgg.text.codec import Parsed, parse
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One answered image."""
+
+    image_id: str
+    gold_picture: Image.Image
+    answer_picture: Image.Image
+    gold_relations: list[tuple[bool, str]]
+    """(found, text) of each gold relation."""
+    answer_relations: list[tuple[bool, str]]
+    """(right, text) of each predicted relation."""
+    text: str
+    parsed: Parsed
+
+
+def draw_samples(config: Config, completions: Path, count: int) -> list[Sample]:
+    """The first `count` answers of the file, drawn; failures show as bare pictures.
+
+    A hit is what the protocol counts as one (`metric.judged`).
+    """
+    assert isinstance(config.stage, EvalConfig)
+    part = config.stage.part.name
+    prepared = prepare(gold_data(config), part, Path(config.paths.cache), quiet=True)
+    store, spec = image_store(config.data, part), graph_spec(config)
+    task = Task(config.protocol, vocabulary(config.data))
+    predictions = read_predictions(completions, vocabulary(config.data), "completions")
+    samples = []
+    for index in range(min(count, len(prepared))):
+        item = example(prepared.rows[index], store)
+        parsed, text = predictions.parsed(item.image_id, spec, item.width, item.height)[0]
+        if parsed is None:
+            parsed = parse(text, spec, item.width, item.height)
+        pred = parsed.graph
+        found, right = judged(pred, item.graph, task)
+        samples.append(
+            Sample(
+                image_id=item.image_id,
+                gold_picture=draw_graph(item.image, item.graph),
+                answer_picture=draw_graph(item.image, pred),
+                gold_relations=_said(item.graph, found),
+                answer_relations=_said(pred, right),
+                text=text,
+                parsed=parsed,
+            )
+        )
+    return samples
+
+
+def _said(graph: SceneGraph, right: list[bool]) -> list[tuple[bool, str]]:
+    return [
+        (flag, " ".join(graph.triplet(edge))) for flag, edge in zip(right, graph.edges, strict=True)
+    ]

@@ -1,0 +1,161 @@
+"""One self-contained HTML file for a run or for the runs of a pipeline. Reads files only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sgg.config.schema import FROZEN_NAME, Config, StageName, thaw
+from sgg.errors import SggError
+from sgg.files import read_json, write_whole
+from sgg.report.charts import charts
+from sgg.report.data_summary import amiss_rows, count_rows
+from sgg.report.html import details, items, page, picture, section, table
+from sgg.report.tables import COLUMNS
+from sgg.runs.folder import (
+    COMPLETIONS,
+    CURVES,
+    DATA,
+    METRICS,
+    PIPELINE,
+    PROVENANCE,
+    read_json_lines,
+)
+from sgg.tracking.state import failure_note
+
+REPORT = "report.html"
+
+
+def write_report(folder: Path, runs: Sequence[Path] | None = None) -> Path:
+    """Write FOLDER/report.html about the run in it, or about `runs`; returns its path.
+
+    Raises:
+        SggError: there is no run in the folder.
+
+    """
+    if runs is None:
+        runs = _runs_in(folder)
+    body = [_overview(runs)] if len(runs) > 1 else []
+    for run_dir in runs:
+        body.append(_run(run_dir))
+    path = folder / REPORT
+    write_whole(path, page(folder.resolve().name, body))
+    return path
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    """The folder's own run, or those that its pipeline made, in their order."""
+    if pipeline := read_json(folder / PIPELINE):
+        return [folder / name for name in pipeline["steps"]]
+    if not (folder / FROZEN_NAME).is_file():
+        raise SggError(f"{folder}: no run there ({FROZEN_NAME} is missing).")
+    return [folder]
+
+
+def _overview(runs: Sequence[Path]) -> str:
+    rows = []
+    for run_dir in runs:
+        content = read_json(run_dir / METRICS)
+        if content is not None:
+            values = [content["metrics"][key] for key in COLUMNS]
+            rows.append([run_dir.name, *values, content["images"]])
+    return section("Results", [table(["run", *COLUMNS.values(), "images"], rows)])
+
+
+def _run(run_dir: Path) -> str:
+    config = thaw(run_dir / FROZEN_NAME)
+    body = [_origin(run_dir, config)]
+    data = read_json(run_dir / DATA)
+    if data is not None:
+        body.append(_data(data))
+    content = read_json(run_dir / METRICS)
+    if content is not None:
+        body.append(_metrics(content))
+    drawn = charts(read_json_lines(run_dir / CURVES))
+    if drawn:
+        body.append(f"<h3>Curves</h3><div class='grid'>{''.join(drawn)}</div>")
+    if config.stage.name is StageName.eval and (run_dir / COMPLETIONS).is_file():
+        body.append(_gallery(run_dir, config))
+    text = (run_dir / FROZEN_NAME).read_text(encoding="utf-8")
+    body.append(details("Config", text))
+    return section(f"{run_dir.name}: {config.stage.name.name}", body)
+
+
+def _origin(run_dir: Path, config: Config) -> str:
+    record = read_json(run_dir / PROVENANCE) or {"starts": []}
+    rows: list[tuple[str, object]] = [("model", config.model.path), ("seed", config.seed)]
+    rows += sorted(config.choices.items())
+    if record["starts"]:
+        last = record["starts"][-1]
+        rows += [
+            ("command", last["command"]),
+            ("code", _code(last)),
+            ("versions", ", ".join(f"{k} {v}" for k, v in last["versions"].items())),
+            ("starts", len(record["starts"])),
+        ]
+    if note := failure_note(run_dir):
+        rows.append(("tracking", note))
+    return table(["", ""], rows)
+
+
+def _data(content: dict[str, Any]) -> str:
+    report = content["report"]
+    loud = items(("miss", sentence) for sentence in content["warnings"])
+    head, *counts = count_rows(content["part"], report)
+    drawn = table(head, counts)
+    head, *amiss = amiss_rows(report)
+    found = table(head, amiss) if amiss else "<p>Nothing is amiss.</p>"
+    return f"<h3>Data</h3>{loud if content['warnings'] else ''}{drawn}{found}"
+
+
+def _code(start: dict[str, Any]) -> str:
+    """The revision of a checkout, or the version of an install."""
+    git, code = start["git"], start.get("code", {})
+    if git is None:
+        return f"sgg {code['version']}, no revision: {code['no_revision']}"
+    return f"{git['revision']}{' with changes' if git['dirty'] else ''}"
+
+
+def _metrics(content: dict[str, Any]) -> str:
+    intervals = content["intervals"]
+    rows = []
+    for name, value in content["metrics"].items():
+        low_high = intervals.get(name)
+        shown = f"{low_high[0]:.4f} to {low_high[1]:.4f}" if low_high else ""
+        rows.append([name, float(value), shown])
+    problems = [[k, v["answers"], v["items"]] for k, v in content["problems"].items()]
+    predicates = sorted(content["recall_per_predicate"].items(), key=lambda p: -p[1])
+    counts = (
+        f"{content['images']} images, {content['answers']} answers, {content['gold_relations']} gold "
+        f"relations in {content['images_with_relations']} images. Protocol: {content['protocol']['id']}."
+    )
+    return (
+        "<h3>Metrics</h3>"
+        + table(["metric", "value", "95 % interval"], rows)
+        + f"<p class='small'>{counts}</p><div class='grid'><div><h3>What was wrong</h3>"
+        + table(["kind", "answers", "items"], problems)
+        + "</div><div><h3>Recall per predicate</h3>"
+        + table(["predicate", "recall"], predicates)
+        + "</div></div>"
+    )
+
+
+def _gallery(run_dir: Path, config: Config) -> str:
+    from sgg.report.gallery import draw_samples
+
+    cards = []
+    for sample in draw_samples(config, run_dir / COMPLETIONS, config.tracker.samples):
+        gold = items(("hit" if found else "miss", text) for found, text in sample.gold_relations)
+        answer = items(
+            ("hit" if right else "miss", text) for right, text in sample.answer_relations
+        )
+        wrong = ", ".join(f"{p.kind.value} {p.item}".strip() for p in sample.parsed.problems)
+        cards.append(
+            f"<div class='pair'><div class='card'><b>gold</b>"
+            f"{picture(sample.gold_picture, 'gold')}{gold}</div>"
+            f"<div class='card'><b>answer</b>{picture(sample.answer_picture, 'answer')}{answer}"
+            f"{items([('miss', wrong)]) if wrong else ''}"
+            f"{details(f'text of {sample.image_id}', sample.text)}</div></div>"
+        )
+    return f"<h3>Gold and answers</h3>{''.join(cards)}"

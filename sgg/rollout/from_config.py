@@ -1,0 +1,84 @@
+"""Who generates GRPO's answers: from the config to TRL's trainer with our rollouts in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+
+from sgg.config.hardware import KEY_VARIABLE, SERVERS_VARIABLE, Precision, RolloutMode
+from sgg.config.schema import Config
+from sgg.inference.generate import end_ids
+from sgg.inference.requests import held
+from sgg.inference.vllm.model_dir import write_for_vllm
+from sgg.runs.folder import SERVED
+from sgg.spec import structure
+from sgg.train.loop import Parts
+
+
+@contextmanager
+def rollouts(parts: Parts) -> Iterator[None]:
+    """A GRPOTrainer that is made inside generates as `hardware.rollout` says."""
+    mode = parts.config.hardware.rollout.mode
+    if mode is RolloutMode.trainer:
+        yield
+        return
+    from sgg.rollout.install import cured
+
+    state, served = PartialState(), Path(parts.args.output_dir) / SERVED
+    if mode is RolloutMode.colocate:
+        start = Path(parts.model.config._name_or_path)
+        if state.is_main_process:
+            config = parts.config
+            dtype = rollout_dtype(config)
+            write_for_vllm(config.model, start, parts.processor, dtype, config.seed, served)
+        state.wait_for_everyone()
+    with cured(_settings(parts, served, state.num_processes)):
+        yield
+    if mode is RolloutMode.colocate:
+        state.wait_for_everyone()
+        if state.is_main_process:
+            shutil.rmtree(served)
+
+
+def rollout_dtype(config: Config) -> torch.dtype:
+    """What the trainer computes in, whatever the checkpoint is kept in."""
+    return torch.bfloat16 if config.hardware.precision is Precision.bf16 else torch.float32
+
+
+def ends(parts: Parts) -> list[int]:
+    """Tokens that end an answer."""
+    return end_ids(parts.model.generation_config.eos_token_id, parts.processor.tokenizer)
+
+
+def _settings(parts: Parts, served: Path, ranks: int) -> Any:
+    from sgg.rollout.settings import Settings
+
+    config = parts.config
+    hardware, run_dir = config.hardware, Path(parts.args.output_dir)
+    rollout = hardware.rollout
+    serves = rollout.mode is RolloutMode.server
+    form = structure(config)
+    grammar = {} if form is None else {"structured_outputs": {"grammar": form.grammar()}}
+    return Settings(
+        folder=served,
+        processor=parts.processor,
+        dtype=rollout_dtype(config),
+        gpu=hardware.gpu,
+        ranks=ranks,
+        seed=config.seed,
+        servers=tuple(os.environ[SERVERS_VARIABLE].split(",")) if serves else (),
+        key=os.environ[KEY_VARIABLE] if serves else "",
+        max_length=rollout.max_length,
+        exact=rollout_dtype(config) is torch.float32 and not (hardware.gpu and hardware.tf32),
+        start_limit_s=rollout.start_limit_s,
+        wait_limit_s=rollout.wait_limit_s,
+        sampling=held(ends(parts)) | grammar,
+        logs=f"{run_dir / 'logs'}/server*.log" if serves else f"{run_dir / 'run.log'}",
+    )

@@ -1,0 +1,42 @@
+"""Our classes in TRL's places: a GRPOTrainer takes neither an engine nor a client from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from trl.trainer import grpo_trainer
+
+from sgg.inference.vllm.setup import engine_here
+from sgg.rollout.settings import Settings
+
+
+@contextmanager
+def cured(settings: Settings) -> Iterator[None]:
+    """TRL's GRPOTrainer, made inside the block, generates by our rollouts."""
+    with replaced(grpo_trainer, "VLLMGeneration", partial(_rollouts(settings), settings)):
+        yield
+
+
+def _rollouts(settings: Settings) -> Any:
+    if settings.servers:
+        from sgg.rollout.remote import Remote
+
+        return Remote
+    engine_here(settings.gpu)  # before vLLM is imported
+    from sgg.rollout.colocated import Colocated
+
+    return Colocated
+
+
+@contextmanager
+def replaced(module: Any, name: str, ours: Any) -> Iterator[None]:
+    """A module's attribute is ours inside the block."""
+    theirs = getattr(module, name)
+    setattr(module, name, ours)
+    try:
+        yield
+    finally:
+        setattr(module, name, theirs)

@@ -1,0 +1,113 @@
+"""One rollout server: vLLM's own, with the settings that TRL's trainers expect, for a frozen config's model.
+
+`python -m sgg.rollout.server RUN_DIR/config.yaml server0 HOST:PORT`, started by the node's
+supervisor. It listens on the address that the plan gave it and nowhere else: loopback on one machine, the
+node's own name in a cluster; who talks to it shows the run's key. Its name tells this start from another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+from launchers.process_plan import node_count, served_folder
+from sgg.cli.help import guarded
+from sgg.config.hardware import KEY_VARIABLE
+from sgg.config.schema import Config, thaw
+from sgg.errors import SggError
+
+
+def command(config: Config, folder: Path, host: str, port: int) -> list[str]:
+    """The words for vLLM's server."""
+    from trl.scripts.vllm_serve import ScriptArguments, build_command
+
+    from sgg.compat.vllm_cpu import EXTENSION
+    from sgg.inference.vllm.setup import server_words
+    from sgg.rollout.from_config import rollout_dtype
+    from sgg.rollout.settings import run_mark
+
+    rollout, gpu = config.hardware.rollout, config.hardware.gpu
+    script = ScriptArguments(
+        model=str(folder),
+        tensor_parallel_size=rollout.tensor_parallel,
+        host=host,
+        port=port,
+        gpu_memory_utilization=rollout.share,
+        max_model_len=rollout.max_length,
+    )
+    line = build_command(script)
+    words = ["--model", *line[line.index("serve") + 1 :]]
+    if not gpu:  # the way to push weights that TRL asks for is NCCL's
+        at = words.index("--weight-transfer-config")
+        words[at : at + 2] = ["--worker-extension-cls", EXTENSION]
+    name = f"{run_mark(os.environ[KEY_VARIABLE])}-{time.time_ns():x}"
+    return [
+        *words,
+        *server_words(rollout_dtype(config), gpu),  # the last word of an option counts
+        *("--served-model-name", name),
+        *("--middleware", "sgg.rollout.auth.Door"),
+    ]
+
+
+def end_with_this_process() -> None:
+    """Have all that this process starts killed when it is gone: vLLM's engine would stay on the GPU."""
+    parent = os.getpid()
+    if os.fork() == 0:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def _serve(words: list[str]) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("frozen", type=Path)
+    parser.add_argument("name")
+    parser.add_argument("address", help="host:port")
+    asked = parser.parse_args(words)
+    config = thaw(asked.frozen)
+    host, _, port = asked.address.rpartition(":")
+    refuse_loopback(host, node_count(config))
+    from sgg.inference.vllm.setup import register_model, set_environment
+
+    set_environment(config.hardware.gpu)
+    # the endpoints through which trainers push weights stand behind vLLM's development mode
+    os.environ |= {"VLLM_SERVER_DEV_MODE": "1", "VLLM_CONFIGURE_LOGGING": "1"}
+    folder = served_folder(asked.frozen.parent, asked.name)
+    _write_model(config, folder)
+    register_model(folder)
+    sys.argv[1:] = command(config, folder, host, int(port))
+    from vllm.entrypoints.launchers.api_server.entry import main
+
+    main()
+
+
+def refuse_loopback(host: str, nodes: int) -> None:
+    """Raise SggError if the host's own name leads to itself alone, where others are to reach it."""
+    if nodes > 1 and socket.gethostbyname(host).startswith("127."):
+        raise SggError(
+            f"{host} is {socket.gethostbyname(host)} to itself, so the run's other nodes could not reach "
+            "its rollout server. Let /etc/hosts or the cluster's DNS give its address in the network."
+        )
+
+
+def _write_model(config: Config, folder: Path) -> None:
+    """The start weights as vLLM takes them."""
+    from sgg.inference.vllm.model_dir import write_for_vllm
+    from sgg.models.load import load_processor
+    from sgg.models.weights import locate
+    from sgg.rollout.from_config import rollout_dtype
+    from sgg.spec import pixel_budget
+
+    start = locate(config.model.path, config.model.revision)
+    processor = load_processor(start, *pixel_budget(config))
+    write_for_vllm(config.model, start, processor, rollout_dtype(config), config.seed, folder)
+
+
+if __name__ == "__main__":
+    end_with_this_process()
+    sys.exit(guarded(lambda: _serve(sys.argv[1:])))

@@ -1,0 +1,113 @@
+"""How a run ended: one small file in the run folder, for people, for `sgg status` and for other nodes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+
+from sgg.runs.requeue import forget_requests, refusal
+from sgg.cli.help import exit_code
+from sgg.errors import Stopped
+from sgg.explain.exceptions import explain, what_is_full
+from sgg.files import read_json, write_json
+
+ENDING = "exit.json"
+_SHOWN = 240
+"""Longest line of a reason in a table."""
+
+
+class State(Enum):
+    """The ways to end."""
+
+    finished = "finished"
+    failed = "failed"
+    stopped = "stopped"
+    """By a signal; it can be gone on with."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What stands in the file."""
+
+    state: State
+    code: int
+    """Exit code: 0 finished, 2 a user's mistake, 128 + N stopped by signal N, else 1."""
+    reason: str
+    attempt: str = ""
+    """Which start of the run ended; see `place.Place`."""
+    job: str | None = None
+    """Slurm's id of the job, ARRAY_INDEX."""
+    host: str = ""
+    """Node on which it ended first."""
+    time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    @property
+    def shown(self) -> str:
+        """The reason for a table: a user's mistake whole, as it names the way out; else what fits there.
+
+        That is the first two lines, the error and where it was, without what would wrap.
+        """
+        lines = self.reason.strip().splitlines() or [""]
+        if self.code == 2:
+            return "\n".join(lines)
+        return "\n".join(s if len(s) <= _SHOWN else f"{s[:_SHOWN]}…" for s in lines[:2])
+
+    def write(self, run_dir: Path, instead: bool = False) -> None:
+        """Leave the file, whole.
+
+        When one node fails, all of them end, so the first word of a start stands; but an earlier start has
+        no say, and a run is not finished when one of its nodes has failed. On a full disk nothing is left:
+        that is what the run's last words are about.
+
+        Args:
+            instead: this is what became of the stop that the file tells of: the run is not queued again.
+
+        """
+        partial = run_dir / f"{ENDING}.{os.uname().nodename}.{os.getpid()}"
+        try:
+            write_json(partial, {**asdict(self), "state": self.state.name})
+            os.link(partial, run_dir / ENDING)
+        except FileExistsError:
+            if self._outweighs(read_ending(run_dir), instead):
+                partial.replace(run_dir / ENDING)
+        except OSError as error:
+            if what_is_full(error) is None:
+                raise
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _outweighs(self, there: Ending | None, instead: bool) -> bool:
+        if there is None or there.attempt != self.attempt:
+            return True
+        if instead and there.state is State.stopped:
+            return True
+        return there.state is State.finished and self.state is not State.finished
+
+
+def ending_of(error: Exception) -> Ending:
+    """How a run ends by an error that leaves it: failed, or stopped where a signal is behind it."""
+    state = State.stopped if isinstance(error, Stopped) else State.failed
+    return Ending(state, exit_code(error), explain(error) or f"{type(error).__name__}: {error}")
+
+
+def read_ending(run_dir: Path) -> Ending | None:
+    """How the run ended; None while it runs, or when it was killed before it could say so."""
+    content = read_json(run_dir / ENDING)
+    if content is None:
+        return None
+    ending = Ending(**{**content, "state": State[content["state"]]})
+    if ending.state is State.stopped and (why := refusal(run_dir)):
+        reason = f"Slurm did not queue it again: {why}\n{ending.reason}"
+        return replace(ending, state=State.failed, code=1, reason=reason)
+    return ending
+
+
+def forget_ending(run_dir: Path, attempt: str | None = None) -> None:
+    """A new start: the run has not ended, unless another node of this very attempt says so."""
+    there = read_ending(run_dir)
+    if there is None or attempt is None or there.attempt != attempt:
+        (run_dir / ENDING).unlink(missing_ok=True)
+        forget_requests(run_dir)

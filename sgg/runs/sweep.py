@@ -1,0 +1,123 @@
+"""SWEEP_DIR/sweep.json: which points and runs a sweep has, and which jobs were asked to make them.
+
+    SWEEP_DIR/sweep.json                            this file, written whole after each submission, by the
+                                                    owner of SWEEP_DIR (sgg/runs/lease.py) alone
+    SWEEP_DIR/cancelled/                            which runs `sgg cancel` has ended (cancellation.py)
+    SWEEP_DIR/code/                                 the code that all runs use
+    SWEEP_DIR/points/NNN_slug/config.yaml           a run folder (docs/house.md)
+    SWEEP_DIR/points/NNN_slug/STEP/config.yaml      the same for a pipeline, below its pipeline.json
+    SWEEP_DIR/slurm/                                batch scripts and what jobs print
+
+States are not in it: they are read from the runs and asked of Slurm (`status.py`). Light: no Hydra.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from sgg.cli.help import assignment
+from sgg.errors import SggError
+from sgg.runs.folder import POINTS as POINTS
+from sgg.runs.folder import SWEEP as SWEEP
+from sgg.files import read_json, write_json
+
+CODE = "code"
+SLURM = "slurm"
+
+
+@dataclass
+class RunRecord:
+    """One run: a point, or one step of a point's pipeline."""
+
+    point: int
+    step: str
+    """The pipeline's name of the step, else the stage's."""
+    after: str | None
+    """Step of the same point whose model this run starts from."""
+    folder: str
+    """Run folder, from SWEEP_DIR."""
+    jobs: list[str] = field(default_factory=list)
+    """Of every start, the newest last: Slurm's id, ARRAY_INDEX, or the process here."""
+
+
+@dataclass
+class PointRecord:
+    """One combination of values."""
+
+    name: str
+    overrides: list[str]
+    """What sets it apart from the other points."""
+
+
+@dataclass
+class ChangeRecord:
+    """What `sgg sweep resume=` changed in the configs of runs that it started again."""
+
+    time: str
+    """ISO 8601 with zone."""
+    words: list[str]
+    """As typed, such as hardware.slurm.time_min=240."""
+    runs: list[str]
+    """Run folders, from SWEEP_DIR."""
+
+
+@dataclass
+class SweepRecord:
+    """A sweep as it was submitted."""
+
+    launcher: str
+    """slurm or local."""
+    parallel: int
+    """Points at once."""
+    cwd: str
+    """Folder that relative paths of the configs start from."""
+    submitted: str
+    """Time, ISO 8601 with zone."""
+    overrides: list[str]
+    """What all points share."""
+    points: list[PointRecord]
+    runs: list[RunRecord]
+    host: str = ""
+    """Local: the machine of the launcher."""
+    process: str = ""
+    """Local: the launcher (`processes.identity`)."""
+    retries: int = 0
+    """How often a run that fails is started again by itself."""
+    changes: list[ChangeRecord] = field(default_factory=list)
+
+    def write(self, folder: Path) -> None:
+        """Write SWEEP_DIR/sweep.json, whole or not at all."""
+        write_json(folder / SWEEP, asdict(self))
+
+
+def read_sweep(folder: Path) -> SweepRecord:
+    """The record of a sweep.
+
+    Raises:
+        SggError: the folder holds none that can be read.
+
+    """
+    values = read_json(folder / SWEEP)
+    if values is None:
+        raise SggError(f"{folder}: no sweep there ({SWEEP} is missing or damaged).")
+    for record in (values, *values["runs"]):
+        record.pop("cancelled", None)  # of an earlier version
+    values["points"] = [PointRecord(**point) for point in values["points"]]
+    values["runs"] = [RunRecord(**run) for run in values["runs"]]
+    values["changes"] = [ChangeRecord(**change) for change in values.get("changes", [])]
+    return SweepRecord(**values)
+
+
+def way_on(run_dir: Path) -> str:
+    """The command that goes on with a run, wherever it stands, or with a sweep."""
+    sweep = sweep_of(run_dir)
+    words = ["sgg", assignment("resume", str(run_dir))]
+    return shlex.join(words if sweep is None else ["sgg", "sweep", f"resume={sweep}"])
+
+
+def sweep_of(folder: Path) -> Path | None:
+    """The sweep folder that `folder` is or lies in: a point, or a step of one."""
+    folder = folder.resolve()
+    return next((f for f in (folder, *folder.parents[:3]) if (f / SWEEP).is_file()), None)

@@ -1,0 +1,140 @@
+"""Which predicted object stands for which gold object: computed once per answer, used by all.
+
+Comes in: graphs of one image. Goes out: a `Match` with the pairwise similarities and overlaps and the
+optimal one-to-one assignment. Rewards and metrics read it; neither matches again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate, chain, pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from sgg.config.options import MatchWeights, NameSimilarity, SimilarityKind
+from sgg.scene import boxes
+from sgg.scene.graph import SceneGraph
+from sgg.scene.similarity import DEFAULTS, similarity
+from sgg.scene.vocab import canonical
+
+Matrix = NDArray[np.float64]
+
+DEFAULT_WEIGHTS = MatchWeights()
+
+
+class Match(NamedTuple):
+    """Pairwise values of predicted (rows) and gold (columns) nodes of one image."""
+
+    names: Matrix
+    """Name similarity, 0..1, shape (pred, gold)."""
+    iou: Matrix
+    l1: Matrix
+    """L1 distance of boxes in [0, 1] of the image's sides."""
+    pred_of_gold: tuple[int, ...]
+    """For each gold node the predicted node assigned to it, -1 for none."""
+    how: NameSimilarity
+    """By what predicates are compared, too."""
+    pair_names: list[float]
+    """For each gold node the name similarity of the node assigned to it, 0 for none."""
+    pair_iou: list[float]
+    """Likewise the overlap, 0 for none."""
+    pair_l1: list[float]
+    """Likewise the distance, infinite for none."""
+
+
+def assign(
+    pred: SceneGraph,
+    gold: SceneGraph,
+    width: int,
+    height: int,
+    how: NameSimilarity | SimilarityKind = SimilarityKind.exact,
+    weights: MatchWeights = DEFAULT_WEIGHTS,
+) -> Match:
+    """Hungarian assignment of predicted to gold nodes (R1-SGG, arXiv 2504.13617, section 3).
+
+    Cost of a pair: name · (1 - similarity) + giou · (1 - GIoU) + l1 · L1, boxes in [0, 1]. Ties are
+    broken the same way every time (scipy's solver is deterministic).
+    """
+    (match,) = assign_group([pred], gold, width, height, how, weights)
+    return match
+
+
+def assign_group(
+    preds: Sequence[SceneGraph],
+    gold: SceneGraph,
+    width: int,
+    height: int,
+    how: NameSimilarity | SimilarityKind = SimilarityKind.exact,
+    weights: MatchWeights = DEFAULT_WEIGHTS,
+) -> list[Match]:
+    """`assign` for several answers to one image; what is pairwise is computed for all at once."""
+    how = how if isinstance(how, NameSimilarity) else DEFAULTS[how]
+    nodes = [node for pred in preds for node in pred.nodes]
+    said, written = zip(*nodes, strict=True) if nodes else ((), ())
+    pred_px = np.fromiter(chain.from_iterable(written), np.float64, 4 * len(nodes)).reshape(-1, 4)
+    # in pixels, as the metrics do: scaling could round an overlap of exactly .5 below the threshold;
+    # gold first, so that the longer axis is the inner one
+    iou, giou, (across, down) = boxes.compare(gold.boxes_xyxy, pred_px)
+    l1 = across / width + down / height
+    names = similarity(how, said, [node.name for node in gold.nodes]).T
+    cost = (weights.name * (1 - names) + weights.giou * (1 - giou) + weights.l1 * l1).T
+    ends = list(accumulate((len(pred.nodes) for pred in preds), initial=0))
+    parts = [slice(start, end) for start, end in pairwise(ends)]
+    row_of = np.full((len(preds), len(gold.nodes)), -1, dtype=np.int64)
+    for found, part in zip(row_of, parts, strict=True):
+        rows, columns = linear_sum_assignment(cost[part])
+        found[columns] = rows
+    missed = row_of < 0
+    place = row_of + np.array(ends[:-1], dtype=np.int64)[:, None]
+    place += np.arange(len(gold.nodes)) * len(nodes)
+    place[missed] = 0
+    of_pairs = (
+        _of_pairs(values, place, missed, none)
+        for values, none in ((names, 0.0), (iou, 0.0), (l1, np.inf))
+    )
+    names, iou, l1 = names.T, iou.T, l1.T
+    return [
+        Match(names[part], iou[part], l1[part], tuple(assigned), how, *pairs)
+        for part, assigned, *pairs in zip(parts, row_of.tolist(), *of_pairs, strict=True)
+    ]
+
+
+def _of_pairs(
+    values: Matrix, place: NDArray[np.int64], missed: NDArray[np.bool_], none: float
+) -> list[list[float]]:
+    """The assigned pairs' values, one list per answer with one value per gold node."""
+    found = values.take(place) if values.size else np.empty(place.shape)
+    found[missed] = none
+    return found.tolist()
+
+
+def triplet_hits(
+    pred: SceneGraph, gold: SceneGraph, iou: Matrix, threshold: float
+) -> NDArray[np.bool_]:
+    """Which predicted triplet hits which gold one, shape (pred edges, gold edges).
+
+    A hit: the three canonical labels are equal and both IoU are at least `threshold` (inclusive).
+    """
+
+    def labels(graph: SceneGraph) -> list[tuple[str, str, str]]:
+        names = [canonical(n.name) for n in graph.nodes]
+        return [(names[e.subject], canonical(e.predicate), names[e.object]) for e in graph.edges]
+
+    ids: dict[tuple[str, str, str], int] = {}
+    pred_ids = np.array([ids.setdefault(t, len(ids)) for t in labels(pred)], dtype=np.int64)
+    gold_ids = np.array([ids.setdefault(t, len(ids)) for t in labels(gold)], dtype=np.int64)
+    pred_ends, gold_ends = edge_ends(pred), edge_ends(gold)
+    close = iou >= threshold
+    hits = pred_ids[:, None] == gold_ids[None, :]
+    for end in (0, 1):
+        hits &= close[np.ix_(pred_ends[:, end], gold_ends[:, end])]
+    return hits
+
+
+def edge_ends(graph: SceneGraph) -> NDArray[np.int64]:
+    """(subject, object) indices of the edges, shape (edges, 2)."""
+    ends = [(e.subject, e.object) for e in graph.edges]
+    return np.array(ends, dtype=np.int64).reshape(-1, 2)

@@ -1,0 +1,104 @@
+"""RUN_DIR/tracker.json: the run's id at its tracker and, where tracking failed, since when and why."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sgg.files import read_json, write_json
+from sgg.runs.folder import CURVES, METRICS, PIPELINE, POINTS, SWEEP
+
+TRACKER = "tracker.json"
+
+
+def identity(run_dir: Path) -> str:
+    """The run's id at the tracker, made once: every start of the run is the same run there."""
+    state = _read(run_dir)
+    if "id" not in state:
+        state["id"] = secrets.token_hex(4)
+        write_json(run_dir / TRACKER, state)
+    return str(state["id"])
+
+
+def shown_name(run_dir: Path, stage: str) -> str:
+    """What the run is called at the tracker: its folder, behind those of its pipeline, point and sweep.
+
+    `demo/sft`, `SWEEP/003_seed-2/grpo`; a point without a pipeline has its stage behind it.
+    """
+    folder = run_dir.resolve()
+    names = [folder.name]
+    is_step = (folder.parent / PIPELINE).is_file()
+    if is_step:
+        folder = folder.parent
+        names.insert(0, folder.name)
+    sweep = folder.parent.parent
+    if folder.parent.name == POINTS and (sweep / SWEEP).is_file():
+        names = [sweep.name, *names] if is_step else [sweep.name, *names, stage]
+    return "/".join(names)
+
+
+def note_failure(
+    run_dir: Path, tracker: str, step: int | None, error: Exception, at_end: bool = False
+) -> None:
+    """Tracking ended early.
+
+    Args:
+        step: the last one that was handed over; None before the first.
+        at_end: all was handed over, but not all was taken.
+
+    """
+    failed = {
+        "tracker": tracker,
+        "step": step,
+        "at_end": at_end,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "error": f"{type(error).__name__}: {error}",
+    }
+    write_json(run_dir / TRACKER, {**_read(run_dir), "failed": failed})
+
+
+def forget_failure(run_dir: Path) -> None:
+    """A new start tells the tracker everything again."""
+    state = _read(run_dir)
+    if state.pop("failed", None) is not None:
+        write_json(run_dir / TRACKER, state)
+
+
+def failure_note(run_dir: Path) -> str | None:
+    """What a user has to know at the end of a run whose tracking failed; None where it did not."""
+    failed = _read(run_dir).get("failed")
+    if failed is None:
+        return None
+    since = "at its start" if failed["step"] is None else f"after step {failed['step']}"
+    missing = "what came later"
+    if failed["at_end"]:
+        since, missing = "at the end of the run", "what it had not uploaded by then"
+    note = (
+        f"tracker={failed['tracker']} failed {since} ({failed['time']}, {failed['error']}); {missing} "
+        f"did not reach it. All numbers are in {run_dir}: {CURVES} (curves), {METRICS} "
+        "(evaluation), report.html."
+    )
+    if failed["tracker"] == "wandb":
+        note += _way_to_upload(run_dir)
+    return note
+
+
+def _way_to_upload(run_dir: Path) -> str:
+    """The command for what wandb has stored in the run folder.
+
+    Its own command would upload steps again that a server has already, so for a run that was tracked
+    online it is sgg that tells the server what is missing there.
+    """
+    if any((run_dir / "wandb").glob("run-*/*.wandb")):
+        return f" What is missing is handed over by: sgg resume={shlex.quote(str(run_dir))}"
+    if any((run_dir / "wandb").glob("offline-run-*/*.wandb")):
+        files = shlex.quote(str(run_dir / "wandb"))
+        return f" What it has stored here is uploaded by: wandb sync {files}/offline-run-*"
+    return ""
+
+
+def _read(run_dir: Path) -> dict[str, Any]:
+    return read_json(run_dir / TRACKER) or {}
