@@ -8,7 +8,7 @@ from itertools import compress
 from pathlib import Path
 from typing import Any
 
-from sgg.cli.help import assignment
+from sgg.config.argv import assignment
 from sgg.config.schema import FROZEN_NAME, Config, thaw
 from sgg.errors import SggError, nearest
 from sgg.runs.folder import PIPELINE

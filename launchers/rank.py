@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from sgg.cli.help import guarded
+from sgg.explain.exit_codes import guarded
 from sgg.main import run_frozen
 
 

@@ -16,7 +16,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sgg.cli.help import VERBS, guarded, help_screen
+from sgg.cli.help import VERBS, help_screen
+from sgg.explain.exit_codes import guarded
 
 if TYPE_CHECKING:
     from sgg.config.schema import Config
@@ -41,7 +42,7 @@ def main() -> None:
 
 def _refuse_verb_resume(words: list[str]) -> None:
     """`sgg resume RUN_DIR` is what many type first."""
-    from sgg.cli.help import assignment
+    from sgg.config.argv import assignment
     from sgg.errors import SggError
 
     path = words[0] if words else "RUN_DIR"

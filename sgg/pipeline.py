@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from sgg.cli.help import assignment
+from sgg.config.argv import assignment
 from sgg.config.compose import Composer
 from sgg.config.schema import Config, Init, PipelineConfig, StageName
 from sgg.errors import SggError, Stopped

@@ -13,15 +13,15 @@ from launchers import UNTOLD
 from launchers.node.signals import listening
 
 _MISTAKE = 2
-"""As `sgg.cli.help.MISTAKE`, which cannot be imported where a package is missing."""
+"""As `sgg.explain.exit_codes.MISTAKE`, which cannot be imported where a package is missing."""
 
 
 def _main(words: list[str]) -> int:
     with listening() as received:
         try:
             from launchers.node.agent import run_share
-            from sgg.cli.help import guarded
             from sgg.config.schema import FROZEN_NAME
+            from sgg.explain.exit_codes import guarded
         except ModuleNotFoundError as error:
             print(
                 f"sgg: {sys.executable} has no module {error.name}, which sgg needs. It is what "

@@ -21,10 +21,10 @@ from launchers.node.supervisor import Limits, Supervisor
 from launchers.placement import Place, cores_here, job_began
 from launchers.ports import held_ports, told_ports
 from launchers.process_plan import gpus_per_node, make_plan, node_count, servers_on
-from sgg.cli.help import MISTAKE
 from sgg.config.hardware import KEY_VARIABLE
 from sgg.config.schema import FROZEN_NAME, Config, thaw
 from sgg.errors import Failed, SggError, Stopped
+from sgg.explain.exit_codes import MISTAKE
 from sgg.plan.rules.hardware import ready_here
 from sgg.runs.checkpoint import checkpoints, is_sealed
 from sgg.runs.exit_status import Ending, State, ending_of, read_ending

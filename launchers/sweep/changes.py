@@ -15,8 +15,8 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
-from sgg.cli.help import unresolved
 from sgg.config import literal
+from sgg.config.argv import unresolved
 from sgg.config.hardware import SlurmConfig
 from sgg.config.overrides import read_words
 from sgg.config.schema import FROZEN_NAME, Config, freeze, thaw

@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import GrammarParseError
 from omegaconf.grammar_parser import parse
 
-from sgg.cli.help import prepare_argv, quoted, unresolved
+from sgg.config.argv import prepare_argv, quoted, unresolved
 
 
 def read(text: str, rule: str = "override") -> Any:

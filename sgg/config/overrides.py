@@ -21,7 +21,8 @@ from hydra.errors import HydraException
 from hydra.grammar.gen.OverrideLexer import OverrideLexer
 from hydra.grammar.gen.OverrideParser import OverrideParser
 
-from sgg.cli.help import VERBS, prepare_argv, quoted
+from sgg.cli.help import VERBS
+from sgg.config.argv import prepare_argv, quoted
 from sgg.config.corrections import element, mended, proved, read
 from sgg.config.literal import field_types
 from sgg.config.schema import STAGES, Config, StageConfig, TermConfig

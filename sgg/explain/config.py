@@ -17,7 +17,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from sgg.cli.help import quoted
+from sgg.config.argv import quoted
 from sgg.config.overrides import kind_of
 from sgg.config.schema import STAGES, Config
 from sgg.config.tree import groups, options_of

@@ -16,10 +16,10 @@ import time
 from pathlib import Path
 
 from launchers.process_plan import node_count, served_folder
-from sgg.cli.help import guarded
 from sgg.config.hardware import KEY_VARIABLE
 from sgg.config.schema import Config, thaw
 from sgg.errors import SggError
+from sgg.explain.exit_codes import guarded
 
 
 def command(config: Config, folder: Path, host: str, port: int) -> list[str]:

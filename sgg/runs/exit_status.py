@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 
 from sgg.runs.requeue import forget_requests, refusal
-from sgg.cli.help import exit_code
+from sgg.explain.exit_codes import exit_code
 from sgg.errors import Stopped
 from sgg.explain.exceptions import explain, what_is_full
 from sgg.files import read_json, write_json

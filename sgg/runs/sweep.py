@@ -17,7 +17,7 @@ import shlex
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from sgg.cli.help import assignment
+from sgg.config.argv import assignment
 from sgg.errors import SggError
 from sgg.runs.folder import POINTS as POINTS
 from sgg.runs.folder import SWEEP as SWEEP

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 from commands import command, environment, sgg
 
-from sgg.cli.help import CLOSED_PIPE, guarded
 from sgg.errors import SggError
+from sgg.explain.exit_codes import CLOSED_PIPE, guarded
 
 
 def unread(*words, cwd, both=False):

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from sgg.cli.help import assignment, unresolved
+from sgg.config.argv import assignment, unresolved
 from sgg.config.compose import Composer
 from sgg.config.corrections import read
 from sgg.config.overrides import kind_of, read_words, split_flags

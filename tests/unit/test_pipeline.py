@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sgg.cli.help import assignment
+from sgg.config.argv import assignment
 from sgg.config.compose import Composer, compose_config
 from sgg.config.schema import Init
 from sgg.errors import SggError

@@ -29,8 +29,8 @@ from launchers.sweep.points import compose_points
 from launchers.sweep.status import refuse_queued, status_of
 from launchers.sweep.status_table import status_table
 from sgg.cli.cancel import main as cancel
-from sgg.cli.help import prepare_argv
 from sgg.cli.sweep import main as resume
+from sgg.config.argv import prepare_argv
 from sgg.config.compose import Composer
 from sgg.config.schema import freeze, typed
 from sgg.config.tree import CONF_DIR
