@@ -16,7 +16,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sgg.cli.help import VERBS, help_screen
+from sgg.cli.help import help_screen
+from sgg.config.argv import TOOLS
 from sgg.explain.exit_codes import guarded
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ STAGES = {"sft": "sgg.train.sft", "grpo": "sgg.train.grpo", "eval": "sgg.evaluat
 def main() -> None:
     """The console script `sgg`."""
     words = sys.argv[1:]
-    if words and words[0] in VERBS:
+    if words and words[0] in TOOLS:
         sys.exit(guarded(lambda: _tool(words[0], words[1:])))
     if words[:1] == ["resume"]:
         sys.exit(guarded(lambda: _refuse_verb_resume(words[1:])))
@@ -57,7 +58,7 @@ def _tool(verb: str, words: list[str]) -> None:
         from sgg.config.overrides import read_words
 
         read_words(dashed)  # says how a key is set
-    import_module(VERBS[verb]).main(words)
+    import_module(f"sgg.cli.{verb}").main(words)
 
 
 def _arrange(words: list[str]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sgg.config.options import NameSimilarity, StructureNames, Template
-from sgg.config.schema import Config, RewardConfig, TermConfig
+from sgg.config.schema import Config, DataConfig, RewardConfig, TermConfig
 from sgg.reward.score import Mix
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.vocab import VOCABULARIES
@@ -26,6 +28,12 @@ def graph_spec(config: Config) -> GraphSpec:
         reasoning=config.prompt.reasoning,
         vocabulary=VOCABULARIES.get(config.data.vocabulary.name) if closed else None,
     )
+
+
+def gold_data(config: Config) -> DataConfig:
+    """The data that a protocol scores against: some take gold's duplicates as annotated."""
+    wanted = config.protocol.gold_duplicates
+    return config.data if wanted is None else replace(config.data, duplicates=wanted)
 
 
 def structure(config: Config) -> Structure | None:

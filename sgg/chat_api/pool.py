@@ -12,11 +12,9 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from sgg.chat_api.client import Fault, Model, Overdue
 from sgg.errors import SggError
-from sgg.runs.sweep import way_on
 
 PAUSES_S = (1.0, 2.0, 4.0)
 """How long a server rests after its first, second … failure in a row, seconds."""
@@ -46,9 +44,9 @@ class Server:
 class Pool:
     """The servers of a run; used by one event loop."""
 
-    def __init__(self, urls: list[str], run_dir: Path) -> None:
+    def __init__(self, urls: list[str], way_on: str) -> None:
         self.servers = [Server(url) for url in urls]
-        self._run_dir = run_dir
+        self._way_on = way_on
         self._last_fault = "none"
 
     async def take(self) -> Server:
@@ -75,7 +73,7 @@ class Pool:
             urls = ",".join(server.url for server in self.servers)
             raise SggError(
                 f"No server is left of generate.servers=[{urls}]; last error: {self._last_fault}. "
-                f"Start them again, then go on with: {way_on(self._run_dir)}"
+                f"Start them again, then go on with: {self._way_on}"
             )
         return live
 

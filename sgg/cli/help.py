@@ -1,19 +1,6 @@
-"""What `sgg --help` prints, and the tools by their names."""
+"""What `sgg --help` prints, the groups and their options among it."""
 
 from __future__ import annotations
-
-VERBS = {
-    "prepare": "sgg.cli.prepare",
-    "score": "sgg.cli.score",
-    "predict": "sgg.cli.predict",
-    "report": "sgg.cli.report",
-    "reward": "sgg.cli.reward",
-    "status": "sgg.cli.status",
-    "sweep": "sgg.cli.sweep",
-    "cancel": "sgg.cli.cancel",
-    "serve": "sgg.cli.serve",
-}
-"""Tools by their first word: the module whose `main(argv)` is called, imported then."""
 
 HELP = """sgg: scene graph generation with vision-language models
 

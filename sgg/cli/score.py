@@ -58,10 +58,11 @@ def _score(own: dict[str, str], overrides: list[str]) -> None:
     from sgg.evaluation.prediction_files import find
     from sgg.evaluation.predictions import read_predictions
     from sgg.evaluation.score import paired
-    from sgg.evaluation.stage import gold_data, score_split
+    from sgg.evaluation.stage import score_split
     from sgg.plan.unread import refuse_unread_by
     from sgg.plan.validate import validate
     from sgg.report.score_table import comparison_table, score_table
+    from sgg.spec import gold_data
 
     path = Path(own["predictions"]).expanduser()
     other = Path(own["against"]).expanduser() if own.get("against") else None

@@ -16,8 +16,7 @@ from sgg.config.schema import FROZEN_NAME, Config, EvalConfig
 from sgg.data.prepare import Prepared, prepare
 from sgg.errors import SggError
 from sgg.evaluation.score import plain
-from sgg.evaluation.stage import gold_data
-from sgg.spec import graph_spec
+from sgg.spec import gold_data, graph_spec
 from sgg.text.codec import GraphSpec
 
 _READING = ("model", "prompt", "stage.max_pixels")

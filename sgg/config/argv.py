@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+TOOLS = ("prepare", "score", "predict", "report", "reward", "status", "sweep", "cancel", "serve")
+"""First words that are a tool's name; each is a module of `sgg.cli` with `main(argv)`, imported then."""
+
 OPEN_DICTS = re.compile(
     r"^((stage\.args|reward\.terms|hardware\.environment|hardware\.slurm\.sbatch)(\.[^=]+)?"
     r"|(deepspeed|fsdp)\.[^=]+)="  # which by themselves are groups

@@ -21,8 +21,7 @@ from hydra.errors import HydraException
 from hydra.grammar.gen.OverrideLexer import OverrideLexer
 from hydra.grammar.gen.OverrideParser import OverrideParser
 
-from sgg.cli.help import VERBS
-from sgg.config.argv import prepare_argv, quoted
+from sgg.config.argv import TOOLS, prepare_argv, quoted
 from sgg.config.corrections import element, mended, proved, read
 from sgg.config.literal import field_types
 from sgg.config.schema import STAGES, Config, StageConfig, TermConfig
@@ -171,7 +170,7 @@ def _said(word: str, sweep: bool) -> str:
     sign, key, value = _split(word)
     if "=" not in word or not key.strip():
         known = kind_of(word) is not None
-        meant = f" Write {word}=VALUE." if known else nearest(word, VERBS)
+        meant = f" Write {word}=VALUE." if known else nearest(word, TOOLS)
         return f"{word}: not an override. Write key=value as one word, without spaces around the =.{meant}"
     place, reason = _fault(word)
     at = f"{_name(word[place])} at character {place + 1}"

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sgg.config.schema import FROZEN_NAME, Config, DataConfig, EvalConfig, TrackerKind
+from sgg.config.schema import FROZEN_NAME, Config, EvalConfig, TrackerKind
 from sgg.data.prepare import Prepared, image_store, prepare, vocabulary
 from sgg.data.zero_shot import unseen_triplets
 from sgg.evaluation.predictions import Predictions, read_predictions
@@ -21,7 +20,7 @@ from sgg.files import read_json
 from sgg.metrics.tally import Task
 from sgg.runs.code_state import code_record
 from sgg.runs.folder import COMPLETIONS, METRICS, read_json_lines
-from sgg.spec import graph_spec, prompter
+from sgg.spec import gold_data, graph_spec, prompter
 from sgg.text.codec import GraphSpec
 
 log = logging.getLogger("sgg")
@@ -29,12 +28,12 @@ log = logging.getLogger("sgg")
 
 def run(config: Config, run_dir: Path) -> None:
     """The eval stage: generate what is missing, score, write metrics.json."""
+    from sgg.data.summary import tell
     from sgg.distributed import Ranks
     from sgg.inference.engines import opened
     from sgg.inference.generate import Sampling, Shard, generate_split, merge
     from sgg.models.weights import locate
     from sgg.plan.opening import opening
-    from sgg.report.data_summary import tell
 
     assert isinstance(config.stage, EvalConfig)
     part = config.stage.part.name
@@ -102,7 +101,7 @@ def _removed_mass(completions: Path) -> float:
 
 def _track(config: Config, run_dir: Path, metrics: dict[str, Any]) -> None:
     """The numbers, and some answers drawn beside their gold, to the tracker."""
-    from sgg.report.gallery import draw_samples
+    from sgg.evaluation.samples import draw_samples
     from sgg.tracking.open import tracking
 
     if config.tracker.kind is TrackerKind.none:
@@ -128,12 +127,6 @@ def score_split(
     unseen = unseen_triplets(config.protocol, config.data, part, cache, prepared)
     task = Task(config.protocol, vocabulary(config.data), unseen)
     return score(predictions, prepared, spec or graph_spec(config), task, config.data.workers)
-
-
-def gold_data(config: Config) -> DataConfig:
-    """The data that a protocol scores against: some take gold's duplicates as annotated."""
-    wanted = config.protocol.gold_duplicates
-    return config.data if wanted is None else replace(config.data, duplicates=wanted)
 
 
 def _digest(path: Path) -> str:

@@ -175,7 +175,7 @@ class Session:
     """The connections of one round of answers."""
 
     def __init__(self, access: Access, run_dir: Path) -> None:
-        self.caller, self.pool = Caller(access.key_variable), Pool(access.urls, run_dir)
+        self.caller, self.pool = Caller(access.key_variable), Pool(access.urls, way_on(run_dir))
         self.model = ""
         self._access = access
 

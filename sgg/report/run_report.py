@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from sgg.config.schema import FROZEN_NAME, Config, StageName, thaw
+from sgg.data.summary import amiss_rows, count_rows
 from sgg.errors import SggError
 from sgg.files import read_json, write_whole
 from sgg.report.charts import charts
-from sgg.report.data_summary import amiss_rows, count_rows
 from sgg.report.html import details, items, page, picture, section, table
 from sgg.report.tables import COLUMNS
 from sgg.runs.folder import (
@@ -142,7 +142,7 @@ def _metrics(content: dict[str, Any]) -> str:
 
 
 def _gallery(run_dir: Path, config: Config) -> str:
-    from sgg.report.gallery import draw_samples
+    from sgg.evaluation.samples import draw_samples
 
     cards = []
     for sample in draw_samples(config, run_dir / COMPLETIONS, config.tracker.samples):

@@ -19,27 +19,26 @@ from sgg.inference.requests import held
 from sgg.inference.vllm.model_dir import write_for_vllm
 from sgg.runs.folder import SERVED
 from sgg.spec import structure
-from sgg.train.loop import Parts
 
 
 @contextmanager
-def rollouts(parts: Parts) -> Iterator[None]:
+def rollouts(config: Config, run_dir: Path, model: Any, processor: Any) -> Iterator[None]:
     """A GRPOTrainer that is made inside generates as `hardware.rollout` says."""
-    mode = parts.config.hardware.rollout.mode
+    mode = config.hardware.rollout.mode
     if mode is RolloutMode.trainer:
         yield
         return
     from sgg.rollout.install import cured
 
-    state, served = PartialState(), Path(parts.args.output_dir) / SERVED
+    state, served = PartialState(), run_dir / SERVED
     if mode is RolloutMode.colocate:
-        start = Path(parts.model.config._name_or_path)
+        start = Path(model.config._name_or_path)
         if state.is_main_process:
-            config = parts.config
             dtype = rollout_dtype(config)
-            write_for_vllm(config.model, start, parts.processor, dtype, config.seed, served)
+            write_for_vllm(config.model, start, processor, dtype, config.seed, served)
         state.wait_for_everyone()
-    with cured(_settings(parts, served, state.num_processes)):
+    sampling = held(ends(model, processor)) | _grammar(config)
+    with cured(_settings(config, run_dir, processor, sampling, state.num_processes)):
         yield
     if mode is RolloutMode.colocate:
         state.wait_for_everyone()
@@ -52,23 +51,27 @@ def rollout_dtype(config: Config) -> torch.dtype:
     return torch.bfloat16 if config.hardware.precision is Precision.bf16 else torch.float32
 
 
-def ends(parts: Parts) -> list[int]:
+def ends(model: Any, processor: Any) -> list[int]:
     """Tokens that end an answer."""
-    return end_ids(parts.model.generation_config.eos_token_id, parts.processor.tokenizer)
+    return end_ids(model.generation_config.eos_token_id, processor.tokenizer)
 
 
-def _settings(parts: Parts, served: Path, ranks: int) -> Any:
+def _grammar(config: Config) -> dict[str, Any]:
+    """What vLLM is told of a grammar that holds the answers, if one does."""
+    form = structure(config)
+    return {} if form is None else {"structured_outputs": {"grammar": form.grammar()}}
+
+
+def _settings(
+    config: Config, run_dir: Path, processor: Any, sampling: dict[str, Any], ranks: int
+) -> Any:
     from sgg.rollout.settings import Settings
 
-    config = parts.config
-    hardware, run_dir = config.hardware, Path(parts.args.output_dir)
-    rollout = hardware.rollout
+    hardware, rollout = config.hardware, config.hardware.rollout
     serves = rollout.mode is RolloutMode.server
-    form = structure(config)
-    grammar = {} if form is None else {"structured_outputs": {"grammar": form.grammar()}}
     return Settings(
-        folder=served,
-        processor=parts.processor,
+        folder=run_dir / SERVED,
+        processor=processor,
         dtype=rollout_dtype(config),
         gpu=hardware.gpu,
         ranks=ranks,
@@ -79,6 +82,6 @@ def _settings(parts: Parts, served: Path, ranks: int) -> Any:
         exact=rollout_dtype(config) is torch.float32 and not (hardware.gpu and hardware.tf32),
         start_limit_s=rollout.start_limit_s,
         wait_limit_s=rollout.wait_limit_s,
-        sampling=held(ends(parts)) | grammar,
+        sampling=sampling,
         logs=f"{run_dir / 'logs'}/server*.log" if serves else f"{run_dir / 'run.log'}",
     )

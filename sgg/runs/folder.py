@@ -37,7 +37,7 @@ from sgg.files import read_json, write_json
 PROVENANCE, CURVES, METRICS = "provenance.json", "metrics.jsonl", "metrics.json"
 COMPLETIONS = "completions.jsonl"
 DATA = "data.json"
-"""The report of the split that the run reads; see `report.data_summary`."""
+"""The report of the split that the run reads; see `data.summary`."""
 PARTS = "completions.parts"
 """Answers of each rank, while a run generates."""
 

@@ -138,7 +138,8 @@ def _trainer(parts: Parts) -> Any:
     functions = reward_functions(mix, graph_spec(config), config.reward.workers)
     rows = GrpoRows(image_store(config.data, "train"), prompter(config))
     dataset, optimizers = as_trl_dataset(parts.prepared, rows), muon_optimizers(parts)
-    with rollouts(parts), words_of_trl():
+    run_dir = Path(parts.args.output_dir)
+    with rollouts(config, run_dir, parts.model, parts.processor), words_of_trl():
         trainer = Trainer(
             model=parts.model,
             reward_funcs=functions,
@@ -155,7 +156,7 @@ def _trainer(parts: Parts) -> Any:
     for model in filter(None, (trainer.model, trainer.ref_model)):
         add_bias(model, bias)
     if held is not None:
-        trainer.masked_head = hold(trainer, held.grammar(), ends(parts))
+        trainer.masked_head = hold(trainer, held.grammar(), ends(parts.model, parts.processor))
     return trainer
 
 

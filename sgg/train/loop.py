@@ -18,6 +18,7 @@ from accelerate.utils import is_peft_model
 
 from sgg.config.schema import Config, Init, OptimizerKind, TrainStageConfig
 from sgg.data.prepare import Prepared, prepare
+from sgg.data.summary import tell
 from sgg.distributed import Ranks
 from sgg.errors import Stopped
 from sgg.models.load import load_adapters, load_model, load_processor, torch_dtype
@@ -25,7 +26,6 @@ from sgg.models.muon import MuonAdamW
 from sgg.models.weights import MODEL_FOLDER, locate
 from sgg.plan.opening import opening
 from sgg.plan.rules.sharding import in_pieces
-from sgg.report.data_summary import tell
 from sgg.runs.checkpoint import drop_halves, is_sealed, keep_newest, newest_whole, seal
 from sgg.runs.folder import CURVES, read_json_lines
 from sgg.runs.sweep import way_on

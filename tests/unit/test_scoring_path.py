@@ -14,7 +14,8 @@ from sgg.data.prepare import prepare
 from sgg.errors import SggError
 from sgg.evaluation import score as module
 from sgg.evaluation.predictions import read_predictions
-from sgg.evaluation.stage import gold_data, score_split
+from sgg.evaluation.stage import score_split
+from sgg.spec import gold_data
 
 OBJECTS = [{"id": "man.1", "bbox": [0, 0, 40, 40]}, {"id": "dog.2", "bbox": [50, 50, 90, 90]}]
 

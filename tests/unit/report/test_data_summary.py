@@ -11,7 +11,8 @@ from PIL import Image
 from sgg.config.compose import compose_config
 from sgg.config.schema import FROZEN_NAME, freeze
 from sgg.data.prepare import prepare
-from sgg.report.data_summary import summary, tell
+from sgg.data.summary import tell
+from sgg.report.data_summary import summary
 from sgg.report.run_report import write_report
 from sgg.runs.folder import DATA
 

@@ -10,12 +10,11 @@ from PIL import Image
 from sgg.config.schema import Config, EvalConfig
 from sgg.data.prepare import example, image_store, prepare, vocabulary
 from sgg.evaluation.predictions import read_predictions
-from sgg.evaluation.stage import gold_data
 from sgg.metrics.judged import judged
 from sgg.metrics.tally import Task
 from sgg.scene.draw import draw_graph
 from sgg.scene.graph import SceneGraph
-from sgg.spec import graph_spec
+from sgg.spec import gold_data, graph_spec
 from sgg.text.codec import Parsed, parse
 
 

@@ -1,0 +1,68 @@
+"""What a prepared split holds: counts as read and as kept, and everything amiss.
+
+For a run it is data.json in its folder, which its HTML report shows.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from sgg.config.schema import Config, EvalConfig
+from sgg.data.clean import KINDS
+from sgg.data.overlap import shared_images
+from sgg.data.prepare import Prepared
+from sgg.errors import SggError
+from sgg.files import write_json
+from sgg.runs.folder import DATA
+
+log = logging.getLogger("sgg")
+
+Rows = list[list[str]]
+
+
+def count_rows(part: str, report: dict[str, Any]) -> Rows:
+    """What was read and what is kept, under a head."""
+    rows = [[part, "read", "kept"]]
+    for what in ("images", "objects", "relations"):
+        read, kept = (report[k].get(what, 0) for k in ("read", "kept"))
+        rows.append([what, f"{read:,}", f"{kept:,}"])
+    if report["zero_shot_triplets"]:
+        rows.append(["zero-shot triplets", f"{report['zero_shot_triplets']:,}", ""])
+    return rows
+
+
+def amiss_rows(report: dict[str, Any]) -> Rows:
+    """Each kind with its count, meaning and first images, under a head."""
+    rows = [["amiss", "count", "what it means", "first images"]]
+    for kind, count in report["amiss"].items():
+        shown = ", ".join(report["shown"].get(kind, [])[:3])
+        rows.append([kind, f"{count:,}", KINDS[kind], shown])
+    return rows
+
+
+def tell(config: Config, part: str, prepared: Prepared, run_dir: Path) -> None:
+    """Log the split's warnings, and keep its report in the run's folder.
+
+    An evaluation of the train split is about memory, and is not told that it shares images with it.
+
+    Raises:
+        SggError: no run should use it.
+
+    """
+    if prepared.refusal:
+        raise SggError(prepared.refusal)
+    sentences = list(prepared.warnings)
+    if not (part == "train" and isinstance(config.stage, EvalConfig)):
+        shared = shared_images(config.data, part, prepared, Path(config.paths.cache))
+        sentences += [shared] if shared else []
+    for sentence in sentences:
+        log.warning("Warning: %s", sentence)
+    content = {
+        "part": part,
+        "fingerprint": prepared.fingerprint,
+        "warnings": sentences,
+        "report": prepared.report,
+    }
+    write_json(run_dir / DATA, content)
