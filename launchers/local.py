@@ -15,8 +15,8 @@ from sgg.runs.exit_status import ending_of, forget_ending
 from sgg.runs.lease import Lease, release_all
 
 
-def launch(frozen: Path, config: Config, run_frozen: Callable[[Path], None]) -> None:
-    """Run a frozen config to its end; `run_frozen` is what one rank does.
+def launch(frozen: Path, config: Config, run_stage: Callable[[Path], None]) -> None:
+    """Run a frozen config to its end; `run_stage` is what one rank does.
 
     Raises:
         SggError: the profile wants more than this machine has, or a process failed.
@@ -27,7 +27,7 @@ def launch(frozen: Path, config: Config, run_frozen: Callable[[Path], None]) -> 
     if alone and not config.hardware.environment:  # which only a process of its own can have
         forget_ending(frozen.parent)
         try:
-            run_frozen(frozen)
+            run_stage(frozen)
         except Exception as error:
             ending_of(error).write(frozen.parent)
             raise

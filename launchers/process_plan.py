@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from launchers.ports import NodePorts
-from sgg.config.hardware import SERVERS_VARIABLE, RolloutMode, SlurmConfig
-from sgg.config.schema import Config, GrpoConfig, TrainStageConfig
+from sgg.config.derived import gpus_per_node, node_count, serves
+from sgg.config.hardware import SERVERS_VARIABLE, SlurmConfig
+from sgg.config.schema import Config, TrainStageConfig
 from sgg.errors import counted
 from sgg.plan.validate import batch_plan
-from sgg.runs.folder import SERVED
 
 _PLACEHOLDERS: Mapping[int, NodePorts] = defaultdict(
     lambda: NodePorts(29500, tuple(range(8000, 8064)))
@@ -31,11 +31,6 @@ HEALTH_PATH = "/health"
 def interpreter(slurm: SlurmConfig) -> str:
     """The Python that a job runs: the profile's, or the one that submits."""
     return slurm.python or sys.executable
-
-
-def served_folder(run_dir: Path, name: str) -> Path:
-    """Where a rollout server has the start weights as vLLM takes them."""
-    return run_dir / f"{SERVED}.{name}"
 
 
 @dataclass(frozen=True)
@@ -100,22 +95,9 @@ class Plan:
         return "\n".join([*lines, *self.notes])
 
 
-def node_count(config: Config) -> int:
-    """Nodes that a run takes: those that train, and those that only serve."""
-    return config.hardware.nodes + (config.hardware.rollout.nodes if _serves(config) else 0)
-
-
 def servers_on(config: Config) -> Counter[int]:
     """How many rollout servers each node has, for the nodes that have any."""
     return Counter(node for node, _, _ in _copies(config))
-
-
-def gpus_per_node(config: Config) -> int:
-    """GPUs that a run takes on each of its nodes."""
-    hardware = config.hardware
-    if not hardware.gpu:
-        return 0
-    return hardware.processes_per_node + (hardware.rollout.gpus_per_node if _serves(config) else 0)
 
 
 def make_plan(
@@ -165,15 +147,9 @@ def _notes(config: Config) -> Iterator[str]:
         )
 
 
-def _serves(config: Config) -> bool:
-    """Whether the run has rollout servers: only GRPO generates while it trains."""
-    serves = config.hardware.rollout.mode is RolloutMode.server
-    return serves and isinstance(config.stage, GrpoConfig)
-
-
 def _copies(config: Config) -> list[tuple[int, int, tuple[int, ...]]]:
     """Rollout servers, one for each copy of the model: node, place among those of its node, GPUs."""
-    if not _serves(config):
+    if not serves(config):
         return []
     hardware, rollout = config.hardware, config.hardware.rollout
     if not hardware.gpu:

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 from sgg.explain.exit_codes import guarded
-from sgg.main import run_frozen
+from sgg.stages import run_stage
 
 
 def run(frozen: Path) -> None:
     """The run, then goodbye to the other ranks. One that fails leaves at once: they may wait for ever."""
-    run_frozen(frozen)
+    run_stage(frozen)
     from sgg.distributed import leave
 
     leave()

@@ -1,4 +1,4 @@
-"""Two doors, one dispatch: `main` for people (Hydra), `run_frozen` for ranks and resumed runs.
+"""Two doors, one dispatch: `main` for people (Hydra), `run_stage` for ranks and resumed runs.
 
 `sgg key=value …` runs the stage that the config names; `sgg VERB …` is a tool. Nothing heavy is
 imported before the config stands.
@@ -7,8 +7,6 @@ imported before the config stands.
 from __future__ import annotations
 
 import gc
-import logging
-import os
 import re
 import shlex
 import sys
@@ -19,12 +17,10 @@ from typing import TYPE_CHECKING, Any
 from sgg.cli.help import help_screen
 from sgg.config.argv import TOOLS
 from sgg.explain.exit_codes import guarded
+from sgg.stages import run_stage
 
 if TYPE_CHECKING:
     from sgg.config.schema import Config
-
-STAGES = {"sft": "sgg.train.sft", "grpo": "sgg.train.grpo", "eval": "sgg.evaluation.stage"}
-"""Module with `run(config, run_dir)` for every stage."""
 
 
 def main() -> None:
@@ -120,8 +116,9 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
     from launchers.kinds import frozen_config, run_folder
     from launchers.node.agent import check_machine
     from launchers.placement import Place
-    from launchers.process_plan import make_plan, node_count
+    from launchers.process_plan import make_plan
     from launchers.sweep.status import refuse_queued
+    from sgg.config.derived import node_count
     from sgg.plan.conditions import Use
     from sgg.plan.opening import opening
     from sgg.plan.presence import Preflight
@@ -170,7 +167,7 @@ def _run(config: Config, run_dir: Path, is_new: bool) -> Path:
     with explained([run_dir], way_on(run_dir)), owned(run_dir):
         if is_new:
             open_run(config)
-        launch(run_dir / FROZEN_NAME, config, run_frozen)
+        launch(run_dir / FROZEN_NAME, config, run_stage)
         write_report(run_dir)
     done, numbers, _ = progress(run_dir)
     print(f"{run_dir}: {done}  {numbers}".rstrip())
@@ -187,25 +184,3 @@ def _refuse_part_of_sweep(run_dir: Path, nodes: int) -> None:
             f"resume={run_dir} takes {nodes} nodes, and this is one machine. It belongs to a "
             f"sweep, whose launcher has them. Go on with: {way_on(run_dir)}"
         )
-
-
-def run_frozen(path: Path) -> None:
-    """Run the stage of a frozen config in this process, which may be one rank of several."""
-    from sgg.config.schema import thaw
-    from sgg.explain.run import explained
-    from sgg.models.weights import is_complete
-    from sgg.runs.folder import record_start, start_logging
-    from sgg.runs.lease import holder
-    from sgg.runs.sweep import way_on
-
-    config, run_dir = thaw(path), path.parent
-    config.paths.run_dir = str(run_dir)
-    rank = int(os.environ.get("RANK", 0))
-    with explained([run_dir, Path(config.paths.cache)], way_on(run_dir)):
-        start_logging(run_dir, rank)
-        if rank == 0:
-            if not is_complete(run_dir):  # else nothing starts
-                record_start(run_dir, config)
-            if (owner := holder(run_dir)) is not None and owner.took_over:
-                logging.getLogger("run").warning("%s", owner.took_over)  # the screen has it already
-        import_module(STAGES[config.stage.name.name]).run(config, run_dir)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sgg.config.derived import pixel_budget
 from sgg.config.options import NameSimilarity, StructureNames, Template
 from sgg.config.schema import Config, DataConfig, RewardConfig, TermConfig
 from sgg.reward.score import Mix
@@ -12,12 +13,6 @@ from sgg.scene.vocab import VOCABULARIES
 from sgg.text.codec import GraphSpec
 from sgg.text.grammar import Structure
 from sgg.text.prompt import Prompter, default_system
-
-
-def pixel_budget(config: Config) -> tuple[int, int]:
-    """(min, max) area of a resized image: the model's, lowered by the stage."""
-    limit = config.stage.max_pixels or config.model.max_pixels
-    return config.model.min_pixels, min(config.model.max_pixels, limit)
 
 
 def graph_spec(config: Config) -> GraphSpec:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from sgg.main import run_frozen
+from sgg.stages import run_stage
 from sgg.train.grpo import GRPOTrainer, Trainer
 
 frozen, cases = sys.argv[1:]
@@ -52,4 +52,4 @@ def generated(self, inputs):
 
 GRPOTrainer._calculate_rewards = calculated
 Trainer._generate_and_score_completions = generated
-run_frozen(Path(frozen))
+run_stage(Path(frozen))

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from sgg.compat import trl as cures
-from sgg.main import run_frozen
+from sgg.stages import run_stage
 
 LENGTH = 12
 frozen, *words = sys.argv[1:]
@@ -99,4 +99,4 @@ if "greedy" in words:
 if "blind" in words:
     Rollouts._disagreement = lambda self: None
 
-run_frozen(Path(frozen))
+run_stage(Path(frozen))

@@ -171,7 +171,7 @@ def main() -> None:
     import launchers.local
     from sgg.main import main as sgg
 
-    launchers.local.launch = lambda frozen, config, run_frozen: run_frozen(frozen)
+    launchers.local.launch = lambda frozen, config, run_stage: run_stage(frozen)
     sys.argv = ["sgg", *chosen.words]
     with FileLock(chosen.out.parent / "gpu.lock"):  # whoever waits has its imports behind it
         start = time.perf_counter()

@@ -20,7 +20,8 @@ from launchers.node.rollout_key import rollout_key
 from launchers.node.supervisor import Limits, Supervisor
 from launchers.placement import Place, cores_here, job_began
 from launchers.ports import held_ports, told_ports
-from launchers.process_plan import gpus_per_node, make_plan, node_count, servers_on
+from launchers.process_plan import make_plan, servers_on
+from sgg.config.derived import gpus_per_node, node_count
 from sgg.config.hardware import KEY_VARIABLE
 from sgg.config.schema import FROZEN_NAME, Config, thaw
 from sgg.errors import Failed, SggError, Stopped

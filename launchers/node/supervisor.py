@@ -21,8 +21,9 @@ from launchers.node.child import LOGS, Child
 from launchers.node.signals import SIGNALS
 from launchers.placement import Place
 from launchers.ports import forget_ports
-from launchers.process_plan import HEALTH_PATH, Plan, served_folder
+from launchers.process_plan import HEALTH_PATH, Plan
 from sgg.runs.exit_status import Ending, State, forget_ending, read_ending
+from sgg.runs.folder import served_folder
 from sgg.runs.sweep import way_on
 
 log = logging.getLogger("sgg")

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from launchers.placement import BEGAN
-from launchers.process_plan import gpus_per_node, interpreter, node_count
+from launchers.process_plan import interpreter
 from launchers.slurm.queue import max_array_size, outside_jobs
+from sgg.config.derived import gpus_per_node, node_count
 from sgg.config.hardware import GpuRequest
 from sgg.config.schema import FROZEN_NAME, Config
 from sgg.errors import SggError

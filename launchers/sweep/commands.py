@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from launchers.local import owned
-from launchers.process_plan import gpus_per_node, interpreter, make_plan
+from launchers.process_plan import interpreter, make_plan
 from launchers.slurm.arrays import ConfigOf, arrays, write_runs_file
 from launchers.slurm.queue import end_jobs
 from launchers.slurm.script import (
@@ -39,6 +39,7 @@ from launchers.sweep.status import ACTIVE, RunStatus, status_of
 from launchers.sweep.status_table import status_table
 from launchers.sweep.wait import wait
 from sgg.config.compose import Composer
+from sgg.config.derived import gpus_per_node
 from sgg.config.schema import FROZEN_NAME, Config, thaw
 from sgg.errors import Failed, SggError, counted
 from sgg.explain.exceptions import explain

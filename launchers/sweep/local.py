@@ -21,10 +21,10 @@ from launchers import UNTOLD
 from launchers.node.agent import check_machine
 from launchers.node.signals import listening
 from launchers.placement import Place
-from launchers.process_plan import gpus_per_node
 from launchers.slurm.queue import outside_jobs
 from launchers.sweep.cancellation import cancelled_of
 from launchers.sweep.code_snapshot import code_environment
+from sgg.config.derived import gpus_per_node
 from sgg.config.schema import FROZEN_NAME, Config
 from sgg.errors import SggError, Stopped
 from sgg.models.weights import is_complete

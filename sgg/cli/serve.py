@@ -83,12 +83,12 @@ def _serve(config: Config, host: str, port: int) -> None:
         raise SggError(problem)
     os.environ |= config.hardware.environment
     wait_briefly()  # once more: a policy of the profile's was not there when sgg was imported
+    from sgg.config.derived import pixel_budget
     from sgg.inference.vllm.model_dir import write_for_vllm
     from sgg.inference.vllm.server import arguments, serve
     from sgg.models.load import load_processor, torch_dtype
     from sgg.models.weights import locate
     from sgg.runs.folder import SERVED
-    from sgg.spec import pixel_budget
 
     model = locate(config.model.path, config.model.revision)
     processor = load_processor(model, *pixel_budget(config))

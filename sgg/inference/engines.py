@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from sgg.config.derived import pixel_budget
 from sgg.config.schema import Config
 from sgg.config.schema import Engine as Kind
 from sgg.distributed import Ranks
@@ -19,7 +20,7 @@ from sgg.inference.vllm.engine import Room, VllmEngine
 from sgg.inference.vllm.model_dir import write_for_vllm
 from sgg.models.load import load_model, load_processor, token_count, torch_dtype
 from sgg.runs.folder import SERVED
-from sgg.spec import pixel_budget, structure
+from sgg.spec import structure
 
 
 @contextmanager

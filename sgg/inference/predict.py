@@ -8,6 +8,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
+from sgg.config.derived import pixel_budget
 from sgg.config.schema import Config
 from sgg.data.clean import KINDS, MAX_ASPECT
 from sgg.data.images import BrokenPicture, open_upright
@@ -20,7 +21,7 @@ from sgg.models.load import load_model, load_processor, torch_dtype
 from sgg.models.weights import locate
 from sgg.scene.draw import draw_graph
 from sgg.scene.graph import to_dict
-from sgg.spec import graph_spec, pixel_budget, prompter
+from sgg.spec import graph_spec, prompter
 from sgg.text.codec import Parsed, parse
 
 log = logging.getLogger("sgg")

@@ -15,11 +15,12 @@ import sys
 import time
 from pathlib import Path
 
-from launchers.process_plan import node_count, served_folder
+from sgg.config.derived import node_count
 from sgg.config.hardware import KEY_VARIABLE
 from sgg.config.schema import Config, thaw
 from sgg.errors import SggError
 from sgg.explain.exit_codes import guarded
+from sgg.runs.folder import served_folder
 
 
 def command(config: Config, folder: Path, host: str, port: int) -> list[str]:
@@ -97,11 +98,11 @@ def refuse_loopback(host: str, nodes: int) -> None:
 
 def _write_model(config: Config, folder: Path) -> None:
     """The start weights as vLLM takes them."""
+    from sgg.config.derived import pixel_budget
     from sgg.inference.vllm.model_dir import write_for_vllm
     from sgg.models.load import load_processor
     from sgg.models.weights import locate
     from sgg.rollout.from_config import rollout_dtype
-    from sgg.spec import pixel_budget
 
     start = locate(config.model.path, config.model.revision)
     processor = load_processor(start, *pixel_budget(config))

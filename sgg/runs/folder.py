@@ -34,6 +34,20 @@ from sgg.errors import SggError
 from sgg.runs.process_id import identity
 from sgg.files import read_json, write_json
 
+import shlex
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from launchers.ports import NodePorts
+from sgg.config.hardware import SERVERS_VARIABLE, RolloutMode, SlurmConfig
+from sgg.config.schema import Config, GrpoConfig, TrainStageConfig
+from sgg.errors import counted
+from sgg.plan.validate import batch_plan
+from sgg.runs.folder import SERVED
+from sgg.config.derived import node_count, gpus_per_node, serves
+
 PROVENANCE, CURVES, METRICS = "provenance.json", "metrics.jsonl", "metrics.json"
 COMPLETIONS = "completions.jsonl"
 DATA = "data.json"
@@ -256,3 +270,8 @@ def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
             found += _differences(old.get(key), new.get(key), f"{prefix}{key}.")
         return found
     return [] if old == new else [f"{prefix[:-1]}: {old} -> {new}"]
+
+
+def served_folder(run_dir: Path, name: str) -> Path:
+    """Where a rollout server has the start weights as vLLM takes them."""
+    return run_dir / f"{SERVED}.{name}"

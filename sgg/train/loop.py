@@ -16,6 +16,7 @@ from typing import Any
 
 from accelerate.utils import is_peft_model
 
+from sgg.config.derived import in_pieces, pixel_budget
 from sgg.config.schema import Config, Init, OptimizerKind, TrainStageConfig
 from sgg.data.prepare import Prepared, prepare
 from sgg.data.summary import tell
@@ -25,11 +26,9 @@ from sgg.models.load import load_adapters, load_model, load_processor, torch_dty
 from sgg.models.muon import MuonAdamW
 from sgg.models.weights import MODEL_FOLDER, locate
 from sgg.plan.opening import opening
-from sgg.plan.rules.sharding import in_pieces
 from sgg.runs.checkpoint import drop_halves, is_sealed, keep_newest, newest_whole, seal
 from sgg.runs.folder import CURVES, read_json_lines
 from sgg.runs.sweep import way_on
-from sgg.spec import pixel_budget
 from sgg.tracking.open import tracking
 from sgg.tracking.state import failure_note
 from sgg.train import sharding

@@ -16,10 +16,10 @@ import torch
 from filelock import FileLock
 from torch.distributed.fsdp import MixedPrecisionPolicy
 
+from sgg.config.derived import zero_stage
 from sgg.config.schema import Config
 from sgg.errors import SggError
 from sgg.models.weights import adapter_base
-from sgg.plan.rules.sharding import zero_stage
 
 
 def start(config: Config) -> None:

@@ -37,10 +37,11 @@ def test_examples_are_as_long_as_trl_makes_them(tmp_path, words):
     """Token for token, by the collator that training uses; the tiny model's own pixels."""
     from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
+    from sgg.config.derived import pixel_budget
     from sgg.data.prepare import image_store, prepare
     from sgg.models.load import load_processor
     from sgg.models.weights import locate
-    from sgg.spec import pixel_budget, prompter
+    from sgg.spec import prompter
     from sgg.train.lengths import refuse_longer, tokens
     from sgg.train.rows import SftRows, as_trl_dataset
 

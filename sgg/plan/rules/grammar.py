@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sgg.config.derived import in_pieces
 from sgg.config.hardware import RolloutMode
 from sgg.config.options import StructureNames, VocabularyName
 from sgg.config.schema import Config, Engine, EvalConfig, GrpoConfig, SftConfig
-from sgg.plan.rules.sharding import in_pieces
 
 MAX_NAME = 120
 """Characters of the longest name: `sgg.text.tolerant_parser` reads ids of up to 128."""

@@ -11,10 +11,10 @@ import importlib.util
 import re
 from collections.abc import Iterator
 
+from sgg.config.derived import pixel_budget
 from sgg.config.hardware import GpuRequest, HardwareConfig, RolloutMode, SlurmConfig
 from sgg.config.schema import Config, Engine, EvalConfig, GrpoConfig
 from sgg.errors import SggError
-from sgg.spec import pixel_budget
 
 OWNED_SBATCH = {
     "partition": "hardware.slurm.partition",

@@ -31,17 +31,6 @@ _OWNED_DEEPSPEED = {
 """DeepSpeed's settings that follow from other keys where they are `auto` or left out."""
 
 
-def zero_stage(config: Config) -> int:
-    """Of DeepSpeed's ZeRO; 0 without."""
-    stage = ((config.deepspeed or {}).get("zero_optimization") or {}).get("stage")
-    return stage if isinstance(stage, int) else 0
-
-
-def in_pieces(config: Config) -> bool:
-    """Whether no rank holds whole weights: ZeRO-3 and FSDP."""
-    return config.fsdp is not None or zero_stage(config) == 3
-
-
 def sharding_problems(config: Config) -> Iterator[str]:
     """What is wrong with `deepspeed` and `fsdp` in a training stage."""
     if config.deepspeed is not None and config.fsdp is not None:

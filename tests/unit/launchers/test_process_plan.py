@@ -6,8 +6,9 @@ import pytest
 
 from launchers.placement import cores_here
 from launchers.ports import NodePorts
-from launchers.process_plan import gpus_per_node, make_plan, node_count
+from launchers.process_plan import make_plan
 from sgg.config.compose import compose_config
+from sgg.config.derived import gpus_per_node, node_count
 from sgg.config.hardware import SERVERS_VARIABLE
 
 GPUS = ["hardware=local", "model=qwen2_5_vl_7b", "data=vg150"]

@@ -1,0 +1,45 @@
+"""What follows from a config: facts that several modules need, computed in one place."""
+
+from __future__ import annotations
+
+from sgg.config.hardware import RolloutMode
+from sgg.config.schema import (
+    Config,
+    GrpoConfig,
+)
+
+
+def pixel_budget(config: Config) -> tuple[int, int]:
+    """(min, max) area of a resized image: the model's, lowered by the stage."""
+    limit = config.stage.max_pixels or config.model.max_pixels
+    return config.model.min_pixels, min(config.model.max_pixels, limit)
+
+
+def zero_stage(config: Config) -> int:
+    """Of DeepSpeed's ZeRO; 0 without."""
+    stage = ((config.deepspeed or {}).get("zero_optimization") or {}).get("stage")
+    return stage if isinstance(stage, int) else 0
+
+
+def in_pieces(config: Config) -> bool:
+    """Whether no rank holds whole weights: ZeRO-3 and FSDP."""
+    return config.fsdp is not None or zero_stage(config) == 3
+
+
+def node_count(config: Config) -> int:
+    """Nodes that a run takes: those that train, and those that only serve."""
+    return config.hardware.nodes + (config.hardware.rollout.nodes if serves(config) else 0)
+
+
+def gpus_per_node(config: Config) -> int:
+    """GPUs that a run takes on each of its nodes."""
+    hardware = config.hardware
+    if not hardware.gpu:
+        return 0
+    return hardware.processes_per_node + (hardware.rollout.gpus_per_node if serves(config) else 0)
+
+
+def serves(config: Config) -> bool:
+    """Whether the run has rollout servers: only GRPO generates while it trains."""
+    serves = config.hardware.rollout.mode is RolloutMode.server
+    return serves and isinstance(config.stage, GrpoConfig)
