@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sgg.config.options import Frame, SimilarityKind
+from sgg.config.model import Frame
+from sgg.config.reward import SimilarityKind
 from sgg.reward.registry import TERMS
 from sgg.reward.score import Mix, Scorer
 from sgg.scene.boxes import FrameSpec

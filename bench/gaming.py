@@ -14,7 +14,7 @@ from collections.abc import Callable
 from page import put
 
 from sgg.config.compose import compose_config
-from sgg.config.options import Frame
+from sgg.config.model import Frame
 from sgg.config.tree import options_of
 from sgg.reward.score import score
 from sgg.scene.boxes import FrameSpec

@@ -22,8 +22,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from sgg.config.options import Family
-from sgg.config.schema import ModelConfig
+from sgg.config.model import Family, ModelConfig
 from sgg.inference.generate import Batch, Engine, Request, Sampling
 from sgg.inference.hf import HfEngine
 from sgg.inference.vllm.engine import Room, VllmEngine

@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from sgg.config.options import Frame
+from sgg.config.model import Frame
 from sgg.config.protocol import Mode, ProtocolConfig
 from sgg.data import cache as table
 from sgg.data.clean import Report

@@ -21,7 +21,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import plain_rewards
 
-from sgg.config.options import Frame, SimilarityKind
+from sgg.config.model import Frame
+from sgg.config.reward import SimilarityKind
 from sgg.reward.score import Mix
 from sgg.reward.workers import Group, GroupScorer
 from sgg.scene.boxes import FrameSpec

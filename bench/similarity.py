@@ -11,7 +11,7 @@ import argparse
 
 from page import put
 
-from sgg.config.options import NameSimilarity, SimilarityKind
+from sgg.config.reward import NameSimilarity, SimilarityKind
 from sgg.errors import SggError
 from sgg.scene.embeddings import check
 from sgg.scene.similarity import similarity

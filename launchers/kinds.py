@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sgg.config.argv import assignment
-from sgg.config.schema import FROZEN_NAME, Config, thaw
+from sgg.config.frozen import FROZEN_NAME, thaw
+from sgg.config.schema import Config
 from sgg.errors import SggError, nearest
 from sgg.runs.folder import PIPELINE
 from sgg.runs.progress import starts

@@ -16,7 +16,8 @@ from pathlib import Path
 from launchers.ports import NodePorts
 from sgg.config.derived import gpus_per_node, node_count, serves
 from sgg.config.hardware import SERVERS_VARIABLE, SlurmConfig
-from sgg.config.schema import Config, TrainStageConfig
+from sgg.config.schema import Config
+from sgg.config.stage import TrainStageConfig
 from sgg.errors import counted
 from sgg.plan.validate import batch_plan
 

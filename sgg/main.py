@@ -75,7 +75,7 @@ def _hydra_app() -> int:
     import hydra
 
     from launchers.hydra_plugins import register_plugins
-    from sgg.config.schema import register
+    from sgg.config.compose import register
     from sgg.config.tree import CONF_DIR
 
     register()
@@ -96,7 +96,7 @@ def _start_composed(cfg: Any) -> None:
     from hydra.core.hydra_config import HydraConfig
 
     from launchers.hydra_plugins import as_typed, refuse_unread_by_hydra, searchpath_words
-    from sgg.config.schema import typed
+    from sgg.config.frozen import typed
 
     hydra_config = HydraConfig.get()
     choices = dict(hydra_config.runtime.choices)
@@ -157,7 +157,7 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
 def _run(config: Config, run_dir: Path, is_new: bool) -> Path:
     """The run in its folder, from the lease to the report."""
     from launchers.local import launch, owned
-    from sgg.config.schema import FROZEN_NAME
+    from sgg.config.frozen import FROZEN_NAME
     from sgg.explain.run import explained
     from sgg.report.run_report import write_report
     from sgg.runs.folder import open_run

@@ -20,7 +20,10 @@ from filelock import FileLock
 
 from sgg.config.argv import assignment
 from sgg.config.compose import Composer
-from sgg.config.schema import Config, Init, PipelineConfig, StageName
+from sgg.config.model import Init
+from sgg.config.pipeline import PipelineConfig
+from sgg.config.schema import Config
+from sgg.config.stage import StageName
 from sgg.errors import SggError, Stopped
 from sgg.evaluation.stage import read_metrics
 from sgg.files import write_json

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sgg.config.data import DataConfig
 from sgg.config.derived import pixel_budget
-from sgg.config.options import NameSimilarity, StructureNames, Template
-from sgg.config.schema import Config, DataConfig, RewardConfig, TermConfig
+from sgg.config.prompt import Template
+from sgg.config.reward import NameSimilarity, RewardConfig, TermConfig
+from sgg.config.schema import Config
+from sgg.config.structure import StructureNames
 from sgg.reward.score import Mix
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.vocab import VOCABULARIES

@@ -13,7 +13,7 @@ STAGES = {"sft": "sgg.train.sft", "grpo": "sgg.train.grpo", "eval": "sgg.evaluat
 
 def run_stage(path: Path) -> None:
     """Run the stage of a frozen config in this process, which may be one rank of several."""
-    from sgg.config.schema import thaw
+    from sgg.config.frozen import thaw
     from sgg.explain.run import explained
     from sgg.models.weights import is_complete
     from sgg.runs.folder import record_start, start_logging

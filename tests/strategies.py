@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from sgg.config.options import Frame
+from sgg.config.model import Frame
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.graph import Box, Edge, Node, SceneGraph
 from sgg.text.codec import GraphSpec

@@ -18,7 +18,7 @@ import torch
 from filelock import FileLock
 from transformers import AutoModelForImageTextToText
 
-from sgg.config.options import ScenePlan
+from sgg.config.data import ScenePlan
 from sgg.data import shapes
 from sgg.models.load import load_processor
 from sgg.text.prompt import messages

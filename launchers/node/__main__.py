@@ -20,7 +20,7 @@ def _main(words: list[str]) -> int:
     with listening() as received:
         try:
             from launchers.node.agent import run_share
-            from sgg.config.schema import FROZEN_NAME
+            from sgg.config.frozen import FROZEN_NAME
             from sgg.explain.exit_codes import guarded
         except ModuleNotFoundError as error:
             print(

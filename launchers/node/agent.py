@@ -22,8 +22,9 @@ from launchers.placement import Place, cores_here, job_began
 from launchers.ports import held_ports, told_ports
 from launchers.process_plan import make_plan, servers_on
 from sgg.config.derived import gpus_per_node, node_count
+from sgg.config.frozen import FROZEN_NAME, thaw
 from sgg.config.hardware import KEY_VARIABLE
-from sgg.config.schema import FROZEN_NAME, Config, thaw
+from sgg.config.schema import Config
 from sgg.errors import Failed, SggError, Stopped
 from sgg.explain.exit_codes import MISTAKE
 from sgg.plan.rules.hardware import ready_here

@@ -22,8 +22,9 @@ from launchers.placement import BEGAN
 from launchers.process_plan import interpreter
 from launchers.slurm.queue import max_array_size, outside_jobs
 from sgg.config.derived import gpus_per_node, node_count
+from sgg.config.frozen import FROZEN_NAME
 from sgg.config.hardware import GpuRequest
-from sgg.config.schema import FROZEN_NAME, Config
+from sgg.config.schema import Config
 from sgg.errors import SggError
 from sgg.runs.sweep import CODE, SLURM
 

@@ -17,9 +17,10 @@ from omegaconf import OmegaConf
 
 from sgg.config import literal
 from sgg.config.argv import unresolved
+from sgg.config.frozen import FROZEN_NAME, freeze, thaw
 from sgg.config.hardware import SlurmConfig
 from sgg.config.overrides import read_words
-from sgg.config.schema import FROZEN_NAME, Config, freeze, thaw
+from sgg.config.schema import Config
 from sgg.errors import SggError, counted
 from sgg.plan.validate import validate
 from sgg.runs.sweep import SWEEP, ChangeRecord, RunRecord, SweepRecord

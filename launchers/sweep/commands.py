@@ -40,7 +40,8 @@ from launchers.sweep.status_table import status_table
 from launchers.sweep.wait import wait
 from sgg.config.compose import Composer
 from sgg.config.derived import gpus_per_node
-from sgg.config.schema import FROZEN_NAME, Config, thaw
+from sgg.config.frozen import FROZEN_NAME, thaw
+from sgg.config.schema import Config
 from sgg.errors import Failed, SggError, counted
 from sgg.explain.exceptions import explain
 from sgg.files import put_back

@@ -25,7 +25,8 @@ from launchers.slurm.queue import outside_jobs
 from launchers.sweep.cancellation import cancelled_of
 from launchers.sweep.code_snapshot import code_environment
 from sgg.config.derived import gpus_per_node
-from sgg.config.schema import FROZEN_NAME, Config
+from sgg.config.frozen import FROZEN_NAME
+from sgg.config.schema import Config
 from sgg.errors import SggError, Stopped
 from sgg.models.weights import is_complete
 from sgg.runs.exit_status import State, forget_ending, read_ending

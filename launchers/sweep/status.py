@@ -14,7 +14,7 @@ from launchers.node.last_words import error_in, last_line
 from launchers.slurm.queue import JobState, ask_slurm
 from launchers.slurm.script import log_name
 from launchers.sweep.cancellation import cancelled_of
-from sgg.config.schema import FROZEN_NAME
+from sgg.config.frozen import FROZEN_NAME
 from sgg.errors import SggError
 from sgg.files import read_json
 from sgg.models.weights import is_complete

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from sgg.cli.run_config import config_for
-from sgg.config.schema import Config, Init, LoraConfig
+from sgg.config.model import Init, LoraConfig
+from sgg.config.schema import Config
 from sgg.errors import SggError
 from sgg.plan.unread import refuse_unread_by
 from sgg.text.codec import Parsed

@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sgg.config.options import Duplicates
+from sgg.config.data import Duplicates
 from sgg.config.schema import Config
 from sgg.data.clean import KINDS, Policy, Report, clean
 from sgg.data.example import RawExample

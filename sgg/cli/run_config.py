@@ -8,7 +8,8 @@ from typing import Any
 
 from sgg.cli.arguments import key_of, refuse_starts
 from sgg.config.compose import compose_config
-from sgg.config.schema import FROZEN_NAME, Config, thaw
+from sgg.config.frozen import FROZEN_NAME, thaw
+from sgg.config.schema import Config
 from sgg.errors import SggError
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from sgg.cli.run_config import config_beside, config_for
-from sgg.config.schema import FROZEN_NAME, Config, EvalConfig
+from sgg.config.frozen import FROZEN_NAME
+from sgg.config.schema import Config
+from sgg.config.stage import EvalConfig
 from sgg.data.prepare import Prepared, prepare
 from sgg.errors import SggError
 from sgg.evaluation.score import plain

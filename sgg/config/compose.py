@@ -10,11 +10,14 @@ from hydra import compose, initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
+from sgg.config.frozen import typed
+from sgg.config.hardware import gpus_here
 from sgg.config.overrides import read_words
-from sgg.config.schema import Config, register, typed
-from sgg.config.tree import CONF_DIR
+from sgg.config.schema import Config
+from sgg.config.stage import STAGES
+from sgg.config.tree import CONF_DIR, cache_here
 
 Composed = tuple[Config, dict[str, str | None]]
 """The typed config, and the option chosen in each group."""
@@ -70,3 +73,22 @@ def _hydra() -> Iterator[None]:
         return
     with initialize_config_dir(str(CONF_DIR.resolve()), version_base="1.3"):
         yield
+
+
+def register() -> None:
+    """Tell Hydra the schema and the site's folder, and OmegaConf what a machine decides. Idempotent."""
+    from hydra.core.config_store import ConfigStore
+    from hydra.core.plugins import Plugins
+
+    from sgg.config.search_path import SiteFolder
+
+    Plugins.instance().register(SiteFolder)
+    OmegaConf.register_new_resolver("sgg.gpus_here", gpus_here, replace=True)
+    OmegaConf.register_new_resolver("sgg.cache_here", cache_here, replace=True)
+
+    store = ConfigStore.instance()
+    # nobody else has the schema's nodes: copying each as it is set costs a startup 3 %
+    schema = OmegaConf.structured(Config, flags={"no_deepcopy_set_nodes": True})
+    store.store(name="schema", node=schema)
+    for name, stage in STAGES.items():
+        store.store(group="stage", name=f"{name.name}_schema", node=stage)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from sgg.config.hardware import RolloutMode
-from sgg.config.schema import (
-    Config,
-    GrpoConfig,
-)
+from sgg.config.schema import Config
+from sgg.config.stage import GrpoConfig
 
 
 def pixel_budget(config: Config) -> tuple[int, int]:

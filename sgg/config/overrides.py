@@ -24,7 +24,9 @@ from hydra.grammar.gen.OverrideParser import OverrideParser
 from sgg.config.argv import TOOLS, prepare_argv, quoted
 from sgg.config.corrections import element, mended, proved, read
 from sgg.config.literal import field_types
-from sgg.config.schema import STAGES, Config, StageConfig, TermConfig
+from sgg.config.reward import TermConfig
+from sgg.config.schema import Config
+from sgg.config.stage import STAGES, StageConfig
 from sgg.config.tree import groups, options_of
 from sgg.errors import SggError, nearest
 

@@ -7,7 +7,7 @@ numpy: `sgg --cfg job` passes through here.
 from dataclasses import dataclass, field
 from enum import Enum
 
-from sgg.config.options import Duplicates
+from sgg.config.data import Duplicates
 
 
 class Mode(Enum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import isfinite
 
-from sgg.config.options import BoxFormat
+from sgg.config.data import BoxFormat
 from sgg.data.box_format import Numbers, to_corners
 from sgg.data.units import in_first_pixel
 from sgg.scene.graph import Box

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from math import isfinite
 
-from sgg.config.options import BoxFormat
+from sgg.config.data import BoxFormat
 
 ENOUGH = 12
 """Boxes from which on a set is suspected though all its boxes are sound as they are read."""

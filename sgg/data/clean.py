@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from sgg.config.options import BoxFormat, Duplicates
+from sgg.config.data import BoxFormat, Duplicates
 from sgg.data.box_check import judge
 from sgg.data.box_format import fits, to_corners
 from sgg.data.example import RawExample

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sgg.config.options import Source
+from sgg.config.data import Source
 
 FORMS = {
     Source.jsonl: '{"image", "objects": [{"id", "bbox"}], "relationships": [{"subject", "predicate", '

@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from sgg.config.options import ScenePlan
+from sgg.config.data import ScenePlan
 from sgg.data import shapes
 from sgg.data.bare import bare, png_chunks
 from sgg.data.exif import SWAPPING, TRANSPOSE, orientation_of, orientation_of_tiff

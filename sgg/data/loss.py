@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sgg.config.options import BOX_FORMAT_SOURCES, Pictures
-from sgg.config.schema import DataConfig
+from sgg.config.data import BOX_FORMAT_SOURCES, DataConfig, Pictures
 from sgg.data.box_format import suspicion
 from sgg.data.clean import KINDS
 from sgg.data.forms import FORMS

@@ -10,8 +10,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from sgg.config.options import Source
-from sgg.config.schema import DataConfig
+from sgg.config.data import DataConfig, Source
 from sgg.data.prepare import Prepared, is_prepared, open_reader, prepare
 from sgg.data.sources.hub_rows import RowsReader
 from sgg.errors import SggError

@@ -19,8 +19,15 @@ from typing import Any
 from filelock import FileLock
 from tqdm import tqdm
 
-from sgg.config.options import BOX_FORMAT_SOURCES, BoxFormat, ImageCheck, Pictures, Source
-from sgg.config.schema import DataConfig, SplitConfig
+from sgg.config.data import (
+    BOX_FORMAT_SOURCES,
+    BoxFormat,
+    DataConfig,
+    ImageCheck,
+    Pictures,
+    Source,
+    SplitConfig,
+)
 from sgg.data import cache as table
 from sgg.data.clean import Policy, Report
 from sgg.data.example import Example

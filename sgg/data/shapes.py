@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from sgg.config.options import ScenePlan
+from sgg.config.data import ScenePlan
 from sgg.scene.graph import Box, Edge, Node, SceneGraph
 from sgg.scene.vocab import SHAPES_OBJECTS
 

@@ -9,7 +9,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from sgg.config.schema import Config, EvalConfig
+from sgg.config.schema import Config
+from sgg.config.stage import EvalConfig
 from sgg.data.clean import KINDS
 from sgg.data.overlap import shared_images
 from sgg.data.prepare import Prepared

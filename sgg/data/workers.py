@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sgg.config.options import ImageCheck
+from sgg.config.data import ImageCheck
 from sgg.data.clean import Policy, Report, clean
 from sgg.data.example import RawExample
 from sgg.data.images import look_at_file, stamp

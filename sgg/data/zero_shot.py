@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sgg.config.data import DataConfig
 from sgg.config.protocol import ProtocolConfig
-from sgg.config.schema import DataConfig
 from sgg.data.prepare import Prepared, open_reader, prepare, vocabulary
 from sgg.data.sources.base import ROW_ERRORS, load_json
 from sgg.errors import SggError

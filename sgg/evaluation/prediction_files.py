@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from sgg.config.schema import FROZEN_NAME
+from sgg.config.frozen import FROZEN_NAME
 from sgg.data.packed import DAMAGED, is_packed, open_unpacked
 from sgg.errors import SggError
 from sgg.runs.folder import COMPLETIONS

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sgg.config.options import Frame
+from sgg.config.model import Frame
 from sgg.data.sources.base import distinct_ids
 from sgg.errors import SggError
 from sgg.evaluation.prediction_files import Held, Reader, Row, find, gathered, is_gathered, rows

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from sgg.config.schema import Config, EvalConfig
+from sgg.config.schema import Config
+from sgg.config.stage import EvalConfig
 from sgg.data.prepare import example, image_store, prepare, vocabulary
 from sgg.evaluation.predictions import read_predictions
 from sgg.metrics.judged import judged

@@ -11,7 +11,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from sgg.config.schema import FROZEN_NAME, Config, EvalConfig, TrackerKind
+from sgg.config.frozen import FROZEN_NAME
+from sgg.config.schema import Config
+from sgg.config.stage import EvalConfig
+from sgg.config.tracker import TrackerKind
 from sgg.data.prepare import Prepared, image_store, prepare, vocabulary
 from sgg.data.zero_shot import unseen_triplets
 from sgg.evaluation.predictions import Predictions, read_predictions

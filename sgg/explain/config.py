@@ -19,7 +19,8 @@ from omegaconf.errors import (
 
 from sgg.config.argv import quoted
 from sgg.config.overrides import kind_of
-from sgg.config.schema import STAGES, Config
+from sgg.config.schema import Config
+from sgg.config.stage import STAGES
 from sgg.config.tree import groups, options_of
 from sgg.errors import SggError, behind, nearest
 

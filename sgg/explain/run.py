@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sgg.config.schema import FROZEN_NAME
+from sgg.config.frozen import FROZEN_NAME
 from sgg.errors import SggError, behind
 from sgg.explain.exceptions import OUT_OF_MEMORY, is_out_of_memory, what_is_full
 

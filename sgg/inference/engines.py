@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from sgg.config.derived import pixel_budget
+from sgg.config.generate import Engine as Kind
 from sgg.config.schema import Config
-from sgg.config.schema import Engine as Kind
 from sgg.distributed import Ranks
 from sgg.inference.generate import Engine, Sampling
 from sgg.inference.hf import HfEngine

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sgg.config.options import Duplicates
+from sgg.config.data import Duplicates
 from sgg.config.protocol import BoxArea, Matching, Mode, NgFill, ProtocolConfig
 from sgg.metrics.arrays import Floats, GraphArrays, Ints
 

@@ -24,7 +24,7 @@ from transformers import (
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from sgg.config.hardware import Precision
-from sgg.config.schema import Dtype, Init, LoraConfig, ModelConfig
+from sgg.config.model import Dtype, Init, LoraConfig, ModelConfig
 from sgg.errors import SggError
 from sgg.models.lora import check_targets
 from sgg.models.weights import adapter_base

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sgg.config.schema import LoraConfig
+from sgg.config.model import LoraConfig
 from sgg.errors import SggError, nearest
 
 

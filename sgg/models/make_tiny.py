@@ -21,7 +21,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForImageTextToText
 
-from sgg.config.options import Family, ScenePlan
+from sgg.config.data import ScenePlan
+from sgg.config.model import Family
 from sgg.data import shapes
 from sgg.models import tiny
 from sgg.models.load import build_processor, load_processor

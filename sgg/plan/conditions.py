@@ -8,18 +8,13 @@ from functools import partial
 from operator import ge, le
 from pathlib import Path
 
+from sgg.config.data import BOX_FORMAT_SOURCES, Pictures, Source
+from sgg.config.generate import Engine
 from sgg.config.hardware import RolloutMode
-from sgg.config.options import BOX_FORMAT_SOURCES, Pictures, Source, Template
-from sgg.config.schema import (
-    Config,
-    Engine,
-    EvalConfig,
-    GrpoConfig,
-    OptimizerKind,
-    SftConfig,
-    TrackerKind,
-    TrainStageConfig,
-)
+from sgg.config.prompt import Template
+from sgg.config.schema import Config
+from sgg.config.stage import EvalConfig, GrpoConfig, OptimizerKind, SftConfig, TrainStageConfig
+from sgg.config.tracker import TrackerKind
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from sgg.config.data import Source
+from sgg.config.frozen import FROZEN_NAME, thaw
 from sgg.config.hardware import RolloutMode
-from sgg.config.options import Source
-from sgg.config.schema import (
-    FROZEN_NAME,
-    Config,
-    EvalConfig,
-    GrpoConfig,
-    SftConfig,
-    TrainStageConfig,
-    thaw,
-)
+from sgg.config.schema import Config
+from sgg.config.stage import EvalConfig, GrpoConfig, SftConfig, TrainStageConfig
 from sgg.data.overlap import is_here
 from sgg.data.prepare import usable_images
 from sgg.errors import SggError

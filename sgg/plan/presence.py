@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sgg.config.schema import Config, EvalConfig, GrpoConfig
+from sgg.config.schema import Config
+from sgg.config.stage import EvalConfig, GrpoConfig
 from sgg.data.prepare import open_reader
 from sgg.models.lora import check_targets
 from sgg.models.weights import locate, look_as_runs_do, matrices

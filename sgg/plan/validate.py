@@ -9,20 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sgg.config.data import Pictures, Source, VocabularyName
+from sgg.config.generate import Engine
 from sgg.config.hardware import RolloutMode
-from sgg.config.options import Pictures, Source, Template, VocabularyName
+from sgg.config.model import Attention
+from sgg.config.prompt import Template
 from sgg.config.protocol import Labels, Mode, NgFill, Unknown
-from sgg.config.schema import (
-    Attention,
-    Config,
-    Engine,
-    EvalConfig,
-    GrpoConfig,
-    OptimizerKind,
-    SftConfig,
-    TrackerKind,
-    TrainStageConfig,
-)
+from sgg.config.schema import Config
+from sgg.config.stage import EvalConfig, GrpoConfig, OptimizerKind, SftConfig, TrainStageConfig
+from sgg.config.tracker import TrackerKind
 from sgg.config.tree import options_of
 from sgg.errors import SggError
 from sgg.models.lora import lora_problems

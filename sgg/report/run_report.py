@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sgg.config.schema import FROZEN_NAME, Config, StageName, thaw
+from sgg.config.frozen import FROZEN_NAME, thaw
+from sgg.config.schema import Config
+from sgg.config.stage import StageName
 from sgg.data.summary import amiss_rows, count_rows
 from sgg.errors import SggError
 from sgg.files import read_json, write_whole

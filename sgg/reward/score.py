@@ -13,7 +13,7 @@ from functools import partial
 from operator import mul
 from typing import Any, NamedTuple
 
-from sgg.config.options import MatchWeights, NameSimilarity, SimilarityKind
+from sgg.config.reward import MatchWeights, NameSimilarity, SimilarityKind
 from sgg.reward.case import Case
 from sgg.reward.registry import Term, find_term
 from sgg.scene.graph import SceneGraph

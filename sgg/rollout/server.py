@@ -16,8 +16,9 @@ import time
 from pathlib import Path
 
 from sgg.config.derived import node_count
+from sgg.config.frozen import thaw
 from sgg.config.hardware import KEY_VARIABLE
-from sgg.config.schema import Config, thaw
+from sgg.config.schema import Config
 from sgg.errors import SggError
 from sgg.explain.exit_codes import guarded
 from sgg.runs.folder import served_folder

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from sgg.errors import SggError
 from sgg.config.tree import CONF_DIR
+from sgg.errors import SggError
 
 REVISION = "revision.json"
 """In a copy of the code that a launcher made: the record of the code that it was copied from."""

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
-from sgg.runs.requeue import forget_requests, refusal
-from sgg.explain.exit_codes import exit_code
 from sgg.errors import Stopped
 from sgg.explain.exceptions import explain, what_is_full
+from sgg.explain.exit_codes import exit_code
 from sgg.files import read_json, write_json
+from sgg.runs.requeue import forget_requests, refusal
 
 ENDING = "exit.json"
 _SHOWN = 240

@@ -28,25 +28,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from sgg.runs.code_state import code_record
-from sgg.config.schema import FROZEN_NAME, Config, freeze, thaw
+from sgg.config.frozen import FROZEN_NAME, freeze, thaw
+from sgg.config.schema import Config
 from sgg.errors import SggError
-from sgg.runs.process_id import identity
 from sgg.files import read_json, write_json
-
-import shlex
-import sys
-from collections import Counter, defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from launchers.ports import NodePorts
-from sgg.config.hardware import SERVERS_VARIABLE, RolloutMode, SlurmConfig
-from sgg.config.schema import Config, GrpoConfig, TrainStageConfig
-from sgg.errors import counted
-from sgg.plan.validate import batch_plan
-from sgg.runs.folder import SERVED
-from sgg.config.derived import node_count, gpus_per_node, serves
+from sgg.runs.code_state import code_record
+from sgg.runs.process_id import identity
 
 PROVENANCE, CURVES, METRICS = "provenance.json", "metrics.jsonl", "metrics.json"
 COMPLETIONS = "completions.jsonl"

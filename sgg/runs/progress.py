@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sgg.runs.folder import COMPLETIONS, CURVES, METRICS, PARTS, PROVENANCE, TOTAL, read_json_lines
 from sgg.files import read_json
+from sgg.runs.folder import COMPLETIONS, CURVES, METRICS, PARTS, PROVENANCE, TOTAL, read_json_lines
 
 _SHOWN = ("loss", "reward", "answers/failed")
 _LATEST = 20

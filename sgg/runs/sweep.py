@@ -19,9 +19,9 @@ from pathlib import Path
 
 from sgg.config.argv import assignment
 from sgg.errors import SggError
+from sgg.files import read_json, write_json
 from sgg.runs.folder import POINTS as POINTS
 from sgg.runs.folder import SWEEP as SWEEP
-from sgg.files import read_json, write_json
 
 CODE = "code"
 SLURM = "slurm"

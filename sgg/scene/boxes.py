@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sgg.config.options import Frame
+from sgg.config.model import Frame
 
 Boxes = NDArray[np.float64]
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sgg.config.options import NameSimilarity, SimilarityKind
+from sgg.config.reward import NameSimilarity, SimilarityKind
 from sgg.errors import SggError
 
 Vectors = NDArray[np.float32]

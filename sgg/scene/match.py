@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from sgg.config.options import MatchWeights, NameSimilarity, SimilarityKind
+from sgg.config.reward import MatchWeights, NameSimilarity, SimilarityKind
 from sgg.scene import boxes
 from sgg.scene.graph import SceneGraph
 from sgg.scene.similarity import DEFAULTS, similarity

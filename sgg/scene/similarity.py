@@ -15,7 +15,7 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-from sgg.config.options import NameSimilarity, SimilarityKind, UnknownName
+from sgg.config.reward import NameSimilarity, SimilarityKind, UnknownName
 from sgg.scene.vocab import canonical
 
 TABLE_NAME = "similarity-minilm-v1.npz"

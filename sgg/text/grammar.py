@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from sgg.config.options import StructureConfig
+from sgg.config.structure import StructureConfig
 from sgg.errors import SggError
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.vocab import Vocabulary

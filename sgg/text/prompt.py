@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sgg.config.options import Frame, Template
+from sgg.config.model import Frame
+from sgg.config.prompt import Template
 from sgg.errors import SggError
 from sgg.text.codec import GraphSpec
 

@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from sgg.config.schema import Config, TrackerKind
+from sgg.config.schema import Config
+from sgg.config.tracker import TrackerKind
 from sgg.errors import Stopped
 from sgg.tracking.state import failure_note, forget_failure, note_failure
 

@@ -13,7 +13,8 @@ from trl import GRPOTrainer
 from trl.trainer.utils import RepeatSampler
 
 from sgg.config.hardware import RolloutMode
-from sgg.config.schema import Config, GrpoConfig
+from sgg.config.schema import Config
+from sgg.config.stage import GrpoConfig
 from sgg.data.prepare import image_store
 from sgg.errors import SggError
 from sgg.models.load import token_count

@@ -17,7 +17,9 @@ from typing import Any
 from accelerate.utils import is_peft_model
 
 from sgg.config.derived import in_pieces, pixel_budget
-from sgg.config.schema import Config, Init, OptimizerKind, TrainStageConfig
+from sgg.config.model import Init
+from sgg.config.schema import Config
+from sgg.config.stage import OptimizerKind, TrainStageConfig
 from sgg.data.prepare import Prepared, prepare
 from sgg.data.summary import tell
 from sgg.distributed import Ranks

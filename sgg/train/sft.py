@@ -7,7 +7,8 @@ from typing import Any
 
 from trl import SFTTrainer
 
-from sgg.config.schema import Config, SftConfig
+from sgg.config.schema import Config
+from sgg.config.stage import SftConfig
 from sgg.data.prepare import image_store
 from sgg.spec import prompter
 from sgg.train.callbacks import TellEpoch

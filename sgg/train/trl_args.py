@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sgg.config.hardware import Precision, RolloutConfig, RolloutMode
-from sgg.config.schema import Config, GrpoConfig, SftConfig, TrainStageConfig
+from sgg.config.schema import Config
+from sgg.config.stage import GrpoConfig, SftConfig, TrainStageConfig
 from sgg.errors import SggError
 from sgg.plan.validate import batch_plan
 from sgg.spec import reward_mix

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from configs import check, options
 
-from sgg.config.schema import freeze, thaw
+from sgg.config.frozen import freeze, thaw
 from sgg.config.tree import CONF_DIR, PRIVATE_GROUPS
 
 NEEDS_ROOT = {"vg150_raw", "psg_raw", "gqa", "vrd", "jsonl"}

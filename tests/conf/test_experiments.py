@@ -9,8 +9,8 @@ from configs import check, options, points
 
 from launchers.sweep.commands import Launching, start_sweep
 from sgg.config.hardware import RolloutMode
-from sgg.config.options import Template
-from sgg.config.schema import EvalConfig, GrpoConfig, SftConfig
+from sgg.config.prompt import Template
+from sgg.config.stage import EvalConfig, GrpoConfig, SftConfig
 from sgg.plan.validate import batch_plan
 
 GPU_PROFILES = [name for name in options("hardware") if name not in ("cpu", "local")]

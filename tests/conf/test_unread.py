@@ -15,15 +15,9 @@ from launchers.sweep.points import compose_points
 from sgg.config.compose import Composer, compose_config
 from sgg.config.literal import field_types
 from sgg.config.overrides import kind_of
-from sgg.config.schema import (
-    Config,
-    EvalConfig,
-    GrpoConfig,
-    PipelineConfig,
-    PipelineStep,
-    SftConfig,
-    StageConfig,
-)
+from sgg.config.pipeline import PipelineConfig, PipelineStep
+from sgg.config.schema import Config
+from sgg.config.stage import EvalConfig, GrpoConfig, SftConfig, StageConfig
 from sgg.config.tree import groups
 from sgg.errors import SggError
 from sgg.explain.exceptions import explain

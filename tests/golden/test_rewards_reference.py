@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from sgg.config.options import Frame, MatchWeights
+from sgg.config.model import Frame
+from sgg.config.reward import MatchWeights
 from sgg.reward.score import Mix, score
 from sgg.scene import boxes
 from sgg.scene.boxes import FrameSpec

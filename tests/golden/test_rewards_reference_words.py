@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from test_rewards_reference import BOX_DIFFERS, EDGE_DIFFERS, ROWS, SPEC, gold_of
 
-from sgg.config.options import NameSimilarity, SimilarityKind
+from sgg.config.reward import NameSimilarity, SimilarityKind
 from sgg.reward.score import Mix, score
 from sgg.scene import embeddings as similarity_models
 from sgg.text.codec import parse

@@ -11,8 +11,15 @@ import h5py
 import numpy as np
 import pytest
 
-from sgg.config.options import BoxFormat, ImageCheck, Pictures, Source, VocabularyName
-from sgg.config.schema import DataConfig, SplitConfig
+from sgg.config.data import (
+    BoxFormat,
+    DataConfig,
+    ImageCheck,
+    Pictures,
+    Source,
+    SplitConfig,
+    VocabularyName,
+)
 from sgg.data.box_format import fits, suspicion
 from sgg.data.paint import paint
 from sgg.data.prepare import example, image_store, prepare

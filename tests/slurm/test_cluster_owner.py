@@ -11,7 +11,7 @@ from commands import environment
 from trainings import NODES, SFT, losses, steps_done, until
 
 from sgg.config.compose import compose_config
-from sgg.config.schema import FROZEN_NAME, freeze
+from sgg.config.frozen import FROZEN_NAME, freeze
 from sgg.runs.lease import OWNERS, newest
 
 pytestmark = pytest.mark.slow

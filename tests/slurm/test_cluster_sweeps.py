@@ -7,7 +7,7 @@ from broken_models import MISMATCH, unloadable
 from commands import sgg, sgg_ok
 from trainings import NODES, SFT, SLURM, losses, points, states, until
 
-from sgg.config.schema import thaw
+from sgg.config.frozen import thaw
 
 pytestmark = pytest.mark.slow
 

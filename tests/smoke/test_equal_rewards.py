@@ -11,7 +11,7 @@ import pytest
 from commands import environment
 
 from sgg.config.compose import compose_config
-from sgg.config.schema import FROZEN_NAME, freeze
+from sgg.config.frozen import FROZEN_NAME, freeze
 
 pytestmark = pytest.mark.slow
 TESTS = Path(__file__).parents[1]

@@ -4,8 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sgg.config.options import Family
-from sgg.config.schema import ModelConfig
+from sgg.config.model import Family, ModelConfig
 from sgg.models.load import VISION_TOKENS, load_model, load_processor
 from sgg.models.weights import locate
 from sgg.text.prompt import BRIEF, messages

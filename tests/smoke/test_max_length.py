@@ -3,7 +3,7 @@
 import pytest
 
 from sgg.config.compose import compose_config
-from sgg.config.schema import freeze
+from sgg.config.frozen import freeze
 from sgg.errors import SggError
 
 WORDS = ["stage=sft", "debug=steps"]

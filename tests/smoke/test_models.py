@@ -8,8 +8,7 @@ import torch
 from PIL import Image
 
 from sgg.config.hardware import Precision
-from sgg.config.options import Family
-from sgg.config.schema import Dtype, LoraConfig, ModelConfig
+from sgg.config.model import Dtype, Family, LoraConfig, ModelConfig
 from sgg.errors import SggError
 from sgg.inference.generate import Sampling
 from sgg.inference.hf import HfEngine

@@ -13,7 +13,7 @@ import pytest
 from commands import command, environment, sgg, sgg_ok
 
 from sgg.config.compose import compose_config
-from sgg.config.schema import FROZEN_NAME, freeze
+from sgg.config.frozen import FROZEN_NAME, freeze
 from sgg.runs.exit_status import ENDING
 from sgg.runs.lease import OWNERS, Lease, holder, newest
 

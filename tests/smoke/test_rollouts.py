@@ -20,8 +20,8 @@ from commands import environment, sgg
 from safetensors.torch import load_file
 
 from sgg.config.compose import compose_config
+from sgg.config.frozen import FROZEN_NAME, freeze
 from sgg.config.hardware import KEY_VARIABLE, SERVERS_VARIABLE
-from sgg.config.schema import FROZEN_NAME, freeze
 from sgg.models.weights import locate
 from sgg.runs.folder import read_json_lines
 

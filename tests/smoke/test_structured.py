@@ -11,8 +11,9 @@ import torch
 from commands import environment, sgg, sgg_ok
 from PIL import Image
 
-from sgg.config.options import Family, StructureConfig, StructureNames, Template
-from sgg.config.schema import Init, ModelConfig
+from sgg.config.model import Family, Init, ModelConfig
+from sgg.config.prompt import Template
+from sgg.config.structure import StructureConfig, StructureNames
 from sgg.inference.generate import Batch, Request, Sampling, completion_of
 from sgg.inference.vllm.engine import Room, VllmEngine
 from sgg.inference.vllm.model_dir import write_for_vllm

@@ -12,8 +12,7 @@ import torch
 from commands import command, environment, sgg, sgg_ok
 from PIL import Image
 
-from sgg.config.options import Family
-from sgg.config.schema import LoraConfig, ModelConfig
+from sgg.config.model import Family, LoraConfig, ModelConfig
 from sgg.inference.generate import Batch, Completion, Request, Sampling
 from sgg.inference.hf import HfEngine
 from sgg.inference.requests import answer_seed, resized

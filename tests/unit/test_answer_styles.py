@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from strategies import PX, answer, scene
 
-from sgg.config.options import Frame, SimilarityKind
+from sgg.config.model import Frame
+from sgg.config.reward import SimilarityKind
 from sgg.reward.case import Case
 from sgg.reward.terms import form
 from sgg.scene.boxes import FrameSpec

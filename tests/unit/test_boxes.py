@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import naive_overlap
 
-from sgg.config.options import Family, Frame
+from sgg.config.model import Family, Frame
 from sgg.scene import boxes
 from sgg.scene.boxes import FrameSpec, resized_size
 

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from strategies import ANY_TEXT, PX, answer, scene
 
-from sgg.config.options import Frame
+from sgg.config.model import Frame
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.graph import SceneGraph, name_of_id
 from sgg.scene.vocab import Vocabulary

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from launchers.sweep.points import compose_points
 from sgg.cli.run_config import config_for
 from sgg.config.compose import Composer
+from sgg.config.frozen import freeze, thaw
 from sgg.config.literal import dumps, loads
-from sgg.config.schema import StageName, TermConfig, freeze, thaw
+from sgg.config.reward import TermConfig
+from sgg.config.stage import StageName
 from sgg.errors import SggError
 
 compose = Composer().compose

@@ -7,7 +7,7 @@ import json
 import pytest
 from strategies import PX, answer
 
-from sgg.config.options import Frame
+from sgg.config.model import Frame
 from sgg.scene.boxes import FrameSpec
 from sgg.text import tolerant_parser as module
 from sgg.text.codec import ErrorKind, GraphSpec, parse

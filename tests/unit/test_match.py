@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import naive_overlap, scene, small_graphs
 
-from sgg.config.options import MatchWeights, SimilarityKind
+from sgg.config.reward import MatchWeights, SimilarityKind
 from sgg.scene.boxes import iou
 from sgg.scene.graph import SceneGraph
 from sgg.scene.match import assign, assign_group, edge_ends, triplet_hits

@@ -6,7 +6,7 @@ import pytest
 
 from sgg.config.argv import assignment
 from sgg.config.compose import Composer, compose_config
-from sgg.config.schema import Init
+from sgg.config.model import Init
 from sgg.errors import SggError
 from sgg.pipeline import plan_steps, run
 

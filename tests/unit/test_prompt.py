@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from strategies import PX
 
-from sgg.config.options import Frame, Template
+from sgg.config.model import Frame
+from sgg.config.prompt import Template
 from sgg.errors import SggError
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.vocab import VOCABULARIES, Vocabulary

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sgg.config.compose import compose_config
-from sgg.config.schema import LoraConfig
+from sgg.config.model import LoraConfig
 from sgg.models.load import add_lora, load_model
 from sgg.models.weights import locate
 from sgg.rollout.merged import merged_weights

@@ -6,7 +6,7 @@ from sgg.cli.prepare import main as prepare
 from sgg.cli.run_config import config_for
 from sgg.cli.serve import main as serve
 from sgg.config.compose import compose_config
-from sgg.config.schema import freeze
+from sgg.config.frozen import freeze
 from sgg.errors import SggError
 
 

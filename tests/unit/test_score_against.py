@@ -8,7 +8,7 @@ import pytest
 
 from sgg.cli.score import main
 from sgg.config.compose import compose_config
-from sgg.config.schema import freeze
+from sgg.config.frozen import freeze
 from sgg.data.prepare import prepare
 from sgg.errors import SggError
 from sgg.spec import graph_spec

@@ -97,7 +97,7 @@ def test_processes_change_no_number(words, monkeypatch):
 
 
 def test_a_run_folder_brings_its_own_config(words, tmp_path, capsys):
-    from sgg.config.schema import FROZEN_NAME, freeze
+    from sgg.config.frozen import FROZEN_NAME, freeze
 
     config, _ = compose_config(["stage=eval", *words[1:]])
     run = tmp_path / "run"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgg.config.options import NameSimilarity, SimilarityKind, UnknownName
+from sgg.config.reward import NameSimilarity, SimilarityKind, UnknownName
 from sgg.errors import SggError
 from sgg.scene import embeddings as similarity_models
 from sgg.scene.similarity import similarity, table

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import ANY_TEXT, PX, answer
 
-from sgg.config.options import Frame
+from sgg.config.model import Frame
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.vocab import Vocabulary
 from sgg.text import codec

@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from sgg.config.options import Frame, StructureConfig, StructureNames
+from sgg.config.model import Frame
+from sgg.config.structure import StructureConfig, StructureNames
 from sgg.errors import SggError
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.graph import Edge, Node, SceneGraph

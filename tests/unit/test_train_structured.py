@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import linear
 
-from sgg.config.options import Frame, StructureConfig, StructureNames
+from sgg.config.model import Frame
+from sgg.config.structure import StructureConfig, StructureNames
 from sgg.errors import SggError
 from sgg.models.load import load_processor
 from sgg.models.weights import locate

@@ -7,7 +7,7 @@ import pytest
 from configs import check
 
 from sgg.config.compose import compose_config
-from sgg.config.schema import Engine
+from sgg.config.generate import Engine
 from sgg.errors import SggError
 
 SERVER = ["stage=eval", "generate=server"]

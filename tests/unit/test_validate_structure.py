@@ -3,8 +3,8 @@
 import pytest
 from configs import check
 
-from sgg.config.options import StructureNames
-from sgg.config.schema import freeze, thaw
+from sgg.config.frozen import freeze, thaw
+from sgg.config.structure import StructureNames
 from sgg.errors import SggError
 from sgg.spec import structure
 

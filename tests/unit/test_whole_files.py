@@ -7,7 +7,7 @@ import pytest
 
 from launchers.sweep.status import status_of
 from sgg.config.compose import compose_config
-from sgg.config.schema import FROZEN_NAME
+from sgg.config.frozen import FROZEN_NAME
 from sgg.errors import SggError
 from sgg.evaluation.stage import read_metrics
 from sgg.files import read_json, write_json, write_whole

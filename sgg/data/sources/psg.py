@@ -13,7 +13,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from sgg.config.options import Source
+from sgg.config.data import Source
 from sgg.data.example import RawExample, RawObject, RawRelation
 from sgg.data.fields import RELATION, WrongForm, box_of, parts, take
 from sgg.data.forms import FORMS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from sgg.config.options import ScenePlan
+from sgg.config.data import ScenePlan
 from sgg.data.example import RawExample, RawObject, RawRelation
 from sgg.data.shapes import scene
 from sgg.scene.graph import Triplet, node_id

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig
 
-from sgg.config.schema import Init, ModelConfig
+from sgg.config.model import Init, ModelConfig
 from sgg.models.load import check_family, load_model
 from sgg.models.weights import adapter_base
 

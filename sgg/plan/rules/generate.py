@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from sgg.config.schema import Engine, GenerateConfig
+from sgg.config.generate import Engine, GenerateConfig
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

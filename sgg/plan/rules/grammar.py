@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sgg.config.data import VocabularyName
 from sgg.config.derived import in_pieces
+from sgg.config.generate import Engine
 from sgg.config.hardware import RolloutMode
-from sgg.config.options import StructureNames, VocabularyName
-from sgg.config.schema import Config, Engine, EvalConfig, GrpoConfig, SftConfig
+from sgg.config.schema import Config
+from sgg.config.stage import EvalConfig, GrpoConfig, SftConfig
+from sgg.config.structure import StructureNames
 
 MAX_NAME = 120
 """Characters of the longest name: `sgg.text.tolerant_parser` reads ids of up to 128."""

@@ -12,8 +12,10 @@ import re
 from collections.abc import Iterator
 
 from sgg.config.derived import pixel_budget
+from sgg.config.generate import Engine
 from sgg.config.hardware import GpuRequest, HardwareConfig, RolloutMode, SlurmConfig
-from sgg.config.schema import Config, Engine, EvalConfig, GrpoConfig
+from sgg.config.schema import Config
+from sgg.config.stage import EvalConfig, GrpoConfig
 from sgg.errors import SggError
 
 OWNED_SBATCH = {

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sgg.config.schema import Config, GrpoConfig, Init, TrainStageConfig
+from sgg.config.model import Init
+from sgg.config.schema import Config
+from sgg.config.stage import GrpoConfig, TrainStageConfig
 
 
 def resume_problems(config: Config) -> Iterator[str]:

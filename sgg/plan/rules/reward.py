@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sgg.config.options import NameSimilarity, SimilarityKind, UnknownName
-from sgg.config.schema import RewardConfig, TermConfig
+from sgg.config.reward import NameSimilarity, RewardConfig, SimilarityKind, TermConfig, UnknownName
 from sgg.errors import SggError, nearest
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from sgg.config.options import Source
-from sgg.config.schema import DataConfig, SplitConfig
+from sgg.config.data import DataConfig, Source, SplitConfig
 from sgg.data.example import RawExample, RawObject, RawRelation
 from sgg.data.prepare import Prepared, prepare
 from sgg.scene.graph import SceneGraph

@@ -9,7 +9,7 @@ from data_files import jsonl_config, line, prepared, raw, write_lines
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgg.config.options import BoxFormat, Pictures
+from sgg.config.data import BoxFormat, Pictures
 from sgg.data.box_format import ENOUGH, fits, suspicion, to_corners
 from sgg.data.clean import Policy, Report, clean
 

@@ -25,7 +25,7 @@ from data_files import (
 )
 from PIL import Image
 
-from sgg.config.options import BoxFormat, Duplicates, ImageCheck, Pictures, VocabularyName
+from sgg.config.data import BoxFormat, Duplicates, ImageCheck, Pictures, VocabularyName
 from sgg.data import workers as parallel
 from sgg.data.clean import KINDS, Policy
 from sgg.data.prepare import example, image_store, open_reader, prepare

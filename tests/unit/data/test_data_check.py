@@ -9,7 +9,7 @@ from data_files import BOXES, raw, triplets
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgg.config.options import Duplicates
+from sgg.config.data import Duplicates
 from sgg.data.clean import KINDS, SHOWN_PER_KIND, Policy, Report, clean
 from sgg.data.example import RawExample
 from sgg.scene.vocab import VOCABULARIES

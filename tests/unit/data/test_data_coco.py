@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from data_files import config, picture, prepared, triplets, write_json
 
-from sgg.config.options import BoxFormat, Pictures
+from sgg.config.data import BoxFormat, Pictures
 from sgg.data.prepare import example, image_store
 from sgg.errors import SggError
 

@@ -22,7 +22,7 @@ from data_files import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgg.config.options import ImageCheck, Pictures
+from sgg.config.data import ImageCheck, Pictures
 from sgg.data.prepare import example, image_store
 from sgg.data.sources.jsonl import JsonlReader, parse_items
 from sgg.errors import SggError

@@ -6,7 +6,7 @@ import pytest
 from data_files import BOXES, NEAR, jsonl_config, line, picture, prepared, raw, write_lines
 from test_box_format import folder_in, sound_either_way
 
-from sgg.config.options import BoxFormat, Duplicates, Pictures, VocabularyName
+from sgg.config.data import BoxFormat, Duplicates, Pictures, VocabularyName
 from sgg.data.clean import Policy, Report, clean
 from sgg.errors import SggError
 

@@ -7,7 +7,7 @@ import gzip
 import pytest
 from data_files import config, picture, prepared, triplets, write_json
 
-from sgg.config.options import Pictures
+from sgg.config.data import Pictures
 from sgg.errors import SggError
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from data_files import BOXES, NEAR, config, line, picture, prepared, rotated, triplets, truncated
 
-from sgg.config.options import ImageCheck, Pictures
+from sgg.config.data import ImageCheck, Pictures
 from sgg.data.prepare import example, image_store
 from sgg.data.rows_table import open_table
 from sgg.data.sources.hub_rows import RowsReader

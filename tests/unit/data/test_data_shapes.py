@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from data_files import config, prepared
 
-from sgg.config.options import ScenePlan
+from sgg.config.data import ScenePlan
 from sgg.data.prepare import example, image_store, open_reader
 from sgg.data.shapes import COLOURS, draw, predicate, scene
 from sgg.scene.boxes import iou

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from data_files import jsonl_config, line, prepared, write_lines
 
-from sgg.config.options import BoxFormat, Pictures
+from sgg.config.data import BoxFormat, Pictures
 
 PAINTED = {"pictures": Pictures.painted}
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from data_files import config, picture, prepared, triplets, write_json
 
-from sgg.config.options import ImageCheck, Pictures, VocabularyName
+from sgg.config.data import ImageCheck, Pictures, VocabularyName
 from sgg.data.sources import vg
 from sgg.errors import SggError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from data_files import config, picture, prepared, triplets, write_json
 
-from sgg.config.options import Pictures
+from sgg.config.data import Pictures
 from sgg.errors import SggError
 
 MAN, DOG, TREE = (

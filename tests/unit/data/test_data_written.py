@@ -10,7 +10,7 @@ from data_files import BOXES, config, jsonl_config, line, picture, prepared, wri
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgg.config.options import BoxFormat, Pictures, VocabularyName
+from sgg.config.data import BoxFormat, Pictures, VocabularyName
 from sgg.data.fields import WrongForm
 from sgg.data.prepare import prepare
 from sgg.data.sources.base import at, distinct_ids, id_at

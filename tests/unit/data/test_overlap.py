@@ -11,8 +11,7 @@ import pyarrow.parquet as parquet
 import pytest
 from data_files import BOXES, NEAR, line, picture, write_json, write_lines
 
-from sgg.config.options import ImageCheck, Pictures, Source
-from sgg.config.schema import DataConfig, SplitConfig
+from sgg.config.data import DataConfig, ImageCheck, Pictures, Source, SplitConfig
 from sgg.data import overlap
 from sgg.data.overlap import shared_images
 from sgg.data.prepare import is_prepared, prepare

@@ -9,7 +9,7 @@ import pyarrow.parquet as parquet
 import pytest
 from data_files import BOXES, NEAR, config, jsonl_config, line, picture, prepared, write_lines
 
-from sgg.config.options import Pictures
+from sgg.config.data import Pictures
 from sgg.errors import SggError
 
 

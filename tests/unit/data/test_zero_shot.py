@@ -7,7 +7,7 @@ import json
 import pytest
 from data_files import config
 
-from sgg.config.options import Pictures, VocabularyName
+from sgg.config.data import Pictures, VocabularyName
 from sgg.config.protocol import ProtocolConfig
 from sgg.data.prepare import prepare
 from sgg.data.zero_shot import unseen_triplets

@@ -4,7 +4,7 @@ import pytest
 
 from launchers.sweep.changes import change_jobs
 from sgg.config.compose import Composer
-from sgg.config.schema import freeze, thaw
+from sgg.config.frozen import freeze, thaw
 from sgg.explain.exceptions import explain
 from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord
 

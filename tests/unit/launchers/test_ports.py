@@ -13,7 +13,7 @@ from launchers.node.agent import run_node
 from launchers.placement import Place
 from launchers.ports import NodePorts, held_ports, told_ports
 from sgg.config.compose import compose_config
-from sgg.config.schema import FROZEN_NAME, freeze
+from sgg.config.frozen import FROZEN_NAME, freeze
 from sgg.errors import SggError
 from sgg.runs.exit_status import Ending, State
 

@@ -19,7 +19,7 @@ from launchers.node.agent import _after_stop, _conclude, _progress, _try_again, 
 from launchers.placement import BEGAN, Place
 from launchers.slurm.queue import end_jobs
 from sgg.config.compose import compose_config
-from sgg.config.schema import FROZEN_NAME, freeze, thaw
+from sgg.config.frozen import FROZEN_NAME, freeze, thaw
 from sgg.errors import Failed, SggError, Stopped
 from sgg.explain.exit_codes import exit_code
 from sgg.runs.exit_status import ENDING, Ending, State, forget_ending, read_ending

@@ -32,7 +32,7 @@ from sgg.cli.cancel import main as cancel
 from sgg.cli.sweep import main as resume
 from sgg.config.argv import prepare_argv
 from sgg.config.compose import Composer
-from sgg.config.schema import freeze, typed
+from sgg.config.frozen import freeze, typed
 from sgg.config.tree import CONF_DIR
 from sgg.errors import SggError, Stopped
 from sgg.runs.code_state import git_state

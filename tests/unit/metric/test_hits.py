@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scoring import ALL_MODES, metrics, scored
 from strategies import scene
 
-from sgg.config.options import Duplicates
+from sgg.config.data import Duplicates
 from sgg.config.protocol import BoxArea, Matching, NgFill, ProtocolConfig
 from sgg.metrics.arrays import Names, to_arrays
 from sgg.metrics.hits import NEVER, Overlap, iou, rank, unions

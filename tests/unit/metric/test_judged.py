@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scoring import metrics
 from strategies import scene, small_graphs
 
-from sgg.config.options import Duplicates
+from sgg.config.data import Duplicates
 from sgg.config.protocol import BoxArea, Labels, Matching, ProtocolConfig, Unknown
 from sgg.metrics.judged import judged
 from sgg.metrics.tally import Task

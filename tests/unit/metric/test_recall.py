@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scoring import ALL_MODES, metrics, scored
 from strategies import naive_overlap, scene, small_graphs
 
-from sgg.config.options import Duplicates
+from sgg.config.data import Duplicates
 from sgg.config.protocol import Absent, Mode
 from sgg.metrics.recall import Estimate
 from sgg.scene.graph import Edge, SceneGraph

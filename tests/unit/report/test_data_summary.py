@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from sgg.config.compose import compose_config
-from sgg.config.schema import FROZEN_NAME, freeze
+from sgg.config.frozen import FROZEN_NAME, freeze
 from sgg.data.prepare import prepare
 from sgg.data.summary import tell
 from sgg.report.data_summary import summary

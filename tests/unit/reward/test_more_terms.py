@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import PX, answer, scene, small_graphs
 
-from sgg.config.options import SimilarityKind
+from sgg.config.reward import SimilarityKind
 from sgg.reward.case import Case
 from sgg.reward.registry import TERMS
 from sgg.reward.score import Mix, Scorer, score

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import ANY_TEXT, PX, answer, scene, small_graphs
 
-from sgg.config.options import MatchWeights, SimilarityKind
+from sgg.config.reward import MatchWeights, SimilarityKind
 from sgg.errors import SggError
 from sgg.reward.registry import TERMS
 from sgg.reward.score import Group, Mix, Scorer, score

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from strategies import PX, scene
 
-from sgg.config.options import SimilarityKind
+from sgg.config.reward import SimilarityKind
 from sgg.reward import case as module
 from sgg.reward.case import Case, gold_hit
 from sgg.reward.registry import TERMS

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import naive_overlap, scene, small_graphs
 
-from sgg.config.options import SimilarityKind
+from sgg.config.reward import SimilarityKind
 from sgg.reward.case import Case
 from sgg.reward.registry import TERMS
 from sgg.scene.graph import Edge, SceneGraph

@@ -1,0 +1,78 @@
+"""A config as typed objects: from what Hydra composed, into RUN_DIR/config.yaml and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from sgg.config import literal
+from sgg.config.reward import term
+from sgg.config.schema import Config
+from sgg.config.stage import STAGES, StageConfig, StageName
+from sgg.config.unknown import refuse_unknown
+from sgg.errors import SggError
+from sgg.files import write_whole
+
+FROZEN_NAME = "config.yaml"
+"""Name of the frozen config in a run folder."""
+
+
+def typed(cfg: DictConfig) -> Config:
+    """The composed config as typed objects, interpolations resolved.
+
+    Raises:
+        ConfigKeyError: a word with `+` put a key where the schema has none.
+
+    """
+    # a pipeline's or sweep's word for its training stages; `unread` judges over all of them
+    refuse_unknown(cfg, left=("stage.args",))
+    config = OmegaConf.to_object(cfg)
+    assert isinstance(config, Config)
+    config.reward.terms = {k: term(k, v) for k, v in config.reward.terms.items()}
+    for name, folder in vars(config.paths).items():  # others are expanded by who reads them
+        if folder is not None:
+            setattr(config.paths, name, str(Path(folder).expanduser()))
+    return config
+
+
+def freeze(config: Config, path: Path) -> None:
+    """Write the config as it stands, atomically: what a run reads is whole or not there."""
+    write_whole(path, literal.dumps(config))
+
+
+def thaw(path: Path) -> Config:
+    """Read a frozen config back, checked against the schema. Nothing in it is resolved.
+
+    Raises:
+        SggError: it is none, or does not fit the schema.
+
+    """
+    try:
+        return build_config(literal.loads(path.read_text(encoding="utf-8")))
+    except (SggError, UnicodeDecodeError) as error:
+        raise SggError(f"{path}: {error}") from error
+
+
+def build_config(values: dict[str, Any]) -> Config:
+    """The config that plain values make.
+
+    Raises:
+        SggError: they do not fit the schema.
+
+    """
+    config = literal.build(Config, values, choose=_stage_of)
+    assert isinstance(config, Config)
+    config.reward.terms = {k: term(k, v) for k, v in config.reward.terms.items()}
+    return config
+
+
+def _stage_of(kind: Any, values: Any) -> Any:
+    """The class of a stage, by its name."""
+    if kind is not StageConfig:
+        return kind
+    name = str(values.get("name")) if isinstance(values, dict) else ""
+    if name not in StageName.__members__:
+        raise SggError(f"stage.name={name}: must be one of {', '.join(StageName.__members__)}.")
+    return STAGES[StageName[name]]

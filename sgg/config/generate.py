@@ -1,0 +1,43 @@
+"""`generate`: how answers are generated in evaluation and prediction."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Engine(Enum):
+    """What generates text."""
+
+    hf = "hf"
+    """transformers' generate."""
+    vllm = "vllm"
+    """vLLM in each process, on the process's own GPU or on the CPU."""
+    server = "server"
+    """OpenAI-compatible servers that run already."""
+
+
+@dataclass
+class GenerateConfig:
+    """How answers are generated in evaluation and prediction; prediction is by transformers always."""
+
+    engine: Engine = Engine.hf
+    batch_size: int = 8
+    """Answers in the making at once in one process: images of a batch with engine=hf, requests in flight
+    with engine=vllm and, over all servers, with engine=server."""
+    memory_share: float = 0.9
+    """engine=vllm: part of a GPU's memory that vLLM may take; it has the GPU to itself in evaluation."""
+    completions: int = 1
+    """Answers per image."""
+    max_new_tokens: int = 1024
+    temperature: float = 0.0
+    """0 for greedy."""
+    top_p: float = 1.0
+    top_k: int = 0
+    """0 for no limit."""
+    servers: list[str] = field(default_factory=list)
+    """engine=server: their addresses, such as http://127.0.0.1:8000, without /v1."""
+    server_model: str | None = None
+    """engine=server: the name by which they know the model; null for the only one that they list."""
+    key_variable: str = "OPENAI_API_KEY"
+    """engine=server: name of the environment variable that holds the key, if they want one."""
+    request_limit_s: float = 600.0
+    """engine=server: longest wait for one request, seconds."""

@@ -1,0 +1,106 @@
+"""`model`: which model, how it sees, and which parts learn."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from omegaconf import MISSING
+
+
+class Frame(Enum):
+    """What the numbers in a box mean."""
+
+    original_px = "original_px"
+    """Pixels of the image as it is stored."""
+    resized_px = "resized_px"
+    """Pixels of the image as Qwen2.5-VL sees it: both sides multiples of the patch factor."""
+    norm1000 = "norm1000"
+    """0..1000 on both axes, as Qwen2-VL writes."""
+
+
+class Family(Enum):
+    """Model families, by transformers' `config.model_type`."""
+
+    qwen2_vl = "qwen2_vl"
+    qwen2_5_vl = "qwen2_5_vl"
+
+    @property
+    def frame(self) -> Frame:
+        """The frame the family was trained to write (arXiv 2409.12191, 2502.13923)."""
+        return Frame.norm1000 if self is Family.qwen2_vl else Frame.resized_px
+
+
+class Dtype(Enum):
+    """Precision of the weights as loaded."""
+
+    auto = "auto"
+    """bf16 when `hardware.precision` is bf16, else fp32. Weights that an optimiser without DeepSpeed's
+    fp32 masters updates stay fp32 either way: steps of 1e-6 are lost in bf16's rounding."""
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+class Attention(Enum):
+    """transformers' `attn_implementation`."""
+
+    sdpa = "sdpa"
+    eager = "eager"
+    flash_attention_2 = "flash_attention_2"
+
+
+class Init(Enum):
+    """Where the weights come from."""
+
+    pretrained = "pretrained"
+    random = "random"
+    """The checkpoint's architecture with fresh weights from `seed`."""
+
+
+@dataclass
+class LoraConfig:
+    """Low-rank adapters through peft."""
+
+    enable: bool = False
+    r: int = 16
+    alpha: int = 32
+    dropout: float = 0.05
+    targets: list[str] = field(
+        default_factory=lambda: [
+            "q_proj",
+            "k_proj",
+            "v_proj",
+            "o_proj",
+            "gate_proj",
+            "up_proj",
+            "down_proj",
+        ]
+    )
+    """Module names of the language model that get an adapter."""
+
+
+@dataclass
+class ModelConfig:
+    """Which model, how it sees, and which parts learn."""
+
+    path: str = MISSING
+    """Hub id, folder, run folder, or the name of a tiny base that the package ships."""
+    family: Family = MISSING
+    """Expected architecture; the checkpoint's own config must agree."""
+    revision: str | None = None
+    """Hub revision."""
+    activations_per_token: int | None = None
+    """Hidden size × layers, numbers that a token keeps under gradient checkpointing: the profile's micro
+    batches, stated for 7B, are fitted by it; null takes them as they are."""
+    init: Init = Init.pretrained
+    min_pixels: int = 3136
+    """Smallest area an image is resized to, pixels."""
+    max_pixels: int = 802816
+    """Largest area an image is resized to, pixels; a stage may lower it."""
+    dtype: Dtype = Dtype.auto
+    attention: Attention = Attention.sdpa
+    freeze_vision: bool = False
+    """Keep the vision tower as it is."""
+    freeze_merger: bool = False
+    """Keep the projection from vision to text as it is."""
+    freeze_language: bool = False
+    """Keep the language model as it is."""
+    lora: LoraConfig = field(default_factory=LoraConfig)

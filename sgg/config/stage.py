@@ -1,0 +1,94 @@
+"""`stage`: what a run does, SFT, GRPO or evaluation."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from omegaconf import MISSING
+
+from sgg.config.data import (
+    Part,
+)
+
+
+class StageName(Enum):
+    """What a run does."""
+
+    sft = "sft"
+    grpo = "grpo"
+    eval = "eval"
+
+
+class OptimizerKind(Enum):
+    """Who builds the optimiser."""
+
+    trl = "trl"
+    """TRL, by `stage.args.optim` (AdamW)."""
+    muon_adamw = "muon_adamw"
+    """Muon on matrices, AdamW on the rest: for tiny models on one process."""
+
+
+@dataclass
+class OptimizerConfig:
+    """The optimiser, where it is not TRL's own."""
+
+    kind: OptimizerKind = OptimizerKind.trl
+    muon_lr: float = 0.01
+    """Peak learning rate of the matrices; the rest learns at `stage.args.learning_rate`."""
+
+
+@dataclass
+class StageConfig:
+    """What every stage has."""
+
+    name: StageName = MISSING
+    max_pixels: int | None = None
+    """Upper limit on `model.max_pixels` in this stage, pixels."""
+
+
+@dataclass
+class TrainStageConfig(StageConfig):
+    """What the training stages share."""
+
+    micro_batch: int | None = None
+    """Samples in one forward pass of one process; null for the largest that the profile allows."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    keep_checkpoints: int = 2
+    """Newest whole checkpoints kept."""
+    args: dict[str, Any] = field(default_factory=dict)
+    """Fields of TRL's own config class, by their own names."""
+
+
+@dataclass
+class SftConfig(TrainStageConfig):
+    """Supervised fine-tuning on rendered gold."""
+
+    name: StageName = StageName.sft
+    global_batch: int = 128
+    """Samples per optimiser step."""
+    shuffle_objects: bool = False
+    """Another order of objects in each target, by image and epoch."""
+
+
+@dataclass
+class GrpoConfig(TrainStageConfig):
+    """Group-relative policy optimisation with graph rewards."""
+
+    name: StageName = StageName.grpo
+    prompts_per_step: int = 32
+    """Different prompts per optimiser step; each is answered `args.num_generations` times."""
+
+
+@dataclass
+class EvalConfig(StageConfig):
+    """Generate answers to the eval split and score them."""
+
+    name: StageName = StageName.eval
+    part: Part = Part.eval
+    """Split that is answered; `train` tells memory from generalisation."""
+    shuffle_images: bool = False
+    """Control: give every prompt another example's picture; a model that looks falls to chance."""
+
+
+STAGES = {StageName.sft: SftConfig, StageName.grpo: GrpoConfig, StageName.eval: EvalConfig}
+"""The config of each stage."""

@@ -1,0 +1,25 @@
+"""`tracker`: where curves go besides the run folder."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class TrackerKind(Enum):
+    """Where curves go besides the run folder."""
+
+    none = "none"
+    wandb = "wandb"
+    tensorboard = "tensorboard"
+
+
+@dataclass
+class TrackerConfig:
+    """Experiment tracking."""
+
+    kind: TrackerKind = TrackerKind.none
+    project: str = "sgg"
+    entity: str | None = None
+    group: str | None = None
+    """What links SFT, GRPO and eval of one experiment; null for the model and data choices."""
+    samples: int = 8
+    """Drawn answers in the table that evaluation logs."""
