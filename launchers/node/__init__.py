@@ -1,1 +1,1 @@
-"""TODO."""
+"""One node's part of a run: its place, its processes, and how they end."""

@@ -1,4 +1,4 @@
-"""One node's share of a frozen run: `python -m launchers.node.__main__ RUN_DIR/config.yaml`, one task on each node.
+"""One node's share of a frozen run: `python -m launchers.node RUN_DIR/config.yaml`, one task on each node.
 
 Listens for signals before it imports anything: Slurm may send one while a job starts. Exit codes: 0 done,
 2 a user's mistake, 128 + N stopped by signal N, else 1.
@@ -32,7 +32,7 @@ def _main(words: list[str]) -> int:
             return _MISTAKE
 
         if words[1:] not in ([], [UNTOLD]) or Path(words[0]).name != FROZEN_NAME:
-            sys.exit(f"usage: python -m launchers.node.__main__ RUN_DIR/{FROZEN_NAME} [{UNTOLD}]")
+            sys.exit(f"usage: python -m launchers.node RUN_DIR/{FROZEN_NAME} [{UNTOLD}]")
         tell = UNTOLD not in words
         return guarded(lambda: run_share(Path(words[0]).absolute(), received), tell=tell)
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What is asked of Slurm: batch scripts, arrays, the queue."""

@@ -1,6 +1,6 @@
 """What a job asks of Slurm: hardware.slurm -> the text of a batch script, and its submission.
 
-The text is submitit's. What runs in the job is ours: one `launchers.node.__main__` on each node, which reads a
+The text is submitit's. What runs in the job is ours: one `launchers.node` on each node, which reads a
 frozen config, so no pickle is written, and nobody waits for one that never comes. A job is always an
 array, indexed by the sweep's points, so that a chain is task by task (`aftercorr`).
 """
@@ -76,7 +76,7 @@ def batch_script(array: Array) -> str:
     }
     if array.after is not None:
         further |= {"dependency": f"aftercorr:{array.after}", "kill-on-invalid-dep": "yes"}
-    words = [*slurm.prefix, interpreter(slurm), "-m", "launchers.node.__main__"]
+    words = [*slurm.prefix, interpreter(slurm), "-m", "launchers.node"]
     cpus = [] if slurm.cpus_per_node is None else [f"--cpus-per-task={slurm.cpus_per_node}"]
     return _make_sbatch_string(
         command=f'{shlex.join(words)} "$RUN_DIR/{FROZEN_NAME}"',

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Sweeps: points, submission, status, resume, cancel."""

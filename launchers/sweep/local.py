@@ -150,7 +150,7 @@ class LocalSweep:
         command = [
             sys.executable,
             "-m",
-            "launchers.node.__main__",
+            "launchers.node",
             str(run_dir / FROZEN_NAME),
             UNTOLD,
         ]

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Errors in words: what a user can mend, and the exit code of a command."""

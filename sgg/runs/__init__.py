@@ -1,1 +1,1 @@
-"""TODO."""
+"""Files of run and sweep folders: all that is written there is written and read here."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Scene graphs: nodes, edges, boxes, names, and how two graphs are matched."""

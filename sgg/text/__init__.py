@@ -1,1 +1,1 @@
-"""TODO."""
+"""Graphs as text: prompts, rendering, parsing, and grammars."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Experiment trackers beside the run folder."""

@@ -148,7 +148,7 @@ LAYERS = [
     ],
     ["sgg.cli"],
     ["sgg.main", "sgg.__main__"],
-    ["launchers.rank", "sgg.rollout.server", "launchers.node.__main__"],
+    ["launchers.rank", "sgg.rollout.server", "launchers.node"],
 ]
 """From left to right; a package stands for its modules. docs/house.md draws the same picture."""
 

@@ -21,7 +21,7 @@ STEPS = 10
 
 def submit(folder, run_dir):
     """A job of two nodes on the run folder; its id."""
-    node = f"srun --kill-on-bad-exit=1 {sys.executable} -m launchers.node.__main__ {run_dir / FROZEN_NAME}"
+    node = f"srun --kill-on-bad-exit=1 {sys.executable} -m launchers.node {run_dir / FROZEN_NAME}"
     words = ("-N2", "--ntasks-per-node=1", "--requeue", "-o", str(folder / "%j.log"))
     done = subprocess.run(
         ["sbatch", "--parsable", *words, "--wrap", node],

@@ -81,7 +81,7 @@ def test_folders_in_use_are_refused_whatever_is_started_in_them(tmp_path):
     for name in ("run", "pipeline", "sweep"):
         (tmp_path / name).mkdir()
     freeze(config, tmp_path / "run" / FROZEN_NAME)
-    node = [sys.executable, "-m", "launchers.node.__main__", str(tmp_path / "run" / FROZEN_NAME)]
+    node = [sys.executable, "-m", "launchers.node", str(tmp_path / "run" / FROZEN_NAME)]
     starts = {
         "run": [command(f"resume={tmp_path / 'run'}"), node],
         "pipeline": [command("pipeline=sft_grpo_eval", f"paths.run_dir={tmp_path / 'pipeline'}")],

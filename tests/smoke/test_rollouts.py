@@ -313,7 +313,7 @@ def test_the_supervisor_starts_a_dead_server_again(tmp_path):
     """Found by its address among this run's processes, and killed once the ranks train."""
     config = frozen(tmp_path / "run", "hardware.rollout.mode=server", "stage.args.max_steps=8")
     with subprocess.Popen(
-        [sys.executable, "-m", "launchers.node.__main__", str(config)],
+        [sys.executable, "-m", "launchers.node", str(config)],
         env=variables(tmp_path),
         stderr=subprocess.PIPE,
         text=True,
@@ -357,7 +357,7 @@ def test_two_ranks_draw_what_one_does(tmp_path, undisturbed):
     words = ["hardware.rollout.mode=colocate", "hardware.processes_per_node=2"]
     config = frozen(tmp_path / "run", *words)
     done = subprocess.run(
-        [sys.executable, "-m", "launchers.node.__main__", str(config)],
+        [sys.executable, "-m", "launchers.node", str(config)],
         env=variables(tmp_path),
         capture_output=True,
         text=True,
@@ -426,7 +426,7 @@ def test_an_adapter_on_shared_out_weights_is_pushed_merged(tmp_path, way):
         *("hardware.processes_per_node=2", "hardware.threads=1", "stage.args.max_steps=3"),
     )
     done = subprocess.run(
-        [sys.executable, "-m", "launchers.node.__main__", str(config)],
+        [sys.executable, "-m", "launchers.node", str(config)],
         env=variables(tmp_path),
         capture_output=True,
         text=True,

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What is refused, a module for each group of the config."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The terms of the reward: pure functions of a case."""

@@ -95,7 +95,7 @@ def test_a_damaged_config_of_a_job_has_no_command_that_makes_it_again(tmp_path):
     """A job's first words are those of its own program."""
     (tmp_path / "config.yaml").write_text("cut")
     for program, meant in (
-        ("/sweep/code/launchers/node/__main__.py", False),
+        ("/sweep/code/launchers.node", False),
         ("/x/sgg/__main__.py", True),
     ):
         start = {"time": "2026-01-01", "command": f"{program} stage=sft"}

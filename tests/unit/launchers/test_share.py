@@ -267,7 +267,7 @@ def test_a_signal_during_the_start_is_heard(tmp_path):
     """Sent as soon as the process listens, long before it has a rank to pass it on to."""
     path = frozen(tmp_path, "debug=steps")
     node = subprocess.Popen(
-        [sys.executable, "-m", "launchers.node.__main__", str(path)],
+        [sys.executable, "-m", "launchers.node", str(path)],
         cwd=Path(__file__).parents[3],
         env=environment(tmp_path),
         stderr=subprocess.PIPE,

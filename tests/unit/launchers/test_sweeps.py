@@ -555,7 +555,7 @@ def test_a_start_in_this_process_leaves_how_it_ended(tmp_path, error, state, cod
 
 def test_a_job_whose_python_lacks_a_package_says_which_key_names_it(tmp_path):
     """-S: without the folder of installed packages."""
-    command = [sys.executable, "-S", "-m", "launchers.node.__main__", str(tmp_path / "config.yaml")]
+    command = [sys.executable, "-S", "-m", "launchers.node", str(tmp_path / "config.yaml")]
     done = subprocess.run(command, cwd=CONF_DIR.parent, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "hardware.slurm.python" in done.stderr
