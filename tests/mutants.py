@@ -38,7 +38,7 @@ LIMIT_S = 900.0
 """Likewise one that does nothing."""
 
 _UNIT = "tests/unit/test_{}.py"
-_METRIC = "tests/unit/metric/test_{}.py"
+_METRIC = "tests/unit/metrics/test_{}.py"
 _REWARD = "tests/unit/reward/test_{}.py"
 _FORMULAS = "terms term_limits more_terms"
 _RECALLS = "summary recall defects several judged"

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sgg.config.schema import Config
-from sgg.config.tree import CONF_DIR
+from sgg.config.tree import CONF_DIR, PACKAGE
 from sgg.runs.code_state import REVISION, code_record
 
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
@@ -35,7 +35,7 @@ def take_snapshot(folder: Path, configs: Iterable[Config] = ()) -> None:
         return
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    root = Path(__file__).parent.parent
+    root = PACKAGE.parent
     for package in PACKAGES:
         shutil.copytree(root / package, partial / package, ignore=IGNORED)
     for source in _own_code(configs):

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from sgg.errors import SggError
 
+PACKAGE = Path(__file__).parents[1]
+"""The folder of `sgg`; `launchers` lies beside it."""
+
 CONF_DIR = next(
-    path
-    for path in (Path(__file__).parent / "conf", Path(__file__).parent.parent / "conf")
-    if (path / "config.yaml").is_file()
+    path for path in (PACKAGE / "conf", PACKAGE.parent / "conf") if (path / "config.yaml").is_file()
 )
 """The config tree: inside the package when installed from a wheel, beside it in a checkout."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from sgg.config.tree import CONF_DIR
+from sgg.config.tree import CONF_DIR, PACKAGE
 from sgg.errors import SggError
 
 REVISION = "revision.json"
@@ -54,7 +54,7 @@ def code_record() -> dict[str, Any]:
         record: dict[str, Any] = json.loads(copied.read_text())
         if record.keys() == {"git", "code"}:
             return record
-    root = Path(__file__).resolve().parent.parent
+    root = PACKAGE.resolve().parent
     try:
         state, reason = _checkout(root), None
     except _Refused as refused:

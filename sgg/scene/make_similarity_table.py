@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sgg.config.tree import PACKAGE
 from sgg.scene.embeddings import embed
 from sgg.scene.similarity import TABLE_NAME
 from sgg.scene.vocab import VOCABULARIES, canonical
@@ -20,7 +21,7 @@ def main() -> None:
     """Command line of the script."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "assets" / TABLE_NAME)
+    parser.add_argument("--out", type=Path, default=PACKAGE / "assets" / TABLE_NAME)
     args = parser.parse_args()
     vocabularies = VOCABULARIES.values()
     names = sorted({canonical(n) for v in vocabularies for n in (*v.objects, *v.predicates)})

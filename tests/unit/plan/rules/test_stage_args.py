@@ -14,7 +14,7 @@ from sgg.plan.rules.trl_fields import trl_fields
 from sgg.plan.validate import validate
 
 STAGES = ("sft", "grpo")
-DOCS = Path(__file__).parents[2] / "docs" / "stage_args.md"
+DOCS = Path(__file__).parents[4] / "docs" / "stage_args.md"
 
 
 def refused(*words, stage="sft"):

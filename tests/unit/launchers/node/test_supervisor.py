@@ -20,7 +20,7 @@ from launchers.placement import Place
 from launchers.process_plan import Plan, Process
 from sgg.runs.exit_status import State, read_ending
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 SLEEP = "import time; time.sleep(600)"
 SAVES = """
 import signal, sys, time
@@ -139,7 +139,7 @@ def test_a_run_outlives_its_screen(tmp_path):
     code = (
         "import sys; from pathlib import Path\n"
         f"sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}]\n"
-        f"from test_supervise import rank, supervise\n"
+        f"from test_supervisor import rank, supervise\n"
         f"print(supervise(Path({str(tmp_path)!r}), rank(0, {talks!r})).state.name)"
     )
     read, write = os.pipe()

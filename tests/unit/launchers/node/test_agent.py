@@ -28,7 +28,7 @@ from sgg.runs.progress import progress
 from sgg.runs.requeue import ask_again
 from sgg.runs.sweep import RunRecord, SweepRecord
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 FINISHED = Ending(State.finished, 0, "all steps done", "2")
 FAILED = Ending(State.failed, 1, "rank5 fell", "2")
 
@@ -219,7 +219,11 @@ def batch_script_ends(tmp_path, monkeypatch):
         monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
         job = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "2", "SLURM_JOB_ID": "7"}
         done = subprocess.run(
-            ["bash", "-c", f"{command}\n{(ROOT / 'launchers' / 'job_end.sh').read_text()}"],
+            [
+                "bash",
+                "-c",
+                f"{command}\n{(ROOT / 'launchers' / 'slurm' / 'job_end.sh').read_text()}",
+            ],
             env={**os.environ, "RUN_DIR": str(tmp_path), **job},
             timeout=30,
         )
@@ -268,7 +272,7 @@ def test_a_signal_during_the_start_is_heard(tmp_path):
     path = frozen(tmp_path, "debug=steps")
     node = subprocess.Popen(
         [sys.executable, "-m", "launchers.node", str(path)],
-        cwd=Path(__file__).parents[3],
+        cwd=Path(__file__).parents[4],
         env=environment(tmp_path),
         stderr=subprocess.PIPE,
         text=True,

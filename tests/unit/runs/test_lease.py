@@ -33,7 +33,7 @@ def held_by_process(folder, beat_s=10.0):
     """A living process that owns the folder."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder), str(beat_s)],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

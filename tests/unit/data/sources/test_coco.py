@@ -496,7 +496,7 @@ def test_relations_beside_change_the_fingerprint(tmp_path):
 
 def example_in_docs():
     """The JSON of the COCO section."""
-    text = (Path(__file__).parents[3] / "docs" / "data.md").read_text()
+    text = (Path(__file__).parents[4] / "docs" / "data.md").read_text()
     section = text.partition("## COCO-style")[2]
     return json.loads(re.search(r"```json\n(.*?)```", section, re.DOTALL)[1])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ASK = "import json; from sgg.runs.code_state import code_record; print(json.dumps(code_record()))"
 
 
