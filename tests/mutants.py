@@ -37,62 +37,60 @@ CPU_LIMIT_S = 15
 LIMIT_S = 900.0
 """Likewise one that does nothing."""
 
-_UNIT = "tests/unit/test_{}.py"
-_METRIC = "tests/unit/metrics/test_{}.py"
-_REWARD = "tests/unit/reward/test_{}.py"
 _FORMULAS = "terms term_limits more_terms"
-_RECALLS = "summary recall defects several judged"
+_RECALLS = "summary recall defects pass_at_k judged"
 
 
-def _files(pattern: str, names: str) -> list[str]:
-    return [pattern.format(name) for name in names.split()]
+def _files(names: str) -> list[str]:
+    """Unit tests by their names, which are unique."""
+    found = {path.stem: path for path in (ROOT / "tests" / "unit").rglob("test_*.py")}
+    return [str(found[f"test_{name}"].relative_to(ROOT)) for name in names.split()]
 
 
 TESTS = {
-    "sgg/metrics/hits.py": _files(_METRIC, "hits recall defects judged"),
-    "sgg/metrics/bootstrap.py": _files(_METRIC, "intervals_plainly intervals"),
-    "sgg/metrics/permutation.py": _files(_METRIC, "intervals_plainly intervals"),
-    "sgg/metrics/recall.py": _files(_METRIC, f"{_RECALLS} intervals_plainly intervals"),
-    "sgg/metrics/tally.py": _files(_METRIC, f"{_RECALLS} hits") + _files(_UNIT, "scoring_path"),
-    "sgg/metrics/summary.py": _files(_METRIC, _RECALLS),
-    "sgg/metrics/pass_at_k.py": _files(_METRIC, "several"),
-    "sgg/config/protocol.py": _files(_METRIC, "protocols defects"),
-    "sgg/metrics/arrays.py": _files(_METRIC, "hits defects recall summary"),
-    "sgg/metrics/judged.py": _files(_METRIC, "judged"),
-    "sgg/metrics/synonyms.py": _files(_METRIC, "summary defects"),
-    "sgg/metrics/detection.py": _files(_METRIC, "detection defects summary"),
-    "sgg/text/tolerant_parser.py": _files(_UNIT, "items sound answer_styles codec"),
-    "sgg/text/strict_parser.py": _files(_UNIT, "items sound codec"),
-    "sgg/text/codec.py": _files(_UNIT, "codec answer_styles sound"),
-    "sgg/text/passages.py": _files(_UNIT, "passages answer_styles codec"),
-    "sgg/text/documents.py": _files(_UNIT, "answer_styles codec"),
-    "sgg/text/lenient_json.py": _files(_UNIT, "lenient_json answer_styles codec"),
-    "sgg/text/problems.py": _files(_UNIT, "codec"),
-    "sgg/scene/graph.py": _files(_UNIT, "graph codec items"),
-    "sgg/scene/vocab.py": _files(_UNIT, "vocab graph codec"),
-    "sgg/scene/boxes.py": _files(_UNIT, "match boxes resized_size"),
-    "sgg/scene/match.py": _files(_UNIT, "match") + _files(_REWARD, _FORMULAS),
-    "sgg/scene/similarity.py": _files(_UNIT, "similarity match") + _files(_REWARD, _FORMULAS),
-    "sgg/reward/terms/edges.py": _files(_REWARD, _FORMULAS),
-    "sgg/reward/terms/nodes.py": _files(_REWARD, _FORMULAS),
-    "sgg/reward/case.py": _files(_REWARD, "term_limits terms more_terms"),
-    "sgg/reward/terms/form.py": _files(_REWARD, _FORMULAS),
-    "sgg/reward/terms/guards.py": _files(_REWARD, _FORMULAS),
-    "sgg/reward/registry.py": _files(_REWARD, "term_table terms mix"),
-    "sgg/reward/score.py": _files(_REWARD, "score mix term_table trl_adapter"),
-    "sgg/reward/explain.py": _files(_REWARD, "explain") + _files(_UNIT, "verb_reward"),
-    "sgg/reward/workers.py": _files(_REWARD, "trl_adapter mix"),
-    "sgg/reward/trl_adapter.py": _files(_REWARD, "trl_adapter term_table"),
+    "sgg/metrics/hits.py": _files("hits recall defects judged"),
+    "sgg/metrics/bootstrap.py": _files("intervals_plainly intervals"),
+    "sgg/metrics/permutation.py": _files("intervals_plainly intervals"),
+    "sgg/metrics/recall.py": _files(f"{_RECALLS} intervals_plainly intervals"),
+    "sgg/metrics/tally.py": _files(f"{_RECALLS} hits") + _files("scoring_path"),
+    "sgg/metrics/summary.py": _files(_RECALLS),
+    "sgg/metrics/pass_at_k.py": _files("pass_at_k"),
+    "sgg/config/protocol.py": _files("protocols defects"),
+    "sgg/metrics/arrays.py": _files("hits defects recall summary"),
+    "sgg/metrics/judged.py": _files("judged"),
+    "sgg/metrics/synonyms.py": _files("summary defects"),
+    "sgg/metrics/detection.py": _files("detection defects summary"),
+    "sgg/text/tolerant_parser.py": _files("tolerant_parser strict_parser answer_styles codec"),
+    "sgg/text/strict_parser.py": _files("tolerant_parser strict_parser codec"),
+    "sgg/text/codec.py": _files("codec answer_styles strict_parser"),
+    "sgg/text/passages.py": _files("passages answer_styles codec"),
+    "sgg/text/documents.py": _files("answer_styles codec"),
+    "sgg/text/lenient_json.py": _files("lenient_json answer_styles codec"),
+    "sgg/text/problems.py": _files("codec"),
+    "sgg/scene/graph.py": _files("graph codec tolerant_parser"),
+    "sgg/scene/vocab.py": _files("vocab graph codec"),
+    "sgg/scene/boxes.py": _files("match boxes resized_size"),
+    "sgg/scene/match.py": _files("match") + _files(_FORMULAS),
+    "sgg/scene/similarity.py": _files("similarity match") + _files(_FORMULAS),
+    "sgg/reward/terms/edges.py": _files(_FORMULAS),
+    "sgg/reward/terms/nodes.py": _files(_FORMULAS),
+    "sgg/reward/case.py": _files("term_limits terms more_terms"),
+    "sgg/reward/terms/form.py": _files(_FORMULAS),
+    "sgg/reward/terms/guards.py": _files(_FORMULAS),
+    "sgg/reward/registry.py": _files("term_table terms mix"),
+    "sgg/reward/score.py": _files("score mix term_table trl_adapter"),
+    "sgg/reward/explain.py": _files("explain") + _files("cli_reward"),
+    "sgg/reward/workers.py": _files("trl_adapter mix"),
+    "sgg/reward/trl_adapter.py": _files("trl_adapter term_table"),
 }
 """What scores, and the tests of each, the quickest and closest first."""
 
 ALL_TESTS = [
-    *("tests/unit/reward", "tests/unit/metric"),
+    *("tests/unit/reward", "tests/unit/metrics"),
     *_files(
-        _UNIT,
-        "answer_styles boxes codec graph items lenient_json match passages predictions resized_size",
+        "answer_styles boxes codec graph tolerant_parser lenient_json match passages predictions"
     ),
-    *_files(_UNIT, "scoring_path similarity sound verb_reward vocab"),
+    *_files("resized_size scoring_path similarity strict_parser cli_reward vocab"),
     "tests/golden",
 ]
 """What a mutant is tried by that its module's own tests did not see (`--again`)."""

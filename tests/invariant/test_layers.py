@@ -1,8 +1,9 @@
-"""The house's layers: a module imports from its own layer and those left of it, never to the right."""
+"""The floors of the house: a package imports from those below it alone, and what is light stays light."""
 
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -10,166 +11,39 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 LAYERS = [
-    [
-        "sgg",
-        "sgg.config.options",
-        "sgg.errors",
-        "sgg.config.tree",
-        "sgg.compat.torchvision",
-        "sgg.compat.openmp",
-        "sgg.files",
-    ],
-    ["sgg.scene.graph", "sgg.scene.boxes", "sgg.scene.vocab", "sgg.data.vocab_file"],
-    [
-        "sgg.text.codec",
-        "sgg.text.problems",
-        "sgg.text.passages",
-        "sgg.text.documents",
-        "sgg.text.tolerant_parser",
-        "sgg.text.strict_parser",
-        "sgg.text.lenient_json",
-        "sgg.text.grammar",
-        "sgg.text.prompt",
-        "sgg.scene.similarity",
-        "sgg.scene.embeddings",
-        "sgg.scene.match",
-        "sgg.scene.draw",
-    ],
-    ["sgg.reward", "sgg.metrics"],
-    [
-        "sgg.config.literal",
-        "sgg.config.unknown",
-        "sgg.config.schema",
-        "sgg.config.search_path",
-        "sgg.config.hardware",
-        "sgg.plan.rules.trl_fields",
-        "sgg.plan.rules.schedules",
-        "sgg.plan.rules.stage_fields",
-        "sgg.plan.rules.stage_args",
-        "sgg.models.lora",
-        "sgg.plan.batch",
-        "sgg.plan.validate",
-        "sgg.plan.rules.resume",
-        "sgg.plan.rules.reward",
-        "sgg.plan.rules.hardware",
-        "sgg.plan.rules.generate",
-        "sgg.plan.rules.sharding",
-        "sgg.plan.rules.grammar",
-        "sgg.spec",
-        "sgg.cli.help",
-    ],
-    [
-        "sgg.plan.conditions",
-        "sgg.plan.read_when",
-        "sgg.plan.unread",
-        "sgg.config.compose",
-        "sgg.config.overrides",
-        "sgg.config.corrections",
-        "sgg.explain.exceptions",
-        "sgg.explain.config",
-        "sgg.explain.run",
-    ],
-    ["sgg.data"],
-    [
-        "sgg.runs.checkpoint",
-        "sgg.runs.code_state",
-        "sgg.runs.process_id",
-        "sgg.runs.owner",
-        "sgg.runs.lease",
-        "sgg.tracking.reach",
-        "sgg.runs.folder",
-        "sgg.runs.sweep",
-        "sgg.tracking.state",
-        "sgg.tracking.open",
-        "sgg.tracking.wandb",
-        "sgg.evaluation.prediction_files",
-        "sgg.evaluation.prediction_rows",
-        "sgg.evaluation.predictions",
-        "sgg.evaluation.score",
-    ],
-    [
-        "sgg.models.weights",
-        "sgg.models.load",
-        "sgg.models.tiny",
-        "sgg.models.make_tiny",
-        "sgg.scene.make_similarity_table",
-    ],
-    [
-        "sgg.inference.generate",
-        "sgg.inference.hf",
-        "sgg.inference.requests",
-        "sgg.inference.vllm.model_dir",
-        "sgg.inference.vllm.masked_mass",
-        "sgg.inference.vllm.setup",
-        "sgg.inference.vllm.engine",
-        "sgg.rollout",
-        "sgg.inference.vllm.server",
-        "sgg.chat_api",
-        "sgg.inference.engines",
-        "sgg.train",
-        "sgg.evaluation.stage",
-        "sgg.report",
-        "sgg.inference.predict",
-        "sgg.plan.presence",
-        "sgg.plan.opening",
-    ],
-    ["sgg.pipeline"],
-    [
-        "launchers",
-        "launchers.sweep.cancellation",
-        "launchers.process_plan",
-        "launchers.ports",
-        "sgg.runs.requeue",
-        "launchers.node.last_words",
-        "launchers.placement",
-        "sgg.runs.exit_status",
-        "launchers.node.rollout_key",
-        "launchers.node.child",
-        "launchers.node.supervisor",
-        "launchers.node.signals",
-        "launchers.node.agent",
-        "launchers.local",
-    ],
-    [
-        "launchers.sweep.code_snapshot",
-        "launchers.sweep.points",
-        "launchers.sweep.changes",
-        "launchers.slurm.script",
-        "launchers.slurm.arrays",
-        "launchers.slurm.queue",
-        "sgg.runs.progress",
-        "launchers.sweep.local",
-        "launchers.sweep.status",
-        "launchers.sweep.status_table",
-        "launchers.sweep.wait",
-        "launchers.kinds",
-        "launchers.sweep.commands",
-        "launchers.hydra_plugins",
-    ],
-    ["sgg.cli"],
-    ["sgg.main", "sgg.__main__"],
-    ["launchers.rank", "sgg.rollout.server", "launchers.node"],
+    ["errors", "files", "compat"],
+    ["sgg", "config", "chat_api"],
+    ["scene", "explain", "distributed"],
+    ["runs", "text"],
+    ["data", "metrics", "reward", "tracking"],
+    ["models", "spec"],
+    ["inference", "plan"],
+    ["evaluation", "rollout"],
+    ["report", "train"],
+    ["pipeline", "stages"],
+    ["launchers"],
+    ["cli"],
+    ["main"],
+    ["__main__"],
 ]
-"""From left to right; a package stands for its modules. docs/house.md draws the same picture."""
+"""Packages and plain files directly in `sgg`, and `launchers`; those of one layer do not know each other."""
 
-LIGHT = 7
-"""Layers before this index import without torch, transformers, trl and vllm."""
+OF_LAUNCHERS = [
+    ["launchers", "placement", "kinds"],
+    ["ports"],
+    ["process_plan", "rank"],
+    ["slurm"],
+    ["node"],
+    ["local"],
+    ["sweep"],
+    ["hydra_plugins"],
+]
+"""The same inside `launchers`."""
 
-EXCEPTIONS = {
-    ("sgg.cli.help", "sgg.explain.exceptions"): "asked for only when something went wrong",
-    ("sgg.models.make_tiny", "sgg.models.muon"): "a script: trains the shipped base",
-}
-
-
-def layer(module):
-    """Index of the longest listed prefix."""
-    parts = module.split(".")
-    for length in range(len(parts), 0, -1):
-        name = ".".join(parts[:length])
-        for index, names in enumerate(LAYERS):
-            if name in names and (length == len(parts) or name not in ("sgg", "launchers")):
-                return index
-    raise AssertionError(f"{module} stands in no layer; add it to LAYERS and docs/house.md")
+HEAVY = ("torch", "transformers", "trl", "vllm", "deepspeed", "wandb", "httpx")
+LIGHT = ("errors", "files", "config", "scene", "explain", "runs", "text", "data", "metrics", "reward")
+LIGHT += ("tracking", "spec", "plan", "report", "pipeline", "stages", "launchers", "cli", "main")
+"""Packages that import without any of these."""
 
 
 def modules():
@@ -179,42 +53,74 @@ def modules():
             yield name.removesuffix(".__init__"), path
 
 
+MODULES = dict(modules())
+
+
 def imports(path):
     """Modules of this project that a file imports, at its top or inside functions."""
-    names = {name for name, _ in modules()}
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (a.name for a in node.names if a.name.split(".")[0] in ("sgg", "launchers"))
-        elif isinstance(node, ast.ImportFrom):
-            module = node.module or ""
-            for alias in node.names if module.split(".")[0] in ("sgg", "launchers") else ():
-                full = f"{module}.{alias.name}"
-                yield full if full in names else module
+            yield from (a.name for a in node.names if a.name in MODULES)
+        elif isinstance(node, ast.ImportFrom) and node.module in MODULES:
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if full in MODULES else node.module
 
 
-def test_imports_go_from_right_to_left_only():
-    wrong = [
-        f"{name} -> {imported}"
-        for name, path in modules()
-        for imported in imports(path)
-        if layer(imported) > layer(name) and (name, imported) not in EXCEPTIONS
-    ]
-    assert not wrong
+IMPORTS = {name: {*imports(path)} - {name} for name, path in MODULES.items()}
 
 
-def test_no_exception_is_idle():
-    """An exception that nothing needs any more has to go."""
-    used = {(name, imported) for name, path in modules() for imported in imports(path)}
-    assert {pair for pair in EXCEPTIONS if layer(pair[1]) > layer(pair[0])} <= used
+def room(module):
+    """The package or plain file of `sgg` that a module is of, or `launchers`."""
+    parts = module.split(".")
+    return parts[0] if parts[0] == "launchers" or len(parts) == 1 else parts[1]
 
 
-HEAVY = ("torch", "transformers", "trl", "vllm", "deepspeed", "wandb", "httpx")
-LIGHT_MODULES = sorted(name for name, _ in modules() if layer(name) < LIGHT)
+def room_of_launchers(module):
+    return module.split(".")[1] if "." in module else module
 
 
-@pytest.mark.parametrize("module", LIGHT_MODULES)
-def test_light_layers_import_without_heavy_libraries(module):
-    code = f"import sys, {module}; print([m for m in {HEAVY!r} if m in sys.modules])"
+def upward(layers, room_of, names):
+    """Imports that do not go to a lower layer, or to the module's own room."""
+    place = {name: index for index, layer in enumerate(layers) for name in layer}
+    for name in names:
+        for imported in IMPORTS[name] & {*names}:
+            a, b = room_of(name), room_of(imported)
+            if a != b and place[b] >= place[a]:
+                yield f"{name} -> {imported}"
+
+
+def test_packages_import_from_lower_layers_only():
+    assert not [*upward(LAYERS, room, MODULES)]
+
+
+def test_so_do_those_of_launchers():
+    names = {name for name in MODULES if room(name) == "launchers"}
+    assert not [*upward(OF_LAUNCHERS, room_of_launchers, names)]
+
+
+def test_every_room_stands_in_one_layer():
+    listed = [name for layer in LAYERS for name in layer]
+    assert sorted(listed) == sorted({room(name) for name in MODULES})
+    assert len(LAYERS) <= 14
+
+
+def test_modules_import_in_no_circle():
+    [*TopologicalSorter(IMPORTS).static_order()]  # raises CycleError, which names them
+
+
+def test_plain_files_are_few_and_modules_short():
+    plain = [path for path in (ROOT / "sgg").glob("*.py") if path.name != "__init__.py"]
+    assert len(plain) <= 10
+    lengths = sorted(len(path.read_text().splitlines()) for path in MODULES.values())
+    assert lengths[-1] <= 300
+    assert lengths[len(lengths) // 2] < 110
+
+
+@pytest.mark.parametrize("package", LIGHT)
+def test_light_packages_import_without_heavy_libraries(package):
+    names = [name for name in MODULES if room(name) == package and not name.endswith("__main__")]
+    code = f"import sys, {', '.join(names)}; print([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
