@@ -96,8 +96,8 @@ def refuse_unread_by_hydra(hydra_config: Any, is_sweep: bool) -> None:
     ]
     if words:
         from sgg.config.schema import Config
-        from sgg.plan.conditions import Use
         from sgg.plan.unread import refuse_unread
+        from sgg.plan.use import Use
 
         refuse_unread(words, [Use(Config(), is_sweep=is_sweep)])
 

@@ -27,8 +27,8 @@ FOLDER = "ports"
 """In the run folder, while it starts and runs."""
 
 MAIN = range(20000, 22000)
-"""Where rank 0 listens: below the ports that the system gives to connections. `sgg/train/trl_args.py` maps each
-to one for TRL's weight transfer."""
+"""Where rank 0 listens: below the ports that the system gives to connections. `sgg/train/trl_args.py`
+maps each to one for TRL's weight transfer."""
 SERVERS = range(22000, 30000)
 
 _POLL_S = 0.2

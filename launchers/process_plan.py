@@ -1,7 +1,7 @@
 """Config -> the processes of a run: which node, which GPUs, what command, what environment.
 
-Pure: comes in a typed config, the hosts and their ports; goes out a `Plan` that `launchers/node/agent.py` starts
-and `sgg … dry_run=true` prints. Training nodes come first, then nodes that only serve.
+Pure: comes in a typed config, the hosts and their ports; goes out a `Plan` that `launchers/node/agent.py`
+starts and `sgg … dry_run=true` prints. Training nodes come first, then nodes that only serve.
 """
 
 from __future__ import annotations

@@ -119,10 +119,10 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
     from launchers.process_plan import make_plan
     from launchers.sweep.status import refuse_queued
     from sgg.config.derived import node_count
-    from sgg.plan.conditions import Use
     from sgg.plan.opening import opening
     from sgg.plan.presence import Preflight
     from sgg.plan.unread import refuse_unread
+    from sgg.plan.use import Use
     from sgg.plan.validate import validate
     from sgg.runs.folder import make_folder, refuse_others
 

@@ -28,9 +28,9 @@ from sgg.errors import SggError, Stopped
 from sgg.evaluation.stage import read_metrics
 from sgg.files import write_json
 from sgg.models.weights import is_complete
-from sgg.plan.conditions import Use
 from sgg.plan.presence import Preflight
 from sgg.plan.unread import refuse_unread
+from sgg.plan.use import Use
 from sgg.plan.validate import validate
 from sgg.report.run_report import write_report
 from sgg.report.tables import metrics_table

@@ -16,9 +16,9 @@ from sgg.config.schema import Config
 from sgg.errors import SggError
 from sgg.explain.exceptions import explain
 from sgg.pipeline import Step, freeze_steps, plan_steps
-from sgg.plan.conditions import Use
 from sgg.plan.presence import Preflight
 from sgg.plan.unread import refuse_unread
+from sgg.plan.use import Use
 from sgg.plan.validate import validate
 from sgg.runs.folder import open_run, stamped
 from sgg.runs.sweep import POINTS, SWEEP, PointRecord, RunRecord

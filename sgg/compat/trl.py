@@ -7,8 +7,11 @@ with the fault. `generation.py` applies them.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from itertools import groupby
+from typing import Any
 
 from trl.generation.vllm_generation import VLLMGeneration
 
@@ -29,3 +32,14 @@ def collapsed(ids: list[int], image_token: int) -> list[int]:
     """The prompt with one image token in the place of each run of them, as vLLM wants it."""
     runs = ((token, list(run)) for token, run in groupby(ids))
     return [t for token, run in runs for t in (run[:1] if token == image_token else run)]
+
+
+@contextmanager
+def replaced(module: Any, name: str, ours: Any) -> Iterator[None]:
+    """A module's attribute is ours inside the block."""
+    theirs = getattr(module, name)
+    setattr(module, name, ours)
+    try:
+        yield
+    finally:
+        setattr(module, name, theirs)

@@ -1,7 +1,7 @@
 """Facts about machines, as `conf/hardware/` states them. Nothing here is a matter of science.
 
-`config.py` nests these pieces; `launchers/process_plan.py` turns them into processes, `launchers/slurm/script.py` into
-what a job asks of Slurm.
+`launchers/process_plan.py` turns these pieces into processes, `launchers/slurm/script.py` into what
+a job asks of Slurm.
 """
 
 import os

@@ -1,7 +1,7 @@
 """The schema of `conf/`: a class for each folder of the tree, in the module of its name.
 
-Values live in the YAML files; types, units and meanings in these modules. Nothing of them imports torch or numpy:
-`sgg --cfg job` passes through here.
+Values live in the YAML files; types, units and meanings in these modules. None of them imports torch or
+numpy: `sgg --cfg job` passes through here.
 """
 
 from dataclasses import dataclass, field

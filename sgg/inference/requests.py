@@ -1,7 +1,7 @@
 """What vLLM is asked, in this process or over HTTP, so that it computes what transformers would.
 
-The same pixels: pictures are resized here, as sgg.models.load's processor does, so that vLLM's own resizing has
-nothing left to do. The same prompt: of known length, to be checked against what was understood. The same
+The same pixels: pictures are resized here, as `sgg.models.load`'s processor does, so that vLLM's own resizing
+has nothing left to do. The same prompt: of known length, to be checked against what was understood. The same
 seed, whatever else is asked for, and when. Loads no model.
 """
 

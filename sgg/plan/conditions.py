@@ -2,111 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from operator import ge, le
-from pathlib import Path
 
-from sgg.config.data import BOX_FORMAT_SOURCES, Pictures, Source
+from sgg.config.data import BOX_FORMAT_SOURCES, Source
 from sgg.config.generate import Engine
 from sgg.config.hardware import RolloutMode
 from sgg.config.prompt import Template
-from sgg.config.schema import Config
-from sgg.config.stage import EvalConfig, GrpoConfig, OptimizerKind, SftConfig, TrainStageConfig
+from sgg.config.stage import EvalConfig, GrpoConfig, SftConfig, TrainStageConfig
 from sgg.config.tracker import TrackerKind
+from sgg.plan.use import (
+    When,
+    answered_by,
+    arg_of,
+    by_epochs,
+    by_muon,
+    chosen,
+    fits_micro_batch,
+    free_names,
+    in_stage,
+    on_hub,
+    pixel_limits,
+    reads_files,
+    rollout_is,
+    source_is_not,
+)
 
-
-@dataclass(frozen=True)
-class Use:
-    """What is about to read a config."""
-
-    config: Config
-    launcher: str = ""
-    """hydra/launcher of a run or sweep; empty for a tool."""
-    is_sweep: bool = False
-
-
-@dataclass(frozen=True)
-class When:
-    """A condition under which a key is read."""
-
-    words: str
-    """After "is read"."""
-    holds: Callable[[Use], bool]
-    here: str = ""
-    """Keys whose values say why it does not hold."""
-    instead: str = ""
-    """A sentence: what makes it read."""
-    changes_results: bool = True
-    """Whether data, training, answers or scores depend on it where it is read; else it is only told."""
-
-
-def _chosen(word: str, holds: Callable[[Use], bool], here: str = "", further: str = "") -> When:
-    """Read with an option that this word chooses; `further` follows the advice to take it."""
-    return When(f"with {word}", holds, here, f"Take {word}{further}")
-
-
-def _stage(use: Use, *kinds: type) -> bool:
-    return isinstance(use.config.stage, kinds)
-
-
-def _rollout(use: Use, *modes: RolloutMode) -> bool:
-    return _stage(use, GrpoConfig) and use.config.hardware.rollout.mode in modes
-
-
-def _source(use: Use, *but: Source) -> bool:
-    return use.config.data.source not in but
-
-
-def _files(use: Use) -> bool:
-    return _source(use, Source.shapes) and use.config.data.pictures is Pictures.files
-
-
-def _answers(use: Use, *engines: Engine) -> bool:
-    return _stage(use, EvalConfig) and use.config.generate.engine in engines
-
-
-def _on_hub(use: Use) -> bool:
-    path = use.config.model.path
-    return path.count("/") == 1 and not Path(path).expanduser().exists()
-
-
-def _fits_micro_batch(use: Use, kinds: tuple[type, ...]) -> bool:
-    stage = use.config.stage
-    return isinstance(stage, TrainStageConfig) and _stage(use, *kinds) and stage.micro_batch is None
-
-
-def _pixels(use: Use) -> tuple[int, int]:
-    """The model's limit, and the stage's, which is the model's where it has none."""
-    limit = use.config.model.max_pixels
-    return limit, use.config.stage.max_pixels or limit
-
-
-def _muon(use: Use) -> bool:
-    stage = use.config.stage
-    return isinstance(stage, TrainStageConfig) and stage.optimizer.kind is OptimizerKind.muon_adamw
-
-
-def _args(use: Use, name: str, default: object) -> object:
-    stage = use.config.stage
-    return stage.args.get(name, default) if isinstance(stage, TrainStageConfig) else default
-
-
-def _by_epochs(use: Use) -> bool:
-    steps = _args(use, "max_steps", -1)
-    return not isinstance(steps, int) or steps <= 0
-
-
-def _free_names(use: Use) -> bool:
-    from sgg.spec import structure  # which loads numpy
-
-    held = structure(use.config) if use.config.structure is not None else None
-    return held is not None and held.vocabulary is None
-
-
-GRPO = _chosen("stage=grpo", lambda use: _stage(use, GrpoConfig), "stage.name")
-EVAL = _chosen("stage=eval", lambda use: _stage(use, EvalConfig), "stage.name")
+GRPO = chosen("stage=grpo", lambda use: in_stage(use, GrpoConfig), "stage.name")
+EVAL = chosen("stage=eval", lambda use: in_stage(use, EvalConfig), "stage.name")
 GENERATE = replace(
     EVAL,
     instead="Take stage=eval (GRPO's own answers follow stage.args.temperature, top_p, "
@@ -114,42 +38,42 @@ GENERATE = replace(
 )
 TRAINING = When(
     "with stage=sft or stage=grpo",
-    lambda use: _stage(use, TrainStageConfig),
+    lambda use: in_stage(use, TrainStageConfig),
     "stage.name",
     "Take one of these stages",
 )
-LORA = _chosen(
+LORA = chosen(
     "model.lora.enable=true", lambda use: use.config.model.lora.enable, "model.lora.enable"
 )
-HUB = When("for a hub id", _on_hub, "model.path", "Name the model by its hub id")
-MUON = _chosen(
+HUB = When("for a hub id", on_hub, "model.path", "Name the model by its hub id")
+MUON = chosen(
     "stage.optimizer.kind=muon_adamw",
-    _muon,
+    by_muon,
     "stage.optimizer.kind",
     "; TRL's optimiser learns at stage.args.learning_rate",
 )
 ANNOTATED = When(
     "with annotated data, such as data=jsonl or data=coco",
-    lambda use: _source(use, Source.shapes),
+    lambda use: source_is_not(use, Source.shapes),
     "data.source",
     "Choose the data set by data=…",
 )
 FILES = When(
     "where pictures are files, not drawn by data=shapes or data.pictures=painted",
-    _files,
+    reads_files,
     "data.source data.pictures",
     "Choose the data set by data=…, or take data.pictures=files",
 )
-SHAPES = _chosen("data=shapes", lambda use: not _source(use, Source.shapes), "data.source")
+SHAPES = chosen("data=shapes", lambda use: not source_is_not(use, Source.shapes), "data.source")
 PATH = When(
     "where a split is a file or hub id",
-    lambda use: _source(use, Source.shapes, Source.vrd),
+    lambda use: source_is_not(use, Source.shapes, Source.vrd),
     "data.source",
     "Choose the data set by data=…, such as data=jsonl; data=vrd finds its files by the split's name",
 )
 NAME = When(
     "where the source names its splits",
-    lambda use: _source(use, Source.shapes, Source.gqa, Source.jsonl),
+    lambda use: source_is_not(use, Source.shapes, Source.gqa, Source.jsonl),
     "data.source",
     "Name the file by .path, or choose the data set by data=…",
 )
@@ -161,49 +85,49 @@ BOX_FORMAT = When(
 )
 DUPLICATES = When(
     "where protocol.gold_duplicates does not say it",
-    lambda use: _stage(use, TrainStageConfig) or use.config.protocol.gold_duplicates is None,
+    lambda use: in_stage(use, TrainStageConfig) or use.config.protocol.gold_duplicates is None,
     "protocol.gold_duplicates",
     "Choose another protocol",
 )
 MODEL_PIXELS = When(
     "up to the limit of the stage",
-    lambda use: le(*_pixels(use)),
+    lambda use: le(*pixel_limits(use)),
     "stage.max_pixels",
     "Set stage.max_pixels, too",
 )
 STAGE_PIXELS = When(
     "below the limit of the model",
-    lambda use: ge(*_pixels(use)),
+    lambda use: ge(*pixel_limits(use)),
     "model.max_pixels",
     "Set model.max_pixels, too",
 )
 EPOCHS = When(
     "without stage.args.max_steps, which decides alone where it is set",
-    _by_epochs,
+    by_epochs,
     "stage.args.max_steps",
     "Take stage.args.max_steps=-1",
 )
-SAVE_STEPS = _chosen(
+SAVE_STEPS = chosen(
     "stage.args.save_strategy=steps",
-    lambda use: _args(use, "save_strategy", "steps") == "steps",
+    lambda use: arg_of(use, "save_strategy", "steps") == "steps",
     "stage.args.save_strategy",
 )
 WEIGHTS = When(
     "where this machine loads the weights",
-    lambda use: not _answers(use, Engine.server),
+    lambda use: not answered_by(use, Engine.server),
     "generate.engine",
     "Say it to the server (`sgg serve`)",
 )
 TRANSFORMERS = When(
     "by transformers",
-    lambda use: not _answers(use, Engine.vllm, Engine.server),
+    lambda use: not answered_by(use, Engine.vllm, Engine.server),
     "generate.engine",
     "Take generate=hf",
 )
-VLLM = _chosen(
+VLLM = chosen(
     "generate=vllm", lambda use: use.config.generate.engine is Engine.vllm, "generate.engine"
 )
-SERVER = _chosen(
+SERVER = chosen(
     "generate=server", lambda use: use.config.generate.engine is Engine.server, "generate.engine"
 )
 SAMPLED = When(
@@ -220,13 +144,13 @@ THOUGHT = When(
 )
 FREE_NAMES = When(
     "where any name may be used, not those of a vocabulary",
-    _free_names,
+    free_names,
     "data.vocabulary",
     "Take prompt=open structure.names=prompt",
 )
 VLLM_ROLLOUTS = When(
     "where vLLM gives GRPO's answers: hardware.rollout.mode=colocate or server",
-    lambda use: _rollout(use, RolloutMode.colocate, RolloutMode.server),
+    lambda use: rollout_is(use, RolloutMode.colocate, RolloutMode.server),
     "stage.name hardware.rollout.mode",
     "Take one of these modes with stage=grpo",
 )
@@ -234,14 +158,14 @@ VLLM_LENGTH = When(
     "where vLLM answers: stage=eval with generate=vllm, or stage=grpo with hardware.rollout.mode=colocate or "
     "server",
     lambda use: (
-        _rollout(use, RolloutMode.colocate, RolloutMode.server) or _answers(use, Engine.vllm)
+        rollout_is(use, RolloutMode.colocate, RolloutMode.server) or answered_by(use, Engine.vllm)
     ),
     "stage.name hardware.rollout.mode generate.engine",
     "Take one of these",
 )
 ROLLOUT_SERVER = When(
     "with stage=grpo and hardware.rollout.mode=server",
-    lambda use: _rollout(use, RolloutMode.server),
+    lambda use: rollout_is(use, RolloutMode.server),
     "stage.name hardware.rollout.mode",
     "Take hardware.rollout.mode=server with stage=grpo",
 )
@@ -249,7 +173,7 @@ TRAINS = replace(TRAINING, changes_results=False)
 MICRO_BATCH, MICRO_BATCH_SFT, MICRO_BATCH_GRPO = (
     When(
         f"with {stages} where micro batches are fitted, without stage.micro_batch",
-        partial(_fits_micro_batch, kinds=kinds),
+        partial(fits_micro_batch, kinds=kinds),
         "stage.name stage.micro_batch",
         "Train without stage.micro_batch",
         changes_results=False,
@@ -268,10 +192,10 @@ ON_GPU = When(
     changes_results=False,
 )
 SLURM = replace(
-    _chosen("hydra/launcher=slurm", lambda use: use.launcher == "slurm"), changes_results=False
+    chosen("hydra/launcher=slurm", lambda use: use.launcher == "slurm"), changes_results=False
 )
 WANDB = replace(
-    _chosen(
+    chosen(
         "tracker=wandb", lambda use: use.config.tracker.kind is TrackerKind.wandb, "tracker.kind"
     ),
     changes_results=False,

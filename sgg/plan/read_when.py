@@ -7,7 +7,7 @@ of the schema has an entry of its own or one that ends in `.*`; tests/conf goes 
 from __future__ import annotations
 
 import sgg.plan.conditions as when
-from sgg.plan.conditions import When
+from sgg.plan.use import When
 
 READ: dict[str, When | None] = {
     "model": None,

@@ -20,8 +20,8 @@ from sgg.config.overrides import read_words
 from sgg.config.schema import Config
 from sgg.config.tree import groups
 from sgg.errors import SggError
-from sgg.plan.conditions import Use, When
 from sgg.plan.read_when import READ, TOOLS, WIDE_TOOLS
+from sgg.plan.use import Use, When
 
 log = logging.getLogger("sgg")
 

@@ -8,11 +8,10 @@ from typing import Any
 from trl.generation import vllm_generation
 from vllm import LLM, SamplingParams
 
-from sgg.compat.trl import collapsed, expands_twice, keeps_image_features
+from sgg.compat.trl import collapsed, expands_twice, keeps_image_features, replaced
 from sgg.compat.vllm_cpu import keep_matrices_loadable
 from sgg.inference.vllm.setup import engine_arguments, own_threads, register_model
 from sgg.rollout.generation import Rollouts
-from sgg.rollout.install import replaced
 from sgg.rollout.settings import Settings
 from sgg.rollout.weight_probe import Answer, Probe
 

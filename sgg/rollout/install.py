@@ -9,6 +9,7 @@ from typing import Any
 
 from trl.trainer import grpo_trainer
 
+from sgg.compat.trl import replaced
 from sgg.inference.vllm.setup import engine_here
 from sgg.rollout.settings import Settings
 
@@ -29,14 +30,3 @@ def _rollouts(settings: Settings) -> Any:
     from sgg.rollout.colocated import Colocated
 
     return Colocated
-
-
-@contextmanager
-def replaced(module: Any, name: str, ours: Any) -> Iterator[None]:
-    """A module's attribute is ours inside the block."""
-    theirs = getattr(module, name)
-    setattr(module, name, ours)
-    try:
-        yield
-    finally:
-        setattr(module, name, theirs)

@@ -1,7 +1,7 @@
 """How a run asks its job's batch script to be queued again, and what has failed before.
 
-The batch script reads the request once srun has ended (`launchers/slurm/job_end.sh`): it can call scontrol, the run
-may be in a container that cannot.
+The batch script reads the request once srun has ended (`launchers/slurm/job_end.sh`): it can call scontrol,
+the run may be in a container that cannot.
 """
 
 from __future__ import annotations

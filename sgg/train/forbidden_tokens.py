@@ -1,8 +1,8 @@
 """Tokens that a policy never writes: those that stand for pictures.
 
 A sampled image token makes training die of “image features and image tokens do not match”. So the policy
-has a bias against them, and vLLM's sampler is forbidden them (`sgg.inference.requests.held`): what is sampled and what is
-scored stay one distribution.
+has a bias against them, and vLLM's sampler is forbidden them (`sgg.inference.requests.held`): what is
+sampled and what is scored stay one distribution.
 """
 
 from __future__ import annotations

@@ -22,9 +22,9 @@ from sgg.config.tree import groups
 from sgg.errors import SggError
 from sgg.explain.exceptions import explain
 from sgg.pipeline import plan_steps
-from sgg.plan.conditions import Use
 from sgg.plan.read_when import READ, TOOLS
 from sgg.plan.unread import refuse_unread, refuse_unread_by
+from sgg.plan.use import Use
 
 DOCS = Path(__file__).parents[2] / "docs"
 

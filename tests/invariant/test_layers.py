@@ -41,7 +41,18 @@ OF_LAUNCHERS = [
 """The same inside `launchers`."""
 
 HEAVY = ("torch", "transformers", "trl", "vllm", "deepspeed", "wandb", "httpx")
-LIGHT = ("errors", "files", "config", "scene", "explain", "runs", "text", "data", "metrics", "reward")
+LIGHT = (
+    "errors",
+    "files",
+    "config",
+    "scene",
+    "explain",
+    "runs",
+    "text",
+    "data",
+    "metrics",
+    "reward",
+)
 LIGHT += ("tracking", "spec", "plan", "report", "pipeline", "stages", "launchers", "cli", "main")
 """Packages that import without any of these."""
 

@@ -1,9 +1,9 @@
 """Answers by vLLM, in this process: many pictures at once, each written as soon as it is answered.
 
 Comes in: the folder that `vllm_model` wrote, and batches of one picture each. What is asked of vLLM is what
-transformers would do: the same pixels (pictures are resized here, as sgg.models.load's processor does, so that
-vLLM's own resizing has nothing left to do), the same ends of an answer, the same tokens never sampled, of
-the checkpoint's own generation settings none. An answer's seed hangs on (seed, image, index) alone. With a
+transformers would do: the same pixels (pictures are resized here, as `sgg.models.load`'s processor does, so
+that vLLM's own resizing has nothing left to do), the same ends of an answer, the same tokens never sampled,
+of the checkpoint's own generation settings none. An answer's seed hangs on (seed, image, index) alone. With a
 grammar answers are held to it, and carry how much probability that took away.
 """
 

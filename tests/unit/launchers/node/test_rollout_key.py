@@ -34,7 +34,8 @@ def test_the_secret_is_its_owners_alone(home, tmp_path):
 
 
 def test_nodes_that_start_together_agree(home, tmp_path):
-    code = "from pathlib import Path; from launchers.node.rollout_key import rollout_key as k; print(k(Path(), 7))"
+    code = "from pathlib import Path; from launchers.node.rollout_key import rollout_key as key"
+    code += "; print(key(Path(), 7))"
     started = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         for _ in range(6)

@@ -341,8 +341,11 @@ def test_a_sweep_that_is_cancelled_while_it_is_submitted(sweep, slurm_queue, par
     """By another process, while sbatch has the second of three arrays, so no file tells of its job yet."""
     folder, record = sweep("slurm")
     [point] = composed([TINY])
-    command = f"{sys.executable} -c 'import sys; from pathlib import Path; from launchers.sweep.commands import "
-    command += f'cancel_sweep as c; c(Path("{folder}/{part}"))\' </dev/null >&2 || exit 1'
+    command = f"{sys.executable} -c 'import sys; from pathlib import Path; "
+    command += (
+        f'from launchers.sweep.commands import cancel_sweep as c; c(Path("{folder}/{part}"))\''
+    )
+    command += " </dev/null >&2 || exit 1"
     queue = slurm_queue(f'[ "$n" = 2 ] && {{ {command}; }}')
     _launch(folder, record, record.runs, lambda run: point.config)
     ended = (queue / "ended").read_text().splitlines()
