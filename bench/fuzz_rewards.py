@@ -21,7 +21,7 @@ from typing import Any
 from sgg.config.model import Frame
 from sgg.config.reward import SimilarityKind
 from sgg.reward.registry import TERMS
-from sgg.reward.score import Mix, Scorer
+from sgg.reward.score import RewardSpec, Scorer
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.graph import SceneGraph, from_dict
 from sgg.text.codec import GraphSpec
@@ -29,7 +29,7 @@ from sgg.text.codec import GraphSpec
 BATCH = Path(__file__).parents[1] / "tests" / "golden" / "rewards_batch256.jsonl.gz"
 MAX_CHARS = 64 * 1024
 SPEC = GraphSpec(FrameSpec(Frame.original_px), reasoning=True)
-MIX = Mix(dict.fromkeys(TERMS, 1.0), similarity=SimilarityKind.table)
+MIX = RewardSpec(dict.fromkeys(TERMS, 1.0), similarity=SimilarityKind.table)
 SIDE = 1000
 BITS = (
     *('"', "\\", "{", "}", "[", "]", ",", ":", "\n", "\0", "\ud800", "é", "-", "1e999", "NaN"),

@@ -25,7 +25,7 @@ from PIL import Image
 from sgg.config.model import Family, ModelConfig
 from sgg.inference.generate import Batch, Engine, Request, Sampling
 from sgg.inference.hf import HfEngine
-from sgg.inference.vllm.engine import Room, VllmEngine
+from sgg.inference.vllm.engine import EngineLimits, VllmEngine
 from sgg.inference.vllm.model_dir import write_for_vllm
 from sgg.models.load import family_of, load_model, load_processor
 from sgg.models.weights import locate
@@ -86,7 +86,7 @@ def main() -> None:
         served = Path(folder) / "model"
         write_for_vllm(model, source, processor, dtype, 0, served)
         start = time.perf_counter()
-        room = Room(256 if asked.gpu else 64, 4096, 0.8, asked.gpu)
+        room = EngineLimits(256 if asked.gpu else 64, 4096, 0.8, asked.gpu)
         vllm = VllmEngine(served, processor, sampling, dtype, room)
         up = time.perf_counter() - start
         ours = measure("vLLM", vllm, asked.images, asked.side)

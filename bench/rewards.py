@@ -23,7 +23,7 @@ import plain_rewards
 
 from sgg.config.model import Frame
 from sgg.config.reward import SimilarityKind
-from sgg.reward.score import Mix
+from sgg.reward.score import RewardSpec
 from sgg.reward.workers import Group, GroupScorer
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.graph import from_dict
@@ -32,7 +32,7 @@ from sgg.text.codec import GraphSpec
 BATCH = Path(__file__).parents[1] / "tests" / "golden" / "rewards_batch256.jsonl.gz"
 SIDE = 1000
 SPEC = GraphSpec(FrameSpec(Frame.original_px), reasoning=True)
-MIX = Mix(
+MIX = RewardSpec(
     {"format": 1.0, "node_acc": 2.0, "node_box": 2.0, "edge_soft": 5.0},
     similarity=SimilarityKind.table,
 )

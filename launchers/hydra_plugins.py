@@ -39,10 +39,10 @@ class SweepLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Start all points; what they return stands in their folders."""
-        from launchers.sweep.commands import Launching, start_sweep
+        from launchers.sweep.commands import LaunchOptions, start_sweep
 
         lines = [[*self._shared, *overrides] for overrides in job_overrides]
-        start_sweep(lines, Launching(self.name, self._parallel, self._retries, self._wait))
+        start_sweep(lines, LaunchOptions(self.name, self._parallel, self._retries, self._wait))
         return []
 
 
@@ -58,7 +58,7 @@ class LocalLauncher(SweepLauncher):
     name = "local"
 
 
-class PointSweeper(Sweeper):
+class CartesianSweeper(Sweeper):
     """Every combination, as Hydra's own sweeper makes them; but points are composed once, by the launcher."""
 
     def __init__(self, params: dict[str, str] | None) -> None:
@@ -104,8 +104,8 @@ def refuse_unread_by_hydra(hydra_config: Any, is_sweep: bool) -> None:
 
 def as_typed(words: Any) -> list[str]:
     """The command line's words as they are; reading Hydra's list would resolve what they hold."""
-    typed: Any = OmegaConf.to_container(words, resolve=False)
-    return list(typed)
+    to_typed: Any = OmegaConf.to_container(words, resolve=False)
+    return list(to_typed)
 
 
 def register_plugins() -> None:
@@ -117,6 +117,6 @@ def register_plugins() -> None:
     plugins = Plugins.instance()
     package = sys.modules.setdefault("hydra_plugins", ModuleType("hydra_plugins"))
     package.sgg = sys.modules[__name__]  # type: ignore[attr-defined]
-    for plugin in (SlurmLauncher, LocalLauncher, PointSweeper):
+    for plugin in (SlurmLauncher, LocalLauncher, CartesianSweeper):
         plugin.__module__ = "hydra_plugins.sgg"
         plugins.register(plugin)

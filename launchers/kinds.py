@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from sgg.config.argv import assignment
-from sgg.config.frozen import FROZEN_NAME, thaw
+from sgg.config.frozen import FROZEN_NAME, read_frozen
 from sgg.config.schema import Config
-from sgg.errors import SggError, nearest
+from sgg.errors import SggError, did_you_mean
 from sgg.runs.folder import PIPELINE
 from sgg.runs.progress import starts
 from sgg.runs.sweep import SWEEP, sweep_of
@@ -40,7 +40,7 @@ def frozen_config(run_dir: Path) -> Config:
 
     """
     try:
-        return thaw(run_dir / FROZEN_NAME)
+        return read_frozen(run_dir / FROZEN_NAME)
     except SggError as error:
         raise SggError(f"{error}\n{_made_again(run_dir)}") from error
 
@@ -78,7 +78,7 @@ def _what_it_is(folder: Path) -> str:
     of_run = parent if (parent / FROZEN_NAME).is_file() else None
     if not folder.exists():
         beside = [p.name for p in parent.iterdir() if p.is_dir()] if parent.is_dir() else []
-        return f"There is nothing of that name.{nearest(folder.name, beside)}"
+        return f"There is nothing of that name.{did_you_mean(folder.name, beside)}"
     if folder.is_file():
         return "It is a file." + (f" Its run: {_command('resume', of_run)}" if of_run else "")
     if (folder / SWEEP).is_file():

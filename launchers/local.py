@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from launchers.node.agent import run_node, told
+from launchers.node.agent import raise_for_status, run_node
 from launchers.node.signals import listening, preceded
-from launchers.placement import Place
+from launchers.placement import NodePlacement
 from launchers.process_plan import make_plan
 from sgg.config.schema import Config
-from sgg.runs.exit_status import ending_of, forget_ending
+from sgg.runs.exit_status import exit_status_of, forget_exit_status
 from sgg.runs.lease import Lease, release_all
 
 
@@ -25,17 +25,17 @@ def launch(frozen: Path, config: Config, run_stage: Callable[[Path], None]) -> N
     """
     alone = len(make_plan(config).processes) == 1 and not config.hardware.gpu
     if alone and not config.hardware.environment:  # which only a process of its own can have
-        forget_ending(frozen.parent)
+        forget_exit_status(frozen.parent)
         try:
             run_stage(frozen)
         except Exception as error:
-            ending_of(error).write(frozen.parent)
+            exit_status_of(error).write(frozen.parent)
             raise
         return
     # a GPU run has a process of its own even when alone: it sees one GPU, and frees it when it ends
     with listening() as received:
-        ending = run_node(frozen, Place.alone(), received)
-    told(ending)
+        ending = run_node(frozen, NodePlacement.single(), received)
+    raise_for_status(ending)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ BEGAN = "SGG_JOB_BEGAN"
 
 
 @dataclass(frozen=True)
-class Place:
+class NodePlacement:
     """One node among those of a run."""
 
     node: int
@@ -24,20 +24,20 @@ class Place:
     """The job, ARRAY_INDEX, if its batch script is ours and can queue it again."""
 
     @staticmethod
-    def alone() -> Place:
+    def single() -> NodePlacement:
         """This machine and no other; everything listens on loopback."""
-        return Place(0, ("127.0.0.1",), f"local-{os.getpid()}-{time.time_ns()}")
+        return NodePlacement(0, ("127.0.0.1",), f"local-{os.getpid()}-{time.time_ns()}")
 
     @staticmethod
-    def here() -> Place:
+    def from_slurm() -> NodePlacement:
         """The place that Slurm's step gives this process, or `alone`."""
         job = slurm_job()
         if job is None or "SLURM_STEP_ID" not in os.environ:
-            return Place.alone()
+            return NodePlacement.single()
         from submitit.slurm.slurm import SlurmJobEnvironment
 
         restart = os.environ.get("SLURM_RESTART_COUNT", "0")
-        return Place(
+        return NodePlacement(
             node=int(os.environ["SLURM_NODEID"]),
             hosts=tuple(SlurmJobEnvironment().hostnames),
             attempt=f"{job}-{restart}-{os.environ['SLURM_STEP_ID']}",

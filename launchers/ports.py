@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from launchers.placement import Place
+from launchers.placement import NodePlacement
 from sgg.errors import Failed
 from sgg.files import read_json, write_json
-from sgg.runs.exit_status import Ending
+from sgg.runs.exit_status import ExitStatus
 
 FOLDER = "ports"
 """In the run folder, while it starts and runs."""
@@ -48,7 +48,7 @@ class NodePorts:
 
 
 @contextmanager
-def held_ports(place: Place, servers: int) -> Iterator[NodePorts]:
+def held_ports(place: NodePlacement, servers: int) -> Iterator[NodePorts]:
     """Free ports of this node, which nobody else gets inside the block.
 
     Raises:
@@ -98,11 +98,11 @@ def _hold(count: int, candidates: Sequence[int]) -> list[socket.socket]:
 
 def told_ports(
     run_dir: Path,
-    place: Place,
+    place: NodePlacement,
     own: NodePorts,
     wanted: Iterable[int],
-    ended: Callable[[], Ending | None],
-) -> dict[int, NodePorts] | Ending:
+    ended: Callable[[], ExitStatus | None],
+) -> dict[int, NodePorts] | ExitStatus:
     """Tell this node's ports, and wait for those of others.
 
     Args:
@@ -145,16 +145,16 @@ def forget_ports(run_dir: Path) -> None:
     shutil.rmtree(run_dir / FOLDER, ignore_errors=True)
 
 
-def _read(run_dir: Path, place: Place, node: int) -> NodePorts | None:
+def _read(run_dir: Path, place: NodePlacement, node: int) -> NodePorts | None:
     values = read_json(_file(run_dir, place, node))
     return None if values is None else NodePorts(values["main"], tuple(values["servers"]))
 
 
-def _file(run_dir: Path, place: Place, node: int) -> Path:
+def _file(run_dir: Path, place: NodePlacement, node: int) -> Path:
     return run_dir / FOLDER / f"{place.attempt}.{node}.json"
 
 
-def _refresh(folder: Path, place: Place) -> None:
+def _refresh(folder: Path, place: NodePlacement) -> None:
     """Make a network file system look again: it keeps for up to a minute that a file was not there."""
     probe = folder / f"look.{place.node}"
     probe.touch()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from sgg.explain.exit_codes import guarded
+from sgg.explain.exit_codes import run_and_report
 from sgg.stages import run_stage
 
 
@@ -18,4 +18,4 @@ def run(frozen: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(guarded(lambda: run(Path(sys.argv[1]))))
+    sys.exit(run_and_report(lambda: run(Path(sys.argv[1]))))

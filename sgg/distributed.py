@@ -84,7 +84,7 @@ class Ranks:
             torch.distributed.barrier()
 
     @contextmanager
-    def first_goes_ahead(self) -> Iterator[None]:
+    def main_process_first(self) -> Iterator[None]:
         """Rank 0 runs the block before the others do: they find its caches."""
         if not self.is_main:
             self.wait()

@@ -26,7 +26,7 @@ class Failed(SggError):
         self.exit_code = exit_code
 
 
-def nearest(word: str, allowed: Iterable[str]) -> str:
+def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """` Did you mean 'x'?` for the closest allowed word, or nothing."""
     import difflib
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sgg.cli.help import help_screen
 from sgg.config.argv import TOOLS
-from sgg.explain.exit_codes import guarded
+from sgg.explain.exit_codes import run_and_report
 from sgg.stages import run_stage
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ def main() -> None:
     """The console script `sgg`."""
     words = sys.argv[1:]
     if words and words[0] in TOOLS:
-        sys.exit(guarded(lambda: _tool(words[0], words[1:])))
+        sys.exit(run_and_report(lambda: _tool(words[0], words[1:])))
     if words[:1] == ["resume"]:
-        sys.exit(guarded(lambda: _refuse_verb_resume(words[1:])))
+        sys.exit(run_and_report(lambda: _refuse_verb_resume(words[1:])))
     if not words or "--help" in words or "-h" in words:
-        if code := guarded(lambda: print(help_screen())):
+        if code := run_and_report(lambda: print(help_screen())):
             sys.exit(code)
         return
-    sys.exit(guarded(lambda: _arrange(words)) or _hydra_app())
+    sys.exit(run_and_report(lambda: _arrange(words)) or _hydra_app())
 
 
 def _refuse_verb_resume(words: list[str]) -> None:
@@ -84,10 +84,10 @@ def _hydra_app() -> int:
 
     def task(cfg: Any) -> None:
         """What goes wrong is told here: Hydra would add its own words."""
-        codes.append(guarded(lambda: _start_composed(cfg)))
+        codes.append(run_and_report(lambda: _start_composed(cfg)))
 
     app = hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")(task)
-    return max([guarded(app), *codes])
+    return max([run_and_report(app), *codes])
 
 
 def _start_composed(cfg: Any) -> None:
@@ -96,26 +96,28 @@ def _start_composed(cfg: Any) -> None:
     from hydra.core.hydra_config import HydraConfig
 
     from launchers.hydra_plugins import as_typed, refuse_unread_by_hydra, searchpath_words
-    from sgg.config.frozen import typed
+    from sgg.config.frozen import to_typed
 
     hydra_config = HydraConfig.get()
     choices = dict(hydra_config.runtime.choices)
     refuse_unread_by_hydra(hydra_config, is_sweep=choices["hydra/launcher"] == "slurm")
     words = [*searchpath_words(hydra_config), *as_typed(hydra_config.overrides.task)]
     if choices["hydra/launcher"] == "slurm":  # which Hydra itself heeds only with -m
-        from launchers.sweep.commands import Launching, start_sweep
+        from launchers.sweep.commands import LaunchOptions, start_sweep
 
         launcher = hydra_config.launcher
-        start_sweep([words], Launching("slurm", launcher.parallel, launcher.retries, launcher.wait))
+        start_sweep(
+            [words], LaunchOptions("slurm", launcher.parallel, launcher.retries, launcher.wait)
+        )
     else:
-        start(typed(cfg), choices, words)
+        start(to_typed(cfg), choices, words)
 
 
 def start(config: Config, choices: dict[str, str | None], overrides: list[str]) -> Path:
     """Check, freeze and run to the end; returns the folder of the run or pipeline."""
     from launchers.kinds import frozen_config, run_folder
     from launchers.node.agent import check_machine
-    from launchers.placement import Place
+    from launchers.placement import NodePlacement
     from launchers.process_plan import make_plan
     from launchers.sweep.status import refuse_queued
     from sgg.config.derived import node_count
@@ -132,7 +134,7 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
         config = frozen_config(run_dir)
         _refuse_part_of_sweep(run_dir, node_count(config))
         refuse_queued(run_dir)
-        check_machine(config, Place.alone())
+        check_machine(config, NodePlacement.single())
         return _run(config, run_dir, is_new=False)
     config.choices = {k: v for k, v in choices.items() if v and not k.startswith("hydra/")}
     if config.pipeline is not None:
@@ -150,7 +152,7 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
         print(make_plan(config).describe())
         return Path(config.paths.run_dir or config.paths.root)
     Preflight().check(config)
-    check_machine(config, Place.alone())
+    check_machine(config, NodePlacement.single())
     return _run(config, make_folder(config), is_new=True)
 
 
@@ -162,9 +164,9 @@ def _run(config: Config, run_dir: Path, is_new: bool) -> Path:
     from sgg.report.run_report import write_report
     from sgg.runs.folder import open_run
     from sgg.runs.progress import progress
-    from sgg.runs.sweep import way_on
+    from sgg.runs.sweep import resume_command
 
-    with explained([run_dir], way_on(run_dir)), owned(run_dir):
+    with explained([run_dir], resume_command(run_dir)), owned(run_dir):
         if is_new:
             open_run(config)
         launch(run_dir / FROZEN_NAME, config, run_stage)
@@ -177,10 +179,10 @@ def _run(config: Config, run_dir: Path, is_new: bool) -> Path:
 def _refuse_part_of_sweep(run_dir: Path, nodes: int) -> None:
     """A sweep's run of several nodes goes on by the launcher that found the nodes."""
     from sgg.errors import SggError
-    from sgg.runs.sweep import sweep_of, way_on
+    from sgg.runs.sweep import resume_command, sweep_of
 
     if nodes > 1 and sweep_of(run_dir) is not None:
         raise SggError(
             f"resume={run_dir} takes {nodes} nodes, and this is one machine. It belongs to a "
-            f"sweep, whose launcher has them. Go on with: {way_on(run_dir)}"
+            f"sweep, whose launcher has them. Go on with: {resume_command(run_dir)}"
         )

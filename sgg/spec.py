@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sgg.config.answer_grammar import StructureNames
 from sgg.config.data import DataConfig
 from sgg.config.derived import pixel_budget
 from sgg.config.prompt import Template
 from sgg.config.reward import NameSimilarity, RewardConfig, TermConfig
 from sgg.config.schema import Config
-from sgg.config.structure import StructureNames
-from sgg.reward.score import Mix
+from sgg.reward.score import RewardSpec
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.vocab import VOCABULARIES
 from sgg.text.codec import GraphSpec
-from sgg.text.grammar import Structure
+from sgg.text.grammar import AnswerGrammar
 from sgg.text.prompt import Prompter, default_system
 
 
@@ -34,14 +34,14 @@ def gold_data(config: Config) -> DataConfig:
     return config.data if wanted is None else replace(config.data, duplicates=wanted)
 
 
-def structure(config: Config) -> Structure | None:
+def answer_grammar(config: Config) -> AnswerGrammar | None:
     """What this run's answers are held to, if anything."""
-    if config.structure is None:
+    if config.answer_grammar is None:
         return None
     spec = graph_spec(config)
-    by_data = config.structure.names is StructureNames.vocabulary
+    by_data = config.answer_grammar.names is StructureNames.vocabulary
     vocabulary = VOCABULARIES[config.data.vocabulary.name] if by_data else spec.vocabulary
-    return Structure(spec, config.structure, vocabulary)
+    return AnswerGrammar(spec, config.answer_grammar, vocabulary)
 
 
 def prompter(config: Config) -> Prompter:
@@ -52,7 +52,7 @@ def prompter(config: Config) -> Prompter:
     )
 
 
-def reward_mix(reward: RewardConfig, cache: str | None = None) -> Mix:
+def reward_mix(reward: RewardConfig, cache: str | None = None) -> RewardSpec:
     """The reward's terms that count; a term of weight 0 may still be another's gate.
 
     Args:
@@ -61,7 +61,7 @@ def reward_mix(reward: RewardConfig, cache: str | None = None) -> Mix:
     """
     terms: dict[str, TermConfig] = reward.terms
     used = {name: term for name, term in terms.items() if term.weight != 0}
-    return Mix(
+    return RewardSpec(
         weights={name: term.weight for name, term in used.items()},
         options={name: term.options for name, term in terms.items()},
         similarity=NameSimilarity(reward.similarity, reward.unknown, reward.embedding, cache),

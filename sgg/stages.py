@@ -13,17 +13,17 @@ STAGES = {"sft": "sgg.train.sft", "grpo": "sgg.train.grpo", "eval": "sgg.evaluat
 
 def run_stage(path: Path) -> None:
     """Run the stage of a frozen config in this process, which may be one rank of several."""
-    from sgg.config.frozen import thaw
+    from sgg.config.frozen import read_frozen
     from sgg.explain.run import explained
     from sgg.models.weights import is_complete
     from sgg.runs.folder import record_start, start_logging
     from sgg.runs.lease import holder
-    from sgg.runs.sweep import way_on
+    from sgg.runs.sweep import resume_command
 
-    config, run_dir = thaw(path), path.parent
+    config, run_dir = read_frozen(path), path.parent
     config.paths.run_dir = str(run_dir)
     rank = int(os.environ.get("RANK", 0))
-    with explained([run_dir, Path(config.paths.cache)], way_on(run_dir)):
+    with explained([run_dir, Path(config.paths.cache)], resume_command(run_dir)):
         start_logging(run_dir, rank)
         if rank == 0:
             if not is_complete(run_dir):  # else nothing starts

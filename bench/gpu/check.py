@@ -38,7 +38,7 @@ from machine import machine
 from runs import BATCH, RUNS, SMALL, Run
 from table import table
 
-from sgg.runs.checkpoint import newest_whole
+from sgg.runs.checkpoint import newest_complete
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -194,7 +194,7 @@ def kill_after_checkpoint(check: Check, words: list[str], run_dir: Path) -> None
             start_new_session=True,
         )
         end = min(check.deadline, time.monotonic() + 150)
-        while newest_whole(run_dir) is None:
+        while newest_complete(run_dir) is None:
             if process.poll() is not None or time.monotonic() > end:
                 break
             time.sleep(0.05)

@@ -152,7 +152,7 @@ def watch(clock: Clock, facts: dict[str, Any]) -> None:
     def no_model(trainer: Any, run_dir: Path, merge: bool) -> None:
         facts.update(sizes(trainer.model))
 
-    loop.SealedCheckpoints._save_checkpoint = no_checkpoint
+    loop.AtomicCheckpoints._save_checkpoint = no_checkpoint
     loop._keep_model = no_model
 
 

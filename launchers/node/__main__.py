@@ -19,9 +19,9 @@ _MISTAKE = 2
 def _main(words: list[str]) -> int:
     with listening() as received:
         try:
-            from launchers.node.agent import run_share
+            from launchers.node.agent import run_node_share
             from sgg.config.frozen import FROZEN_NAME
-            from sgg.explain.exit_codes import guarded
+            from sgg.explain.exit_codes import run_and_report
         except ModuleNotFoundError as error:
             print(
                 f"sgg: {sys.executable} has no module {error.name}, which sgg needs. It is what "
@@ -34,7 +34,9 @@ def _main(words: list[str]) -> int:
         if words[1:] not in ([], [UNTOLD]) or Path(words[0]).name != FROZEN_NAME:
             sys.exit(f"usage: python -m launchers.node RUN_DIR/{FROZEN_NAME} [{UNTOLD}]")
         tell = UNTOLD not in words
-        return guarded(lambda: run_share(Path(words[0]).absolute(), received), tell=tell)
+        return run_and_report(
+            lambda: run_node_share(Path(words[0]).absolute(), received), tell=tell
+        )
 
 
 if __name__ == "__main__":

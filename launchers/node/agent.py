@@ -18,22 +18,22 @@ from pathlib import Path
 
 from launchers.node.rollout_key import rollout_key
 from launchers.node.supervisor import Limits, Supervisor
-from launchers.placement import Place, cores_here, job_began
+from launchers.placement import NodePlacement, cores_here, job_began
 from launchers.ports import held_ports, told_ports
 from launchers.process_plan import make_plan, servers_on
 from sgg.config.derived import gpus_per_node, node_count
-from sgg.config.frozen import FROZEN_NAME, thaw
+from sgg.config.frozen import FROZEN_NAME, read_frozen
 from sgg.config.hardware import KEY_VARIABLE
 from sgg.config.schema import Config
 from sgg.errors import Failed, SggError, Stopped
 from sgg.explain.exit_codes import MISTAKE
 from sgg.plan.rules.hardware import ready_here
-from sgg.runs.checkpoint import checkpoints, is_sealed
-from sgg.runs.exit_status import Ending, State, ending_of, read_ending
+from sgg.runs.checkpoint import checkpoints, is_marked_complete
+from sgg.runs.exit_status import ExitStatus, State, exit_status_of, read_exit_status
 from sgg.runs.folder import PARTS, PIPELINE
 from sgg.runs.lease import Lease, wait_for_owner
 from sgg.runs.requeue import ask_again, count_failure
-from sgg.runs.sweep import read_sweep, sweep_of, way_on
+from sgg.runs.sweep import read_sweep, resume_command, sweep_of
 
 log = logging.getLogger("sgg")
 
@@ -41,7 +41,7 @@ _MARGIN_S = 20
 """Kept back from Slurm's warning time for queueing again, seconds."""
 
 
-def run_share(frozen: Path, received: list[int]) -> None:
+def run_node_share(frozen: Path, received: list[int]) -> None:
     """This node's share, from its place to the report.
 
     Node 0 owns the run folder while its share lasts; the other nodes of the same start belong to it.
@@ -53,7 +53,7 @@ def run_share(frozen: Path, received: list[int]) -> None:
     """
     log.addHandler(logging.StreamHandler())  # not the root's: that is where a run's own log begins
     log.setLevel(logging.INFO)
-    place, run_dir = Place.here(), frozen.parent
+    place, run_dir = NodePlacement.from_slurm(), frozen.parent
     stopped = partial(_stopped_early, run_dir, place, received)
     with ExitStack() as held:
         try:
@@ -64,21 +64,21 @@ def run_share(frozen: Path, received: list[int]) -> None:
         except Stopped:
             if place.slurm_job is None or (ending := stopped()) is None:
                 raise
-            told(_after_stop(ending, place, run_dir, idle=False))
+            raise_for_status(_after_stop(ending, place, run_dir, idle=False))
         else:
-            told(_share(frozen, place, received))
+            raise_for_status(_share(frozen, place, received))
 
 
-def _share(frozen: Path, place: Place, received: list[int]) -> Ending:
+def _share(frozen: Path, place: NodePlacement, received: list[int]) -> ExitStatus:
     """The same in a folder that is ours."""
     run_dir = frozen.parent
     before, began = _progress(run_dir), job_began()
     try:
-        check_machine(thaw(frozen), place)
+        check_machine(read_frozen(frozen), place)
         ending = run_node(frozen, place, received)
     except Exception as error:
         host, job = place.hosts[place.node], place.slurm_job
-        ending = replace(ending_of(error), attempt=place.attempt, job=job, host=host)
+        ending = replace(exit_status_of(error), attempt=place.attempt, job=job, host=host)
         ending.write(run_dir)
         if ending.code != MISTAKE:
             _try_again(run_dir, place)
@@ -86,7 +86,7 @@ def _share(frozen: Path, place: Place, received: list[int]) -> Ending:
     if ending.state is State.finished and place.node == 0:
         _conclude(run_dir)
     if ending.state is State.stopped and place.slurm_job is not None:
-        slurm = thaw(frozen).hardware.slurm
+        slurm = read_frozen(frozen).hardware.slurm
         usable_s = 60 * slurm.time_min - slurm.signal_before_end_s
         idle = time.time() - began > usable_s / 2 and _progress(run_dir) == before
         ending = _after_stop(ending, place, run_dir, idle)
@@ -95,7 +95,7 @@ def _share(frozen: Path, place: Place, received: list[int]) -> Ending:
     return ending
 
 
-def _pause(stopped: Callable[[], Ending | None], seconds: float) -> None:
+def _pause(stopped: Callable[[], ExitStatus | None], seconds: float) -> None:
     """Sleep while the folder is waited for.
 
     Raises:
@@ -103,18 +103,18 @@ def _pause(stopped: Callable[[], Ending | None], seconds: float) -> None:
 
     """
     if (ending := stopped()) is not None:
-        told(ending)
+        raise_for_status(ending)
     time.sleep(seconds)
 
 
-def run_node(frozen: Path, place: Place, received: list[int]) -> Ending:
+def run_node(frozen: Path, place: NodePlacement, received: list[int]) -> ExitStatus:
     """Run this node's processes to their end; `received` is where signals are noted."""
-    config, run_dir = thaw(frozen), frozen.parent
+    config, run_dir = read_frozen(frozen), frozen.parent
     servers = servers_on(config)
     with held_ports(place, servers[place.node]) as own:
         ended = partial(_ended_early, run_dir, place, received)
         ports = told_ports(run_dir, place, own, {0, *servers}, ended)
-        if isinstance(ports, Ending):
+        if isinstance(ports, ExitStatus):
             ports.write(run_dir)
             return ports
         cores = None if "OMP_NUM_THREADS" in os.environ else cores_here()
@@ -123,25 +123,25 @@ def run_node(frozen: Path, place: Place, received: list[int]) -> Ending:
         return Supervisor(plan, place, run_dir, _limits(config, place), received, secrets).run()
 
 
-def _ended_early(run_dir: Path, place: Place, received: list[int]) -> Ending | None:
+def _ended_early(run_dir: Path, place: NodePlacement, received: list[int]) -> ExitStatus | None:
     """How the run ended before its nodes knew each other's ports; None if it has not."""
     if (ending := _stopped_early(run_dir, place, received)) is not None:
         return ending
-    there = read_ending(run_dir)
+    there = read_exit_status(run_dir)
     return there if there is not None and there.attempt == place.attempt else None
 
 
-def _stopped_early(run_dir: Path, place: Place, received: list[int]) -> Ending | None:
+def _stopped_early(run_dir: Path, place: NodePlacement, received: list[int]) -> ExitStatus | None:
     """How a signal ended it before it began; None where none has come."""
     if not received:
         return None
     name, host = signal.Signals(received[0]).name, place.hosts[place.node]
-    reason = f"Stopped by {name} before it began. Go on with: {way_on(run_dir)}"
+    reason = f"Stopped by {name} before it began. Go on with: {resume_command(run_dir)}"
     code = 128 + received[0]
-    return Ending(State.stopped, code, reason, place.attempt, place.slurm_job, host)
+    return ExitStatus(State.stopped, code, reason, place.attempt, place.slurm_job, host)
 
 
-def told(ending: Ending) -> None:
+def raise_for_status(ending: ExitStatus) -> None:
     """Raise what the caller is to tell, unless all went well."""
     if ending.state is State.stopped:
         raise Stopped(ending.reason, ending.code - 128)
@@ -149,7 +149,7 @@ def told(ending: Ending) -> None:
         raise Failed(ending.reason, ending.code)
 
 
-def check_machine(config: Config, place: Place) -> None:
+def check_machine(config: Config, place: NodePlacement) -> None:
     """Raise SggError if the config wants other machines or packages than these."""
     hardware, wanted = config.hardware, node_count(config)
     if wanted != len(place.hosts):
@@ -173,12 +173,12 @@ def check_machine(config: Config, place: Place) -> None:
             )
 
 
-def _limits(config: Config, place: Place) -> Limits:
+def _limits(config: Config, place: NodePlacement) -> Limits:
     hardware = config.hardware
     grace = hardware.grace_s
     if place.slurm_job is not None:
         grace = min(grace, max(5, hardware.slurm.signal_before_end_s - _MARGIN_S))
-    return Limits(hardware.rollout.start_limit_s, grace)
+    return Limits(hardware.rollout.startup_timeout_s, grace)
 
 
 def _conclude(run_dir: Path) -> None:
@@ -195,7 +195,7 @@ def _conclude(run_dir: Path) -> None:
         log.exception("The run is finished; its report is not: sgg report %s", run_dir)
 
 
-def _after_stop(ending: Ending, place: Place, run_dir: Path, idle: bool) -> Ending:
+def _after_stop(ending: ExitStatus, place: NodePlacement, run_dir: Path, idle: bool) -> ExitStatus:
     """Ask to be queued again where a run that Slurm has stopped is to go on; how this node ends.
 
     SIGUSR2 is the warning before a time limit or a preemption. SIGTERM comes with a preemption on clusters
@@ -218,21 +218,23 @@ def _after_stop(ending: Ending, place: Place, run_dir: Path, idle: bool) -> Endi
     return well
 
 
-def _try_again(run_dir: Path, place: Place) -> None:
+def _try_again(run_dir: Path, place: NodePlacement) -> None:
     """Ask to be queued again after a failure, on other nodes, if the sweep's retries are not used up."""
     sweep = sweep_of(run_dir)
     if place.slurm_job is None or sweep is None:
         return
-    failed = read_ending(run_dir)  # of all nodes the first that fell is the one to keep away from
+    failed = read_exit_status(
+        run_dir
+    )  # of all nodes the first that fell is the one to keep away from
     host = failed.host if failed is not None else place.hosts[place.node]
     failures = count_failure(run_dir, place.attempt, host)
     if len(failures) <= read_sweep(sweep).retries:
-        kept_away = thaw(run_dir / FROZEN_NAME).hardware.slurm.exclude
+        kept_away = read_frozen(run_dir / FROZEN_NAME).hardware.slurm.exclude
         nodes = [*([kept_away] if kept_away else []), *dict.fromkeys(failures.values())]
         ask_again(run_dir, place.slurm_job, "failed", ",".join(nodes))
 
 
 def _progress(run_dir: Path) -> tuple[list[str], int]:
     """What a restart would not have to do again: checkpoints and answers."""
-    whole = [folder.name for folder in checkpoints(run_dir) if is_sealed(folder)]
+    whole = [folder.name for folder in checkpoints(run_dir) if is_marked_complete(folder)]
     return whole, sum(path.stat().st_size for path in (run_dir / PARTS).glob("*.jsonl"))

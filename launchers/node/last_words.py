@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 MESSAGE = "\nsgg: "
-"""How `guarded` begins the message of a mistake."""
+"""How `run_and_report` begins the message of a mistake."""
 
 _PREFIX = re.compile(r"^(\[rank\d+\]:\s?|\(\w+ pid=\d+\)\s(\w+ \d\d-\d\d [\d:]+ \[[^\]]+\]\s?)?)")
 """What torch puts before the lines of a rank's traceback, and vLLM before those of its processes."""

@@ -19,12 +19,12 @@ from pathlib import Path
 
 from launchers.node.child import LOGS, Child
 from launchers.node.signals import SIGNALS
-from launchers.placement import Place
+from launchers.placement import NodePlacement
 from launchers.ports import forget_ports
 from launchers.process_plan import HEALTH_PATH, Plan
-from sgg.runs.exit_status import Ending, State, forget_ending, read_ending
+from sgg.runs.exit_status import ExitStatus, State, forget_exit_status, read_exit_status
 from sgg.runs.folder import served_folder
-from sgg.runs.sweep import way_on
+from sgg.runs.sweep import resume_command
 
 log = logging.getLogger("sgg")
 
@@ -50,7 +50,7 @@ class Supervisor:
     def __init__(
         self,
         plan: Plan,
-        place: Place,
+        place: NodePlacement,
         run_dir: Path,
         limits: Limits,
         received: list[int],
@@ -63,10 +63,10 @@ class Supervisor:
         self._ranks: list[Child] = []
         self._servers: list[Child] = []
 
-    def run(self) -> Ending:
+    def run(self) -> ExitStatus:
         """Start everything, and stay until all of it has ended; how it ended."""
         if self._place.node == 0:
-            forget_ending(self._run_dir, self._place.attempt)
+            forget_exit_status(self._run_dir, self._place.attempt)
         ours = self._plan.on(self._place.node)
         try:
             for process in ours:
@@ -85,39 +85,39 @@ class Supervisor:
             ending.write(self._run_dir)
         return ending
 
-    def _await_servers(self) -> Ending | None:
+    def _await_servers(self) -> ExitStatus | None:
         """Until every node's servers answer; an ending if that never happens."""
         deadline = time.monotonic() + self._limits.server_start_s
         silent = [s.address for s in self._plan.servers if s.address is not None]
         while silent:
-            ending = self._interrupted() or self._fallen_server()
+            ending = self._interrupted() or self._dead_server()
             if ending is not None:
                 return ending
             if time.monotonic() > deadline:
                 return self._failed(
                     f"No answer from {', '.join(silent)} within "
-                    f"hardware.rollout.start_limit_s={self._limits.server_start_s:g}. "
+                    f"hardware.rollout.startup_timeout_s={self._limits.server_start_s:g}. "
                     f"Look into {self._run_dir / LOGS}/server*.log."
                 )
             silent = [address for address in silent if not _healthy(address)]
             time.sleep(_POLL_S)
         return None
 
-    def _watch(self) -> Ending:
+    def _watch(self) -> ExitStatus:
         """Until the ranks have ended, or something makes them."""
         while True:
-            ending = self._interrupted() or self._fallen_rank() or self._fallen_server()
+            ending = self._interrupted() or self._dead_rank() or self._dead_server()
             if ending is not None:
                 return ending
             if self._ranks and all(rank.code == 0 for rank in self._ranks):
                 return self._ending(State.finished, 0, "all steps done")
             time.sleep(_POLL_S)
 
-    def _interrupted(self) -> Ending | None:
+    def _interrupted(self) -> ExitStatus | None:
         """A signal came, or another node has ended."""
         if self._received:
             return self._stop(self._received[0])
-        elsewhere = read_ending(self._run_dir)
+        elsewhere = read_exit_status(self._run_dir)
         if elsewhere is None or elsewhere.attempt != self._place.attempt:
             return None
         if elsewhere.state is State.finished:
@@ -126,7 +126,7 @@ class Supervisor:
             return self._stop(elsewhere.code - 128)
         return elsewhere
 
-    def _fallen_rank(self) -> Ending | None:
+    def _dead_rank(self) -> ExitStatus | None:
         for rank in self._ranks:
             code = rank.code
             if code in _STOPPED_CODES:  # the ranks agreed to stop on a signal that one of them got
@@ -134,22 +134,22 @@ class Supervisor:
             if code is not None and -code in SIGNALS:
                 return self._stop(-code)  # Slurm signals ranks, too, also while they load
             if code:
-                return self._failed(_obituary(rank, self._place), code if code > 0 else 1)
+                return self._failed(_crash_report(rank, self._place), code if code > 0 else 1)
         return None
 
-    def _fallen_server(self) -> Ending | None:
+    def _dead_server(self) -> ExitStatus | None:
         """A server started again has the first weights; the ranks see that, and push theirs."""
         for server in self._servers:
             if server.code is None:
                 continue
             if server.starts > server.process.restarts:
-                return self._failed(_obituary(server, self._place))
-            log.warning("%s Starting it again.", _obituary(server, self._place))
+                return self._failed(_crash_report(server, self._place))
+            log.warning("%s Starting it again.", _crash_report(server, self._place))
             server.kill()  # what it started may have outlived it
             server.start()
         return None
 
-    def _stop(self, number: int) -> Ending:
+    def _stop(self, number: int) -> ExitStatus:
         """Let the ranks save and end; a second signal, or the limit, ends the wait."""
         if self._received:  # else the ranks have agreed to stop, and are on the way out
             for rank in self._ranks:
@@ -164,10 +164,10 @@ class Supervisor:
             return self._ending(State.finished, 0, "all steps done")
         for rank in self._ranks:
             if rank.code == 2:
-                return self._failed(_obituary(rank, self._place), 2)
+                return self._failed(_crash_report(rank, self._place), 2)
         name = signal.Signals(number).name
         saved = "after saving" if set(codes) <= {0, *_STOPPED_CODES} else "before it could save"
-        reason = f"Stopped by {name}, {saved}. Go on with: {way_on(self._run_dir)}"
+        reason = f"Stopped by {name}, {saved}. Go on with: {resume_command(self._run_dir)}"
         return self._ending(State.stopped, 128 + number, reason)
 
     def _end(self) -> None:
@@ -184,15 +184,17 @@ class Supervisor:
         for server in self._servers:
             shutil.rmtree(served_folder(self._run_dir, server.process.name), ignore_errors=True)
 
-    def _failed(self, reason: str, code: int = 1) -> Ending:
+    def _failed(self, reason: str, code: int = 1) -> ExitStatus:
         return self._ending(State.failed, code, reason)
 
-    def _ending(self, state: State, code: int, reason: str) -> Ending:
+    def _ending(self, state: State, code: int, reason: str) -> ExitStatus:
         place = self._place
-        return Ending(state, code, reason, place.attempt, place.slurm_job, place.hosts[place.node])
+        return ExitStatus(
+            state, code, reason, place.attempt, place.slurm_job, place.hosts[place.node]
+        )
 
 
-def _obituary(child: Child, place: Place) -> str:
+def _crash_report(child: Child, place: NodePlacement) -> str:
     """The error; who fell, where, how, and its last words."""
     code = child.code
     assert code is not None

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 
 from sgg.config import literal
 from sgg.config.argv import unresolved
-from sgg.config.frozen import FROZEN_NAME, freeze, thaw
+from sgg.config.frozen import FROZEN_NAME, read_frozen, write_frozen
 from sgg.config.hardware import SlurmConfig
 from sgg.config.overrides import read_words
 from sgg.config.schema import Config
@@ -55,7 +55,7 @@ def change_jobs(
         )
     configs = {run.folder: _changed(folder / run.folder, overrides) for run in runs}
     for name, config in configs.items():
-        freeze(config, folder / name / FROZEN_NAME)
+        write_frozen(config, folder / name / FROZEN_NAME)
     time = datetime.now().astimezone().isoformat(timespec="seconds")
     record.changes.append(ChangeRecord(time, list(words), list(configs)))
     record.write(folder)
@@ -81,7 +81,7 @@ def _refuse_others(override: Override) -> None:
 
 def _changed(run_dir: Path, overrides: list[Override]) -> Config:
     """A run's frozen config with other values, read as those of a first submission are, and checked."""
-    config = thaw(run_dir / FROZEN_NAME)
+    config = read_frozen(run_dir / FROZEN_NAME)
     composed = OmegaConf.create(_literal(literal.plain(config)))
     composed.hardware.slurm = OmegaConf.merge(SlurmConfig, composed.hardware.slurm)
     ConfigLoaderImpl._apply_overrides_to_config(overrides, composed)

@@ -40,21 +40,21 @@ from launchers.sweep.status_table import status_table
 from launchers.sweep.wait import wait
 from sgg.config.compose import Composer
 from sgg.config.derived import gpus_per_node
-from sgg.config.frozen import FROZEN_NAME, thaw
+from sgg.config.frozen import FROZEN_NAME, read_frozen
 from sgg.config.schema import Config
 from sgg.errors import Failed, SggError, counted
 from sgg.explain.exceptions import explain
 from sgg.files import put_back
 from sgg.plan.opening import opening
-from sgg.runs.exit_status import ENDING, forget_ending
+from sgg.runs.exit_status import ENDING, forget_exit_status
 from sgg.runs.folder import made
-from sgg.runs.process_id import identity, send
+from sgg.runs.process_id import process_id, send
 from sgg.runs.requeue import FAILURES, forget_failures
 from sgg.runs.sweep import CODE, SLURM, SWEEP, RunRecord, SweepRecord, read_sweep, sweep_of
 
 
 @dataclass(frozen=True)
-class Launching:
+class LaunchOptions:
     """How a sweep's points are started: hydra.launcher."""
 
     launcher: str
@@ -72,7 +72,7 @@ class Launching:
             check_local(config, self.parallel)
 
 
-def start_sweep(lines: Sequence[list[str]], launching: Launching) -> Path:
+def start_sweep(lines: Sequence[list[str]], launching: LaunchOptions) -> Path:
     """Compose, check and freeze all points, then start them; returns the sweep's folder.
 
     Raises:
@@ -104,7 +104,7 @@ def start_sweep(lines: Sequence[list[str]], launching: Launching) -> Path:
     with owned(folder):  # while it starts runs; waiting for Slurm writes nothing
         refuse_another_sweep(folder)  # which may have been started meanwhile
         for point in points:
-            point.freeze()
+            point.write_frozen()
         take_snapshot(folder / CODE, configs.values())
         record.write(folder)
         print(f"{_size(record)} in {folder}", flush=True)
@@ -150,7 +150,7 @@ def resume_sweep(folder: Path, how: Resuming) -> None:
     _after_launch(sweep, launching)
 
 
-def _start_again(folder: Path, how: Resuming) -> Launching:
+def _start_again(folder: Path, how: Resuming) -> LaunchOptions:
     status = status_of(folder)
     folder, record = status.folder, status.record
     assert record is not None
@@ -173,16 +173,16 @@ def _start_again(folder: Path, how: Resuming) -> Launching:
         record.retries = record.retries if how.retries is None else how.retries
         forget_cancelled(folder, todo)
         for run in todo:
-            forget_ending(folder / run.folder)
+            forget_exit_status(folder / run.folder)
             forget_failures(folder / run.folder)
             if record.launcher == "local":
                 run.jobs.clear()  # a process that is gone; Slurm's ids stay for its records
-        record.host, record.process = platform.node(), identity()
+        record.host, record.process = platform.node(), process_id()
         record.write(folder)
-        _launch(folder, record, todo, lambda run: thaw(folder / run.folder / FROZEN_NAME))
+        _launch(folder, record, todo, lambda run: read_frozen(folder / run.folder / FROZEN_NAME))
     if said:
         print(said, flush=True)
-    return Launching(record.launcher, record.parallel, record.retries, wait=how.wait)
+    return LaunchOptions(record.launcher, record.parallel, record.retries, wait=how.wait)
 
 
 def cancel_sweep(folder: Path) -> int:
@@ -218,7 +218,7 @@ def cancel_sweep(folder: Path) -> int:
 
 
 def _new_record(
-    lines: Sequence[list[str]], launching: Launching, points: list[Point], folder: Path
+    lines: Sequence[list[str]], launching: LaunchOptions, points: list[Point], folder: Path
 ) -> SweepRecord:
     return SweepRecord(
         launcher=launching.launcher,
@@ -229,7 +229,7 @@ def _new_record(
         points=[point.record for point in points],
         runs=[run for point in points for run in point.runs(folder)],
         host=platform.node(),
-        process=identity(),
+        process=process_id(),
         retries=launching.retries,
     )
 
@@ -276,7 +276,7 @@ def _describe(folder: Path, record: SweepRecord, config_of: ConfigOf) -> None:
             print(f"-- {array.script().name}\n{batch_script(array)}")
 
 
-def _after_launch(folder: Path, launching: Launching) -> None:
+def _after_launch(folder: Path, launching: LaunchOptions) -> None:
     if launching.launcher == "slurm":
         print(f"Look at it with: sgg status {folder}", flush=True)
         if not launching.wait:

@@ -20,7 +20,7 @@ from typing import IO
 from launchers import UNTOLD
 from launchers.node.agent import check_machine
 from launchers.node.signals import listening
-from launchers.placement import Place
+from launchers.placement import NodePlacement
 from launchers.slurm.queue import outside_jobs
 from launchers.sweep.cancellation import cancelled_of
 from launchers.sweep.code_snapshot import code_environment
@@ -29,9 +29,9 @@ from sgg.config.frozen import FROZEN_NAME
 from sgg.config.schema import Config
 from sgg.errors import SggError, Stopped
 from sgg.models.weights import is_complete
-from sgg.runs.exit_status import State, forget_ending, read_ending
+from sgg.runs.exit_status import State, forget_exit_status, read_exit_status
 from sgg.runs.lease import holder
-from sgg.runs.process_id import identity
+from sgg.runs.process_id import process_id
 from sgg.runs.sweep import CODE, RunRecord, SweepRecord
 
 _POLL_S = 0.2
@@ -84,21 +84,21 @@ class LocalSweep:
             ended = "done" if code == 0 else f"ended with exit code {code}{self._why(run)}"
             print(f"{run.folder}: {ended}", flush=True)
             if self._may_try_again(run, code):
-                forget_ending(self.folder / run.folder)
+                forget_exit_status(self.folder / run.folder)
                 self.pending.insert(0, run)
             else:
                 self._codes.append(128 - code if code < 0 else code)
 
     def _may_try_again(self, run: RunRecord, code: int) -> bool:
         """Whether a run that failed has a start left; what a person stopped or must mend has none."""
-        ending = read_ending(self.folder / run.folder)
+        ending = read_exit_status(self.folder / run.folder)
         failed = ending.state is State.failed if ending is not None else True
         is_over = code in (0, 2) or not failed or self._received
         return not is_over and len(run.jobs) <= self.record.retries
 
     def _why(self, run: RunRecord) -> str:
         """Why a run ended; a reason that was told of another run is not told again."""
-        ending = read_ending(self.folder / run.folder)
+        ending = read_exit_status(self.folder / run.folder)
         if ending is None:
             owner = holder(self.folder / run.folder)
             is_other = owner is not None and owner.process != run.jobs[-1]
@@ -168,7 +168,7 @@ class LocalSweep:
                 stderr=subprocess.STDOUT if screen else None,
                 start_new_session=True,
             )
-        run.jobs.append(identity(process.pid))
+        run.jobs.append(process_id(process.pid))
         self.record.write(self.folder)
         if cancelled_of(self.folder, [run]):
             process.terminate()
@@ -207,7 +207,7 @@ def check_local(config: Config, parallel: int) -> None:
         SggError: it takes several nodes, more GPUs than are visible, or packages that are not here.
 
     """
-    check_machine(config, Place.alone())
+    check_machine(config, NodePlacement.single())
     gpus = gpus_per_node(config)
     if gpus and parallel > 1:
         import torch

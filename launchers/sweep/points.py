@@ -38,7 +38,7 @@ class Point:
     steps: list[Step]
     """Its runs; one without a pipeline."""
 
-    def freeze(self) -> None:
+    def write_frozen(self) -> None:
         """Write the run folders."""
         if self.config.pipeline is None:
             open_run(self.steps[0].config)

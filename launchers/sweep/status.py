@@ -18,7 +18,7 @@ from sgg.config.frozen import FROZEN_NAME
 from sgg.errors import SggError
 from sgg.files import read_json
 from sgg.models.weights import is_complete
-from sgg.runs.exit_status import Ending, read_ending
+from sgg.runs.exit_status import ExitStatus, read_exit_status
 from sgg.runs.exit_status import State as Ended
 from sgg.runs.folder import PIPELINE
 from sgg.runs.process_id import is_alive
@@ -40,7 +40,7 @@ class RunStatus:
     state: str
     """queued, running, finished, failed, stopped, cancelled, lost, or unknown from this machine."""
     reason: str = ""
-    ending: Ending | None = None
+    ending: ExitStatus | None = None
     held: bool = False
     """Queued until a person releases its job."""
 
@@ -125,7 +125,7 @@ def _status(
 ) -> RunStatus:
     """Who runs comes first, then files that say it is finished, then who waits, then the rest."""
     run_dir = sweep / run.folder
-    ending = read_ending(run_dir)
+    ending = read_exit_status(run_dir)
     job = (jobs or {}).get(run.jobs[-1]) if run.jobs else None
     if job is not None and job.is_running:  # also one that is finished and writes its report
         return RunStatus(run, "running", job.reason, ending)
@@ -224,7 +224,7 @@ def _without_sweep(folder: Path) -> FolderStatus:
 
 
 def _started_by_hand(run_dir: Path, run: RunRecord) -> RunStatus:
-    ending = read_ending(run_dir)
+    ending = read_exit_status(run_dir)
     if is_complete(run_dir):
         return RunStatus(run, "finished", ending=ending)
     if ending is not None:

@@ -23,11 +23,11 @@ def wait(folder: Path) -> None:
         Failed: it would wait for ever, or Slurm has been out of reach for half an hour.
 
     """
-    watch = Watch(folder)
+    watch = SweepWatcher(folder)
     try:
         while True:
             status = status_of(folder)
-            news = watch.news(status, time.monotonic())
+            news = watch.changes(status, time.monotonic())
             if news:
                 print(f"{datetime.now():%H:%M:%S} {news}", flush=True)
             if status.note == "" and not any(s.state in ACTIVE for s in status.runs):
@@ -39,14 +39,14 @@ def wait(folder: Path) -> None:
 
 
 @dataclass
-class Watch:
+class SweepWatcher:
     """What has been told of a sweep, and since when Slurm has not answered."""
 
     folder: Path
     _told: str = ""
     _silent_since_s: float | None = None
 
-    def news(self, status: FolderStatus, now_s: float) -> str:
+    def changes(self, status: FolderStatus, now_s: float) -> str:
         """How the sweep stands, if it has changed since the last look; else nothing.
 
         Raises:

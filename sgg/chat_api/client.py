@@ -1,6 +1,6 @@
 """One exchange with an OpenAI-compatible server: what is sent, what comes back, what may go wrong.
 
-Comes in: an address and what to ask. Goes out: a typed answer; a `Fault` for what may go well at another
+Comes in: an address and what to ask. Goes out: a typed answer; a `RetryableError` for what may go well at another
 server or later (no connection, 5xx, an answer that is none, no answer in time); an `SggError` for what would
 go the same way everywhere (4xx). The key is sent as a Bearer header and told nowhere.
 """
@@ -23,11 +23,11 @@ _LATER = (408, 429)
 """4xx that say: try again."""
 
 
-class Fault(Exception):
+class RetryableError(Exception):
     """What went wrong at a server and may go well at another one, or later."""
 
 
-class Overdue(Fault):
+class RequestTimeout(RetryableError):
     """No answer within the limit."""
 
 
@@ -78,11 +78,11 @@ class Answer(msgspec.Struct):
 _Said = TypeVar("_Said", Models, Answer)
 
 
-class Caller:
+class ChatClient:
     """Connections to the servers, with the run's key."""
 
-    def __init__(self, key_variable: str) -> None:
-        self._variable, self._key = key_variable, os.environ.get(key_variable)
+    def __init__(self, api_key_env: str) -> None:
+        self._variable, self._key = api_key_env, os.environ.get(api_key_env)
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         # how many at once is the engine's affair, how long they may take that of each exchange
         everything = httpx.Limits(max_connections=None, max_keepalive_connections=None)
@@ -109,21 +109,23 @@ class Caller:
                     "GET" if body is None else "POST", url, json=body
                 )
         except TimeoutError as error:
-            raise Overdue(f"no answer within {limit_s:g} s") from error
+            raise RequestTimeout(f"no answer within {limit_s:g} s") from error
         except httpx.HTTPError as error:
-            raise Fault(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+            raise RetryableError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
         self._check_status(url, response)
         try:
             return msgspec.json.decode(response.content, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Fault(f"an answer that is none: {error}: {self._said(response)}") from error
+            raise RetryableError(
+                f"an answer that is none: {error}: {self._said(response)}"
+            ) from error
 
     def _check_status(self, url: str, response: httpx.Response) -> None:
         if response.is_success:
             return
         status = f"HTTP {response.status_code}: {self._said(response)}"
         if response.status_code >= 500 or response.status_code in _LATER:
-            raise Fault(status)
+            raise RetryableError(status)
         hint = ""
         if response.status_code in (401, 403):
             is_set = "is set" if self._key else "is not set"

@@ -13,7 +13,7 @@ import logging
 import time
 from dataclasses import dataclass, field
 
-from sgg.chat_api.client import Fault, Model, Overdue
+from sgg.chat_api.client import Model, RequestTimeout, RetryableError
 from sgg.errors import SggError
 
 PAUSES_S = (1.0, 2.0, 4.0)
@@ -33,23 +33,23 @@ class Server:
     """Takes vLLM's own parameters."""
     busy: int = 0
     """Requests in flight."""
-    strikes: int = 0
+    failures: int = 0
     """Failures in a row."""
     struck_at: float = -1.0
     answered_at: float = -1.0
-    rests_until: float = -1.0
+    retry_at: float = -1.0
     left_out: bool = False
 
 
 class Pool:
     """The servers of a run; used by one event loop."""
 
-    def __init__(self, urls: list[str], way_on: str) -> None:
+    def __init__(self, urls: list[str], resume_command: str) -> None:
         self.servers = [Server(url) for url in urls]
-        self._way_on = way_on
+        self._way_on = resume_command
         self._last_fault = "none"
 
-    async def take(self) -> Server:
+    async def acquire(self) -> Server:
         """The server to ask next, counted as busy until `answered` or `failed`; waits while all rest.
 
         Raises:
@@ -59,12 +59,12 @@ class Pool:
         while True:
             live = self.live()
             now = time.monotonic()
-            ready = [server for server in live if server.rests_until <= now]
+            ready = [server for server in live if server.retry_at <= now]
             if ready:
                 chosen = min(ready, key=lambda server: server.busy)
                 chosen.busy += 1
                 return chosen
-            await asyncio.sleep(min(server.rests_until for server in live) - now)
+            await asyncio.sleep(min(server.retry_at for server in live) - now)
 
     def live(self) -> list[Server]:
         """Those that are not left out; SggError if there is none."""
@@ -77,29 +77,29 @@ class Pool:
             )
         return live
 
-    def answered(self, server: Server) -> None:
+    def succeeded(self, server: Server) -> None:
         """The server has answered: it is well."""
         server.busy -= 1
-        server.strikes, server.rests_until = 0, -1.0
+        server.failures, server.retry_at = 0, -1.0
         server.answered_at = time.monotonic()
 
-    def failed(self, server: Server, fault: Fault, sent_at: float) -> None:
+    def failed(self, server: Server, fault: RetryableError, sent_at: float) -> None:
         """A request that was sent at that time has failed."""
         server.busy -= 1
-        hangs = isinstance(fault, Overdue) and server.answered_at < sent_at
+        hangs = isinstance(fault, RequestTimeout) and server.answered_at < sent_at
         if server.left_out or (sent_at <= server.struck_at and not hangs):
             return
-        server.strikes += 1
+        server.failures += 1
         server.struck_at = time.monotonic()
-        if hangs or server.strikes > len(PAUSES_S):
+        if hangs or server.failures > len(PAUSES_S):
             self.leave_out(server, fault)
         else:
-            pause = PAUSES_S[server.strikes - 1]
-            server.rests_until = server.struck_at + pause
+            pause = PAUSES_S[server.failures - 1]
+            server.retry_at = server.struck_at + pause
             self._last_fault = f"{server.url}: {fault}"
             _log.warning("%s: %s; asked again in %g s", server.url, fault, pause)
 
-    def leave_out(self, server: Server, fault: Fault) -> None:
+    def leave_out(self, server: Server, fault: RetryableError) -> None:
         """Ask this server no more."""
         server.left_out = True
         self._last_fault = f"{server.url}: {fault}"

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from pathlib import Path
 
-from sgg.chat_api.client import Caller, Fault, Model, Overdue
+from sgg.chat_api.client import ChatClient, Model, RequestTimeout, RetryableError
 from sgg.chat_api.pool import PAUSES_S, Pool, Server
 from sgg.errors import SggError
 
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 async def served_model(
-    caller: Caller, pool: Pool, wanted: str | None, model_path: str, limit_s: float
+    caller: ChatClient, pool: Pool, wanted: str | None, model_path: str, limit_s: float
 ) -> str:
     """The name by which the servers serve the run's model; those that do not answer are left out.
 
@@ -48,13 +48,13 @@ async def served_model(
     return next(iter(names.values()))
 
 
-async def _look(caller: Caller, pool: Pool, server: Server, limit_s: float) -> None:
+async def _look(caller: ChatClient, pool: Pool, server: Server, limit_s: float) -> None:
     for pause in (*PAUSES_S, None):
         try:
             server.models = await caller.models(server.url, limit_s)
             return
-        except Fault as fault:
-            if pause is None or isinstance(fault, Overdue):
+        except RetryableError as fault:
+            if pause is None or isinstance(fault, RequestTimeout):
                 pool.leave_out(server, fault)
                 return
             await asyncio.sleep(pause)

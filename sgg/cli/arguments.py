@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from sgg.errors import SggError, nearest
+from sgg.errors import SggError, did_you_mean
 
 _OF_A_START = ("pipeline", "resume", "dry_run", "choices")
 """Keys that say how runs are started."""
@@ -31,7 +31,7 @@ def split_words(words: Sequence[str], own: Collection[str]) -> tuple[dict[str, s
 def _refuse_misspelt(word: str, own: Collection[str]) -> None:
     """Raise SggError for a word that is no config's, but nearly one of the tool's."""
     key = key_of(word)
-    meant = nearest(key, own)
+    meant = did_you_mean(key, own)
     if not meant:
         return
     from sgg.config.overrides import kind_of

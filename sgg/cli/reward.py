@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sgg.cli.arguments import split_words
-from sgg.errors import SggError, nearest
+from sgg.errors import SggError, did_you_mean
 
 if TYPE_CHECKING:
     from sgg.cli.reward_rows import Row
     from sgg.config.schema import Config
-    from sgg.reward.score import Mix, Reward, Scorer
+    from sgg.reward.score import Reward, RewardSpec, Scorer
 
 OWN_KEYS = ("completions", "explain", "part")
 
@@ -118,7 +118,7 @@ def _explain(scorer: Scorer, rows: list[Row], wanted: str) -> None:
     chosen = [row for row in rows if wanted in (row.image_id, row.name)]
     if not chosen:
         raise SggError(
-            f"explain={wanted}: no such image in the file.{nearest(wanted, {r.image_id for r in rows})}"
+            f"explain={wanted}: no such image in the file.{did_you_mean(wanted, {r.image_id for r in rows})}"
         )
     image = [row for row in rows if row.image_id == chosen[0].image_id]
     for row, reward in zip(image, _scored(scorer, image), strict=True):
@@ -135,7 +135,7 @@ def _explain(scorer: Scorer, rows: list[Row], wanted: str) -> None:
             print("\n".join(f"  {line}" for line in explain(case, threshold)))
 
 
-def _thresholds(mix: Mix) -> dict[float, list[str]]:
+def _thresholds(mix: RewardSpec) -> dict[float, list[str]]:
     """Which terms of the reward hit relations at which IoU; .5 where none does."""
     found: dict[float, list[str]] = {}
     for name in dict.fromkeys((*mix.weights, *mix.gates.values())):

@@ -13,7 +13,7 @@ from sgg.data.clean import KINDS, Policy, Report, clean
 from sgg.data.example import RawExample
 from sgg.data.prepare import prepare
 from sgg.data.sources.jsonl import parse_items
-from sgg.errors import SggError, nearest
+from sgg.errors import SggError, did_you_mean
 from sgg.evaluation.prediction_rows import Form
 from sgg.evaluation.predictions import read_predictions
 from sgg.scene.graph import SceneGraph
@@ -138,6 +138,6 @@ def _split_golds(found: list[_Found], config: Config, part: str) -> list[Gold]:
         if row.image_id not in golds:
             raise SggError(
                 f"{row.place} is not in the {part} split of the data."
-                f"{nearest(row.image_id, golds)} Check data=…, its limits and part=train|eval."
+                f"{did_you_mean(row.image_id, golds)} Check data=…, its limits and part=train|eval."
             )
     return [golds[row.image_id] for row in found]

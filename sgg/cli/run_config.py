@@ -8,7 +8,7 @@ from typing import Any
 
 from sgg.cli.arguments import key_of, refuse_starts
 from sgg.config.compose import compose_config
-from sgg.config.frozen import FROZEN_NAME, thaw
+from sgg.config.frozen import FROZEN_NAME, read_frozen
 from sgg.config.schema import Config
 from sgg.errors import SggError
 
@@ -35,7 +35,7 @@ def config_for(path: Path, overrides: list[str], otherwise: Path | None = None) 
     if frozen is None:
         return composed
     try:
-        config = thaw(frozen)
+        config = read_frozen(frozen)
     except SggError as error:
         raise SggError(
             f"{error} It was taken for the config of the run that {path} belongs to; if it is another "

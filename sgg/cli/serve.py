@@ -63,7 +63,7 @@ def check_address(host: str, port: int) -> None:
         raise SggError(
             f"host={host} lets others reach the server, and {KEY_VARIABLE} is not set: anybody could use it. "
             f"Set {KEY_VARIABLE} here, and where answers are asked for the variable that "
-            "generate.key_variable names; or leave host out to listen on 127.0.0.1."
+            "generate.api_key_env names; or leave host out to listen on 127.0.0.1."
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:

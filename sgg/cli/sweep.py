@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sgg.cli.arguments import split_words
 from sgg.config.tree import groups
-from sgg.errors import SggError, nearest
+from sgg.errors import SggError, did_you_mean
 
 KEYS = ("resume", "parallel", "retries", "wait")
 _EPILOG = """\
@@ -38,7 +38,7 @@ def main(argv: list[str]) -> None:
             "." not in key and key not in groups()
         ):  # what a run has and may not change is told later
             raise SggError(
-                f"sgg sweep {word}: no such key.{nearest(key, KEYS)} Allowed: "
+                f"sgg sweep {word}: no such key.{did_you_mean(key, KEYS)} Allowed: "
                 f"{', '.join(KEYS)}, hardware.slurm.…."
             )
     if "resume" not in given:

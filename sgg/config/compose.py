@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from sgg.config.frozen import typed
+from sgg.config.frozen import to_typed
 from sgg.config.hardware import gpus_here
 from sgg.config.overrides import read_words
 from sgg.config.schema import Config
@@ -48,7 +48,7 @@ class Composer:
             base, choices = self._bases[chosen]
             cfg = copy.deepcopy(base)
             ConfigLoaderImpl._apply_overrides_to_config([o for o in parsed if not _chooses(o)], cfg)
-            return typed(cfg), dict(choices)
+            return to_typed(cfg), dict(choices)
 
 
 def _chooses(override: Override) -> bool:
@@ -80,9 +80,9 @@ def register() -> None:
     from hydra.core.config_store import ConfigStore
     from hydra.core.plugins import Plugins
 
-    from sgg.config.search_path import SiteFolder
+    from sgg.config.search_path import SitePlugin
 
-    Plugins.instance().register(SiteFolder)
+    Plugins.instance().register(SitePlugin)
     OmegaConf.register_new_resolver("sgg.gpus_here", gpus_here, replace=True)
     OmegaConf.register_new_resolver("sgg.cache_here", cache_here, replace=True)
 

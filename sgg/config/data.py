@@ -84,7 +84,7 @@ class Duplicates(Enum):
     keep = "keep"
 
 
-class Part(Enum):
+class Split(Enum):
     """Which split of the data."""
 
     train = "train"
@@ -156,7 +156,7 @@ class DataConfig:
     """Drop objects and predicates outside the vocabulary; they are counted either way."""
     min_relations: int = 0
     """Images with fewer relations after cleaning are dropped (counted)."""
-    check_images: ImageCheck = ImageCheck.decode
+    image_check: ImageCheck = ImageCheck.decode
     workers: int = 0
     """Processes for preparing; 0 for one per core."""
     shapes: ScenePlan = field(default_factory=ScenePlan)

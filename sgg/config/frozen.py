@@ -19,7 +19,7 @@ FROZEN_NAME = "config.yaml"
 """Name of the frozen config in a run folder."""
 
 
-def typed(cfg: DictConfig) -> Config:
+def to_typed(cfg: DictConfig) -> Config:
     """The composed config as typed objects, interpolations resolved.
 
     Raises:
@@ -37,12 +37,12 @@ def typed(cfg: DictConfig) -> Config:
     return config
 
 
-def freeze(config: Config, path: Path) -> None:
+def write_frozen(config: Config, path: Path) -> None:
     """Write the config as it stands, atomically: what a run reads is whole or not there."""
     write_whole(path, literal.dumps(config))
 
 
-def thaw(path: Path) -> Config:
+def read_frozen(path: Path) -> Config:
     """Read a frozen config back, checked against the schema. Nothing in it is resolved.
 
     Raises:

@@ -23,7 +23,7 @@ class GenerateConfig:
     batch_size: int = 8
     """Answers in the making at once in one process: images of a batch with engine=hf, requests in flight
     with engine=vllm and, over all servers, with engine=server."""
-    memory_share: float = 0.9
+    gpu_memory_utilization: float = 0.9
     """engine=vllm: part of a GPU's memory that vLLM may take; it has the GPU to itself in evaluation."""
     completions: int = 1
     """Answers per image."""
@@ -37,7 +37,7 @@ class GenerateConfig:
     """engine=server: their addresses, such as http://127.0.0.1:8000, without /v1."""
     server_model: str | None = None
     """engine=server: the name by which they know the model; null for the only one that they list."""
-    key_variable: str = "OPENAI_API_KEY"
+    api_key_env: str = "OPENAI_API_KEY"
     """engine=server: name of the environment variable that holds the key, if they want one."""
-    request_limit_s: float = 600.0
+    request_timeout_s: float = 600.0
     """engine=server: longest wait for one request, seconds."""

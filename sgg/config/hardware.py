@@ -56,13 +56,13 @@ class RolloutConfig:
     """mode=server: nodes that only serve; they come on top of `hardware.nodes`."""
     tensor_parallel: int = 1
     """GPUs that hold one copy of the model."""
-    memory_share: float | None = None
+    gpu_memory_utilization: float | None = None
     """Part of a GPU's memory that vLLM may take; null for 0.25 beside a trainer and 0.9 of a server's."""
     max_length: int = 4096
     """Longest prompt and answer together, tokens; of evaluation by vLLM too."""
-    start_limit_s: int = 1200
+    startup_timeout_s: int = 1200
     """How long a server may take until it answers, seconds."""
-    wait_limit_s: int = 600
+    wait_timeout_s: int = 600
     """Longest wait for one request, seconds; a push or a batch may take twice that for each server."""
     restarts: int = 1
     """How often a server that dies is started again; a training one gets its weights again."""
@@ -72,9 +72,9 @@ class RolloutConfig:
 
     @property
     def share(self) -> float:
-        """`memory_share` with its default."""
-        if self.memory_share is not None:
-            return self.memory_share
+        """`gpu_memory_utilization` with its default."""
+        if self.gpu_memory_utilization is not None:
+            return self.gpu_memory_utilization
         return 0.25 if self.mode is RolloutMode.colocate else 0.9
 
 

@@ -17,7 +17,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from sgg.errors import SggError, nearest
+from sgg.errors import SggError, did_you_mean
 
 _FLOAT = re.compile(
     r"^(?:[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
@@ -132,7 +132,7 @@ def _instance(kind: Any, values: Any, key: str, choose: Callable[[Any, Any], Any
     prefix, hints = f"{key}." if key else "", field_types(kind)
     for name in values:
         if name not in hints:
-            raise SggError(f"{prefix}{name}: no such key.{nearest(str(name), hints)}")
+            raise SggError(f"{prefix}{name}: no such key.{did_you_mean(str(name), hints)}")
     for f in fields(kind):
         no_default = f.default_factory is MISSING and f.default in (MISSING, "???")
         if f.name not in values and no_default:

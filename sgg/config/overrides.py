@@ -28,7 +28,7 @@ from sgg.config.reward import TermConfig
 from sgg.config.schema import Config
 from sgg.config.stage import STAGES, StageConfig
 from sgg.config.tree import groups, options_of
-from sgg.errors import SggError, nearest
+from sgg.errors import SggError, did_you_mean
 
 _MAY_BE_EMPTY = re.compile(r"prompt\.system|hardware\.environment\..*")
 """Keys for which no text means something."""
@@ -92,7 +92,7 @@ def split_flags(words: Sequence[str]) -> tuple[list[str], list[str]]:
             key = name.lstrip("-")
             value = rest[0] if rest and not rest[0].startswith("-") else "VALUE"
             way_out = f" Keys are set without dashes: {key}={value}." if kind_of(key) else ""
-            raise SggError(f"{word}: no such flag.{nearest(word, known)}{way_out}")
+            raise SggError(f"{word}: no such flag.{did_you_mean(word, known)}{way_out}")
     return flags, overrides
 
 
@@ -172,7 +172,7 @@ def _said(word: str, sweep: bool) -> str:
     sign, key, value = _split(word)
     if "=" not in word or not key.strip():
         known = kind_of(word) is not None
-        meant = f" Write {word}=VALUE." if known else nearest(word, TOOLS)
+        meant = f" Write {word}=VALUE." if known else did_you_mean(word, TOOLS)
         return f"{word}: not an override. Write key=value as one word, without spaces around the =.{meant}"
     place, reason = _fault(word)
     at = f"{_name(word[place])} at character {place + 1}"

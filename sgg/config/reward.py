@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any
 
-from sgg.errors import SggError, nearest
+from sgg.errors import SggError, did_you_mean
 
 
 class SimilarityKind(Enum):
@@ -100,7 +100,7 @@ def term(name: str, values: Any) -> TermConfig:
     allowed = [f.name for f in fields(TermConfig)]
     for unknown in sorted(set(values) - set(allowed)):
         raise SggError(
-            f"{key}.{unknown}: no such key.{nearest(unknown, allowed)} "
+            f"{key}.{unknown}: no such key.{did_you_mean(unknown, allowed)} "
             f"Allowed under {key}: {', '.join(sorted(allowed))}."
         )
     term = TermConfig(**{k: v for k, v in values.items() if k != "options" or v is not None})

@@ -12,7 +12,7 @@ from sgg.config.tree import CONF_DIR, SITE, site_folder
 from sgg.errors import SggError
 
 
-class SiteFolder(SearchPathPlugin):
+class SitePlugin(SearchPathPlugin):
     """Asked by Hydra whenever a search path is made: for a command, for composing, for tab completion."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from sgg.config.data import (
-    Part,
+    Split,
 )
 
 
@@ -84,7 +84,7 @@ class EvalConfig(StageConfig):
     """Generate answers to the eval split and score them."""
 
     name: StageName = StageName.eval
-    part: Part = Part.eval
+    part: Split = Split.eval
     """Split that is answered; `train` tells memory from generalisation."""
     shuffle_images: bool = False
     """Control: give every prompt another example's picture; a model that looks falls to chance."""

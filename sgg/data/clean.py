@@ -141,7 +141,7 @@ class Report:
         """An image as annotated."""
         self.read.update(images=1, objects=len(raw.objects), relations=len(raw.relations))
 
-    def take_back(self, graph: SceneGraph) -> None:
+    def undo(self, graph: SceneGraph) -> None:
         """An image that `clean` kept is dropped after all."""
         self.kept["images"] -= 1
         self.kept["objects"] -= len(graph.nodes)

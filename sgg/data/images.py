@@ -84,7 +84,7 @@ class ImageStore:
         return SggError(
             f"{self._key}: picture {name} {what}. It changed after the data was prepared, or its pixels "
             "were not looked at then. Put it back, or run `sgg prepare` again with this run's data.… "
-            "words and data.check_images=decode: it finds all such pictures and drops them. Then start "
+            "words and data.image_check=decode: it finds all such pictures and drops them. Then start "
             "the run with the same words."
         )
 

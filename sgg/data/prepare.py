@@ -167,7 +167,7 @@ def open_reader(data: DataConfig, part: str) -> Reader:
     if data.source is Source.shapes:
         return ShapesReader(data.shapes, split.seed, split.offset + (split.limit or 0))
     if data.source is Source.rows:
-        decode = data.check_images is ImageCheck.decode
+        decode = data.image_check is ImageCheck.decode
         pictures = data.pictures is Pictures.files
         return RowsReader(_path(data, part), split.name, key, decode, pictures, *_row_folders(data))
     root, images = existing_folder(data.root, "data.root"), _images_folder(data)
@@ -254,7 +254,7 @@ def _fingerprint(data: DataConfig, part: str, reader: Reader) -> str:
         "duplicates": data.duplicates.name,
         "drop_unknown": data.drop_unknown,
         "min_relations": data.min_relations,
-        "check_images": data.check_images.name,
+        "image_check": data.image_check.name,
     }
     text = json.dumps(values, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -276,7 +276,7 @@ def _build(reader: Reader, data: DataConfig, part: str, folder: Path, quiet: boo
         data.drop_unknown,
         data.min_relations,
     )
-    job = Job(reader, policy, data.check_images if _has_files(data) else None)
+    job = Job(reader, policy, data.image_check if _has_files(data) else None)
     stop = len(reader) if split.limit is None else min(len(reader), split.offset + split.limit)
     report, rows, seen = Report(), [], set()
     with tqdm(
@@ -287,7 +287,7 @@ def _build(reader: Reader, data: DataConfig, part: str, folder: Path, quiet: boo
             for row in chunk.rows:
                 if row["image_id"] in seen:
                     report.note("duplicate_image", row["image_id"])
-                    report.take_back(decode_row(row)["graph"])
+                    report.undo(decode_row(row)["graph"])
                 else:
                     seen.add(row["image_id"])
                     rows.append(row)

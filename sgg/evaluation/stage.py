@@ -41,7 +41,7 @@ def run(config: Config, run_dir: Path) -> None:
     assert isinstance(config.stage, EvalConfig)
     part = config.stage.part.name
     ranks = Ranks.start(config.hardware)
-    with ranks.first_goes_ahead():
+    with ranks.main_process_first():
         folder = locate(config.model.path, config.model.revision)
         prepared = prepare(
             gold_data(config), part, Path(config.paths.cache), quiet=not ranks.is_main

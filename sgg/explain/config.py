@@ -22,7 +22,7 @@ from sgg.config.overrides import kind_of
 from sgg.config.schema import Config
 from sgg.config.stage import STAGES
 from sgg.config.tree import groups, options_of
-from sgg.errors import SggError, behind, nearest
+from sgg.errors import SggError, behind, did_you_mean
 
 
 def explain_config(error: BaseException) -> str | None:
@@ -89,7 +89,7 @@ def _missing_option(error: MissingConfigException) -> str:
         return str(error)
     asking = re.match(r"In '([^']+)'", str(error))
     by = f" {asking[1]} asks for it." if asking and asking[1] != "config" else ""
-    return f"{group}={option}: no such option.{nearest(option, allowed)}{by} Allowed: {', '.join(allowed)}."
+    return f"{group}={option}: no such option.{did_you_mean(option, allowed)}{by} Allowed: {', '.join(allowed)}."
 
 
 def _in_file(message: str) -> str | None:
@@ -125,7 +125,7 @@ def _where_keys_stand(group: str, key: str) -> str:
     owner = kind_of(parent) if parent else Config
     allowed = sorted(f.name for f in fields(owner)) if is_dataclass(owner) else []
     under = f" under {parent}" if parent else ""
-    return f"{nearest(last, allowed)} Allowed{under}: {', '.join(allowed)}."
+    return f"{did_you_mean(last, allowed)} Allowed{under}: {', '.join(allowed)}."
 
 
 def _bad_group(message: str) -> str:
@@ -137,7 +137,7 @@ def _bad_group(message: str) -> str:
     by = f" {asking[1]} asks for it." if asking else ""
     allowed = [*groups(), *(f.name for f in fields(Config))]
     return (
-        f"{name}: no such group or key.{nearest(name, allowed)}{by} "
+        f"{name}: no such group or key.{did_you_mean(name, allowed)}{by} "
         f"Groups: {', '.join(groups())}. `sgg --help` shows their options."
     )
 
@@ -151,7 +151,7 @@ def _bad_key_or_value(cause: OmegaConfBaseException, message: str) -> str:
         parent, _, last = key.rpartition(".")
         under = f" under {parent}" if parent else ""
         listed = f" Allowed{under}: {', '.join(sorted(allowed))}." if allowed else ""
-        return f"{key}: no such key.{_stages_with(key) or nearest(last, allowed)}{listed}"
+        return f"{key}: no such key.{_stages_with(key) or did_you_mean(last, allowed)}{listed}"
     if "missing mandatory value" in said.lower():
         return f"{key} must be given: {key}=VALUE. {_doc_of(key)}".rstrip()
     found = re.search(r"override (\S+)", message)

@@ -14,7 +14,7 @@ CLOSED_PIPE = 128 + 13
 """Exit code where nobody reads on, such as behind `| head`: as of a process that SIGPIPE has ended."""
 
 
-def guarded(function: Callable[[], object], tell: bool = True) -> int:
+def run_and_report(function: Callable[[], object], tell: bool = True) -> int:
     """Run, and turn what went wrong into one message and an exit code.
 
     A user's mistake is one screen of words. A bug keeps its traceback, in the run's log if there is

@@ -19,12 +19,12 @@ from sgg.explain.exceptions import OUT_OF_MEMORY, is_out_of_memory, what_is_full
 
 
 @contextmanager
-def explained(folders: Sequence[Path], way_on: str) -> Iterator[None]:
+def explained(folders: Sequence[Path], resume_command: str) -> Iterator[None]:
     """Turn such an error of the block into an SggError.
 
     Args:
         folders: where the block writes, the run's folder first.
-        way_on: the command that goes on with the run.
+        resume_command: the command that goes on with the run.
 
     """
     try:
@@ -34,14 +34,16 @@ def explained(folders: Sequence[Path], way_on: str) -> Iterator[None]:
             raise
         if is_out_of_memory(error):
             first = str(error).splitlines()[0]
-            raise SggError(f"{OUT_OF_MEMORY} Then go on with: {way_on}\n  ({first})") from error
+            raise SggError(
+                f"{OUT_OF_MEMORY} Then go on with: {resume_command}\n  ({first})"
+            ) from error
         if (full := what_is_full(error)) is None:
             raise
         file = _written_by(error, folders)
         holds = shutil.disk_usage(folders[0] if file is None else file.parent).total / 1e6
         raise SggError(
             f"{file or folders[0]}: {full} (it holds {holds:,.1f} MB). Free some space, then go on with: "
-            f"{way_on}\n"
+            f"{resume_command}\n"
             "Another run can write elsewhere: paths.root=DIR, prepared data paths.cache=DIR."
         ) from error
 

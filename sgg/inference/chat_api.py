@@ -18,14 +18,20 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sgg.chat_api.client import Answer, Caller, Fault
+from sgg.chat_api.client import Answer, ChatClient, RetryableError
 from sgg.chat_api.pool import Pool, Server
 from sgg.chat_api.served_model import served_model
 from sgg.errors import SggError
 from sgg.inference.generate import Batch, Completion, Key, Request, Sampling, completion_of, end_ids
-from sgg.inference.requests import answer_seed, held, prompt_text, prompt_tokens, resized
+from sgg.inference.requests import (
+    answer_seed,
+    prompt_text,
+    prompt_tokens,
+    resized,
+    stop_and_forbidden,
+)
 from sgg.models.load import declared_ends, full_weights
-from sgg.runs.sweep import way_on
+from sgg.runs.sweep import resume_command
 from sgg.text.prompt import Messages
 
 if TYPE_CHECKING:
@@ -36,7 +42,7 @@ TRIES = 5
 
 
 @dataclass(frozen=True)
-class Access:
+class ServerOptions:
     """Where the servers are and how they are asked."""
 
     urls: list[str]
@@ -44,11 +50,11 @@ class Access:
     """What the run says its model is."""
     in_flight: int
     """Requests at once, over all servers."""
-    request_limit_s: float
+    request_timeout_s: float
     """Longest wait for one request, seconds."""
     server_model: str | None = None
     """The name that the servers know the model by; None for the only one there is."""
-    key_variable: str = "OPENAI_API_KEY"
+    api_key_env: str = "OPENAI_API_KEY"
     """Name of the environment variable that holds the key."""
 
 
@@ -58,7 +64,7 @@ class ServerEngine:
     batch_size = 1
 
     def __init__(
-        self, access: Access, folder: Path, processor: Any, sampling: Sampling, run_dir: Path
+        self, access: ServerOptions, folder: Path, processor: Any, sampling: Sampling, run_dir: Path
     ) -> None:
         self._access, self._processor, self._sampling = access, processor, sampling
         self._run_dir = run_dir
@@ -97,28 +103,28 @@ class ServerEngine:
         picture = await asyncio.to_thread(_data_url, request.image, self._processor)
         body = {"model": session.model, **self._body(request.chat, picture, key)}
         for _ in range(TRIES):
-            server = await session.pool.take()
+            server = await session.pool.acquire()
             sent_at = time.monotonic()
             asked = body | self._for_vllm() if server.is_vllm else body
             try:
                 answer = await session.caller.complete(
-                    server.url, asked, self._access.request_limit_s
+                    server.url, asked, self._access.request_timeout_s
                 )
                 completion = self._completion(answer)
-            except Fault as fault:
+            except RetryableError as fault:
                 session.pool.failed(server, fault, sent_at)
                 last = f"{server.url}: {fault}"
             except SggError as error:
                 raise SggError(
-                    f"{key[0]}: {error} Once that is mended, go on with: {way_on(self._run_dir)}"
+                    f"{key[0]}: {error} Once that is mended, go on with: {resume_command(self._run_dir)}"
                 ) from error
             else:
-                session.pool.answered(server)
+                session.pool.succeeded(server)
                 self._check_prompt(server, request, answer, expected)
                 return completion
         raise SggError(
             f"{key[0]}: {TRIES} tries gave no answer; last error: {last}. "
-            f"Go on with: {way_on(self._run_dir)}"
+            f"Go on with: {resume_command(self._run_dir)}"
         )
 
     def _body(self, chat: Messages, picture: str, key: Key) -> dict[str, Any]:
@@ -138,7 +144,7 @@ class ServerEngine:
     def _for_vllm(self) -> dict[str, Any]:
         """What makes a vLLM server, however it was started, answer as vLLM does in this process."""
         return {
-            **held(self._ends),
+            **stop_and_forbidden(self._ends),
             # against a checkpoint's own generation settings
             "top_k": self._sampling.top_k,
             "min_p": 0.0,
@@ -150,12 +156,12 @@ class ServerEngine:
         """Raises Fault for what is no whole answer: a server that ends breaks off what it was at."""
         choice = answer.choices[0]
         if choice.finish_reason not in ("stop", "length"):
-            raise Fault(f"an answer that ended by {choice.finish_reason!r}")
+            raise RetryableError(f"an answer that ended by {choice.finish_reason!r}")
         if choice.token_ids is not None:
             return completion_of(choice.token_ids, self._ends, self._processor.tokenizer)
         text = choice.message.content
         if text is None:
-            raise Fault("an answer without content")
+            raise RetryableError("an answer without content")
         return Completion(text, answer.usage.completion_tokens, choice.finish_reason == "length")
 
     def _check_prompt(
@@ -174,15 +180,18 @@ class ServerEngine:
 class Session:
     """The connections of one round of answers."""
 
-    def __init__(self, access: Access, run_dir: Path) -> None:
-        self.caller, self.pool = Caller(access.key_variable), Pool(access.urls, way_on(run_dir))
+    def __init__(self, access: ServerOptions, run_dir: Path) -> None:
+        self.caller, self.pool = (
+            ChatClient(access.api_key_env),
+            Pool(access.urls, resume_command(run_dir)),
+        )
         self.model = ""
         self._access = access
 
     async def find_model(self) -> None:
         """Learn what the servers serve; see `served_model`."""
         access = self._access
-        wanted, path, limit_s = access.server_model, access.model_path, access.request_limit_s
+        wanted, path, limit_s = access.server_model, access.model_path, access.request_timeout_s
         self.model = await served_model(self.caller, self.pool, wanted, path, limit_s)
 
     async def end(self, tasks: list[asyncio.Task[Completion]]) -> None:

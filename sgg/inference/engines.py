@@ -16,11 +16,11 @@ from sgg.config.schema import Config
 from sgg.distributed import Ranks
 from sgg.inference.generate import Engine, Sampling
 from sgg.inference.hf import HfEngine
-from sgg.inference.vllm.engine import Room, VllmEngine
+from sgg.inference.vllm.engine import EngineLimits, VllmEngine
 from sgg.inference.vllm.model_dir import write_for_vllm
 from sgg.models.load import load_model, load_processor, token_count, torch_dtype
 from sgg.runs.folder import SERVED
-from sgg.spec import structure
+from sgg.spec import answer_grammar
 
 
 @contextmanager
@@ -51,16 +51,16 @@ def opened(
 def _servers(
     config: Config, folder: Path, processor: Any, sampling: Sampling, run_dir: Path
 ) -> Engine:
-    from sgg.inference.chat_api import Access, ServerEngine
+    from sgg.inference.chat_api import ServerEngine, ServerOptions
 
     generate = config.generate
-    access = Access(
+    access = ServerOptions(
         generate.servers,
         config.model.path,
         generate.batch_size,
-        generate.request_limit_s,
+        generate.request_timeout_s,
         generate.server_model,
-        generate.key_variable,
+        generate.api_key_env,
     )
     return ServerEngine(access, folder, processor, sampling, run_dir)
 
@@ -75,7 +75,7 @@ def _vllm(
     ranks: Ranks,
     served: Path,
 ) -> Iterator[VllmEngine]:
-    held = structure(config)
+    held = answer_grammar(config)
     if held is not None:
         limit = sampling.max_new_tokens
         held.check_fits(limit, "generate.max_new_tokens", token_count(processor.tokenizer))
@@ -84,7 +84,9 @@ def _vllm(
     ranks.wait()
     generate, hardware = config.generate, config.hardware
     length = hardware.rollout.max_length
-    room = Room(generate.batch_size, length, generate.memory_share, hardware.gpu, ranks.world)
+    room = EngineLimits(
+        generate.batch_size, length, generate.gpu_memory_utilization, hardware.gpu, ranks.world
+    )
     grammar = None if held is None else held.grammar()
     engine = VllmEngine(served, processor, sampling, dtype, room, grammar)
     yield engine

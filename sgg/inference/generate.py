@@ -18,7 +18,7 @@ from sgg.data.images import ImageStore
 from sgg.data.prepare import Prepared, example
 from sgg.errors import SggError
 from sgg.runs.folder import COMPLETIONS, PARTS, append_json, read_json_lines
-from sgg.runs.sweep import way_on
+from sgg.runs.sweep import resume_command
 from sgg.text.prompt import Messages, Prompter
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Completion:
     tokens: int
     truncated: bool
     """Whether it was cut at the token limit instead of ending by itself."""
-    removed_mass: float | None = None
+    masked_mass: float | None = None
     """Probability that a grammar took away, mean over the tokens; None without a grammar."""
 
 
@@ -179,7 +179,7 @@ def merge(prepared: Prepared, run_dir: Path, completions: int) -> Path:
     if missing:
         raise SggError(
             f"{len(missing)} answers are missing in {run_dir / PARTS}, first {missing[0]}. "
-            f"Go on with: {way_on(run_dir)}"
+            f"Go on with: {resume_command(run_dir)}"
         )
     path = run_dir / COMPLETIONS
     partial = path.with_suffix(".partial")

@@ -45,7 +45,7 @@ def answer_seed(seed: int, key: Key) -> int:
     return int.from_bytes(digest[:7])
 
 
-def held(ends: list[int]) -> dict[str, Any]:
+def stop_and_forbidden(ends: list[int]) -> dict[str, Any]:
     """What vLLM is told so that answers end where ours do, and never stand for pictures.
 
     Args:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sgg.metrics.synonyms import Renames
+from sgg.metrics.synonyms import NameMap
 from sgg.scene.graph import SceneGraph
 from sgg.scene.vocab import canonical
 
@@ -54,7 +54,7 @@ class GraphArrays:
     objects: Ints
 
 
-def to_arrays(graph: SceneGraph, names: Names, renamed: Renames | None = None) -> GraphArrays:
+def to_arrays(graph: SceneGraph, names: Names, renamed: NameMap | None = None) -> GraphArrays:
     """The arrays of a graph, names replaced by `renamed` first."""
     nodes, predicates = [n.name for n in graph.nodes], [e.predicate for e in graph.edges]
     if renamed:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from sgg.config.protocol import Labels, Mode, Unknown
 from sgg.metrics import hits
 from sgg.metrics.arrays import Names, to_arrays
-from sgg.metrics.synonyms import NOTHING, renamed
+from sgg.metrics.synonyms import NO_RENAMES, renamed
 from sgg.metrics.tally import Task
 from sgg.scene.graph import Edge, SceneGraph
 from sgg.scene.vocab import canonical
@@ -23,7 +23,7 @@ def judged(pred: SceneGraph, gold: SceneGraph, task: Task) -> tuple[list[bool], 
     the vocabulary that is dropped) is not right.
     """
     protocol, vocabulary = task.protocol, task.vocabulary
-    table = NOTHING
+    table = NO_RENAMES
     if vocabulary is not None and protocol.labels is Labels.mapped:
         table = renamed(pred, vocabulary, task.synonyms)
 

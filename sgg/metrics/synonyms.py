@@ -77,7 +77,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Renames:
+class NameMap:
     """Canonical name -> name of the vocabulary."""
 
     objects: Mapping[str, str]
@@ -87,13 +87,13 @@ class Renames:
         return bool(self.objects or self.predicates)
 
 
-NOTHING = Renames({}, {})
+NO_RENAMES = NameMap({}, {})
 _PLURALS = (("ies", "y"), ("es", ""), ("s", ""))
 
 
 def renamed(
     graph: SceneGraph, vocabulary: Vocabulary, table: Mapping[str, str] | None = None
-) -> Renames:
+) -> NameMap:
     """What to read for each name of a graph that the vocabulary lacks.
 
     Args:
@@ -110,7 +110,7 @@ def renamed(
         for e in graph.edges
         if not vocabulary.knows_predicate(e.predicate)
     }
-    return Renames(
+    return NameMap(
         {name: target for name, target in objects.items() if target is not None},
         {name: target for name, target in predicates.items() if target is not None},
     )

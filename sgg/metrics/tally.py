@@ -18,7 +18,7 @@ from sgg.config.protocol import Labels, Mode, ProtocolConfig, Unknown
 from sgg.metrics import hits
 from sgg.metrics.arrays import GraphArrays, Ints, Names, to_arrays
 from sgg.metrics.detection import Detections, match_boxes
-from sgg.metrics.synonyms import NOTHING, Renames, renamed
+from sgg.metrics.synonyms import NO_RENAMES, NameMap, renamed
 from sgg.scene.graph import Edge, SceneGraph, Triplet
 from sgg.scene.vocab import Vocabulary, canonical
 from sgg.text.codec import Parsed
@@ -143,9 +143,9 @@ class Builder:
     def _read(self, graph: SceneGraph) -> tuple[GraphArrays, GraphArrays]:
         """The answer as the protocol reads it, and with synonyms mapped; one object if equal."""
         task, vocabulary = self._task, self._task.vocabulary
-        table = renamed(graph, vocabulary, task.synonyms) if vocabulary is not None else NOTHING
+        table = renamed(graph, vocabulary, task.synonyms) if vocabulary is not None else NO_RENAMES
         if task.protocol.unknown is Unknown.drop and vocabulary is not None:
-            full, graph = _known(graph, vocabulary, table), _known(graph, vocabulary, NOTHING)
+            full, graph = _known(graph, vocabulary, table), _known(graph, vocabulary, NO_RENAMES)
         else:
             full = graph
         mapped = to_arrays(full, self._names, table) if table else None
@@ -253,7 +253,7 @@ def join(tallies: Sequence[Tally]) -> Tally:
     )
 
 
-def _known(graph: SceneGraph, vocabulary: Vocabulary, table: Renames) -> SceneGraph:
+def _known(graph: SceneGraph, vocabulary: Vocabulary, table: NameMap) -> SceneGraph:
     """The part of a graph whose names, once mapped, are in the vocabulary."""
     kept = [
         i

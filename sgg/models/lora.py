@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from sgg.config.model import LoraConfig
-from sgg.errors import SggError, nearest
+from sgg.errors import SggError, did_you_mean
 
 
 def lora_problems(lora: LoraConfig) -> Iterator[str]:
@@ -38,5 +38,5 @@ def check_targets(lora: LoraConfig, matrices: Iterable[str]) -> None:
     if lacking:
         raise SggError(
             f"model.lora.targets: {', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} no matrix of "
-            f"the language model.{nearest(lacking[0], there)} Adapters go onto these: {', '.join(there)}."
+            f"the language model.{did_you_mean(lacking[0], there)} Adapters go onto these: {', '.join(there)}."
         )

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sgg.errors import SggError
-from sgg.runs.checkpoint import is_sealed, newest_whole, problem_with
+from sgg.runs.checkpoint import is_marked_complete, newest_complete, problem_with
 from sgg.runs.folder import METRICS
 
 PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.jinja"]
@@ -72,7 +72,7 @@ def look_as_runs_do(environment: Mapping[str, str]) -> None:
 
 def is_complete(run_dir: Path) -> bool:
     """Whether a run has left what it was for: its final model, whole, or its metrics."""
-    return is_sealed(run_dir / MODEL_FOLDER) or (run_dir / METRICS).is_file()
+    return is_marked_complete(run_dir / MODEL_FOLDER) or (run_dir / METRICS).is_file()
 
 
 def _in_folder(local: Path, path: str) -> Path:
@@ -80,7 +80,7 @@ def _in_folder(local: Path, path: str) -> Path:
         local / MODEL_FOLDER / "adapter_config.json"
     ).is_file():
         local = local / MODEL_FOLDER
-    elif (newest := newest_whole(local)) is not None:
+    elif (newest := newest_complete(local)) is not None:
         local = newest
     if not any((local / name).is_file() for name in ("config.json", "adapter_config.json")):
         raise SggError(

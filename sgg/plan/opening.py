@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sgg.config.data import Source
-from sgg.config.frozen import FROZEN_NAME, thaw
+from sgg.config.frozen import FROZEN_NAME, read_frozen
 from sgg.config.hardware import RolloutMode
 from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig, GrpoConfig, SftConfig, TrainStageConfig
@@ -61,7 +61,7 @@ def _trained_on_other_data(config: Config) -> str:
     for folder in (given, given.parent):  # a run, or a checkpoint or model in it
         if (folder / FROZEN_NAME).is_file():
             with suppress(SggError):  # of a damaged file: told where it is needed
-                data = thaw(folder / FROZEN_NAME).choices.get("data")
+                data = read_frozen(folder / FROZEN_NAME).choices.get("data")
                 return f", trained on data={data}" if data != config.choices.get("data") else ""
     return ""
 

@@ -108,7 +108,7 @@ def by_epochs(use: Use) -> bool:
 
 def free_names(use: Use) -> bool:
     """Whether a grammar holds answers, and any name may occur in them."""
-    from sgg.spec import structure  # which loads numpy
+    from sgg.spec import answer_grammar  # which loads numpy
 
-    held = structure(use.config) if use.config.structure is not None else None
+    held = answer_grammar(use.config) if use.config.answer_grammar is not None else None
     return held is not None and held.vocabulary is None

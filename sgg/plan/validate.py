@@ -261,8 +261,8 @@ def _generate(config: Config) -> Iterator[str]:
 
 def _vllm(config: Config) -> Iterator[str]:
     generate, longest = config.generate, config.hardware.rollout.max_length
-    if not 0 < generate.memory_share <= 1:
-        yield f"generate.memory_share={generate.memory_share}: must be above 0 and at most 1."
+    if not 0 < generate.gpu_memory_utilization <= 1:
+        yield f"generate.gpu_memory_utilization={generate.gpu_memory_utilization}: must be above 0 and at most 1."
     if generate.temperature > 2:
         yield f"generate.temperature={generate.temperature}: vLLM takes at most 2. Or take generate=hf."
     if generate.max_new_tokens >= longest:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sgg.config.frozen import FROZEN_NAME, thaw
+from sgg.config.frozen import FROZEN_NAME, read_frozen
 from sgg.config.schema import Config
 from sgg.config.stage import StageName
 from sgg.data.summary import amiss_rows, count_rows
@@ -66,7 +66,7 @@ def _overview(runs: Sequence[Path]) -> str:
 
 
 def _run(run_dir: Path) -> str:
-    config = thaw(run_dir / FROZEN_NAME)
+    config = read_frozen(run_dir / FROZEN_NAME)
     body = [_origin(run_dir, config)]
     data = read_json(run_dir / DATA)
     if data is not None:

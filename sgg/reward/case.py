@@ -25,7 +25,7 @@ Hits = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class ScoredAnswer:
     """Everything a term may look at: parsed and matched once for all terms."""
 
     parsed: Parsed
@@ -48,12 +48,12 @@ class Case:
         return value
 
 
-def nothing_to_find(case: Case) -> float:
+def nothing_to_find(case: ScoredAnswer) -> float:
     """1 for any answer that is no failure."""
     return float(case.parsed.failure is None)
 
 
-def node_hits(case: Case, iou_threshold: float) -> Hits:
+def node_hits(case: ScoredAnswer, iou_threshold: float) -> Hits:
     """Which predicted node hits which gold one: equal names, IoU at least the threshold."""
 
     def compute() -> Hits:
@@ -67,7 +67,7 @@ def node_hits(case: Case, iou_threshold: float) -> Hits:
     return case.once(("node_hits", iou_threshold), compute)
 
 
-def edge_hits(case: Case, iou_threshold: float) -> Hits:
+def edge_hits(case: ScoredAnswer, iou_threshold: float) -> Hits:
     """Which predicted triplet hits which gold one; see `match.triplet_hits`."""
 
     def compute() -> Hits:
@@ -88,18 +88,18 @@ def gold_hit(hits: Hits) -> Hits:
     return reached
 
 
-def nodes_found(case: Case, iou_threshold: float) -> int:
+def nodes_found(case: ScoredAnswer, iou_threshold: float) -> int:
     """Gold nodes that are hit, one to one."""
     key = ("nodes_found", iou_threshold)
     return case.once(key, lambda: int(gold_hit(node_hits(case, iou_threshold)).sum()))
 
 
-def edges_reached(case: Case, iou_threshold: float) -> Hits:
+def edges_reached(case: ScoredAnswer, iou_threshold: float) -> Hits:
     """Which gold relations are hit, one to one."""
     key = ("edges_reached", iou_threshold)
     return case.once(key, lambda: gold_hit(edge_hits(case, iou_threshold)))
 
 
-def edges_found(case: Case, iou_threshold: float) -> int:
+def edges_found(case: ScoredAnswer, iou_threshold: float) -> int:
     """Gold relations that are hit, one to one."""
     return int(edges_reached(case, iou_threshold).sum())

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sgg.errors import SggError, nearest
+from sgg.errors import SggError, did_you_mean
 from sgg.reward.terms import edges, form, guards, nodes
 
 
@@ -78,7 +78,7 @@ def find_term(name: str, import_path: str | None = None) -> Term:
         return _imported(f"reward.terms.{name}.import_path={import_path}", import_path)
     if name not in TERMS:
         raise SggError(
-            f"reward.terms.{name}: no such term.{nearest(name, TERMS)} Allowed: {', '.join(TERMS)}; "
+            f"reward.terms.{name}: no such term.{did_you_mean(name, TERMS)} Allowed: {', '.join(TERMS)}; "
             f"a term of your own is named by reward.terms.{name}.import_path=package.module:function."
         )
     return TERMS[name]
@@ -89,7 +89,7 @@ def unknown_options(name: str, term: Term, options: Iterable[str]) -> list[str]:
     known = term.options
     return [
         f"reward.terms.{name}.options.{option}: the term has no such option."
-        f"{nearest(option, known)} Allowed: {', '.join(known) or 'none'}."
+        f"{did_you_mean(option, known)} Allowed: {', '.join(known) or 'none'}."
         for option in options
         if option not in known
     ]
@@ -107,7 +107,7 @@ def _imported(key: str, import_path: str) -> Term:
     if not inspect.isfunction(function):
         names = [n for n, _ in inspect.getmembers(module, inspect.isfunction)]
         raise SggError(
-            f"{key}: {module_name} has no function {function_name}.{nearest(function_name, names)}"
+            f"{key}: {module_name} has no function {function_name}.{did_you_mean(function_name, names)}"
         )
     parameters = list(inspect.signature(function).parameters.values())
     kinds = [p.kind for p in parameters]

@@ -14,7 +14,7 @@ from operator import mul
 from typing import Any, NamedTuple
 
 from sgg.config.reward import MatchWeights, NameSimilarity, SimilarityKind
-from sgg.reward.case import Case
+from sgg.reward.case import ScoredAnswer
 from sgg.reward.registry import Term, find_term
 from sgg.scene.graph import SceneGraph
 from sgg.scene.match import assign_group
@@ -22,7 +22,7 @@ from sgg.text.codec import GraphSpec, Parsed, parse
 
 
 @dataclass(frozen=True)
-class Mix:
+class RewardSpec:
     """Which terms count how much, and how names and boxes are compared; mappings are by term name."""
 
     weights: Mapping[str, float]
@@ -53,7 +53,7 @@ class Mix:
         return any(self.term(name).group for name in (*self.weights, *self.gates.values()))
 
 
-def with_counts(mix: Mix, count: Callable[[], Mapping[str, float]]) -> Mix:
+def with_counts(mix: RewardSpec, count: Callable[[], Mapping[str, float]]) -> RewardSpec:
     """The mix with predicate counts for the terms that weigh by them and have none of their own.
 
     `count` is called only if there is such a term.
@@ -77,7 +77,7 @@ class Reward(NamedTuple):
 
 
 def score(
-    text: str, gold: SceneGraph, width: int, height: int, spec: GraphSpec, mix: Mix
+    text: str, gold: SceneGraph, width: int, height: int, spec: GraphSpec, mix: RewardSpec
 ) -> Reward:
     """The reward of one answer to an image of `width` × `height` pixels; never raises on text."""
     (reward,) = Scorer(mix, spec).group([text], gold, width, height)
@@ -100,7 +100,7 @@ AT_ONCE = 32
 class Scorer:
     """A mix made ready: functions found, options bound."""
 
-    def __init__(self, mix: Mix, spec: GraphSpec) -> None:
+    def __init__(self, mix: RewardSpec, spec: GraphSpec) -> None:
         self.mix = mix
         self.spec = spec
         names = [*mix.weights, *(g for g in mix.gates.values() if g not in mix.weights)]
@@ -128,12 +128,12 @@ class Scorer:
                 rewards += self._rewards(group.texts, cases)
         return rewards
 
-    def case(self, text: str, gold: SceneGraph, width: int, height: int) -> Case:
+    def case(self, text: str, gold: SceneGraph, width: int, height: int) -> ScoredAnswer:
         """One answer, parsed and matched."""
         ((case,),) = self._cases([Group([text], gold, width, height)])
         return case
 
-    def _cases(self, groups: Sequence[Group]) -> list[list[Case]]:
+    def _cases(self, groups: Sequence[Group]) -> list[list[ScoredAnswer]]:
         """The distinct answers of each group, parsed and matched."""
         mix, spec = self.mix, self.spec
         read = [
@@ -156,13 +156,13 @@ class Scorer:
         ]
         return [
             [
-                Case(parsed, group.gold, match, text)
+                ScoredAnswer(parsed, group.gold, match, text)
                 for (text, parsed), match in zip(answers, matches, strict=True)
             ]
             for group, answers, matches in zip(groups, read, matched, strict=True)
         ]
 
-    def _rewards(self, texts: Sequence[str], cases: list[Case]) -> list[Reward]:
+    def _rewards(self, texts: Sequence[str], cases: list[ScoredAnswer]) -> list[Reward]:
         """One reward for each text of a group, from the cases of its distinct texts."""
         place = {case.text: i for i, case in enumerate(cases)}
         raw: dict[str, list[float]] = {}

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from sgg.reward.score import Mix, Reward
+from sgg.reward.score import Reward, RewardSpec
 from sgg.reward.workers import Group, GroupScorer, groups_of
 from sgg.text.codec import FAILURES, ErrorKind, GraphSpec
 
@@ -21,7 +21,7 @@ RewardFunction = Callable[..., list[float]]
 class BatchScorer:
     """Scores a batch of completions and remembers it until the next one comes."""
 
-    def __init__(self, mix: Mix, spec: GraphSpec, workers: int = 0) -> None:
+    def __init__(self, mix: RewardSpec, spec: GraphSpec, workers: int = 0) -> None:
         self.mix = mix
         self._scorer = GroupScorer(mix, spec, workers)
         self._completions: Any = None
@@ -59,7 +59,7 @@ class BatchScorer:
                 log_metric(f"reward_weights/{name}", weights[name])
 
 
-def reward_functions(mix: Mix, spec: GraphSpec, workers: int = 0) -> list[RewardFunction]:
+def reward_functions(mix: RewardSpec, spec: GraphSpec, workers: int = 0) -> list[RewardFunction]:
     """One function per term, in TRL's form and the mix's order. Weights are the trainer's to apply."""
     scorer = BatchScorer(mix, spec, workers)
     return [_function(scorer, name) for name in mix.weights]

@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import groupby
 
 from sgg.reward.score import Group as Group
-from sgg.reward.score import Mix, Reward, Scorer
+from sgg.reward.score import Reward, RewardSpec, Scorer
 from sgg.scene.graph import SceneGraph
 from sgg.text.codec import GraphSpec
 
@@ -39,7 +39,7 @@ def groups_of(
 class GroupScorer:
     """Scores groups; `workers` processes where that pays, 0 for none."""
 
-    def __init__(self, mix: Mix, spec: GraphSpec, workers: int = 0) -> None:
+    def __init__(self, mix: RewardSpec, spec: GraphSpec, workers: int = 0) -> None:
         self._scorer = Scorer(mix, spec)
         self._arguments = (mix, spec)
         self._workers = workers
@@ -77,7 +77,7 @@ _scorers: list[Scorer] = []
 """This worker's own; filled once when it starts."""
 
 
-def _start(mix: Mix, spec: GraphSpec) -> None:
+def _start(mix: RewardSpec, spec: GraphSpec) -> None:
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # Slurm's warning; the rank saves and ends us
     _scorers[:] = [Scorer(mix, spec)]
 

@@ -16,7 +16,7 @@ _OPEN = ("/health",)
 App = Callable[..., Awaitable[None]]
 
 
-class Door:
+class ApiKeyMiddleware:
     """ASGI middleware, named to vLLM by its import path."""
 
     def __init__(self, app: App) -> None:

@@ -27,14 +27,14 @@ from trl.generation.vllm_client import VLLMClient
 
 from sgg.compat.trl import keeps_image_features
 from sgg.errors import SggError
-from sgg.rollout.settings import Settings, run_mark
+from sgg.rollout.settings import RolloutSettings, run_mark
 from sgg.rollout.weight_probe import Answer, Probe
 
 _CONNECT_S = 10
 _PAUSE_S = 0.5
 _AT_ONCE = 64
 _MEMORY = Path("/dev/shm")
-Place = Callable[[dict[str, Any] | None, list[int]], dict[str, Any] | None]
+NodePlacement = Callable[[dict[str, Any] | None, list[int]], dict[str, Any] | None]
 """Points a picture's features at the image tokens of its prompt."""
 
 
@@ -58,7 +58,7 @@ def _free_from(port: int) -> int:
 class Client(VLLMClient):  # type: ignore[misc]
     """One server."""
 
-    def __init__(self, address: str, settings: Settings, group_port: int) -> None:
+    def __init__(self, address: str, settings: RolloutSettings, group_port: int) -> None:
         # not TRL's constructor: its session waits for ever, and repeats requests behind our back
         self.base_url, self.host = address, urlsplit(address).hostname
         self.group_port = group_port
@@ -69,7 +69,7 @@ class Client(VLLMClient):  # type: ignore[misc]
         self.session.trust_env = False  # no proxy and no .netrc between the nodes of a run
         self.session.mount("http://", HTTPAdapter(pool_maxsize=_AT_ONCE))
         self.session.headers["Authorization"] = f"Bearer {settings.key}"
-        limits = (_CONNECT_S, settings.wait_limit_s)
+        limits = (_CONNECT_S, settings.wait_timeout_s)
         self.session.request = partial(self.session.request, timeout=limits)  # type: ignore[method-assign]
         self.model = ""
 
@@ -81,7 +81,7 @@ class Client(VLLMClient):  # type: ignore[misc]
             SggError: it is another run's.
 
         """
-        deadline, before = time.monotonic() + self._settings.start_limit_s, self.model
+        deadline, before = time.monotonic() + self._settings.startup_timeout_s, self.model
         while True:
             try:
                 with self.told():
@@ -185,7 +185,7 @@ class Client(VLLMClient):  # type: ignore[misc]
 class Servers:
     """All rollout servers as the one client that TRL's trainer knows; prompts are dealt out in turn."""
 
-    def __init__(self, settings: Settings, group_port: int) -> None:
+    def __init__(self, settings: RolloutSettings, group_port: int) -> None:
         self.clients = [
             Client(address, settings, group_port + i) for i, address in enumerate(settings.servers)
         ]
@@ -204,7 +204,7 @@ class Servers:
         self,
         prompts: list[list[int]],
         images: list[list[Any] | None],
-        place: Place,
+        place: NodePlacement,
         sampling: list[dict[str, Any]],
     ) -> tuple[list[list[int]], list[list[list[float | None]]]]:
         """Completions and log-probabilities, those of a prompt beside each other.
@@ -223,7 +223,7 @@ class Servers:
             done = list(pool.map(partial(_answer, place), clients, prompts, images, sampling))
         return [c for d in done for c in d[0]], [p for d in done for p in d[1]]
 
-    def probe(self, probe: Probe, images: list[Any] | None, place: Place) -> list[Answer]:
+    def probe(self, probe: Probe, images: list[Any] | None, place: NodePlacement) -> list[Answer]:
         """The probe's answer by each server.
 
         Raises:
@@ -239,7 +239,7 @@ class Servers:
 
 
 def _answer(
-    place: Place,
+    place: NodePlacement,
     client: Client,
     prompt: list[int],
     images: list[Any] | None,

@@ -12,14 +12,14 @@ from sgg.compat.trl import collapsed, expands_twice, keeps_image_features, repla
 from sgg.compat.vllm_cpu import keep_matrices_loadable
 from sgg.inference.vllm.setup import engine_arguments, own_threads, register_model
 from sgg.rollout.generation import Rollouts
-from sgg.rollout.settings import Settings
+from sgg.rollout.settings import RolloutSettings
 from sgg.rollout.weight_probe import Answer, Probe
 
 
 class Engine(LLM):  # type: ignore[misc]
     """Made by TRL in the place of `vllm.LLM`; each prompt's answer has a seed of its own."""
 
-    def __init__(self, settings: Settings, **theirs: Any) -> None:
+    def __init__(self, settings: RolloutSettings, **theirs: Any) -> None:
         self.seeds: list[int] = []
         ours = engine_arguments(settings.dtype, settings.gpu, settings.ranks)
         if theirs["tensor_parallel_size"] > 1:

@@ -15,10 +15,10 @@ from accelerate import PartialState
 from sgg.config.hardware import KEY_VARIABLE, SERVERS_VARIABLE, Precision, RolloutMode
 from sgg.config.schema import Config
 from sgg.inference.generate import end_ids
-from sgg.inference.requests import held
+from sgg.inference.requests import stop_and_forbidden
 from sgg.inference.vllm.model_dir import write_for_vllm
 from sgg.runs.folder import SERVED
-from sgg.spec import structure
+from sgg.spec import answer_grammar
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def rollouts(config: Config, run_dir: Path, model: Any, processor: Any) -> Itera
     if mode is RolloutMode.trainer:
         yield
         return
-    from sgg.rollout.install import cured
+    from sgg.rollout.install import install_rollouts
 
     state, served = PartialState(), run_dir / SERVED
     if mode is RolloutMode.colocate:
@@ -37,8 +37,8 @@ def rollouts(config: Config, run_dir: Path, model: Any, processor: Any) -> Itera
             dtype = rollout_dtype(config)
             write_for_vllm(config.model, start, processor, dtype, config.seed, served)
         state.wait_for_everyone()
-    sampling = held(ends(model, processor)) | _grammar(config)
-    with cured(_settings(config, run_dir, processor, sampling, state.num_processes)):
+    sampling = stop_and_forbidden(ends(model, processor)) | _grammar(config)
+    with install_rollouts(_settings(config, run_dir, processor, sampling, state.num_processes)):
         yield
     if mode is RolloutMode.colocate:
         state.wait_for_everyone()
@@ -58,18 +58,18 @@ def ends(model: Any, processor: Any) -> list[int]:
 
 def _grammar(config: Config) -> dict[str, Any]:
     """What vLLM is told of a grammar that holds the answers, if one does."""
-    form = structure(config)
+    form = answer_grammar(config)
     return {} if form is None else {"structured_outputs": {"grammar": form.grammar()}}
 
 
 def _settings(
     config: Config, run_dir: Path, processor: Any, sampling: dict[str, Any], ranks: int
 ) -> Any:
-    from sgg.rollout.settings import Settings
+    from sgg.rollout.settings import RolloutSettings
 
     hardware, rollout = config.hardware, config.hardware.rollout
     serves = rollout.mode is RolloutMode.server
-    return Settings(
+    return RolloutSettings(
         folder=run_dir / SERVED,
         processor=processor,
         dtype=rollout_dtype(config),
@@ -80,8 +80,8 @@ def _settings(
         key=os.environ[KEY_VARIABLE] if serves else "",
         max_length=rollout.max_length,
         exact=rollout_dtype(config) is torch.float32 and not (hardware.gpu and hardware.tf32),
-        start_limit_s=rollout.start_limit_s,
-        wait_limit_s=rollout.wait_limit_s,
+        startup_timeout_s=rollout.startup_timeout_s,
+        wait_timeout_s=rollout.wait_timeout_s,
         sampling=sampling,
         logs=f"{run_dir / 'logs'}/server*.log" if serves else f"{run_dir / 'run.log'}",
     )

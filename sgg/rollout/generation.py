@@ -22,7 +22,7 @@ from trl.generation.vllm_generation import VLLMGeneration
 from sgg.errors import SggError
 from sgg.inference.requests import resized
 from sgg.rollout.merged import merged_weights
-from sgg.rollout.settings import Settings
+from sgg.rollout.settings import RolloutSettings
 from sgg.rollout.watchdog import limited
 from sgg.rollout.weight_probe import Answer, Probe
 
@@ -32,7 +32,7 @@ log = logging.getLogger("sgg")
 class Rollouts(VLLMGeneration):  # type: ignore[misc]
     """In the place of TRL's class; `step` is set by whoever owns the trainer."""
 
-    def __init__(self, settings: Settings, **theirs: Any) -> None:
+    def __init__(self, settings: RolloutSettings, **theirs: Any) -> None:
         self.step: Callable[[], int] = lambda: 0
         self._settings = settings
         self._drawn = (-1, 0)
@@ -146,5 +146,7 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
         """By default twice the limit of one request: what is said in words comes first."""
         settings = self._settings
         count = max(1, len(settings.servers))
-        with limited(f"{what} (vLLM)", seconds or 2 * count * settings.wait_limit_s, settings.logs):
+        with limited(
+            f"{what} (vLLM)", seconds or 2 * count * settings.wait_timeout_s, settings.logs
+        ):
             yield

@@ -11,17 +11,17 @@ from trl.trainer import grpo_trainer
 
 from sgg.compat.trl import replaced
 from sgg.inference.vllm.setup import engine_here
-from sgg.rollout.settings import Settings
+from sgg.rollout.settings import RolloutSettings
 
 
 @contextmanager
-def cured(settings: Settings) -> Iterator[None]:
+def install_rollouts(settings: RolloutSettings) -> Iterator[None]:
     """TRL's GRPOTrainer, made inside the block, generates by our rollouts."""
     with replaced(grpo_trainer, "VLLMGeneration", partial(_rollouts(settings), settings)):
         yield
 
 
-def _rollouts(settings: Settings) -> Any:
+def _rollouts(settings: RolloutSettings) -> Any:
     if settings.servers:
         from sgg.rollout.remote import Remote
 

@@ -101,7 +101,7 @@ class Remote(Rollouts):
         }
 
     def _join(self) -> None:
-        seconds = self._settings.start_limit_s + self._settings.wait_limit_s
+        seconds = self._settings.startup_timeout_s + self._settings.wait_timeout_s
 
         def join() -> None:
             if self.accelerator.is_main_process:

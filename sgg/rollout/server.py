@@ -16,11 +16,11 @@ import time
 from pathlib import Path
 
 from sgg.config.derived import node_count
-from sgg.config.frozen import thaw
+from sgg.config.frozen import read_frozen
 from sgg.config.hardware import KEY_VARIABLE
 from sgg.config.schema import Config
 from sgg.errors import SggError
-from sgg.explain.exit_codes import guarded
+from sgg.explain.exit_codes import run_and_report
 from sgg.runs.folder import served_folder
 
 
@@ -52,7 +52,7 @@ def command(config: Config, folder: Path, host: str, port: int) -> list[str]:
         *words,
         *server_words(rollout_dtype(config), gpu),  # the last word of an option counts
         *("--served-model-name", name),
-        *("--middleware", "sgg.rollout.auth.Door"),
+        *("--middleware", "sgg.rollout.auth.ApiKeyMiddleware"),
     ]
 
 
@@ -71,7 +71,7 @@ def _serve(words: list[str]) -> None:
     parser.add_argument("name")
     parser.add_argument("address", help="host:port")
     asked = parser.parse_args(words)
-    config = thaw(asked.frozen)
+    config = read_frozen(asked.frozen)
     host, _, port = asked.address.rpartition(":")
     refuse_loopback(host, node_count(config))
     from sgg.inference.vllm.setup import register_model, set_environment
@@ -112,4 +112,4 @@ def _write_model(config: Config, folder: Path) -> None:
 
 if __name__ == "__main__":
     end_with_this_process()
-    sys.exit(guarded(lambda: _serve(sys.argv[1:])))
+    sys.exit(run_and_report(lambda: _serve(sys.argv[1:])))

@@ -11,7 +11,7 @@ import torch
 
 
 @dataclass(frozen=True)
-class Settings:
+class RolloutSettings:
     """One run's."""
 
     folder: Path
@@ -29,8 +29,8 @@ class Settings:
     """Longest prompt and answer together, tokens."""
     exact: bool = True
     """Whether both sides compute in plain fp32: their log-probabilities then differ by rounding alone."""
-    start_limit_s: int = 1200
-    wait_limit_s: int = 600
+    startup_timeout_s: int = 1200
+    wait_timeout_s: int = 600
     sampling: dict[str, Any] = field(default_factory=dict)
     """Arguments of vLLM's SamplingParams that hold for every answer: ends, and what is never sampled."""
     logs: str = "this run's log"

@@ -32,7 +32,7 @@ def limited(what: str, seconds: float, look: str) -> Iterator[None]:
 
 def _give_up(what: str, seconds: float, look: str) -> None:
     message = (
-        f"{what} has not ended within {seconds:g} s, as hardware.rollout.wait_limit_s and start_limit_s "
+        f"{what} has not ended within {seconds:g} s, as hardware.rollout.wait_timeout_s and startup_timeout_s "
         f"have it. Look into {look}. If it was only slow, raise them; the run goes on from its newest "
         "checkpoint."
     )

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from sgg.rollout.settings import Settings
+from sgg.rollout.settings import RolloutSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Probe:
     LENGTH = 4
     """Tokens."""
 
-    def __init__(self, settings: Settings, processor: Any) -> None:
+    def __init__(self, settings: RolloutSettings, processor: Any) -> None:
         self._settings = settings
         noise = np.random.default_rng(0).integers(0, 256, (56, 56, 3), dtype=np.uint8)
         self.picture = Image.fromarray(noise)

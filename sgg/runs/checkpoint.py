@@ -20,7 +20,7 @@ _CHECKSUM_LIMIT = 256 << 20
 """Larger files are known by their size alone: summing a 7B optimiser would take minutes."""
 
 
-def seal(folder: Path) -> None:
+def mark_complete(folder: Path) -> None:
     """Declare a checkpoint whole; its files reach the disk before the seal does."""
     listed = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != SEAL):
@@ -30,14 +30,14 @@ def seal(folder: Path) -> None:
     write_json(folder / SEAL, listed)
 
 
-def is_sealed(folder: Path) -> bool:
+def is_marked_complete(folder: Path) -> bool:
     """Whether the checkpoint was declared whole."""
     return (folder / SEAL).is_file()
 
 
 def problem_with(folder: Path) -> str | None:
     """What no longer fits the seal, in words; None if all does, or if there is no seal."""
-    if not is_sealed(folder):
+    if not is_marked_complete(folder):
         return None
     try:
         listed: dict[str, list[int | None]] = json.loads((folder / SEAL).read_text())
@@ -60,28 +60,28 @@ def checkpoints(run_dir: Path) -> list[Path]:
     return sorted(found, key=lambda p: int(p.name[11:]))
 
 
-def newest_whole(run_dir: Path) -> Path | None:
+def newest_complete(run_dir: Path) -> Path | None:
     """The newest checkpoint that is sealed and fits its seal."""
     for folder in reversed(checkpoints(run_dir)):
-        if is_sealed(folder) and problem_with(folder) is None:
+        if is_marked_complete(folder) and problem_with(folder) is None:
             return folder
     return None
 
 
-def drop_halves(run_dir: Path) -> list[str]:
+def remove_incomplete(run_dir: Path) -> list[str]:
     """Remove checkpoints that are not whole, saying which and why: a new one may take their place."""
     said = []
     for folder in checkpoints(run_dir):
-        problem = problem_with(folder) if is_sealed(folder) else "it was not finished"
+        problem = problem_with(folder) if is_marked_complete(folder) else "it was not finished"
         if problem is not None:
             shutil.rmtree(folder)
             said.append(f"{folder.name} is not whole ({problem}); removed")
     return said
 
 
-def keep_newest(run_dir: Path, count: int) -> None:
+def prune(run_dir: Path, count: int) -> None:
     """Remove all but the newest `count` sealed checkpoints."""
-    whole = [p for p in checkpoints(run_dir) if is_sealed(p)]
+    whole = [p for p in checkpoints(run_dir) if is_marked_complete(p)]
     for folder in whole[:-count]:
         (folder / SEAL).unlink()  # so that a removal cut short leaves no whole-looking rest
         shutil.rmtree(folder)

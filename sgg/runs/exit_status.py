@@ -29,7 +29,7 @@ class State(Enum):
 
 
 @dataclass(frozen=True)
-class Ending:
+class ExitStatus:
     """What stands in the file."""
 
     state: State
@@ -37,7 +37,7 @@ class Ending:
     """Exit code: 0 finished, 2 a user's mistake, 128 + N stopped by signal N, else 1."""
     reason: str
     attempt: str = ""
-    """Which start of the run ended; see `place.Place`."""
+    """Which start of the run ended; see `place.NodePlacement`."""
     job: str | None = None
     """Slurm's id of the job, ARRAY_INDEX."""
     host: str = ""
@@ -71,7 +71,7 @@ class Ending:
             write_json(partial, {**asdict(self), "state": self.state.name})
             os.link(partial, run_dir / ENDING)
         except FileExistsError:
-            if self._outweighs(read_ending(run_dir), instead):
+            if self._outweighs(read_exit_status(run_dir), instead):
                 partial.replace(run_dir / ENDING)
         except OSError as error:
             if what_is_full(error) is None:
@@ -79,7 +79,7 @@ class Ending:
         finally:
             partial.unlink(missing_ok=True)
 
-    def _outweighs(self, there: Ending | None, instead: bool) -> bool:
+    def _outweighs(self, there: ExitStatus | None, instead: bool) -> bool:
         if there is None or there.attempt != self.attempt:
             return True
         if instead and there.state is State.stopped:
@@ -87,27 +87,27 @@ class Ending:
         return there.state is State.finished and self.state is not State.finished
 
 
-def ending_of(error: Exception) -> Ending:
+def exit_status_of(error: Exception) -> ExitStatus:
     """How a run ends by an error that leaves it: failed, or stopped where a signal is behind it."""
     state = State.stopped if isinstance(error, Stopped) else State.failed
-    return Ending(state, exit_code(error), explain(error) or f"{type(error).__name__}: {error}")
+    return ExitStatus(state, exit_code(error), explain(error) or f"{type(error).__name__}: {error}")
 
 
-def read_ending(run_dir: Path) -> Ending | None:
+def read_exit_status(run_dir: Path) -> ExitStatus | None:
     """How the run ended; None while it runs, or when it was killed before it could say so."""
     content = read_json(run_dir / ENDING)
     if content is None:
         return None
-    ending = Ending(**{**content, "state": State[content["state"]]})
+    ending = ExitStatus(**{**content, "state": State[content["state"]]})
     if ending.state is State.stopped and (why := refusal(run_dir)):
         reason = f"Slurm did not queue it again: {why}\n{ending.reason}"
         return replace(ending, state=State.failed, code=1, reason=reason)
     return ending
 
 
-def forget_ending(run_dir: Path, attempt: str | None = None) -> None:
+def forget_exit_status(run_dir: Path, attempt: str | None = None) -> None:
     """A new start: the run has not ended, unless another node of this very attempt says so."""
-    there = read_ending(run_dir)
+    there = read_exit_status(run_dir)
     if there is None or attempt is None or there.attempt != attempt:
         (run_dir / ENDING).unlink(missing_ok=True)
         forget_requests(run_dir)

@@ -28,12 +28,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from sgg.config.frozen import FROZEN_NAME, freeze, thaw
+from sgg.config.frozen import FROZEN_NAME, read_frozen, write_frozen
 from sgg.config.schema import Config
 from sgg.errors import SggError
 from sgg.files import read_json, write_json
 from sgg.runs.code_state import code_record
-from sgg.runs.process_id import identity
+from sgg.runs.process_id import process_id
 
 PROVENANCE, CURVES, METRICS = "provenance.json", "metrics.jsonl", "metrics.json"
 COMPLETIONS = "completions.jsonl"
@@ -121,7 +121,7 @@ def open_run(config: Config) -> Path:
     run_dir = make_folder(config)
     frozen = run_dir / FROZEN_NAME
     if frozen.is_file():
-        differing = _differences(asdict(thaw(frozen)), asdict(config))
+        differing = _differences(asdict(read_frozen(frozen)), asdict(config))
         if differing:
             listed = "\n".join(f"  {d}" for d in differing[:8])
             raise SggError(
@@ -129,7 +129,7 @@ def open_run(config: Config) -> Path:
                 f"Go on with that one by resume={run_dir}, or take another paths.run_dir."
             )
     else:
-        freeze(config, frozen)
+        write_frozen(config, frozen)
     return run_dir
 
 
@@ -200,7 +200,7 @@ def record_start(run_dir: Path, config: Config) -> None:
             "python": platform.python_version(),
             "hardware": _hardware(),
             "host": platform.node(),
-            "process": identity(),
+            "process": process_id(),
         }
     )
     write_json(path, record)

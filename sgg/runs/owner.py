@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sgg.runs.process_id import boot, identity, is_alive, slurm_job
+from sgg.runs.process_id import boot, is_alive, process_id, slurm_job
 
 
 def _machine() -> str:
@@ -27,8 +27,8 @@ class Owner:
     machine: str = field(default_factory=_machine)
     """Where this and the host are equal, a process number means the same process."""
     user: int = field(default_factory=os.getuid)
-    process: str = field(default_factory=identity)
-    """See `processes.identity`."""
+    process: str = field(default_factory=process_id)
+    """See `processes.process_id`."""
     since: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     """Time by the clock of `host`, ISO 8601."""
     job: str | None = field(default_factory=slurm_job)
@@ -36,7 +36,7 @@ class Owner:
     restart: int = field(default_factory=lambda: int(os.environ.get("SLURM_RESTART_COUNT", "0")))
     """How often Slurm has started that job again."""
     attempt: str = ""
-    """What the nodes of one start have in common; see `place.Place`."""
+    """What the nodes of one start have in common; see `place.NodePlacement`."""
     took_over: str = ""
     """Whose lease this start has taken over, and why; empty where the folder was free."""
 

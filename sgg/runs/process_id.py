@@ -28,7 +28,7 @@ def boot() -> str:
     return ""
 
 
-def identity(pid: int | None = None) -> str:
+def process_id(pid: int | None = None) -> str:
     """`PID@BIRTH` of a process; of this one without a number.
 
     Raises:

@@ -110,7 +110,7 @@ def read_sweep(folder: Path) -> SweepRecord:
     return SweepRecord(**values)
 
 
-def way_on(run_dir: Path) -> str:
+def resume_command(run_dir: Path) -> str:
     """The command that goes on with a run, wherever it stands, or with a sweep."""
     sweep = sweep_of(run_dir)
     words = ["sgg", assignment("resume", str(run_dir))]

@@ -19,7 +19,7 @@ from sgg.text.passages import find_passages
 from sgg.text.problems import FAILURES as FAILURES
 from sgg.text.problems import ErrorKind as ErrorKind
 from sgg.text.problems import Problem as Problem
-from sgg.text.strict_parser import read_sound
+from sgg.text.strict_parser import parse_strict
 from sgg.text.tolerant_parser import View, read_objects, read_relations
 
 MAX_CHARS = 1 << 20
@@ -80,7 +80,7 @@ def parse(text: str, spec: GraphSpec, width: int, height: int) -> Parsed:
     first = layout.passages[0]
     if len(first) == 1 and len(text) <= MAX_CHARS:
         (passage,) = first
-        sound = read_sound(body[passage.start : passage.end], view)
+        sound = parse_strict(body[passage.start : passage.end], view)
         if sound is not None:
             tagged = layout.thought and passage.tagged
             return Parsed(sound, (), tagged or not spec.reasoning)

@@ -33,7 +33,7 @@ _LONGEST = 200
 
 
 @dataclass(frozen=True)
-class Structure:
+class AnswerGrammar:
     """What a run's answers are held to."""
 
     spec: GraphSpec

@@ -41,7 +41,7 @@ _DECODER = msgspec.json.Decoder(_Document)
 _new_node = partial(new_tuple, Node)
 
 
-def read_sound(body: str, view: View) -> SceneGraph | None:
+def parse_strict(body: str, view: View) -> SceneGraph | None:
     """The graph between the first and the last brace, if no item of it has any fault."""
     end = body.rfind("}") + 1
     if '"objects"' not in body or "{" in body[end:]:

@@ -57,7 +57,7 @@ class NoTracker:
         """Nothing."""
 
 
-class Guarded:
+class FailSafeTracker:
     """A tracker whose first failure is logged, noted in the run folder and ends it, and nothing else."""
 
     def __init__(self, inner: Tracker, kind: TrackerKind, run_dir: Path) -> None:
@@ -148,7 +148,7 @@ def open_tracker(config: Config, run_dir: Path, is_main: bool = True) -> Tracker
         return NoTracker()
     try:
         forget_failure(run_dir)
-        return Guarded(_tracker(config, run_dir), kind, run_dir)
+        return FailSafeTracker(_tracker(config, run_dir), kind, run_dir)
     except Exception as error:  # a service that is down must not cost the run
         log.warning("tracker=%s could not start, going on without: %s", kind.name, error)
         with suppress(OSError):  # a full disk, which the training will say

@@ -14,7 +14,7 @@ from sgg.runs.folder import CURVES, METRICS, PIPELINE, POINTS, SWEEP
 TRACKER = "tracker.json"
 
 
-def identity(run_dir: Path) -> str:
+def tracker_run_id(run_dir: Path) -> str:
     """The run's id at the tracker, made once: every start of the run is the same run there."""
     state = _read(run_dir)
     if "id" not in state:

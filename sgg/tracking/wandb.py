@@ -2,7 +2,7 @@
 
 At wandb a step can be written once and steps only grow, while a run that goes on from a checkpoint makes
 some steps again, and a killed process has not stored its last seconds. So each start is told the run's whole
-history (`Curves` does that) and keeps what wandb lacks:
+history (`MetricsCallback` does that) and keeps what wandb lacks:
 
 * offline, the new file holds everything, and the files of earlier starts are set aside, where `wandb sync`
   does not find them: of a step that was made twice, the values that the run went on from arrive;
@@ -26,7 +26,7 @@ from typing import Any
 from sgg.config.literal import plain
 from sgg.config.schema import Config
 from sgg.tracking.reach import out_of_reach
-from sgg.tracking.state import identity, shown_name
+from sgg.tracking.state import shown_name, tracker_run_id
 
 log = logging.getLogger("sgg")
 
@@ -91,13 +91,13 @@ class WandbTracker:
             group=tracker.group or default_group(config),
             job_type=config.stage.name.name,
             name=shown_name(run_dir, config.stage.name.name),
-            id=identity(run_dir),
+            id=tracker_run_id(run_dir),
             resume="allow",
             tags=sorted(f"{k}:{v}" for k, v in config.choices.items() if len(f"{k}:{v}") <= 64),
             config=plain(config),
             dir=str(run_dir),
             mode=mode,
-            settings=self._wandb.Settings(
+            settings=self._wandb.RolloutSettings(
                 silent=True,
                 disable_git=True,
                 save_code=False,

@@ -25,7 +25,7 @@ log = logging.getLogger("sgg")
 _SHOWN = ("loss", "reward", "answers/failed", "grad_norm")
 
 
-class Curves(TrainerCallback):  # type: ignore[misc]
+class MetricsCallback(TrainerCallback):  # type: ignore[misc]
     """Logged numbers go to RUN_DIR/metrics.jsonl and to the tracker; main process only."""
 
     def __init__(self, run_dir: Path, tracker: Tracker) -> None:
@@ -67,7 +67,7 @@ def hand_over(rows: list[dict[str, Any]], tracker: Tracker) -> None:
         tracker.log(told, row["step"])
 
 
-class Progress(TrainerCallback):  # type: ignore[misc]
+class ProgressCallback(TrainerCallback):  # type: ignore[misc]
     """One bar over all steps, with the numbers that tell how it goes."""
 
     def __init__(self, description: str) -> None:
@@ -104,7 +104,7 @@ class Progress(TrainerCallback):  # type: ignore[misc]
             self._bar.close()
 
 
-class TellEpoch(TrainerCallback):  # type: ignore[misc]
+class EpochCallback(TrainerCallback):  # type: ignore[misc]
     """Tells whoever depends on it which epoch begins."""
 
     def __init__(self, tell: Callable[[int], None]) -> None:
@@ -115,7 +115,7 @@ class TellEpoch(TrainerCallback):  # type: ignore[misc]
         self._tell(int(state.epoch or 0))
 
 
-class StopOnSignal(TrainerCallback):  # type: ignore[misc]
+class StopOnSignalCallback(TrainerCallback):  # type: ignore[misc]
     """SIGINT, SIGTERM and SIGUSR2 end the run at the next step boundary, with a checkpoint.
 
     A second signal of the same kind acts as usual where nobody supervises the ranks; where somebody does,

@@ -69,12 +69,12 @@ class Masks:
         return masks
 
 
-class MaskedHead:
+class GrammarMaskedHead:
     """Puts the masks into models that TRL gave a fused head; knows how much they took away."""
 
     def __init__(self, masks: Masks, temperature: float, in_fp32: bool) -> None:
         self._masks, self._temperature, self._in_fp32 = masks, temperature, in_fp32
-        self.removed_mass = torch.tensor(0.0)
+        self.masked_mass = torch.tensor(0.0)
         """Probability that the last forward's masks took away, mean over the tokens."""
 
     def put_into(self, model: Any) -> None:
@@ -103,7 +103,7 @@ class MaskedHead:
             scores, entropies, removed = masked_log_probs(
                 hidden, head.weight, head.bias, labels[wanted], masks, self._temperature
             )
-        self.removed_mass = removed.mean()
+        self.masked_mass = removed.mean()
 
         def spread(values: torch.Tensor) -> torch.Tensor:
             return values.new_zeros(wanted.shape).masked_scatter(wanted, values)
@@ -160,12 +160,12 @@ def _unpacked(masks: torch.Tensor, size: int) -> torch.Tensor:
     return (bits & 1).bool().flatten(1)[:, :size]
 
 
-def hold(trainer: Any, grammar: str, ends: Sequence[int]) -> MaskedHead:
+def apply_masks(trainer: Any, grammar: str, ends: Sequence[int]) -> GrammarMaskedHead:
     """Give the trainer's model, and its reference model, heads that carry the grammar's masks."""
     model = trainer.model.get_base_model() if is_peft_model(trainer.model) else trainer.model
     size = model.get_output_embeddings().weight.shape[0]
     masks = Masks(grammar, trainer.processing_class.tokenizer, size, ends)
-    head = MaskedHead(masks, trainer.temperature, trainer.args.cast_lm_head_to_fp32)
+    head = GrammarMaskedHead(masks, trainer.temperature, trainer.args.cast_lm_head_to_fp32)
     for held in filter(None, (model, trainer.ref_model)):
         head.put_into(held)
     return head

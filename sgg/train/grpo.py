@@ -20,17 +20,17 @@ from sgg.errors import SggError
 from sgg.models.load import token_count
 from sgg.models.weights import adapter_base
 from sgg.plan.batch import refuse_too_few
-from sgg.reward.score import Mix, with_counts
+from sgg.reward.score import RewardSpec, with_counts
 from sgg.reward.trl_adapter import reward_functions
 from sgg.rollout.from_config import ends, rollouts
 from sgg.scene.graph import from_dict
-from sgg.spec import graph_spec, prompter, reward_mix, structure
-from sgg.text.grammar import Structure
+from sgg.spec import answer_grammar, graph_spec, prompter, reward_mix
+from sgg.text.grammar import AnswerGrammar
 from sgg.train.advantages import refuse_infinite, undecided
-from sgg.train.callbacks import TellEpoch
+from sgg.train.callbacks import EpochCallback
 from sgg.train.forbidden_tokens import add_bias, vision_bias
-from sgg.train.grammar_masks import MaskedHead, hold
-from sgg.train.loop import Parts, SealedCheckpoints, muon_optimizers, train
+from sgg.train.grammar_masks import GrammarMaskedHead, apply_masks
+from sgg.train.loop import AtomicCheckpoints, TrainerInputs, muon_optimizers, train
 from sgg.train.rows import GrpoRows, as_trl_dataset
 from sgg.train.trl_args import words_of_trl
 
@@ -54,21 +54,21 @@ class EpochSampler(RepeatSampler):  # type: ignore[misc]
             self.generator.manual_seed((self.seed or 0) * 1_000_003 + epoch)
 
 
-class Trainer(SealedCheckpoints, GRPOTrainer):  # type: ignore[misc]
+class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
     """TRL's trainer with whole checkpoints, exact resumption and weights that warm up."""
 
-    mix: Mix
+    mix: RewardSpec
     largest_difference: float
     _rewards: torch.Tensor
     """Of the newest answers of all ranks, answers × terms."""
-    masked_head: MaskedHead | None = None
+    masked_head: GrammarMaskedHead | None = None
     """Where answers are held to a grammar."""
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         sampler = super()._get_train_sampler(dataset)
         sampler.__class__ = EpochSampler
         # accelerate does not reach it through the loader of several ranks that are resumed within an epoch
-        self.add_callback(TellEpoch(sampler.set_epoch))
+        self.add_callback(EpochCallback(sampler.set_epoch))
         return sampler
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
@@ -90,7 +90,7 @@ class Trainer(SealedCheckpoints, GRPOTrainer):  # type: ignore[misc]
         """Log how much of the policy's probability the masks took away."""
         loss = super()._compute_loss(model, inputs)
         if self.masked_head is not None:
-            removed = self.accelerator.gather(self.masked_head.removed_mass).nanmean()
+            removed = self.accelerator.gather(self.masked_head.masked_mass).nanmean()
             self._metrics["train" if self.model.training else "eval"][_REMOVED].append(
                 removed.item()
             )
@@ -129,8 +129,8 @@ def run(config: Config, run_dir: Path) -> None:
     train(config, run_dir, _trainer)
 
 
-def _trainer(parts: Parts) -> Any:
-    config, held = parts.config, structure(parts.config)
+def _trainer(parts: TrainerInputs) -> Any:
+    config, held = parts.config, answer_grammar(parts.config)
     _refuse(parts, held)
     _tell_of_cut_sampling(config)
     mix = with_counts(
@@ -157,11 +157,13 @@ def _trainer(parts: Parts) -> Any:
     for model in filter(None, (trainer.model, trainer.ref_model)):
         add_bias(model, bias)
     if held is not None:
-        trainer.masked_head = hold(trainer, held.grammar(), ends(parts.model, parts.processor))
+        trainer.masked_head = apply_masks(
+            trainer, held.grammar(), ends(parts.model, parts.processor)
+        )
     return trainer
 
 
-def _refuse(parts: Parts, held: Structure | None) -> None:
+def _refuse(parts: TrainerInputs, held: AnswerGrammar | None) -> None:
     """What shows only with data, weights and tokenizer at hand."""
     config = parts.config
     assert isinstance(config.stage, GrpoConfig)
@@ -192,7 +194,7 @@ def _tell_of_cut_sampling(config: Config) -> None:
         )
 
 
-def _predicate_counts(parts: Parts) -> dict[str, int]:
+def _predicate_counts(parts: TrainerInputs) -> dict[str, int]:
     """How often each predicate occurs in the training split; what `edge_rare` weighs by."""
     graphs = (from_dict(json.loads(text)) for text in parts.prepared.rows["graph"])
     return dict(Counter(edge.predicate for graph in graphs for edge in graph.edges))

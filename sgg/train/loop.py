@@ -28,13 +28,19 @@ from sgg.models.load import load_adapters, load_model, load_processor, torch_dty
 from sgg.models.muon import MuonAdamW
 from sgg.models.weights import MODEL_FOLDER, locate
 from sgg.plan.opening import opening
-from sgg.runs.checkpoint import drop_halves, is_sealed, keep_newest, newest_whole, seal
+from sgg.runs.checkpoint import (
+    is_marked_complete,
+    mark_complete,
+    newest_complete,
+    prune,
+    remove_incomplete,
+)
 from sgg.runs.folder import CURVES, read_json_lines
-from sgg.runs.sweep import way_on
+from sgg.runs.sweep import resume_command
 from sgg.tracking.open import tracking
 from sgg.tracking.state import failure_note
 from sgg.train import sharding
-from sgg.train.callbacks import Curves, Progress, StopOnSignal, hand_over
+from sgg.train.callbacks import MetricsCallback, ProgressCallback, StopOnSignalCallback, hand_over
 from sgg.train.checksums import CheckLoaded, take, write
 from sgg.train.rows import words_of_loaders
 from sgg.train.trl_args import trl_args
@@ -42,7 +48,7 @@ from sgg.train.trl_args import trl_args
 log = logging.getLogger("sgg")
 
 
-class SealedCheckpoints:
+class AtomicCheckpoints:
     """Mixin for TRL's trainers: a checkpoint counts only when whole, old ones go only then.
 
     Whole weights of a resumed run are loaded by `train` through `from_pretrained`. The way of transformers
@@ -78,13 +84,13 @@ class SealedCheckpoints:
             run_dir = Path(self.args.output_dir)  # type: ignore[attr-defined]
             folder = run_dir / f"checkpoint-{self.state.global_step}"  # type: ignore[attr-defined]
             write(folder, taken)
-            seal(folder)
-            keep_newest(run_dir, self.keep_checkpoints)
+            mark_complete(folder)
+            prune(run_dir, self.keep_checkpoints)
         self.accelerator.wait_for_everyone()  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
-class Parts:
+class TrainerInputs:
     """What a stage builds its trainer from."""
 
     config: Config
@@ -95,7 +101,7 @@ class Parts:
     processor: Any
 
 
-MakeTrainer = Callable[[Parts], Any]
+MakeTrainer = Callable[[TrainerInputs], Any]
 
 
 def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
@@ -108,7 +114,7 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
     """
     stage = config.stage
     assert isinstance(stage, TrainStageConfig)
-    if is_sealed(run_dir / MODEL_FOLDER):
+    if is_marked_complete(run_dir / MODEL_FOLDER):
         log.info("%s is finished; nothing to do", run_dir)
         if failure_note(run_dir) is not None:  # by now the tracker may be there again
             with tracking(config, run_dir, int(os.environ.get("RANK", "0")) == 0) as tracker:
@@ -116,16 +122,16 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
         return
     ranks = Ranks.start(config.hardware)
     sharding.start(config)
-    with ranks.first_goes_ahead():
+    with ranks.main_process_first():
         folder = locate(config.model.path, config.model.revision)
         sharding.refuse_adapter(config, folder)
         prepared = prepare(config.data, "train", Path(config.paths.cache), quiet=not ranks.is_main)
         if ranks.is_main:
             tell(config, "train", prepared, run_dir)
             log.info("%s", opening(config, {"train": len(prepared)}))
-            for line in drop_halves(run_dir):
+            for line in remove_incomplete(run_dir):
                 log.warning("%s", line)
-    checkpoint = newest_whole(run_dir)
+    checkpoint = newest_complete(run_dir)
     args = trl_args(config, run_dir)  # before the model: ZeRO-3 shards weights while they load
     sharding.settle(config)
     bare = config.deepspeed is None and not config.model.lora.enable
@@ -137,28 +143,28 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
         model = load_model(trained, checkpoint, dtype, config.seed)
         model.config._name_or_path = str(folder)  # where GRPO's reference model comes from
     processor = load_processor(folder, *pixel_budget(config))
-    trainer = make_trainer(Parts(config, args, prepared, model, processor))
-    sharding.sum_in_fp32(trainer)
+    trainer = make_trainer(TrainerInputs(config, args, prepared, model, processor))
+    sharding.reduce_grads_in_fp32(trainer)
     trainer.keep_checkpoints = stage.keep_checkpoints
-    stop = StopOnSignal(ranks, period=int(stage.args.get("num_iterations", 1)))
+    stop = StopOnSignalCallback(ranks, period=int(stage.args.get("num_iterations", 1)))
     checks = []
     if checkpoint is not None:
         log.info("going on from %s", checkpoint.name)
         checks = [CheckLoaded(trainer, checkpoint, config.model.path)]
     with tracking(config, run_dir, ranks.is_main) as tracker:
-        bar = Progress(stage.name.name)
-        _replace_callbacks(trainer, [*checks, Curves(run_dir, tracker), bar, stop])
+        bar = ProgressCallback(stage.name.name)
+        _replace_callbacks(trainer, [*checks, MetricsCallback(run_dir, tracker), bar, stop])
         with stop.listening(), words_of_loaders():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if stop.stopped_at is not None:
             raise Stopped(
-                f"Stopped at step {stop.stopped_at}. Go on with: {way_on(run_dir)}",
+                f"Stopped at step {stop.stopped_at}. Go on with: {resume_command(run_dir)}",
                 stop.received,
             )
         _keep_model(trainer, run_dir, merge=not in_pieces(config))
 
 
-def muon_optimizers(parts: Parts) -> tuple[Any, None]:
+def muon_optimizers(parts: TrainerInputs) -> tuple[Any, None]:
     """What TRL's `optimizers` argument takes: Muon for tiny models, None to let TRL build its own."""
     stage = parts.config.stage
     assert isinstance(stage, TrainStageConfig)
@@ -198,5 +204,5 @@ def _keep_model(trainer: Any, run_dir: Path, merge: bool) -> None:
         (folder / "training_args.bin").unlink(missing_ok=True)  # pickled
         for other in folder.glob("*/adapter_config.json"):
             shutil.rmtree(other.parent)
-        seal(folder)
+        mark_complete(folder)
     os.sync()

@@ -11,14 +11,14 @@ from sgg.config.schema import Config
 from sgg.config.stage import SftConfig
 from sgg.data.prepare import image_store
 from sgg.spec import prompter
-from sgg.train.callbacks import TellEpoch
+from sgg.train.callbacks import EpochCallback
 from sgg.train.lengths import refuse_longer
-from sgg.train.loop import Parts, SealedCheckpoints, muon_optimizers, train
+from sgg.train.loop import AtomicCheckpoints, TrainerInputs, muon_optimizers, train
 from sgg.train.rows import SftRows, as_trl_dataset
 from sgg.train.trl_args import words_of_trl
 
 
-class Trainer(SealedCheckpoints, SFTTrainer):  # type: ignore[misc]
+class Trainer(AtomicCheckpoints, SFTTrainer):  # type: ignore[misc]
     """TRL's trainer with whole checkpoints."""
 
 
@@ -27,7 +27,7 @@ def run(config: Config, run_dir: Path) -> None:
     train(config, run_dir, _trainer)
 
 
-def _trainer(parts: Parts) -> Any:
+def _trainer(parts: TrainerInputs) -> Any:
     config, stage = parts.config, parts.config.stage
     assert isinstance(stage, SftConfig)
     rows = SftRows(
@@ -41,7 +41,7 @@ def _trainer(parts: Parts) -> Any:
             args=parts.args,
             train_dataset=dataset,
             processing_class=parts.processor,
-            callbacks=[TellEpoch(rows.epoch.set)],
+            callbacks=[EpochCallback(rows.epoch.set)],
             optimizers=optimizers,
         )
     # Qwen-VL's classes tell the Trainer not to count tokens over the optimiser step; TRL's loss can use the

@@ -93,7 +93,7 @@ def settle(config: Config) -> None:
         PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
 
 
-def sum_in_fp32(trainer: Any) -> None:
+def reduce_grads_in_fp32(trainer: Any) -> None:
     """Under FSDP and bf16: compute in bf16, but add gradients up over ranks, and keep the loss, in fp32.
 
     accelerate's own policy rounds both to bf16. Called before the trainer wraps its model.

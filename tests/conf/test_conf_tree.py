@@ -6,7 +6,7 @@ import pytest
 import yaml
 from configs import check, options
 
-from sgg.config.frozen import freeze, thaw
+from sgg.config.frozen import read_frozen, write_frozen
 from sgg.config.tree import CONF_DIR, PRIVATE_GROUPS
 
 NEEDS_ROOT = {"vg150_raw", "psg_raw", "gqa", "vrd", "jsonl"}
@@ -64,8 +64,8 @@ def test_sft_and_grpo_ask_the_same():
 @pytest.mark.parametrize("stage", options("stage"))
 def test_a_frozen_config_reads_back_as_it_was(stage, tmp_path):
     config = check([f"stage={stage}", "stage.max_pixels=99999"])
-    freeze(config, tmp_path / "config.yaml")
-    assert thaw(tmp_path / "config.yaml") == config
+    write_frozen(config, tmp_path / "config.yaml")
+    assert read_frozen(tmp_path / "config.yaml") == config
     assert "${" not in (tmp_path / "config.yaml").read_text()
 
 

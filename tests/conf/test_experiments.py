@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from configs import check, options, points
 
-from launchers.sweep.commands import Launching, start_sweep
+from launchers.sweep.commands import LaunchOptions, start_sweep
 from sgg.config.hardware import RolloutMode
 from sgg.config.prompt import Template
 from sgg.config.stage import EvalConfig, GrpoConfig, SftConfig
@@ -160,7 +160,7 @@ def test_dry_run_shows_the_commands_of_the_docs(command, capsys):
         check(line)
     if command.startswith("-m") or launcher in command:
         for name in ("slurm",) if launcher in command else ("local", "slurm"):
-            start_sweep(lines, Launching(name, parallel=1))
+            start_sweep(lines, LaunchOptions(name, parallel=1))
             assert f"{len(lines)} points" in capsys.readouterr().out
 
 

@@ -135,7 +135,10 @@ SERVER = ["hardware.gpu=true", "hardware.rollout.mode=server"]
             ],
             ["tensor_parallel=8 does not divide hardware.processes_per_node, 4"],
         ),
-        (["hardware.rollout.memory_share=1.5"], ["memory_share=1.5", "at most 1"]),
+        (
+            ["hardware.rollout.gpu_memory_utilization=1.5"],
+            ["gpu_memory_utilization=1.5", "at most 1"],
+        ),
         (["hardware.rollout.restarts=-1"], ["restarts=-1: must be 0 or more"]),
         (
             ["hardware=rtx4090_zero3", "hardware.rollout.max_length=1024"],
@@ -226,7 +229,10 @@ def test_a_login_node_without_vllm_checks_what_only_the_job_can_run(monkeypatch)
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("generate.memory_share=1.5", "generate.memory_share=1.5: must be above 0 and at most 1"),
+        (
+            "generate.gpu_memory_utilization=1.5",
+            "generate.gpu_memory_utilization=1.5: must be above 0 and at most 1",
+        ),
         ("generate.temperature=3", "generate.temperature=3.0: vLLM takes at most 2"),
         ("hardware.rollout.max_length=1024", "leaves no room for a prompt beside generate.max_new"),
     ],

@@ -106,7 +106,7 @@ def judged(words, **use):
         ("data.images=DIR", SFT, JSONL),
         ("data.images=DIR", [*JSONL, "data.pictures=painted"], JSONL),
         ("data.pictures=files", SFT, JSONL),
-        ("data.check_images=header", SFT, JSONL),
+        ("data.image_check=header", SFT, JSONL),
         ("data.train.path=x", SFT, JSONL),
         ("data.eval.path=x", ["data=vrd", "data.root=D"], JSONL),
         ("data.train.name=x", JSONL, ["data=vg150"]),
@@ -136,11 +136,11 @@ def judged(words, **use):
         ("protocol.iou_threshold=.6", GRPO, EVAL),
         ("generate=vllm", SFT, EVAL),
         ("generate.temperature=1", GRPO, EVAL),
-        ("generate.memory_share=.5", EVAL, [*EVAL, "generate=vllm"]),
+        ("generate.gpu_memory_utilization=.5", EVAL, [*EVAL, "generate=vllm"]),
         ("generate.servers=['http://a:1']", EVAL, [*EVAL, "generate=server"]),
         ("generate.server_model=x", EVAL, [*EVAL, "generate=server"]),
-        ("generate.key_variable=x", [*EVAL, "generate=vllm"], [*EVAL, "generate=server"]),
-        ("generate.request_limit_s=9", EVAL, [*EVAL, "generate=server"]),
+        ("generate.api_key_env=x", [*EVAL, "generate=vllm"], [*EVAL, "generate=server"]),
+        ("generate.request_timeout_s=9", EVAL, [*EVAL, "generate=server"]),
         ("generate.top_p=.9", EVAL, [*EVAL, "generate=sampled"]),
         ("generate.top_k=9", EVAL, [*EVAL, "generate.temperature=.5"]),
         (
@@ -150,7 +150,7 @@ def judged(words, **use):
         ),
         ("structure.max_words=2", ["structure=bounded", "prompt=closed"], ["structure=bounded"]),
         ("hardware.rollout.mode=colocate", SFT, GRPO),
-        ("hardware.rollout.memory_share=.3", GRPO, COLOCATE),
+        ("hardware.rollout.gpu_memory_utilization=.3", GRPO, COLOCATE),
         ("hardware.rollout.tensor_parallel=2", [*COLOCATE, "stage=sft"], COLOCATE),
         ("hardware.rollout.restarts=2", COLOCATE, [*COLOCATE, "hardware.rollout.mode=server"]),
         ("hardware.rollout.max_length=99", EVAL, [*EVAL, "generate=vllm"]),
@@ -257,9 +257,12 @@ def test_a_steps_slurm_words_are_read_by_its_launcher(launcher, said, tmp_path, 
 
 
 def test_a_sweeps_word_is_heeded_if_one_point_reads_it(tmp_path):
-    engines = [["stage=eval", f"generate={e}", "generate.memory_share=.5"] for e in ("hf", "vllm")]
+    engines = [
+        ["stage=eval", f"generate={e}", "generate.gpu_memory_utilization=.5"]
+        for e in ("hf", "vllm")
+    ]
     check = lambda config: None  # noqa: E731
-    with pytest.raises(SggError, match=r"memory_share=\.5 would be ignored"):
+    with pytest.raises(SggError, match=r"gpu_memory_utilization=\.5 would be ignored"):
         compose_points([engines[0]] * 2, Composer(), tmp_path, check)
     if find_spec("vllm"):
         compose_points(engines, Composer(), tmp_path, check)

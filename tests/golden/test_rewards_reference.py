@@ -19,7 +19,7 @@ from scipy.optimize import linear_sum_assignment
 
 from sgg.config.model import Frame
 from sgg.config.reward import MatchWeights
-from sgg.reward.score import Mix, score
+from sgg.reward.score import RewardSpec, score
 from sgg.scene import boxes
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.graph import from_dict
@@ -27,7 +27,7 @@ from sgg.scene.match import assign
 from sgg.text.codec import GraphSpec, parse
 
 SPEC = GraphSpec(FrameSpec(Frame.original_px), reasoning=True)
-MIX = Mix({"format": 1.0, "node_box": 2.0, "edge_hard": 5.0})
+MIX = RewardSpec({"format": 1.0, "node_box": 2.0, "edge_hard": 5.0})
 
 # Why a kind of answer is scored otherwise than by the reference. Every listed kind does differ.
 

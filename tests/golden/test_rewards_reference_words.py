@@ -15,7 +15,7 @@ import pytest
 from test_rewards_reference import BOX_DIFFERS, EDGE_DIFFERS, ROWS, SPEC, gold_of
 
 from sgg.config.reward import NameSimilarity, SimilarityKind
-from sgg.reward.score import Mix, score
+from sgg.reward.score import RewardSpec, score
 from sgg.scene import embeddings as similarity_models
 from sgg.text.codec import parse
 
@@ -43,7 +43,7 @@ def ours():
         similarity_models, "_spacy_vectors", lambda names: np.stack([vectors[n] for n in names])
     )
     similarity_models._store.cache_clear()
-    mix = Mix(dict.fromkeys(WEIGHT, 1.0), similarity=NameSimilarity(SimilarityKind.spacy))
+    mix = RewardSpec(dict.fromkeys(WEIGHT, 1.0), similarity=NameSimilarity(SimilarityKind.spacy))
     yield [
         score(row["completion"], gold_of(row), *row["box_scale"], SPEC, mix).breakdown
         for row in ROWS

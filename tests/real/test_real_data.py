@@ -108,7 +108,7 @@ def test_vg_sgg_layout_gives_the_graphs_of_the_gold(real, cache, vg150, tmp_path
     _, gold = vg150
     rows = [gold.gold(i) for i in range(75)]
     write_vg_sgg(tmp_path, real / "vg150_test" / DICTS, rows)
-    options = {"pictures": Pictures.files, "check_images": ImageCheck.decode, "workers": 1}
+    options = {"pictures": Pictures.files, "image_check": ImageCheck.decode, "workers": 1}
     data, result = load(
         cache,
         "vg",

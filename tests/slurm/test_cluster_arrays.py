@@ -19,7 +19,7 @@ import pytest
 from commands import sgg_ok
 from trainings import points, states, until
 
-from launchers.placement import Place
+from launchers.placement import NodePlacement
 from launchers.ports import held_ports
 
 pytestmark = pytest.mark.thorough
@@ -214,7 +214,7 @@ def test_jobs_on_one_host_meet_at_ports_of_their_own(cluster, tmp_path):
     with ExitStack() as foreign:
         taken = []
         for job in jobs:
-            with held_ports(Place(0, ("a", "b"), f"{job}-0-0"), 0) as first:
+            with held_ports(NodePlacement(0, ("a", "b"), f"{job}-0-0"), 0) as first:
                 taken.append(first.main)
             listener = foreign.enter_context(socket.socket())
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -11,7 +11,7 @@ from commands import environment
 from trainings import NODES, SFT, losses, steps_done, until
 
 from sgg.config.compose import compose_config
-from sgg.config.frozen import FROZEN_NAME, freeze
+from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.runs.lease import OWNERS, newest
 
 pytestmark = pytest.mark.slow
@@ -39,7 +39,7 @@ def test_two_jobs_on_one_run_folder(cluster, tmp_path):
     words = [*SFT, *NODES, f"stage.args.max_steps={STEPS}", f"paths.run_dir={run_dir}"]
     config, _ = compose_config(words)
     config.paths.cache = str(tmp_path / "cache")
-    freeze(config, run_dir / FROZEN_NAME)
+    write_frozen(config, run_dir / FROZEN_NAME)
     jobs = [submit(tmp_path, run_dir) for _ in range(2)]
     ended = lambda job: cluster.slurm("squeue", "-h", "-j", job, "-t", "all", "-o", "%T")  # noqa: E731
     until(lambda: "FAILED" in map(ended, jobs), "one is refused")

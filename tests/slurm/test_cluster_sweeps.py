@@ -7,7 +7,7 @@ from broken_models import MISMATCH, unloadable
 from commands import sgg, sgg_ok
 from trainings import NODES, SFT, SLURM, losses, points, states, until
 
-from sgg.config.frozen import thaw
+from sgg.config.frozen import read_frozen
 
 pytestmark = pytest.mark.slow
 
@@ -91,7 +91,7 @@ def test_queued_jobs_are_seen_cancelled_and_started_again(cluster, tmp_path):
     assert asked == ["preempt 4:00:00"] * 3
     [change] = _record(sweep)["changes"]
     assert (change["words"], len(change["runs"])) == (changes, 3)
-    frozen = thaw(points(sweep)[0] / "sft" / "config.yaml").hardware.slurm
+    frozen = read_frozen(points(sweep)[0] / "sft" / "config.yaml").hardware.slurm
     assert (frozen.time_min, frozen.sbatch) == (240, {"begin": "now+1hour"})
     done = sgg("sweep", f"resume={sweep}", "hardware.slurm.time_min=9", cwd=tmp_path)
     assert done.returncode == 2
@@ -150,7 +150,7 @@ def _refuses_science(sweep, folder):
         done = sgg("sweep", f"resume={sweep}", "hardware.slurm.qos=q", word, cwd=folder)
         assert (done.returncode, why in done.stderr) == (2, True), done.stderr
     assert (sweep / "sweep.json").read_text() == before
-    assert thaw(points(sweep)[0] / "sft" / "config.yaml").hardware.slurm.qos is None
+    assert read_frozen(points(sweep)[0] / "sft" / "config.yaml").hardware.slurm.qos is None
 
 
 def _list(words):

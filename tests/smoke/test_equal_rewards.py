@@ -11,7 +11,7 @@ import pytest
 from commands import environment
 
 from sgg.config.compose import compose_config
-from sgg.config.frozen import FROZEN_NAME, freeze
+from sgg.config.frozen import FROZEN_NAME, write_frozen
 
 pytestmark = pytest.mark.slow
 TESTS = Path(__file__).parents[1]
@@ -80,7 +80,7 @@ def outcomes(folder, cases, *words):
     """What each rank says of each case."""
     config, _ = compose_config([*WORDS, *words, f"paths.run_dir={folder / 'run'}"])
     (folder / "run").mkdir()
-    freeze(config, folder / "run" / FROZEN_NAME)
+    write_frozen(config, folder / "run" / FROZEN_NAME)
     (folder / "cases.json").write_text(json.dumps(cases))
     path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
     script = [str(TESTS / "advantage_rank.py"), str(folder / "run" / FROZEN_NAME)]

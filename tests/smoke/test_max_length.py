@@ -3,7 +3,7 @@
 import pytest
 
 from sgg.config.compose import compose_config
-from sgg.config.frozen import freeze
+from sgg.config.frozen import write_frozen
 from sgg.errors import SggError
 
 WORDS = ["stage=sft", "debug=steps"]
@@ -13,7 +13,7 @@ def configured(tmp_path, *words):
     config, _ = compose_config([*WORDS, f"paths.cache={tmp_path}/cache", *words])
     config.paths.run_dir = str(tmp_path / "run")
     (tmp_path / "run").mkdir()
-    freeze(config, tmp_path / "run" / "config.yaml")
+    write_frozen(config, tmp_path / "run" / "config.yaml")
     return config
 
 

@@ -13,7 +13,7 @@ import pytest
 from commands import command, environment, sgg, sgg_ok
 
 from sgg.config.compose import compose_config
-from sgg.config.frozen import FROZEN_NAME, freeze
+from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.runs.exit_status import ENDING
 from sgg.runs.lease import OWNERS, Lease, holder, newest
 
@@ -80,7 +80,7 @@ def test_folders_in_use_are_refused_whatever_is_started_in_them(tmp_path):
     config, _ = compose_config(["debug=steps", f"paths.run_dir={tmp_path / 'run'}"])
     for name in ("run", "pipeline", "sweep"):
         (tmp_path / name).mkdir()
-    freeze(config, tmp_path / "run" / FROZEN_NAME)
+    write_frozen(config, tmp_path / "run" / FROZEN_NAME)
     node = [sys.executable, "-m", "launchers.node", str(tmp_path / "run" / FROZEN_NAME)]
     starts = {
         "run": [command(f"resume={tmp_path / 'run'}"), node],

@@ -14,14 +14,14 @@ from sgg.config.schema import Family
 from sgg.errors import SggError
 from sgg.models.load import load_adapters, load_model
 from sgg.models.weights import locate
-from sgg.runs.checkpoint import seal
+from sgg.runs.checkpoint import mark_complete
 from sgg.train.checksums import RECORD
-from sgg.train.loop import SealedCheckpoints
+from sgg.train.loop import AtomicCheckpoints
 
 pytestmark = pytest.mark.slow
 
 
-class Resumed(SealedCheckpoints, Trainer):
+class Resumed(AtomicCheckpoints, Trainer):
     pass
 
 
@@ -146,7 +146,7 @@ def test_what_was_loaded_but_not_saved_is_refused(unfinished, tmp_path):
     run_dir = shutil.copytree(unfinished / "run", tmp_path / "run")
     checkpoint = run_dir / "checkpoint-1"
     spoil(checkpoint / "adapter_model.safetensors", "lora_B")
-    seal(checkpoint)
+    mark_complete(checkpoint)
     stderr = refused(unfinished, run_dir)
     assert f"{checkpoint}: what was loaded is not what was saved" in stderr
     assert "the adapter 'default': 1 of " in stderr
@@ -170,7 +170,7 @@ def test_a_checkpoint_of_before_there_were_checksums_is_resumed_from(unfinished,
     run_dir = shutil.copytree(unfinished / "run", tmp_path / "run")
     checkpoint = run_dir / "checkpoint-1"
     (checkpoint / RECORD).unlink()
-    seal(checkpoint)
+    mark_complete(checkpoint)
     sgg_ok(f"resume={run_dir}", cwd=unfinished)
     said = (run_dir / "run.log").read_text()
     assert said.count("checkpoint-1 was saved by a version that wrote no checksums") == 1

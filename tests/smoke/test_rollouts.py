@@ -20,7 +20,7 @@ from commands import environment, sgg
 from safetensors.torch import load_file
 
 from sgg.config.compose import compose_config
-from sgg.config.frozen import FROZEN_NAME, freeze
+from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.config.hardware import KEY_VARIABLE, SERVERS_VARIABLE
 from sgg.models.weights import locate
 from sgg.runs.folder import read_json_lines
@@ -51,7 +51,7 @@ def frozen(folder, *words):
     """The frozen config of a run in a folder of its own."""
     folder.mkdir(exist_ok=True)
     config, _ = compose_config([*WORDS, *words, f"paths.run_dir={folder}"])
-    freeze(config, folder / FROZEN_NAME)
+    write_frozen(config, folder / FROZEN_NAME)
     return folder / FROZEN_NAME
 
 
@@ -299,7 +299,7 @@ def test_a_server_that_dies_is_joined_again_and_pushed_to(tmp_path, during, at, 
 
 
 def test_a_server_that_stays_away_ends_the_run_in_words(tmp_path):
-    words = ["hardware.rollout.mode=server", "hardware.rollout.start_limit_s=5"]
+    words = ["hardware.rollout.mode=server", "hardware.rollout.startup_timeout_s=5"]
     config = frozen(tmp_path / "run", *words)
     with serving(config) as server, spoiling(server, "/inference", {3}, restart=False) as address:
         done = rank(config, timeout=120, **address)
@@ -345,11 +345,11 @@ def test_a_slow_server_is_told(tmp_path):
     done = sgg(
         *(w for w in WORDS if "vowels" not in w),
         "hardware.rollout.mode=server",
-        "hardware.rollout.start_limit_s=1",
+        "hardware.rollout.startup_timeout_s=1",
         cwd=tmp_path,
     )
     assert done.returncode == 1
-    assert "hardware.rollout.start_limit_s=1" in done.stderr
+    assert "hardware.rollout.startup_timeout_s=1" in done.stderr
     assert "logs/server*.log" in done.stderr
 
 

@@ -150,7 +150,7 @@ def test_a_killed_server_ends_the_run_in_words_and_another_one_finishes_it(servi
     whole, run_dir = tmp_path / "whole", tmp_path / "killed"
     sgg_ok(*asking(serving, whole, *more), cwd=tmp_path, OPENAI_API_KEY=KEY)
     run = subprocess.Popen(
-        command(*asking(serving, run_dir, *more, "generate.request_limit_s=60")),
+        command(*asking(serving, run_dir, *more, "generate.request_timeout_s=60")),
         cwd=tmp_path,
         env=environment(tmp_path, OPENAI_API_KEY=KEY),
         stderr=subprocess.PIPE,

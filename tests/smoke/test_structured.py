@@ -15,14 +15,14 @@ from sgg.config.model import Family, Init, ModelConfig
 from sgg.config.prompt import Template
 from sgg.config.structure import StructureConfig, StructureNames
 from sgg.inference.generate import Batch, Request, Sampling, completion_of
-from sgg.inference.vllm.engine import Room, VllmEngine
+from sgg.inference.vllm.engine import EngineLimits, VllmEngine
 from sgg.inference.vllm.model_dir import write_for_vllm
 from sgg.models.load import load_processor
 from sgg.models.weights import locate
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.vocab import VOCABULARIES
 from sgg.text.codec import GraphSpec, parse
-from sgg.text.grammar import Structure
+from sgg.text.grammar import AnswerGrammar
 from sgg.text.problems import ErrorKind
 from sgg.text.prompt import Prompter
 from sgg.train.grammar_masks import Masks
@@ -45,11 +45,11 @@ class Untrained:
     def __init__(self, family, folder, monkeypatch):
         model = ModelConfig(path=f"tiny_{family}", family=Family[family], init=Init.random)
         source, self.spec = locate(model.path), spec(family)
-        self.structure = Structure(self.spec, BOUNDS, SHAPES)
+        self.structure = AnswerGrammar(self.spec, BOUNDS, SHAPES)
         self.processor = load_processor(source, *PIXELS)
         write_for_vllm(model, source, self.processor, torch.float32, 0, folder)
         sampling = Sampling(LIMIT, temperature=1.0)
-        room = Room(in_flight=16, max_length=2048, memory_share=0.5, gpu=False)
+        room = EngineLimits(in_flight=16, max_length=2048, gpu_memory_utilization=0.5, gpu=False)
         grammar = self.structure.grammar()
         self.engine = VllmEngine(
             folder, self.processor, sampling, torch.float32, room, self.structure.grammar()
@@ -107,7 +107,7 @@ def test_no_answer_fails_where_nearly_all_did(untrained):
         }
         assert answer.tags_as_asked
         assert all(SHAPES.knows_object(node.name) for node in answer.graph.nodes)
-        assert 0.3 < completion.removed_mass < 1
+        assert 0.3 < completion.masked_mass < 1
     assert len({len(a.graph.nodes) for _, a in answers}) > 1
 
 
@@ -146,7 +146,7 @@ def test_probability_that_masks_take_away_is_measured(untrained):
     answers = untrained.parsed(5)
     untrained.engine._removed._apply = apply
     expected = sorted(sum(steps) / len(steps) for steps in applied.values())
-    carried = sorted(completion.removed_mass for completion, _ in answers)
+    carried = sorted(completion.masked_mass for completion, _ in answers)
     assert carried == pytest.approx(expected, abs=1e-4)
 
 

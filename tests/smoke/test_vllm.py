@@ -16,7 +16,7 @@ from sgg.config.model import Family, LoraConfig, ModelConfig
 from sgg.inference.generate import Batch, Completion, Request, Sampling
 from sgg.inference.hf import HfEngine
 from sgg.inference.requests import answer_seed, resized
-from sgg.inference.vllm.engine import Room, VllmEngine
+from sgg.inference.vllm.engine import EngineLimits, VllmEngine
 from sgg.inference.vllm.model_dir import write_for_vllm
 from sgg.models.load import VISION_TOKENS, load_model, load_processor
 from sgg.models.weights import locate
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 FAMILIES = ["qwen2_5_vl", "qwen2_vl"]
 PIXELS = 3136, 12544
 GREEDY = Sampling(max_new_tokens=48)
-ROOM = Room(in_flight=16, max_length=1024, memory_share=0.5, gpu=False)
+ROOM = EngineLimits(in_flight=16, max_length=1024, gpu_memory_utilization=0.5, gpu=False)
 TIE = 1e-3
 
 

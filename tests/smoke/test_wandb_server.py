@@ -14,7 +14,7 @@ from commands import command, environment, sgg_ok
 from wandb_files import history
 from wandb_server import serving
 
-from sgg.tracking.state import failure_note, identity
+from sgg.tracking.state import failure_note, tracker_run_id
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
@@ -94,7 +94,7 @@ def test_online_a_run_that_was_killed_goes_on_behind_what_the_server_has(server,
     """Steps 3 and 4 are made twice: the server cannot take them back, and none is there twice or missing."""
     run_dir = tmp_path / "run"
     child = start(server, run_dir, 0, [1, 2, 3, 4])
-    run = lambda: server.runs.get(identity(run_dir))  # noqa: E731
+    run = lambda: server.runs.get(tracker_run_id(run_dir))  # noqa: E731
     killed(child, when=lambda: run() is not None and len(run().lines) >= 3)
     told = run().steps
     finished(start(server, run_dir, 0.5, [1, 2, 3, 4, 5, 6]))
@@ -113,7 +113,7 @@ def test_offline_files_arrive_as_one_run(server, tmp_path):
     finished(start(server, run_dir, 0.5, [1, 2, 3, 4, 5], "pictures", WANDB_MODE="offline"))
     upload(server, run_dir)
     [(name, run)] = server.runs.items()
-    assert name == identity(run_dir)
+    assert name == tracker_run_id(run_dir)
     assert [(r["_step"], r["loss"]) for r in run.history] == [(s, s + 0.5) for s in range(1, 6)]
     assert run.summary["loss"] == 5.5
     assert len(server.artifacts) == 1

@@ -164,7 +164,7 @@ def test_picture_that_broke_after_preparing(tmp_path):
     assert said("prepare", *words[:2], "debug=fast", cwd=tmp_path)[0] == 0
     for name in ("one.png", "two.png"):
         (folder / name).write_bytes(b"\x89PNG broken")
-    told(words, tmp_path, "cannot be decoded", "data.check_images=decode")
+    told(words, tmp_path, "cannot be decoded", "data.image_check=decode")
 
 
 @pytest.fixture(scope="module")

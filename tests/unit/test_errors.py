@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from sgg.errors import behind, nearest
+from sgg.errors import behind, did_you_mean
 
 
 def chained(*errors):
@@ -26,5 +26,5 @@ def test_an_error_that_leads_back_to_itself_has_an_end():
 
 
 def test_the_nearest_word():
-    assert nearest("hardwares", ["hardware", "data"]) == " Did you mean 'hardware'?"
-    assert nearest("x", ["hardware"]) == ""
+    assert did_you_mean("hardwares", ["hardware", "data"]) == " Did you mean 'hardware'?"
+    assert did_you_mean("x", ["hardware"]) == ""

@@ -20,7 +20,13 @@ import torch
 
 from sgg.errors import SggError
 from sgg.inference.generate import Batch, Completion, Key, Request, Sampling, completion_of, end_ids
-from sgg.inference.requests import answer_seed, held, prompt_text, prompt_tokens, resized
+from sgg.inference.requests import (
+    answer_seed,
+    prompt_text,
+    prompt_tokens,
+    resized,
+    stop_and_forbidden,
+)
 from sgg.inference.vllm.masked_mass import RemovedMass
 from sgg.inference.vllm.model_dir import longest_context
 from sgg.inference.vllm.setup import engine_arguments, engine_here, own_threads, register_model
@@ -28,14 +34,14 @@ from sgg.models.load import declared_ends
 
 
 @dataclass(frozen=True)
-class Room:
+class EngineLimits:
     """What vLLM may use."""
 
     in_flight: int
     """Answers in the making at once."""
     max_length: int
     """Longest prompt and answer together, tokens."""
-    memory_share: float
+    gpu_memory_utilization: float
     """Part of the GPU's memory."""
     gpu: bool
     ranks: int = 1
@@ -53,7 +59,7 @@ class VllmEngine:
         processor: Any,
         sampling: Sampling,
         dtype: torch.dtype,
-        room: Room,
+        room: EngineLimits,
         grammar: str | None = None,
     ) -> None:
         """Start the engine.
@@ -86,7 +92,7 @@ class VllmEngine:
                 completion = completion_of(ids, self._ends, self._processor.tokenizer)
                 if self._removed is not None:
                     mass = self._removed.take(output.request_id)
-                    completion = replace(completion, removed_mass=mass)
+                    completion = replace(completion, masked_mass=mass)
                 yield flying.pop(output.request_id), completion
 
     def close(self) -> None:
@@ -116,7 +122,7 @@ class VllmEngine:
                     str(folder),
                     max_model_len=self._limit,
                     max_num_seqs=self._room.in_flight,
-                    gpu_memory_utilization=self._room.memory_share,
+                    gpu_memory_utilization=self._room.gpu_memory_utilization,
                     use_tqdm_on_load=False,
                     seed=self._sampling.seed,
                     **engine_arguments(dtype, self._room.gpu, self._room.ranks),
@@ -137,7 +143,7 @@ class VllmEngine:
         room = self._room
         reason = str(error).strip().splitlines()[-1]
         share = (
-            f"generate.memory_share={room.memory_share}"
+            f"generate.gpu_memory_utilization={room.gpu_memory_utilization}"
             if room.gpu
             else f"VLLM_CPU_KVCACHE_SPACE={os.environ['VLLM_CPU_KVCACHE_SPACE']} (environment, GiB)"
         )
@@ -179,7 +185,7 @@ class VllmEngine:
             top_p=sampling.top_p,
             top_k=sampling.top_k,
             seed=answer_seed(sampling.seed, key),
-            **held(self._ends),
+            **stop_and_forbidden(self._ends),
             detokenize=False,
             structured_outputs=StructuredOutputsParams(grammar=grammar) if grammar else None,
         )

@@ -24,7 +24,7 @@ PATHS = ("/health", "/metrics", "/v1/models", "/v1/chat/completions")
 """What is served. vLLM asks for the key below /v1 alone, and has more doors, some of which generate."""
 
 
-class OnlyAnswers:
+class EndpointAllowlist:
     """ASGI middleware that closes all doors but `PATHS`."""
 
     def __init__(self, app: Any) -> None:
@@ -50,12 +50,12 @@ def arguments(config: Config, folder: Path, dtype: torch.dtype, host: str, port:
         "port": str(port),
         "max-model-len": str(longest_context(folder, hardware.rollout.max_length)),
         "max-num-seqs": str(generate.batch_size),
-        "gpu-memory-utilization": str(generate.memory_share),
+        "gpu-memory-utilization": str(generate.gpu_memory_utilization),
         "tensor-parallel-size": str(hardware.rollout.tensor_parallel),
         "seed": str(config.seed),
         # a name that no host has: pictures come inside requests
         "allowed-media-domains": "none.invalid",
-        "middleware": f"{OnlyAnswers.__module__}.{OnlyAnswers.__name__}",
+        "middleware": f"{EndpointAllowlist.__module__}.{EndpointAllowlist.__name__}",
     }
     named = [word for name, value in words.items() for word in (f"--{name}", value)]
     return [*named, "--disable-uvicorn-access-log", *server_words(dtype, hardware.gpu)]

@@ -29,11 +29,11 @@ def server_problems(generate: GenerateConfig) -> Iterator[str]:
             yield f"generate.servers[{number}]{problem}"
     if len(set(generate.servers)) < len(generate.servers):
         yield "generate.servers names a server twice: requests are spread over them anyway."
-    if generate.request_limit_s <= 0:
-        yield f"generate.request_limit_s={generate.request_limit_s}: must be above 0 seconds."
-    if not _VARIABLE.fullmatch(generate.key_variable):  # which may be the key itself: not shown
+    if generate.request_timeout_s <= 0:
+        yield f"generate.request_timeout_s={generate.request_timeout_s}: must be above 0 seconds."
+    if not _VARIABLE.fullmatch(generate.api_key_env):  # which may be the key itself: not shown
         yield (
-            "generate.key_variable must be the name of an environment variable that holds the key, "
+            "generate.api_key_env must be the name of an environment variable that holds the key, "
             "such as OPENAI_API_KEY; keys have no place in a config, which runs write down."
         )
 
@@ -48,7 +48,7 @@ def _problem_with(url: str) -> str | None:
     if "@" in url:
         return (
             " holds a user or password, which runs would write down. Leave it out; a key comes from the "
-            "environment variable that generate.key_variable names."
+            "environment variable that generate.api_key_env names."
         )
     shape = "write http://HOST:PORT"
     if parts is None or parts.scheme not in ("http", "https") or not host or port == 0:

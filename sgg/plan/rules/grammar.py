@@ -1,7 +1,7 @@
 """Whether answers can be held to a structure: who generates must be vLLM, and the bounds must make sense.
 
 Comes in: a typed `Config`. Goes out: problems in words. How many tokens an answer may take needs the
-tokenizer and is looked at when the run has it, by `structure.Structure.check_fits`.
+tokenizer and is looked at when the run has it, by `structure.AnswerGrammar.check_fits`.
 """
 
 from __future__ import annotations

@@ -117,8 +117,8 @@ def _ranges(hardware: HardwareConfig) -> Iterator[str]:
         "rollout.nodes": (rollout.nodes, 0),
         "rollout.tensor_parallel": (rollout.tensor_parallel, 1),
         "rollout.max_length": (rollout.max_length, 1),
-        "rollout.start_limit_s": (rollout.start_limit_s, 1),
-        "rollout.wait_limit_s": (rollout.wait_limit_s, 1),
+        "rollout.startup_timeout_s": (rollout.startup_timeout_s, 1),
+        "rollout.wait_timeout_s": (rollout.wait_timeout_s, 1),
         "rollout.restarts": (rollout.restarts, 0),
         "slurm.time_min": (slurm.time_min, 1),
         "slurm.signal_before_end_s": (slurm.signal_before_end_s, 1),
@@ -130,9 +130,9 @@ def _ranges(hardware: HardwareConfig) -> Iterator[str]:
             yield f"hardware.{key}={value}: must be {lowest} or more."
     if rollout.max_logp_difference <= 0:
         yield f"hardware.rollout.max_logp_difference={rollout.max_logp_difference}: must be above 0."
-    if rollout.memory_share is not None and not 0 < rollout.memory_share <= 1:
+    if rollout.gpu_memory_utilization is not None and not 0 < rollout.gpu_memory_utilization <= 1:
         yield (
-            f"hardware.rollout.memory_share={rollout.memory_share}: must be above 0 and at most 1."
+            f"hardware.rollout.gpu_memory_utilization={rollout.gpu_memory_utilization}: must be above 0 and at most 1."
         )
 
 

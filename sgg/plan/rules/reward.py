@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sgg.config.reward import NameSimilarity, RewardConfig, SimilarityKind, TermConfig, UnknownName
-from sgg.errors import SggError, nearest
+from sgg.errors import SggError, did_you_mean
 
 
 def reward_problems(reward: RewardConfig) -> Iterator[str]:
@@ -48,6 +48,6 @@ def _term(name: str, term: TermConfig, reward: RewardConfig) -> Iterator[str]:
         yield f"{key}.gate={term.gate}: a term cannot gate itself."
     elif term.gate and term.gate not in TERMS and term.gate not in reward.terms:
         allowed = [*TERMS, *reward.terms]
-        yield f"{key}.gate={term.gate}: no such term.{nearest(term.gate, allowed)}"
+        yield f"{key}.gate={term.gate}: no such term.{did_you_mean(term.gate, allowed)}"
     elif term.gate and term.gate in TERMS and TERMS[term.gate].low < 0:
         yield f"{key}.gate={term.gate}: a penalty cannot be a factor; gates go from 0 to 1."

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sgg.errors import nearest
+from sgg.errors import did_you_mean
 from sgg.plan.rules.trl_fields import fits, parameters
 
 KEY = "stage.args.lr_scheduler_kwargs"
@@ -45,11 +45,11 @@ def problems_of_schedule(args: Mapping[str, Any]) -> Iterator[str]:
         key = f"{KEY}.{option}"
         if option not in taken:
             allowed = f"takes {', '.join(taken)}" if taken else "takes no options"
-            yield f"{key}: {schedule} {allowed}.{nearest(str(option), taken)}"
+            yield f"{key}: {schedule} {allowed}.{did_you_mean(str(option), taken)}"
         elif not fits(value, taken[option].annotation or "float"):
             yield f"{key}={value!r}: must be {taken[option].annotation or 'float'}."
         elif option in ("warmup_type", "decay_type") and value not in _FORMS:
-            yield f"{key}={value}: allowed are {', '.join(_FORMS)}.{nearest(str(value), _FORMS)}"
+            yield f"{key}={value}: allowed are {', '.join(_FORMS)}.{did_you_mean(str(value), _FORMS)}"
     for option, parameter in taken.items():
         if parameter.is_needed and option not in options:
             yield f"{schedule} needs {option}. Write {KEY}.{option}=VALUE."

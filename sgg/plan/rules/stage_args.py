@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sgg.errors import nearest
+from sgg.errors import did_you_mean
 from sgg.plan.rules.schedules import problems_of_schedule
 from sgg.plan.rules.stage_fields import CHOICES, CHOICES_IN, FIXED, FIXED_IN, OWNED, RANGES
 from sgg.plan.rules.trl_fields import fits, trl_fields
@@ -24,7 +24,7 @@ def problems_with(stage: str, args: Mapping[str, Any]) -> Iterator[str]:
     for name, value in args.items():
         key = f"stage.args.{name}"
         if name not in known:
-            yield f"{key}: TRL's {stage.upper()} config has no such field.{nearest(name, known)}"
+            yield f"{key}: TRL's {stage.upper()} config has no such field.{did_you_mean(name, known)}"
         elif name in OWNED:
             yield f"{key}: follows from other keys; set {OWNED[name]} instead."
         elif name in fixed:
@@ -45,7 +45,7 @@ def problems_with(stage: str, args: Mapping[str, Any]) -> Iterator[str]:
         elif name in choices and isinstance(value, str) and value not in choices[name]:
             yield (
                 f"{key}={value}: sgg takes {', '.join(choices[name])}."
-                f"{nearest(value, choices[name])} docs/stage_args.md says why no others."
+                f"{did_you_mean(value, choices[name])} docs/stage_args.md says why no others."
             )
     yield from problems_of_schedule(args)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sgg.reward.case import Case
+from sgg.reward.case import ScoredAnswer
 from sgg.text.codec import FAILURES, ErrorKind
 
 _NOT_FORM = frozenset({ErrorKind.unknown_class, ErrorKind.unknown_predicate})
@@ -12,12 +12,12 @@ _NOT_FORM = frozenset({ErrorKind.unknown_class, ErrorKind.unknown_predicate})
 _THOUGHT = re.compile(r"<think>(.*?)</think>", re.DOTALL | re.IGNORECASE)
 
 
-def _sound(case: Case) -> bool:
+def _sound(case: ScoredAnswer) -> bool:
     """At least one object, and nothing wrong with any item."""
     return bool(case.pred.nodes) and all(p.kind in _NOT_FORM for p in case.parsed.problems)
 
 
-def format(case: Case) -> float:
+def format(case: ScoredAnswer) -> float:
     """1 if the answer has the form that the prompt asks for, else 0 (R1-SGG, arXiv 2504.13617).
 
     The form: think and answer tags where the prompt wants them, one graph in valid JSON, at least one
@@ -28,7 +28,7 @@ def format(case: Case) -> float:
     return float(case.parsed.tags_as_asked and _sound(case))
 
 
-def format_graded(case: Case) -> float:
+def format_graded(case: ScoredAnswer) -> float:
     """How far the answer came, in quarters: a slope where `format` is a cliff.
 
     0: no JSON with a graph. 1/4: JSON, but cut short, malformed or without a usable object.
@@ -43,7 +43,7 @@ def format_graded(case: Case) -> float:
     return 1.0 if case.parsed.tags_as_asked else 0.75
 
 
-def reasoning(case: Case, *, min_words: int = 1) -> float:
+def reasoning(case: ScoredAnswer, *, min_words: int = 1) -> float:
     """1 if the answer opens with a closed thought of at least `min_words` words, else 0.
 
     Models trained on graph rewards stop writing thoughts (R1-SGG); this term pays for them.
@@ -53,7 +53,7 @@ def reasoning(case: Case, *, min_words: int = 1) -> float:
     return float(found is not None and len(found[1].split()) >= min_words)
 
 
-def length(case: Case, *, free_chars: int = 4096, limit_chars: int = 8192) -> float:
+def length(case: ScoredAnswer, *, free_chars: int = 4096, limit_chars: int = 8192) -> float:
     """1 up to `free_chars` characters, 0 from `limit_chars` on, a straight line between.
 
     The shape of DAPO's soft punishment of overlong answers (arXiv 2503.14476), in characters and from 1
@@ -63,7 +63,7 @@ def length(case: Case, *, free_chars: int = 4096, limit_chars: int = 8192) -> fl
     return 1.0 - min(max(over / max(limit_chars - free_chars, 1), 0.0), 1.0)
 
 
-def answered(case: Case) -> float:
+def answered(case: ScoredAnswer) -> float:
     """1 if the answer is no failure: JSON, not cut or malformed, with a usable object. A soft gate.
 
     An answer with one bad box among five: 1; the empty graph: 0.

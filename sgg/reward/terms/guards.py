@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
-from sgg.reward.case import Case, edge_hits, node_hits
+from sgg.reward.case import ScoredAnswer, edge_hits, node_hits
 from sgg.scene.boxes import iou
 from sgg.scene.graph import Box, SceneGraph
 from sgg.scene.vocab import canonical
@@ -16,7 +16,7 @@ MAX_COMPARED = 256
 """Distinct objects that are compared pair by pair; of more, only exact copies count."""
 
 
-def count_guard(case: Case, *, of: str = "relations") -> float:
+def count_guard(case: ScoredAnswer, *, of: str = "relations") -> float:
     """1 if n_pred ≤ n_gold, else n_gold / n_pred (VLM-R1, arXiv 2504.07615); 0 for a failed answer.
 
     A factor by nature: use it as another term's `gate`. `of` is relations or objects. Five gold
@@ -28,7 +28,7 @@ def count_guard(case: Case, *, of: str = "relations") -> float:
     return 1.0 if pred <= gold else gold / pred
 
 
-def duplicates(case: Case, *, iou_threshold: float = 0.9) -> float:
+def duplicates(case: ScoredAnswer, *, iou_threshold: float = 0.9) -> float:
     """−(share of predicted objects and relations that repeat another one), from −1 to 0.
 
     Objects are one if their names are equal and their boxes overlap by `iou_threshold` or more, be it by
@@ -44,7 +44,7 @@ def duplicates(case: Case, *, iou_threshold: float = 0.9) -> float:
 
 
 def coverage(
-    cases: Sequence[Case], *, of: str = "relations", iou_threshold: float = 0.5
+    cases: Sequence[ScoredAnswer], *, of: str = "relations", iou_threshold: float = 0.5
 ) -> list[float]:
     """Disagreement-weighted coverage over the group (DIP-R1, arXiv 2505.23179), one value per answer.
 

@@ -30,5 +30,5 @@ def test_a_port_that_is_taken_is_told():
 def test_wrong_words_are_told_as_for_a_run(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
-    with pytest.raises(SggError, match=r"generate\.memory_share=2"):
-        main([f"port={port}", "generate.memory_share=2"])
+    with pytest.raises(SggError, match=r"generate\.gpu_memory_utilization=2"):
+        main([f"port={port}", "generate.gpu_memory_utilization=2"])

@@ -6,14 +6,14 @@ from sgg.cli.prepare import main as prepare
 from sgg.cli.run_config import config_for
 from sgg.cli.serve import main as serve
 from sgg.config.compose import compose_config
-from sgg.config.frozen import freeze
+from sgg.config.frozen import write_frozen
 from sgg.errors import SggError
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    freeze(compose_config(["stage=eval", "seed=4"])[0], folder / "config.yaml")
+    write_frozen(compose_config(["stage=eval", "seed=4"])[0], folder / "config.yaml")
     return folder
 
 

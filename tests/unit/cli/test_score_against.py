@@ -8,7 +8,7 @@ import pytest
 
 from sgg.cli.score import main
 from sgg.config.compose import compose_config
-from sgg.config.frozen import freeze
+from sgg.config.frozen import write_frozen
 from sgg.data.prepare import prepare
 from sgg.errors import SggError
 from sgg.spec import graph_spec
@@ -24,7 +24,7 @@ def run_of(folder, words, texts=None):
     """An evaluated run; without `texts` its answers are gold, in its own frame."""
     folder.mkdir(parents=True)
     config, _ = compose_config(["stage=eval", f"paths.cache={folder.parent}/cache", *words])
-    freeze(config, folder / "config.yaml")
+    write_frozen(config, folder / "config.yaml")
     if texts is None:
         gold = prepare(config.data, "eval", folder.parent / "cache", quiet=True)
         spec = graph_spec(config)

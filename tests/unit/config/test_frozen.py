@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from launchers.sweep.points import compose_points
 from sgg.cli.run_config import config_for
 from sgg.config.compose import Composer
-from sgg.config.frozen import freeze, thaw
+from sgg.config.frozen import read_frozen, write_frozen
 from sgg.config.literal import dumps, loads
 from sgg.config.reward import TermConfig
 from sgg.config.stage import StageName
@@ -89,8 +89,8 @@ def test_every_config_comes_back(data, tmp_path_factory):
     if config.stage.name is not StageName.eval:
         config.stage.args = data.draw(st.dictionaries(texts, plains, max_size=3))
     path = tmp_path_factory.getbasetemp() / "config.yaml"
-    freeze(config, path)
-    assert thaw(path) == config
+    write_frozen(config, path)
+    assert read_frozen(path) == config
 
 
 @given(tree=st.dictionaries(texts, plains, max_size=3))
@@ -119,8 +119,8 @@ def test_every_text_comes_back(text):
 )
 def test_what_was_composed_comes_back(word, tmp_path):
     config, _ = compose([word])
-    freeze(config, tmp_path / "config.yaml")
-    assert thaw(tmp_path / "config.yaml") == config
+    write_frozen(config, tmp_path / "config.yaml")
+    assert read_frozen(tmp_path / "config.yaml") == config
 
 
 def test_a_strangers_config_cannot_read_the_environment(tmp_path, monkeypatch):
@@ -130,7 +130,7 @@ def test_a_strangers_config_cannot_read_the_environment(tmp_path, monkeypatch):
     text = dumps(config).replace("root: null", "root: ${oc.env:STRANGERS_AIM}", 1)
     assert "STRANGERS_AIM" in text
     (tmp_path / "config.yaml").write_text(text)
-    for read in (thaw(tmp_path / "config.yaml"), config_for(tmp_path, ["seed=3"])):
+    for read in (read_frozen(tmp_path / "config.yaml"), config_for(tmp_path, ["seed=3"])):
         assert read.data.root == "${oc.env:STRANGERS_AIM}"
     sgg_ok("report", str(tmp_path), cwd=tmp_path)
     assert "hidden" not in (tmp_path / "report.html").read_text()
@@ -158,7 +158,7 @@ def test_a_config_that_does_not_fit_is_told(old, new, said, tmp_path):
     assert old in text
     path.write_text(text.replace(old, new, 1))
     with pytest.raises(SggError) as error:
-        thaw(path)
+        read_frozen(path)
     assert str(path) in str(error.value)
     assert said in str(error.value)
 
@@ -168,7 +168,7 @@ def test_a_number_may_be_written_by_hand_as_yaml_1_2_has_it(tmp_path):
     text = dumps(STAGES[StageName.sft])
     path.write_text(text.replace("learning_rate: 0.001", "learning_rate: 1e-3", 1))
     assert "1e-3" in path.read_text()
-    assert thaw(path) == STAGES[StageName.sft]
+    assert read_frozen(path) == STAGES[StageName.sft]
 
 
 WORDS = [r"tracker.group='\${x}'", r"hardware.environment.SCRATCH=/s/\${JOB}", "debug=steps"]
@@ -188,7 +188,7 @@ def test_a_run_with_such_words_runs_resumes_and_reports(tmp_path):
     """Through the run folder, a rank of its own, report, status and resume."""
     run = tmp_path / "run"
     sgg_ok(*WORDS, f"paths.run_dir={run}", cwd=tmp_path)
-    config = thaw(run / "config.yaml")
+    config = read_frozen(run / "config.yaml")
     assert (config.tracker.group, config.hardware.environment) == ("${x}", {"SCRATCH": "/s/${JOB}"})
     assert "${JOB}" in (run / "report.html").read_text()
     assert "finished" in sgg("status", str(run), cwd=tmp_path).stdout
@@ -198,7 +198,7 @@ def test_a_run_with_such_words_runs_resumes_and_reports(tmp_path):
 def test_points_of_a_sweep_are_frozen_with_the_words_as_typed(tmp_path):
     lines = [[WORDS[1], rf"tracker.group={value}"] for value in (r"\${x}", r"'\${y}'")]
     for point in compose_points(lines, Composer(), tmp_path, lambda config: None):
-        point.freeze()
-    frozen = [thaw(path) for path in sorted(tmp_path.rglob("config.yaml"))]
+        point.write_frozen()
+    frozen = [read_frozen(path) for path in sorted(tmp_path.rglob("config.yaml"))]
     assert [config.tracker.group for config in frozen] == ["${x}", "${y}"]
     assert [c.hardware.environment for c in frozen] == [{"SCRATCH": "/s/${JOB}"}] * 2

@@ -81,9 +81,7 @@ def broken_files(folder):
 def test_broken_and_missing_files_are_told_apart(tmp_path):
     for name in broken_files(tmp_path):
         assert look(tmp_path / name, decode=True) == ((0, 0), "broken_image"), name
-        with pytest.raises(
-            SggError, match=rf"{name} cannot be decoded .*data\.check_images=decode"
-        ):
+        with pytest.raises(SggError, match=rf"{name} cannot be decoded .*data\.image_check=decode"):
             load(tmp_path / name)
     assert look(tmp_path / "no.jpg", decode=True) == ((0, 0), "no_image")
     assert look(None, decode=False) == ((0, 0), "no_image")
@@ -111,7 +109,7 @@ def test_a_picture_larger_than_pil_decodes_is_broken(tmp_path):
 def test_a_picture_of_another_size_is_never_handed_out(tmp_path):
     path = rotated(tmp_path / "a.jpg", (60, 100))
     assert load(path, 100, 60).size == (100, 60)
-    with pytest.raises(SggError, match=r"100 × 60, but was prepared as 60 × 100.*check_images"):
+    with pytest.raises(SggError, match=r"100 × 60, but was prepared as 60 × 100.*image_check"):
         load(path, 60, 100)
 
 

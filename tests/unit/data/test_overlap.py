@@ -52,7 +52,7 @@ def folder(root, train, evaluated):
 @pytest.mark.parametrize("part", ["train", "eval"])
 @pytest.mark.parametrize("check", ImageCheck)
 def test_the_same_files(tmp_path, part, check):
-    data = both(folder(tmp_path / "set", "abc", "cde"), check_images=check)
+    data = both(folder(tmp_path / "set", "abc", "cde"), image_check=check)
     assert told(data, tmp_path, part) == (
         "1 of 3 eval images are train images: 1 by their pictures. What is measured on them is "
         "memory. Name other files by data.train.path and data.eval.path, or part one by "

@@ -169,7 +169,7 @@ def test_every_kind_is_counted(tmp_path):
         ),
         ({"min_relations": 2}, {"few_relations": 5}, (1, 8, 3)),
         # the header of the cut picture is whole
-        ({"check_images": ImageCheck.header}, {"broken_image": 0}, (6, 18, 7)),
+        ({"image_check": ImageCheck.header}, {"broken_image": 0}, (6, 18, 7)),
     ],
 )
 def test_options_change_what_is_kept(tmp_path, options, amiss, kept):
@@ -259,7 +259,7 @@ def test_pictures_moved_to_another_folder_keep_the_fingerprint(tmp_path):
         {"vocabulary": VocabularyName.vg150},
         {"drop_unknown": True},
         {"min_relations": 1},
-        {"check_images": ImageCheck.header},
+        {"image_check": ImageCheck.header},
         {"pictures": Pictures.painted},
         {"split": {"offset": 1}},
         {"split": {"limit": 2}},

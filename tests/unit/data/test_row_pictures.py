@@ -56,7 +56,7 @@ def test_relative_names_lie_beside_the_table(tmp_path, form, check):
     parquet_of(tmp_path / "set", form("images/1.png"), form("images/2.png"))
     picture(tmp_path / "set" / "images" / "1.png", colour="red")
     picture(tmp_path / "set" / "images" / "2.png", (50, 30), colour="blue")
-    data = rows_config(tmp_path / "set", check_images=check)
+    data = rows_config(tmp_path / "set", image_check=check)
     result = prepared(data, tmp_path)
     assert [(r["width"], r["height"]) for r in result.rows] == [(100, 80), (50, 30)]
     assert colour(data, tmp_path, 0)[0] > 200

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from sgg.config.compose import compose_config
-from sgg.config.frozen import FROZEN_NAME, freeze
+from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.data.prepare import prepare
 from sgg.data.summary import tell
 from sgg.report.data_summary import summary
@@ -41,7 +41,7 @@ def told(folder, tmp_path, *words, part="train"):
     config, _ = compose_config(words)
     run_dir = tmp_path / "run"
     run_dir.mkdir(exist_ok=True)
-    freeze(config, run_dir / FROZEN_NAME)
+    write_frozen(config, run_dir / FROZEN_NAME)
     prepared = prepare(config.data, part, tmp_path / "cache", quiet=True)
     tell(config, part, prepared, run_dir)
     return run_dir, prepared

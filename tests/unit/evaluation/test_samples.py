@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from sgg.config.compose import compose_config
-from sgg.config.frozen import FROZEN_NAME, freeze
+from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.report.run_report import write_report
 from sgg.runs.folder import COMPLETIONS
 
@@ -39,7 +39,7 @@ def gallery(tmp_path):
                 *("data.duplicates=keep", f"paths.run_dir={run_dir}", *words),
             ]
         )
-        freeze(config, run_dir / FROZEN_NAME)
+        write_frozen(config, run_dir / FROZEN_NAME)
         page = write_report(run_dir).read_text()
         cards = re.findall(r"<b>(?:gold|answer)</b>.*?(<ul>.*?</ul>)", page, re.DOTALL)
         return [re.findall(r"<li class='?\"?(\w+)", card) for card in cards]

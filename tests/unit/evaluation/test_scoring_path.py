@@ -97,12 +97,12 @@ def test_processes_change_no_number(words, monkeypatch):
 
 
 def test_a_run_folder_brings_its_own_config(words, tmp_path, capsys):
-    from sgg.config.frozen import FROZEN_NAME, freeze
+    from sgg.config.frozen import FROZEN_NAME, write_frozen
 
     config, _ = compose_config(["stage=eval", *words[1:]])
     run = tmp_path / "run"
     run.mkdir()
-    freeze(config, run / FROZEN_NAME)
+    write_frozen(config, run / FROZEN_NAME)
     lines = [json.loads(x) for x in (tmp_path / "said.jsonl").open()]
     rows = [{"image_id": r.pop("image_id"), "index": 0, "text": json.dumps(r)} for r in lines]
     (run / "completions.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))

@@ -1,4 +1,4 @@
-"""What `guarded` makes of an end: silence where nobody reads on, one message for a mistake."""
+"""What `run_and_report` makes of an end: silence where nobody reads on, one message for a mistake."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import pytest
 from commands import command, environment, sgg
 
 from sgg.errors import SggError
-from sgg.explain.exit_codes import CLOSED_PIPE, guarded
+from sgg.explain.exit_codes import CLOSED_PIPE, run_and_report
 
 
 def unread(*words, cwd, both=False):
@@ -57,7 +57,7 @@ def test_another_closed_pipe_is_no_traceback_but_told(capsys):
     def shut():
         raise BrokenPipeError(32, "Broken pipe")
 
-    assert guarded(shut) == 1
+    assert run_and_report(shut) == 1
     said = capsys.readouterr().err
     assert "Traceback" not in said
     assert "Broken pipe" in said
@@ -67,9 +67,9 @@ def test_who_tells_a_mistake(capsys):
     def mistake():
         raise SggError("data.root=x: no.")
 
-    assert guarded(mistake) == 2
+    assert run_and_report(mistake) == 2
     assert capsys.readouterr().err == "sgg: data.root=x: no.\n"
-    assert guarded(mistake, tell=False) == 2
+    assert run_and_report(mistake, tell=False) == 2
     assert capsys.readouterr().err == ""
 
 
@@ -79,14 +79,14 @@ def test_processes_that_sgg_starts_show_no_tracebacks_of_mistakes(capsys):
     def start():
         assert os.environ["HYDRA_FULL_ERROR"] == "1"
         code = (
-            "from sgg.cli.help import guarded; from sgg.errors import SggError\n"
+            "from sgg.explain.exit_codes import run_and_report; from sgg.errors import SggError\n"
             "def mistake(): raise SggError('no')\n"
-            "guarded(mistake)"
+            "run_and_report(mistake)"
         )
         done = subprocess.run([command()[0], "-c", code], capture_output=True, text=True)
         assert done.stderr == "sgg: no\n"
 
-    assert guarded(start) == 0
+    assert run_and_report(start) == 0
 
 
 def test_resume_typed_as_a_tool_names_the_word(tmp_path):

@@ -12,7 +12,7 @@ from fake_server import TEXT, FakeServer, answer
 from PIL import Image
 
 from sgg.errors import SggError
-from sgg.inference.chat_api import TRIES, Access, ServerEngine
+from sgg.inference.chat_api import TRIES, ServerEngine, ServerOptions
 from sgg.inference.generate import Batch, Completion, Request, Sampling
 from sgg.inference.requests import answer_seed, resized
 from sgg.models.load import VISION_TOKENS, load_processor
@@ -66,7 +66,7 @@ def ask(processor, tmp_path):
     """All answers from these servers."""
 
     def answers(*servers, count=6, sampling=GREEDY, limit_s=20.0, in_flight=4, **more):
-        access = Access([s.url for s in servers], "tiny", in_flight, limit_s, **more)
+        access = ServerOptions([s.url for s in servers], "tiny", in_flight, limit_s, **more)
         engine = ServerEngine(access, TINY, processor, sampling, tmp_path)
         return dict(engine.answers(batches(count, sampling.completions)))
 
@@ -100,7 +100,7 @@ def test_a_request_says_what_other_engines_are_told(start, ask, processor, monke
     monkeypatch.setenv("MY_KEY", "sesame")
     server = start()
     sampling = Sampling(16, temperature=0.7, top_p=0.9, top_k=5, completions=2, seed=3)
-    ask(server, count=1, sampling=sampling, key_variable="MY_KEY")
+    ask(server, count=1, sampling=sampling, api_key_env="MY_KEY")
     by_seed = {body["seed"]: body for body in server.bodies}
     assert set(by_seed) == {answer_seed(3, ("image-0", k)) for k in (0, 1)}
     assert server.keys == ["Bearer sesame"] * 2
@@ -239,7 +239,7 @@ def test_a_refusal_is_told_at_once_without_the_key(start, ask, monkeypatch, capl
 
 def test_what_is_answered_is_handed_over_before_a_refusal_ends_the_run(start, processor, tmp_path):
     server = start(lambda number: answer() if number < 5 else (400, "too long"))
-    access = Access([server.url], "tiny", 1, 20.0)
+    access = ServerOptions([server.url], "tiny", 1, 20.0)
     answers = ServerEngine(access, TINY, processor, GREEDY, tmp_path).answers(batches(9))
     assert [next(answers)[0] for _ in range(5)] == [(f"image-{i}", 0) for i in range(5)]
     with pytest.raises(SggError, match=r"image-5: .*HTTP 400: too long"):

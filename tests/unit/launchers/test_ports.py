@@ -10,18 +10,18 @@ import pytest
 
 from launchers import ports
 from launchers.node.agent import run_node
-from launchers.placement import Place
+from launchers.placement import NodePlacement
 from launchers.ports import NodePorts, held_ports, told_ports
 from sgg.config.compose import compose_config
-from sgg.config.frozen import FROZEN_NAME, freeze
+from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.errors import SggError
-from sgg.runs.exit_status import Ending, State
+from sgg.runs.exit_status import ExitStatus, State
 
 HOSTS = ("host0", "host1")
 
 
 def place(node=0, attempt="7_2-0-0"):
-    return Place(node, HOSTS, attempt, "7_2")
+    return NodePlacement(node, HOSTS, attempt, "7_2")
 
 
 def first_choice():
@@ -92,11 +92,11 @@ def test_nodes_tell_each_other_their_ports(tmp_path):
 
 def test_waiting_for_a_node_ends_with_a_signal_or_the_runs_end(tmp_path):
     config, _ = compose_config(["hardware.nodes=2", f"paths.run_dir={tmp_path}"])
-    freeze(config, tmp_path / FROZEN_NAME)
+    write_frozen(config, tmp_path / FROZEN_NAME)
     ending = run_node(tmp_path / FROZEN_NAME, place(1), [signal.SIGTERM])
     assert (ending.state, ending.code, ending.attempt) == (State.stopped, 143, "7_2-0-0")
     assert "before it began" in ending.reason
-    fell = Ending(State.failed, 1, "node 0 fell", "7_2-1-0")
+    fell = ExitStatus(State.failed, 1, "node 0 fell", "7_2-1-0")
     fell.write(tmp_path)
     assert run_node(tmp_path / FROZEN_NAME, place(1, "7_2-1-0"), []) == fell
 

@@ -11,7 +11,7 @@ from sgg.config.compose import compose_config
 from sgg.errors import SggError
 from sgg.plan.validate import validate
 from sgg.reward import workers as parallel
-from sgg.reward.score import Mix, Scorer, with_counts
+from sgg.reward.score import RewardSpec, Scorer, with_counts
 from sgg.reward.workers import GroupScorer, groups_of
 from sgg.spec import reward_mix
 
@@ -36,27 +36,27 @@ def problems(*overrides):
 
 def test_weights_warm_up_in_steps():
     """Four steps: 1/4, 2/4, 3/4, then the whole; a term without warm-up is whole at once."""
-    mix = Mix({"edge_hard": 8.0, "format": 1.0}, warmup_steps={"edge_hard": 4})
+    mix = RewardSpec({"edge_hard": 8.0, "format": 1.0}, warmup_steps={"edge_hard": 4})
     assert [mix.weights_at(s)["edge_hard"] for s in (0, 1, 2, 3, 9)] == [2, 4, 6, 8, 8]
     assert [mix.weights_at(s)["format"] for s in (0, 9)] == [1, 1]
 
 
 def test_a_gate_multiplies_and_need_not_be_in_the_mix():
-    mix = Mix({"edge_hard": 5.0}, gates={"edge_hard": "format"})
+    mix = RewardSpec({"edge_hard": 5.0}, gates={"edge_hard": "format"})
     assert one(mix).breakdown == {"edge_hard": 1}
     assert one(mix, DANGLING).breakdown == {"edge_hard": 0}
 
 
 def test_a_clip_bounds_the_value_before_its_weight():
     """F1 1 clipped to .4, weight 5: 2."""
-    mix = Mix({"edge_f1": 5.0}, clips={"edge_f1": (0.1, 0.4)})
+    mix = RewardSpec({"edge_f1": 5.0}, clips={"edge_f1": (0.1, 0.4)})
     assert one(mix).total == pytest.approx(2)
     assert one(mix, "no").breakdown == {"edge_f1": 0.1}
 
 
 def test_a_term_from_outside():
     paths = {"mine": f"{HERE}:names", "place": f"{HERE}:rank"}
-    mix = Mix({"mine": 1.0, "place": 1.0}, {"mine": {"bonus": 0.5}}, import_paths=paths)
+    mix = RewardSpec({"mine": 1.0, "place": 1.0}, {"mine": {"bonus": 0.5}}, import_paths=paths)
     found = Scorer(mix, PX).group(["no", PERFECT, PERFECT], GOLD, 50, 40)
     assert [r.breakdown for r in found] == [
         {"mine": 0.5, "place": 0},
@@ -66,9 +66,9 @@ def test_a_term_from_outside():
 
 
 def test_counts_come_from_the_data_unless_they_are_set():
-    mix = Mix({"edge_rare": 1.0, "format": 1.0})
+    mix = RewardSpec({"edge_rare": 1.0, "format": 1.0})
     assert with_counts(mix, lambda: {"on": 3}).options == {"edge_rare": {"counts": {"on": 3}}}
-    own = Mix({"edge_rare": 1.0}, {"edge_rare": {"counts": {"on": 1}}})
+    own = RewardSpec({"edge_rare": 1.0}, {"edge_rare": {"counts": {"on": 1}}})
     assert with_counts(own, lambda: {"on": 3}) is own
 
 
@@ -78,7 +78,7 @@ def test_workers_give_the_same_numbers(monkeypatch):
     texts, golds = [PERFECT, DANGLING, "no", PERFECT], [GOLD, GOLD, other, other]
     groups = groups_of(texts, golds, [50] * 4, [40] * 4)
     assert [len(g.texts) for g in groups] == [2, 2]
-    mix = Mix({"edge_soft": 1.0, "coverage": 2.0, "node_box": 1.0})
+    mix = RewardSpec({"edge_soft": 1.0, "coverage": 2.0, "node_box": 1.0})
     shared = GroupScorer(mix, PX, workers=2)
     try:
         assert shared.rewards(groups) == GroupScorer(mix, PX).rewards(groups)
@@ -91,7 +91,7 @@ def test_workers_take_equal_shares_and_score_as_one_process(monkeypatch):
     monkeypatch.setattr(parallel, "_scorers", [])
     before = signal.getsignal(signal.SIGUSR2)
     try:
-        parallel._start(Mix({"format": 1.0}), PX)
+        parallel._start(RewardSpec({"format": 1.0}), PX)
         assert signal.getsignal(signal.SIGUSR2) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGUSR2, before)

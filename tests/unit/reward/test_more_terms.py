@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from strategies import PX, answer, scene, small_graphs
 
 from sgg.config.reward import SimilarityKind
-from sgg.reward.case import Case
+from sgg.reward.case import ScoredAnswer
 from sgg.reward.registry import TERMS
-from sgg.reward.score import Mix, Scorer, score
+from sgg.reward.score import RewardSpec, Scorer, score
 from sgg.scene.graph import Edge, Node, SceneGraph
 from sgg.scene.match import assign
 from sgg.text.codec import GraphSpec, parse, render
@@ -33,7 +33,7 @@ def case(text_or_graph, gold, spec=PX, kind=SimilarityKind.exact):
     if isinstance(text, SceneGraph):
         text = render(text, PX, SIDE, SIDE)
     parsed = parse(text, spec, SIDE, SIDE)
-    return Case(parsed, gold, assign(parsed.graph, gold, SIDE, SIDE, kind), text)
+    return ScoredAnswer(parsed, gold, assign(parsed.graph, gold, SIDE, SIDE, kind), text)
 
 
 def value(name, pred, gold, **options):
@@ -207,7 +207,7 @@ def generic(draw, names=("man", "dog", "hat")):
     return scene(nodes, draw(st.lists(edge, max_size=6)))
 
 
-ALL = Mix(dict.fromkeys(TERMS, 1.0), similarity=SimilarityKind.table)
+ALL = RewardSpec(dict.fromkeys(TERMS, 1.0), similarity=SimilarityKind.table)
 
 
 @given(generic(), generic(), st.randoms(use_true_random=False))
@@ -251,7 +251,7 @@ def test_a_right_triplet_never_lowers_recall(pred, gold, data):
 def test_one_alone_and_one_among_others_earn_the_same(pred, gold):
     """Answers of a group are matched together; each keeps the numbers it has alone."""
     texts = [render(g, PX, SIDE, SIDE) for g in (pred, gold, SceneGraph())] + ["no"]
-    mix = Mix(dict.fromkeys([n for n, t in TERMS.items() if not t.group], 1.0))
+    mix = RewardSpec(dict.fromkeys([n for n, t in TERMS.items() if not t.group], 1.0))
     together = Scorer(mix, PX).group(texts, gold, SIDE, SIDE)
     for text, reward in zip(texts, together, strict=True):
         assert reward.breakdown == pytest.approx(score(text, gold, SIDE, SIDE, PX, mix).breakdown)

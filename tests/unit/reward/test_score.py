@@ -12,7 +12,7 @@ from strategies import ANY_TEXT, PX, answer, scene, small_graphs
 from sgg.config.reward import MatchWeights, SimilarityKind
 from sgg.errors import SggError
 from sgg.reward.registry import TERMS
-from sgg.reward.score import Group, Mix, Scorer, score
+from sgg.reward.score import Group, RewardSpec, Scorer, score
 from sgg.reward.terms import edges, form, guards, nodes
 from sgg.scene.graph import SceneGraph, node_id
 from sgg.scene.similarity import similarity
@@ -25,7 +25,7 @@ CORE = (
     *("edge_soft", "edge_hard", "edge_relax", "edge_precision", "edge_f1"),
 )
 """Terms that are 1 for a perfect answer and 0 for one that says nothing."""
-ALL = Mix(dict.fromkeys(CORE, 1.0))
+ALL = RewardSpec(dict.fromkeys(CORE, 1.0))
 TAGGED = GraphSpec(PX.frame, reasoning=True)
 
 
@@ -72,7 +72,7 @@ def test_the_total_is_the_weighted_sum_of_the_unweighted_parts():
     """Terms: format 1, node_acc 1/2, edge_hard 1/2: 1 · 1 + 2 · .5 + 5 · .5 = 4.5."""
     gold = scene(row("man", "dog", "hat", "cat"), [(0, "on", 1), (1, "by", 2)])
     pred = scene(row("man", "dog"), [(0, "on", 1)])
-    mix = Mix({"format": 1, "node_acc": 2, "edge_hard": 5})
+    mix = RewardSpec({"format": 1, "node_acc": 2, "edge_hard": 5})
     reward = score(render(pred, PX, SIDE, SIDE), gold, SIDE, SIDE, PX, mix)
     assert reward.breakdown == {"format": 1, "node_acc": 0.5, "edge_hard": 0.5}
     assert list(reward.breakdown) == list(mix.weights)
@@ -84,7 +84,7 @@ def test_options_reach_their_term_alone():
     """IoU .75 passes .5 and not .8."""
     gold = scene([("man", (0, 0, 40, 40))], [(0, "on", 0)])
     text = answer([("man.1", [0, 0, 40, 30])], [("man.1", "on", "man.1")])
-    mix = Mix({"edge_hard": 1, "edge_f1": 1}, {"edge_hard": {"iou_threshold": 0.8}})
+    mix = RewardSpec({"edge_hard": 1, "edge_f1": 1}, {"edge_hard": {"iou_threshold": 0.8}})
     assert parts(text, gold, mix=mix) == {"edge_hard": 0, "edge_f1": 1}
 
 
@@ -93,11 +93,11 @@ def test_similarity_and_matching_weights_are_the_mixs():
     gold = scene([("man", (0, 0, 50, 50)), ("dog", (50, 50, 100, 100))])
     text = answer([("man.1", [50, 50, 100, 100])])
     weights = {"node_acc": 1.0}
-    assert parts(text, gold, mix=Mix(weights)) == {"node_acc": 0}
-    by_name = Mix(weights, match=MatchWeights(name=99))
+    assert parts(text, gold, mix=RewardSpec(weights)) == {"node_acc": 0}
+    by_name = RewardSpec(weights, match=MatchWeights(name=99))
     assert parts(text, gold, mix=by_name) == {"node_acc": 0.5}
     alike = similarity(SimilarityKind.table, ["man"], ["dog"])[0, 0] / 2
-    by_table = Mix(weights, similarity=SimilarityKind.table)
+    by_table = RewardSpec(weights, similarity=SimilarityKind.table)
     assert parts(text, gold, mix=by_table) == {"node_acc": pytest.approx(alike)}
 
 
@@ -115,7 +115,9 @@ def test_similarity_and_matching_weights_are_the_mixs():
     st.sampled_from([SimilarityKind.exact, SimilarityKind.table]),
 )
 def test_every_term_stays_in_its_range_on_any_text(text, gold, spec, kind):
-    reward = score(text, gold, SIDE, SIDE, spec, Mix(dict.fromkeys(TERMS, 1.0), similarity=kind))
+    reward = score(
+        text, gold, SIDE, SIDE, spec, RewardSpec(dict.fromkeys(TERMS, 1.0), similarity=kind)
+    )
     for name, value in reward.breakdown.items():
         assert TERMS[name].low - 1e-9 <= value <= TERMS[name].high + 1e-9, name
     assert reward.total == pytest.approx(sum(reward.breakdown.values()))
@@ -226,7 +228,7 @@ def test_defect_g_wrong_labels_earn_nothing_by_spelling_and_little_by_the_table(
     kind = SimilarityKind.table
     pairs = [("pizza", "man"), ("made of", "riding"), ("window", "horse")]
     cosines = [float(similarity(kind, [a], [b])[0, 0]) for a, b in pairs]
-    found = parts(text, gold, mix=Mix(dict.fromkeys(CORE, 1.0), similarity=kind))
+    found = parts(text, gold, mix=RewardSpec(dict.fromkeys(CORE, 1.0), similarity=kind))
     expected = cosines[0] * cosines[1] * cosines[2]
     assert expected < 0.1
     assert found["edge_soft"] == pytest.approx(expected)
@@ -254,9 +256,9 @@ def test_defect_h_what_went_wrong_is_said(text, failure):
 def test_defect_h_only_what_is_text_is_forgiven():
     """A bug is no bad answer: an unknown term or option raises."""
     with pytest.raises(SggError, match="edge_hard"):
-        parts("", SceneGraph(), mix=Mix({"edge_hrad": 1.0}))
+        parts("", SceneGraph(), mix=RewardSpec({"edge_hrad": 1.0}))
     with pytest.raises(TypeError):
-        parts("", SceneGraph(), mix=Mix({"format": 1.0}, {"format": {"strict": True}}))
+        parts("", SceneGraph(), mix=RewardSpec({"format": 1.0}, {"format": {"strict": True}}))
 
 
 def test_defect_i_the_word_json_stays_in_names():

@@ -12,7 +12,7 @@ from strategies import PX, scene
 from sgg.errors import SggError
 from sgg.reward import workers as parallel
 from sgg.reward.registry import TERMS, find_term, unknown_options
-from sgg.reward.score import Mix, Scorer
+from sgg.reward.score import RewardSpec, Scorer
 from sgg.reward.trl_adapter import BatchScorer, reward_functions
 from sgg.reward.workers import GroupScorer
 from sgg.scene.graph import SceneGraph
@@ -78,9 +78,9 @@ def test_an_import_path_names_a_module_and_a_function(path):
 
 
 def test_only_group_terms_need_whole_groups():
-    assert Mix({"format": 1.0}).sees_groups is False
-    assert Mix({"coverage": 1.0}).sees_groups is True
-    assert Mix({"format": 1.0}, gates={"format": "coverage"}).sees_groups is True
+    assert RewardSpec({"format": 1.0}).sees_groups is False
+    assert RewardSpec({"coverage": 1.0}).sees_groups is True
+    assert RewardSpec({"format": 1.0}, gates={"format": "coverage"}).sees_groups is True
 
 
 @pytest.mark.parametrize("function", [GroupScorer, BatchScorer, reward_functions])
@@ -106,7 +106,7 @@ def test_workers_score_from_a_thousand_answers_on(monkeypatch):
             Pool.started -= 1
 
     monkeypatch.setattr(parallel, "ProcessPoolExecutor", Pool)
-    scorer = GroupScorer(Mix({"format": 1.0}), PX, workers=2)
+    scorer = GroupScorer(RewardSpec({"format": 1.0}), PX, workers=2)
     few = [parallel.Group(["no"] * 333, GOLD, 50, 40)] * 3
     assert len(scorer.rewards(few)) == 999
     assert Pool.started == 0
@@ -130,7 +130,7 @@ def test_rows_are_cut_where_gold_or_size_changes():
 
 def test_weights_that_warm_up_are_logged_only_with_a_step():
     logged = {}
-    scorer = BatchScorer(Mix({"format": 2.0}, warmup_steps={"format": 4}), PX)
+    scorer = BatchScorer(RewardSpec({"format": 2.0}, warmup_steps={"format": 4}), PX)
     columns = {"gold": [GOLD], "width": [50], "height": [40]}
     scorer.rewards(["no"], columns | {"log_metric": logged.__setitem__, "trainer_state": None})
     assert logged["answers/failed"] == 1
@@ -141,7 +141,7 @@ def test_recalls_of_an_answer_without_relations_are_0():
     """Two gold relations, none said, or more said than gold has: the flags are gold's, one each."""
     names = [(n, (i * 10, 0, i * 10 + 8, 8)) for i, n in enumerate("abc")]
     gold = scene(names, [(0, "on", 1), (0, "on", 1)])
-    mix = Mix(dict.fromkeys(["edge_r_mr", "edge_rare", "edge_hard"], 1.0))
+    mix = RewardSpec(dict.fromkeys(["edge_r_mr", "edge_rare", "edge_hard"], 1.0))
     none, many = (
         Scorer(mix, PX).group([text], gold, 100, 100)[0].breakdown
         for text in (_text(names, []), _text(names, [(0, "on", 1)] * 3))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from strategies import naive_overlap, scene, small_graphs
 
 from sgg.config.reward import SimilarityKind
-from sgg.reward.case import Case
+from sgg.reward.case import ScoredAnswer
 from sgg.reward.registry import TERMS
 from sgg.scene.graph import Edge, SceneGraph
 from sgg.scene.match import assign
@@ -34,7 +34,7 @@ EDGE_TERMS = [
 
 def case(pred, gold, kind=SimilarityKind.exact, problems=(), tags=True):
     parsed = Parsed(pred, tuple(Problem(p) for p in problems), tags)
-    return Case(parsed, gold, assign(pred, gold, SIDE, SIDE, kind))
+    return ScoredAnswer(parsed, gold, assign(pred, gold, SIDE, SIDE, kind))
 
 
 # ---- format

@@ -8,11 +8,11 @@ import pytest
 from strategies import PX, answer, scene
 
 from sgg.reward import score
-from sgg.reward.score import Mix
+from sgg.reward.score import RewardSpec
 from sgg.reward.trl_adapter import reward_functions
 from sgg.text.codec import ErrorKind
 
-MIX = Mix({"edge_hard": 5.0, "format": 1.0, "node_acc": 2.0})
+MIX = RewardSpec({"edge_hard": 5.0, "format": 1.0, "node_acc": 2.0})
 GOLD = scene([("man", (0, 0, 9, 9)), ("dog", (20, 20, 30, 30))], [(0, "on", 1)])
 OBJECTS = [("man.1", [0, 0, 9, 9]), ("dog.2", [20, 20, 30, 30])]
 PERFECT = answer(OBJECTS, [("man.1", "on", "dog.2")])
@@ -133,7 +133,7 @@ def test_equal_answers_of_a_group_are_scored_once(calls):
 def test_a_group_term_sees_its_own_group_alone():
     """Group 1: one of two answers finds the relation: 1 and 0. Group 2: both do: 0 and 0."""
     other = GOLD.with_boxes(GOLD.boxes_xyxy + [[0, 0, 1, 1]] * 2)
-    (coverage,) = reward_functions(Mix({"coverage": 1.0}), PX)
+    (coverage,) = reward_functions(RewardSpec({"coverage": 1.0}), PX)
     batch = [PERFECT, HALF, PERFECT, PERFECT]
     golds = [GOLD, GOLD, other, other]
     assert coverage(completions=batch, **columns(4, gold=golds)) == [1, 0, 0, 0]
@@ -141,7 +141,7 @@ def test_a_group_term_sees_its_own_group_alone():
 
 def test_a_warming_weight_is_logged_and_the_values_stay_unweighted():
     """Ten steps: at step 3, the fourth, 4/10 of weight 5."""
-    mix = Mix({"edge_hard": 5.0, "format": 1.0}, warmup_steps={"edge_hard": 10})
+    mix = RewardSpec({"edge_hard": 5.0, "format": 1.0}, warmup_steps={"edge_hard": 10})
     logged = {}
     state = SimpleNamespace(global_step=3)
     edge, _ = reward_functions(mix, PX)

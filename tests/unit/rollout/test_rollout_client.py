@@ -16,7 +16,7 @@ from sgg.compat import trl as cures
 from sgg.compat.trl import collapsed
 from sgg.errors import SggError
 from sgg.rollout.client import Client, ServerFault, Servers
-from sgg.rollout.settings import Settings, run_mark
+from sgg.rollout.settings import RolloutSettings, run_mark
 
 pytestmark = pytest.mark.slow  # imports TRL
 KEY = "key"
@@ -25,8 +25,10 @@ CPU = torch.device("cpu")
 
 
 def settings(*servers, **more):
-    limits = {"start_limit_s": 1, "wait_limit_s": 1} | more
-    return Settings(None, None, torch.float32, False, 1, 0, servers=servers, key=KEY, **limits)
+    limits = {"startup_timeout_s": 1, "wait_timeout_s": 1} | more
+    return RolloutSettings(
+        None, None, torch.float32, False, 1, 0, servers=servers, key=KEY, **limits
+    )
 
 
 @contextmanager
@@ -194,5 +196,5 @@ def test_the_watchdog_ends_a_wait_that_nothing_else_can_end():
     )
     assert done.returncode == 1
     assert "Pushing weights has not ended within 0.5 s" in done.stderr
-    assert "hardware.rollout.wait_limit_s" in done.stderr
+    assert "hardware.rollout.wait_timeout_s" in done.stderr
     assert "logs/server0.log" in done.stderr

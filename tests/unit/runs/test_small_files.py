@@ -11,13 +11,13 @@ from sgg.config.frozen import FROZEN_NAME
 from sgg.errors import SggError
 from sgg.evaluation.stage import read_metrics
 from sgg.files import read_json, write_json, write_whole
-from sgg.runs.exit_status import ENDING, Ending, State, forget_ending, read_ending
+from sgg.runs.exit_status import ENDING, ExitStatus, State, forget_exit_status, read_exit_status
 from sgg.runs.folder import METRICS, PIPELINE, PROVENANCE, TOTAL, record_start
 from sgg.runs.progress import progress, starts
 from sgg.runs.requeue import FAILURES, count_failure
 from sgg.runs.sweep import SWEEP, read_sweep
 from sgg.tracking.open import NoTracker, open_tracker
-from sgg.tracking.state import TRACKER, failure_note, identity
+from sgg.tracking.state import TRACKER, failure_note, tracker_run_id
 
 LEFT = [b"", b'{"state": "fin', b"\0" * 40, b"\xff\xfe"]
 
@@ -59,13 +59,13 @@ def test_what_cannot_be_written_leaves_the_old_file(tmp_path):
 def test_of_a_damaged_ending_a_run_has_not_ended(tmp_path, left):
     (tmp_path / FROZEN_NAME).touch()
     (tmp_path / ENDING).write_bytes(left)
-    assert read_ending(tmp_path) is None
+    assert read_exit_status(tmp_path) is None
     assert [status.state for status in status_of(tmp_path).runs] == ["queued"]
-    forget_ending(tmp_path, "1-0-0")
+    forget_exit_status(tmp_path, "1-0-0")
     assert not (tmp_path / ENDING).exists()
     (tmp_path / ENDING).write_bytes(left)
-    Ending(State.finished, 0, "done").write(tmp_path)
-    assert read_ending(tmp_path).state is State.finished
+    ExitStatus(State.finished, 0, "done").write(tmp_path)
+    assert read_exit_status(tmp_path).state is State.finished
 
 
 def test_damaged_records_of_a_run_count_as_absent(tmp_path, left):
@@ -88,8 +88,8 @@ def test_a_damaged_tracker_record_costs_neither_the_tracker_nor_the_run(tmp_path
     assert not isinstance(tracker, NoTracker)
     tracker.finish()
     assert failure_note(tmp_path) is None
-    assert len(identity(tmp_path)) == 8
-    assert json.loads((tmp_path / TRACKER).read_text())["id"] == identity(tmp_path)
+    assert len(tracker_run_id(tmp_path)) == 8
+    assert json.loads((tmp_path / TRACKER).read_text())["id"] == tracker_run_id(tmp_path)
 
 
 def test_a_damaged_record_of_a_sweep_is_told(tmp_path, left):

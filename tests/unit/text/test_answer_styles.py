@@ -10,7 +10,7 @@ from strategies import PX, answer, scene
 
 from sgg.config.model import Frame
 from sgg.config.reward import SimilarityKind
-from sgg.reward.case import Case
+from sgg.reward.case import ScoredAnswer
 from sgg.reward.terms import form
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.match import assign
@@ -31,7 +31,7 @@ BOX = '{"bbox_2d": [1, 2, 3, 4], "label": "man"}'
 MAN_ON_DOG, DOG_BY_MAN = ("man", "on", "dog"), ("dog", "by", "man")
 BOTH = (["man", "dog"], [MAN_ON_DOG])
 ONE_CAT = (["cat"], [])
-NOTHING = ([], [])
+NO_RENAMES = ([], [])
 
 
 def read(text, spec=PX):
@@ -45,7 +45,9 @@ def read(text, spec=PX):
 def form_of(text, spec=PX):
     """(`format`, `format_graded`) of an answer."""
     parsed, gold = parse(text, spec, 100, 100), scene()
-    case = Case(parsed, gold, assign(parsed.graph, gold, 100, 100, SimilarityKind.exact), text)
+    case = ScoredAnswer(
+        parsed, gold, assign(parsed.graph, gold, 100, 100, SimilarityKind.exact), text
+    )
     return form.format(case), form.format_graded(case)
 
 
@@ -212,7 +214,7 @@ SEVERAL = {
     "two broken graphs": (f"{BROKEN_CAT} {GOOD[:-2]}", BOTH, [K.truncated]),
     "two graphs without a usable object": (
         f'{EMPTY} {{"objects": [{BOX}], "relationships": []}}',
-        NOTHING,
+        NO_RENAMES,
         [K.bad_object, K.empty],
     ),
 }
@@ -234,7 +236,7 @@ def test_text_after_too_many_broken_graphs_is_not_read():
     """One bound on the work: past it the text counts as cut off."""
     broken = '{"objects": [no] '
     assert read(broken * 15 + GOOD) == (BOTH, [K.several_graphs])
-    assert read(broken * 16 + GOOD) == (NOTHING, [K.truncated, K.several_graphs, K.empty])
+    assert read(broken * 16 + GOOD) == (NO_RENAMES, [K.truncated, K.several_graphs, K.empty])
     assert read(GOOD + broken * 16) == (BOTH, [K.several_graphs])
 
 
@@ -255,7 +257,7 @@ UNCLOSED = {
 @pytest.mark.parametrize("style", UNCLOSED)
 def test_a_thought_that_was_asked_for_and_does_not_close_is_no_answer(style):
     text = UNCLOSED[style]
-    assert read(text, TAGGED) == (NOTHING, [K.truncated, K.no_json])
+    assert read(text, TAGGED) == (NO_RENAMES, [K.truncated, K.no_json])
     assert parse(text, TAGGED, 9, 9).problems[0].item == "<think>"
     assert parse(text, TAGGED, 9, 9).failure is K.truncated
     assert form_of(text, TAGGED) == (0, 0)
@@ -263,7 +265,7 @@ def test_a_thought_that_was_asked_for_and_does_not_close_is_no_answer(style):
 
 @pytest.mark.parametrize("style", UNCLOSED)
 def test_a_thought_that_nobody_asked_for_hides_nothing(style):
-    said = {"a cut draft": ONE_CAT, "no draft": NOTHING}.get(style, BOTH)
+    said = {"a cut draft": ONE_CAT, "no draft": NO_RENAMES}.get(style, BOTH)
     kinds = {"a cut draft": [K.truncated], "no draft": [K.no_json]}.get(style, [])
     assert read(UNCLOSED[style]) == (said, kinds)
 
@@ -279,8 +281,11 @@ def test_an_answer_beside_an_unclosed_thought_counts():
 
 def test_an_answer_that_was_opened_leaves_the_thought_a_thought():
     for spec in (PX, TAGGED):
-        assert read(f"<think>so {CAT}</think><answer>", spec) == (NOTHING, [K.no_json])
-        assert read(f"<think>so {CAT}</think><answer>none</answer>", spec) == (NOTHING, [K.no_json])
+        assert read(f"<think>so {CAT}</think><answer>", spec) == (NO_RENAMES, [K.no_json])
+        assert read(f"<think>so {CAT}</think><answer>none</answer>", spec) == (
+            NO_RENAMES,
+            [K.no_json],
+        )
 
 
 # ---- keys that come again
@@ -490,7 +495,7 @@ STRANGE = {
 @pytest.mark.parametrize("style", STRANGE)
 def test_other_words_for_the_same_are_a_failure_that_says_why(style):
     text, kinds = STRANGE[style]
-    assert read(text) == (NOTHING, kinds)
+    assert read(text) == (NO_RENAMES, kinds)
     assert parse(text, PX, 9, 9).failure is kinds[0] or K.empty in kinds
 
 

@@ -13,7 +13,7 @@ from sgg.scene.boxes import FrameSpec
 from sgg.scene.graph import Edge, Node, SceneGraph
 from sgg.scene.vocab import VOCABULARIES
 from sgg.text.codec import ErrorKind, GraphSpec, parse, render
-from sgg.text.grammar import Structure, between, largest_coordinate
+from sgg.text.grammar import AnswerGrammar, between, largest_coordinate
 
 BOUNDS = StructureConfig(4, 3, 12, 3, 12, StructureNames.prompt)
 FRAMES = {
@@ -69,7 +69,7 @@ class Walker:
 
 @pytest.mark.parametrize(("spec", "vocabulary"), SPECS)
 def test_whatever_the_grammar_generates_is_read_without_failure(spec, vocabulary):
-    structure = Structure(spec, BOUNDS, vocabulary)
+    structure = AnswerGrammar(spec, BOUNDS, vocabulary)
     walker, limit = Walker(structure.grammar()), structure.longest()
     graphs = set()
     for seed in range(40):
@@ -86,7 +86,7 @@ def test_whatever_the_grammar_generates_is_read_without_failure(spec, vocabulary
 
 @pytest.mark.parametrize(("spec", "vocabulary"), SPECS)
 def test_what_render_writes_is_in_the_grammar(spec, vocabulary):
-    walker = Walker(Structure(spec, BOUNDS, vocabulary).grammar())
+    walker = Walker(AnswerGrammar(spec, BOUNDS, vocabulary).grammar())
     choose = random.Random(0)
     for _ in range(30):
         graph = drawn(choose, vocabulary)
@@ -137,13 +137,13 @@ GOOD = (
 def test_what_is_refused(old, new):
     vocabulary = VOCABULARIES["shapes"]
     spec = GraphSpec(FRAMES["norm1000"], vocabulary=vocabulary)
-    walker = Walker(Structure(spec, BOUNDS, vocabulary).grammar())
+    walker = Walker(AnswerGrammar(spec, BOUNDS, vocabulary).grammar())
     assert walker.takes(GOOD.replace(old, new)) == (old == new)
 
 
 def test_bounds_hold():
     vocabulary = VOCABULARIES["shapes"]
-    walker = Walker(Structure(GraphSpec(FRAMES["norm1000"]), BOUNDS, vocabulary).grammar())
+    walker = Walker(AnswerGrammar(GraphSpec(FRAMES["norm1000"]), BOUNDS, vocabulary).grammar())
 
     def answer(objects, relations):
         things = ",".join(
@@ -180,7 +180,7 @@ def in_threes(text):
 
 
 def test_a_limit_that_cuts_full_answers_short_is_refused(caplog):
-    structure = Structure(GraphSpec(FRAMES["norm1000"], True), BOUNDS, VOCABULARIES["shapes"])
+    structure = AnswerGrammar(GraphSpec(FRAMES["norm1000"], True), BOUNDS, VOCABULARIES["shapes"])
     tokens, letters = structure.longest(in_threes), structure.longest()
     assert tokens < letters / 2
     with pytest.raises(SggError, match=rf"takes {tokens + 1} tokens, more than some\.key={tokens}"):

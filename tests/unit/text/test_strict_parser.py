@@ -15,7 +15,7 @@ from sgg.scene.vocab import Vocabulary
 from sgg.text import codec
 from sgg.text import strict_parser as sound
 from sgg.text.codec import GraphSpec, parse
-from sgg.text.strict_parser import read_sound
+from sgg.text.strict_parser import parse_strict
 from sgg.text.tolerant_parser import MAX_ITEMS, View
 
 MAN, DOG = ("man.1", [0, 0.5, 10, 1e1]), ("Dog.2", [20, 20, 40, 40])
@@ -80,7 +80,7 @@ def test_up_to_4096_items_take_the_quick_way(more):
     objects = [(f"man.{i}", [0, 0, 5, 5]) for i in range(4096 + more)]
     relations = [("man.1", "on", "Dog.2")] * (4096 + more)
     for text in (answer(objects), answer([MAN, DOG], relations)):
-        assert (read_sound(text, PIXELS) is None) is bool(more)
+        assert (parse_strict(text, PIXELS) is None) is bool(more)
 
 
 def test_boxes_within_the_frame_need_no_second_look(monkeypatch):
@@ -90,9 +90,11 @@ def test_boxes_within_the_frame_need_no_second_look(monkeypatch):
     inside = [[0, 0, 80, 60], [0.5, 0.5, 1.5, 1.5], [0, 0, 0.5, 1.5]]
     others = [[-0.5, 0, 5, 5], [0, -0.5, 5, 5], [0, 0, 80.5, 5], [0, 0, 5, 60.5], [0, 0, 5, 1]]
     for box in inside + others:
-        assert read_sound(answer([("man.1", box)], [("man.1", "on", "man.1")]), PIXELS) is not None
+        assert (
+            parse_strict(answer([("man.1", box)], [("man.1", "on", "man.1")]), PIXELS) is not None
+        )
     assert looked == [tuple(box) for box in others]
-    assert read_sound(
+    assert parse_strict(
         answer([("a.1", others[0]), ("b.2", others[1])], [("a.1", "on", "b.2")]), PIXELS
     )
     assert looked[len(others) :] == [tuple(box) for box in others[:2]]  # once for all
@@ -104,21 +106,21 @@ def test_boxes_that_reach_out_of_the_frame_take_the_quick_way_up_to_ten_million(
         box = [0.0, 0.0, 5.0, 5.0]
         box[place] = -size if place < 2 else size
         text = answer([("man.1", box)], [("man.1", "on", "man.1")])
-        assert (read_sound(text, PIXELS) is not None) is taken
+        assert (parse_strict(text, PIXELS) is not None) is taken
 
 
 def test_what_stands_close_to_the_braces_is_passed_over():
-    assert read_sound(f"So:{GOOD}.", PIXELS) == read_sound(GOOD, PIXELS) is not None
+    assert parse_strict(f"So:{GOOD}.", PIXELS) == parse_strict(GOOD, PIXELS) is not None
 
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_a_sound_answer_takes_the_quick_way(spec):
     """Prose and fences around it too."""
-    graph = read_sound(f"So:\n```json\n{GOOD}\n```", View(spec.vocabulary, (50, 50), (2.0, 0.5)))
+    graph = parse_strict(f"So:\n```json\n{GOOD}\n```", View(spec.vocabulary, (50, 50), (2.0, 0.5)))
     assert graph is not None
     assert [node.box for node in graph.nodes] == [(0, 0.25, 20, 5), (40, 10, 80, 20)]
     assert [graph.triplet(edge) for edge in graph.edges] == [("man", "on", "Dog")]
-    twice = read_sound(GOOD, View(spec.vocabulary, (50, 50), (2.0, 2.0)))
+    twice = parse_strict(GOOD, View(spec.vocabulary, (50, 50), (2.0, 2.0)))
     assert [node.box for node in twice.nodes] == [(0, 1, 20, 20), (40, 40, 80, 80)]
     quick, careful = both_ways(GOOD, spec)
     assert quick == careful
@@ -158,7 +160,7 @@ def test_a_sound_answer_takes_the_quick_way(spec):
     ],
 )
 def test_anything_else_is_left_to_the_careful_way(text):
-    assert read_sound(text, PIXELS) is None
+    assert parse_strict(text, PIXELS) is None
     quick, careful = both_ways(text)
     assert quick == careful
 
@@ -168,4 +170,4 @@ def test_names_outside_the_vocabulary_are_left_to_the_careful_way():
         Vocabulary("v", ("man",), ("on",)),
         Vocabulary("v", ("man", "dog"), ("by",)),
     ):
-        assert read_sound(GOOD, PIXELS._replace(vocabulary=vocabulary)) is None
+        assert parse_strict(GOOD, PIXELS._replace(vocabulary=vocabulary)) is None

@@ -15,7 +15,7 @@ from wandb_server import serving
 from sgg.config.compose import compose_config
 from sgg.tracking.open import NoTracker, open_tracker, tracking
 from sgg.tracking.reach import LIMIT_S
-from sgg.tracking.state import failure_note, identity
+from sgg.tracking.state import failure_note, tracker_run_id
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def test_each_run_of_a_process_has_its_own(tmp_path, by_wandb, caplog):
         [file] = stored(tmp_path / name)
         [row] = history(file)
         assert (row["_step"], row["loss"]) == (step, 1.0)
-    assert identity(tmp_path / "sft") != identity(tmp_path / "eval")
+    assert tracker_run_id(tmp_path / "sft") != tracker_run_id(tmp_path / "eval")
 
 
 @pytest.mark.parametrize(

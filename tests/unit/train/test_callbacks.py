@@ -6,7 +6,7 @@ import pytest
 
 from sgg.config.compose import compose_config
 from sgg.runs.folder import read_json_lines
-from sgg.train.callbacks import Curves
+from sgg.train.callbacks import MetricsCallback
 from sgg.train.grpo import _tell_of_cut_sampling
 
 
@@ -21,7 +21,7 @@ class Kept:
 def logged(tmp_path, numbers):
     tracker = Kept()
     state = SimpleNamespace(is_world_process_zero=True, global_step=3)
-    Curves(tmp_path, tracker).on_log(None, state, None, logs=numbers)
+    MetricsCallback(tmp_path, tracker).on_log(None, state, None, logs=numbers)
     return list(read_json_lines(tmp_path / "metrics.jsonl")), tracker.rows
 
 

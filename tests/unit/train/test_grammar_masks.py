@@ -15,8 +15,8 @@ from sgg.models.weights import locate
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.vocab import VOCABULARIES
 from sgg.text.codec import GraphSpec
-from sgg.text.grammar import Structure
-from sgg.train.grammar_masks import CHUNK, MaskedHead, Masks, masked_log_probs
+from sgg.text.grammar import AnswerGrammar
+from sgg.train.grammar_masks import CHUNK, GrammarMaskedHead, Masks, masked_log_probs
 
 VOCABULARY = 100
 """No multiple of 32: the last number of a mask is not full."""
@@ -93,7 +93,7 @@ def masks(processor):
 
 SHAPES = VOCABULARIES["shapes"]
 BOUNDS = StructureConfig(2, 1, 0, 1, 1, StructureNames.prompt)
-GRAMMAR = Structure(GraphSpec(FrameSpec(Frame.norm1000)), BOUNDS, SHAPES).grammar()
+GRAMMAR = AnswerGrammar(GraphSpec(FrameSpec(Frame.norm1000)), BOUNDS, SHAPES).grammar()
 ANSWER = '{"objects":[{"id":"red circle.1","bbox":[1,2,900,800]}],"relationships":[]}'
 
 
@@ -146,7 +146,7 @@ def test_a_held_model_scores_answers_alone_and_in_their_places(processor, masks)
     torch.manual_seed(0)
     model = Small(len(tokenizer))
     free = model(torch.tensor([ids]))
-    head = MaskedHead(masks, 1.3, in_fp32=True)
+    head = GrammarMaskedHead(masks, 1.3, in_fp32=True)
     head.put_into(model)
     assert torch.equal(model(torch.tensor([ids])), free)
 
@@ -166,4 +166,4 @@ def test_a_held_model_scores_answers_alone_and_in_their_places(processor, masks)
     torch.testing.assert_close(scored.log_probs[1, len(prompt) - 1 :][:4], expected[:4])
     assert not scored.log_probs[:, : len(prompt) - 1].any()
     assert not scored.log_probs[1, len(prompt) + 3 :].any()
-    assert 0 < head.removed_mass < 1
+    assert 0 < head.masked_mass < 1

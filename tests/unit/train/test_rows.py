@@ -81,7 +81,7 @@ def test_a_picture_that_changed_names_itself_and_the_way_out(
     said = str(caught.value)
     assert said.startswith(f"data.train: picture {tmp_path}/1.png {what}")
     assert "`sgg prepare`" in said
-    assert "data.check_images=decode" in said
+    assert "data.image_check=decode" in said
     assert "stage.args" not in said
     assert len(said.splitlines()) == 1
 

@@ -143,7 +143,7 @@ def test_broken_rows_are_counted(tmp_path, place, check):
     values["objects"][5] = "[{"
     values["relationships"][6] = '[{"subject": 3}]'
     path, split = place(tmp_path, values)
-    data = config("rows", split={"path": str(path), "name": split}, check_images=check)
+    data = config("rows", split={"path": str(path), "name": split}, image_check=check)
     result = prepared(data, tmp_path)
     kept = {r["image_id"]: (r["width"], r["height"]) for r in result.rows}
     expected = {"good": (100, 80), "turned": (100, 60)}

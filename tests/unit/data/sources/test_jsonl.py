@@ -200,7 +200,7 @@ def test_the_picture_is_asked_where_the_size_is_missing(tmp_path):
         "box_past_edge": 1,
     }
     assert result.gold(1)["graph"].nodes[1].box == (40, 30, 90, 60)
-    data = jsonl_config(tmp_path, check_images=ImageCheck.header)  # sees no cut pixels
+    data = jsonl_config(tmp_path, image_check=ImageCheck.header)  # sees no cut pixels
     assert prepared(data, tmp_path).rows["image_id"] == ["a", "turned", "cut"]
 
 

@@ -244,7 +244,7 @@ def test_pictures_in_one_folder_or_as_vg_packs_them(tmp_path):
         assert result.rows["image_id"] == ["11", "13"]
         assert result.report["amiss"] == {"box_past_edge": 1, "self_relation": 1}
     (packed / "VG_100K_2" / "13.jpg").unlink()
-    data.check_images = ImageCheck.header
+    data.image_check = ImageCheck.header
     assert prepared(data, tmp_path).report["amiss"] == {"no_image": 1, "self_relation": 1}
 
 

@@ -15,65 +15,72 @@ from commands import environment, sgg_ok
 
 from launchers.kinds import frozen_config
 from launchers.local import launch
-from launchers.node.agent import _after_stop, _conclude, _progress, _try_again, run_share, told
-from launchers.placement import BEGAN, Place
+from launchers.node.agent import (
+    _after_stop,
+    _conclude,
+    _progress,
+    _try_again,
+    raise_for_status,
+    run_node_share,
+)
+from launchers.placement import BEGAN, NodePlacement
 from launchers.slurm.queue import end_jobs
 from sgg.config.compose import compose_config
-from sgg.config.frozen import FROZEN_NAME, freeze, thaw
+from sgg.config.frozen import FROZEN_NAME, read_frozen, write_frozen
 from sgg.errors import Failed, SggError, Stopped
 from sgg.explain.exit_codes import exit_code
-from sgg.runs.exit_status import ENDING, Ending, State, forget_ending, read_ending
+from sgg.runs.exit_status import ENDING, ExitStatus, State, forget_exit_status, read_exit_status
 from sgg.runs.lease import Lease
 from sgg.runs.progress import progress
 from sgg.runs.requeue import ask_again
 from sgg.runs.sweep import RunRecord, SweepRecord
 
 ROOT = Path(__file__).parents[4]
-FINISHED = Ending(State.finished, 0, "all steps done", "2")
-FAILED = Ending(State.failed, 1, "rank5 fell", "2")
+FINISHED = ExitStatus(State.finished, 0, "all steps done", "2")
+FAILED = ExitStatus(State.failed, 1, "rank5 fell", "2")
 
 
 def frozen(folder, *words):
     config, _ = compose_config([*words, f"paths.run_dir={folder}"])
     folder.mkdir(parents=True, exist_ok=True)
-    freeze(config, folder / FROZEN_NAME)
+    write_frozen(config, folder / FROZEN_NAME)
     return folder / FROZEN_NAME
 
 
 def test_the_first_word_of_a_start_stands(tmp_path):
     FAILED.write(tmp_path)
-    Ending(State.failed, 1, "connection closed", "2").write(tmp_path)
-    assert read_ending(tmp_path) == FAILED
+    ExitStatus(State.failed, 1, "connection closed", "2").write(tmp_path)
+    assert read_exit_status(tmp_path) == FAILED
     assert [p.name for p in tmp_path.iterdir()] == [ENDING]
 
 
 def test_a_run_is_not_finished_when_a_node_has_failed(tmp_path):
     FINISHED.write(tmp_path)
     FAILED.write(tmp_path)
-    assert read_ending(tmp_path) == FAILED
+    assert read_exit_status(tmp_path) == FAILED
     FINISHED.write(tmp_path)
-    assert read_ending(tmp_path) == FAILED
+    assert read_exit_status(tmp_path) == FAILED
 
 
 def test_an_earlier_start_has_no_say(tmp_path):
-    Ending(State.stopped, 140, "time limit", "1").write(tmp_path)
+    ExitStatus(State.stopped, 140, "time limit", "1").write(tmp_path)
     FAILED.write(tmp_path)
-    assert read_ending(tmp_path) == FAILED
+    assert read_exit_status(tmp_path) == FAILED
 
 
 def test_a_new_start_forgets_the_last_one_but_not_its_own_nodes(tmp_path):
     FAILED.write(tmp_path)
-    forget_ending(tmp_path, "2")
-    assert read_ending(tmp_path) == FAILED
-    forget_ending(tmp_path, "3")
-    assert read_ending(tmp_path) is None
+    forget_exit_status(tmp_path, "2")
+    assert read_exit_status(tmp_path) == FAILED
+    forget_exit_status(tmp_path, "3")
+    assert read_exit_status(tmp_path) is None
 
 
 def test_a_node_that_cannot_start_says_why(tmp_path):
     path = frozen(tmp_path, "hardware.nodes=2", "stage.optimizer.kind=trl")
     with pytest.raises(SggError, match="takes 2 nodes"):
-        run_share(path, [])
-    ending = read_ending(tmp_path)
+        run_node_share(path, [])
+    ending = read_exit_status(tmp_path)
     assert (ending.state, ending.code) == (State.failed, 2)  # as the process ends
     assert "takes 2 nodes, but here are 1" in ending.reason
 
@@ -96,8 +103,8 @@ def test_what_a_user_must_mend_is_not_tried_on_another_node(
     for name, value in {**step, "JOB_NODELIST": "n1"}.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
     with pytest.raises(SggError, match=said) as raised:
-        run_share(path, [])
-    assert exit_code(raised.value) == read_ending(path.parent).code == code
+        run_node_share(path, [])
+    assert exit_code(raised.value) == read_exit_status(path.parent).code == code
     assert (path.parent / "requeue.7_0").is_file() == (code != 2)
 
 
@@ -113,7 +120,9 @@ def test_a_report_that_fails_is_no_failed_run(tmp_path, caplog):
     assert "its report is not" in caplog.text
 
 
-STOPPED = Ending(State.stopped, 128 + signal.SIGUSR2, "Stopped by SIGUSR2.", "7_2-0", "7_2", "a")
+STOPPED = ExitStatus(
+    State.stopped, 128 + signal.SIGUSR2, "Stopped by SIGUSR2.", "7_2-0", "7_2", "a"
+)
 
 
 def test_node_0_asks_to_be_queued_again_and_every_node_ends_well(tmp_path):
@@ -121,7 +130,9 @@ def test_node_0_asks_to_be_queued_again_and_every_node_ends_well(tmp_path):
     for node in (1, 0):
         assert not (tmp_path / "requeue.7_2").exists()
         assert (
-            _after_stop(STOPPED, Place(node, ("a", "b"), slurm_job="7_2"), tmp_path, False).code
+            _after_stop(
+                STOPPED, NodePlacement(node, ("a", "b"), slurm_job="7_2"), tmp_path, False
+            ).code
             == 0
         )
     assert (tmp_path / "requeue.7_2").read_text() == "SIGUSR2\n\n"
@@ -137,14 +148,14 @@ def test_a_signal_while_the_folder_is_waited_for_has_the_job_queued_again(
         (owner,) = (tmp_path / "owners").iterdir()
         owner.write_text(owner.read_text().replace(platform.node(), "elsewhere"))
         before = sorted(tmp_path.rglob("*"))
-        place = Place(node, ("a", "b"), "7_2-0-0", "7_2")
-        monkeypatch.setattr(Place, "here", lambda: place)
-        run_share(path, [signal.SIGUSR2])
+        place = NodePlacement(node, ("a", "b"), "7_2-0-0", "7_2")
+        monkeypatch.setattr(NodePlacement, "here", lambda: place)
+        run_node_share(path, [signal.SIGUSR2])
         asked = [tmp_path / "requeue.7_2"] if node == 0 else []
         assert sorted(tmp_path.rglob("*")) == sorted([*before, *asked])
-        monkeypatch.setattr(Place, "here", lambda: replace(place, slurm_job=None))
+        monkeypatch.setattr(NodePlacement, "here", lambda: replace(place, slurm_job=None))
         with pytest.raises(Stopped, match="Stopped by SIGUSR2 before it began"):
-            run_share(path, [signal.SIGUSR2])
+            run_node_share(path, [signal.SIGUSR2])
 
 
 @pytest.mark.parametrize(("age_min", "again"), [(31, False), (5, True)])
@@ -152,12 +163,14 @@ def test_the_time_of_a_job_counts_from_its_batch_script(tmp_path, monkeypatch, a
     """The setup, or the start of a container, may take all the time that there is."""
     path = frozen(tmp_path, "debug=steps", "hardware.slurm.time_min=60")
     monkeypatch.setenv(BEGAN, str(int(time.time()) - 60 * age_min))
-    monkeypatch.setattr(Place, "here", lambda: Place(0, ("127.0.0.1",), "7_2-0-0", "7_2"))
+    monkeypatch.setattr(
+        NodePlacement, "here", lambda: NodePlacement(0, ("127.0.0.1",), "7_2-0-0", "7_2")
+    )
     if again:
-        run_share(path, [signal.SIGUSR2])
+        run_node_share(path, [signal.SIGUSR2])
     else:
         with pytest.raises(Failed, match="time_min brought no new checkpoint"):
-            run_share(path, [signal.SIGUSR2])
+            run_node_share(path, [signal.SIGUSR2])
     assert (tmp_path / "requeue.7_2").exists() == again
 
 
@@ -165,8 +178,10 @@ def test_a_start_without_progress_is_not_queued_again_for_ever(tmp_path):
     """And that is what its ending says, though it was stopped first."""
     STOPPED.write(tmp_path)
     with pytest.raises(Failed, match="time_min brought no new checkpoint"):
-        told(_after_stop(STOPPED, Place(0, ("a",), slurm_job="7_2"), tmp_path, idle=True))
-    ending = read_ending(tmp_path)
+        raise_for_status(
+            _after_stop(STOPPED, NodePlacement(0, ("a",), slurm_job="7_2"), tmp_path, idle=True)
+        )
+    ending = read_exit_status(tmp_path)
     assert (ending.state, ending.code) == (State.failed, 1)
     assert ending.shown.startswith("Not queued again: the whole of hardware.slurm.time_min")
     assert not (tmp_path / "requeue.7_2").exists()
@@ -174,17 +189,19 @@ def test_a_start_without_progress_is_not_queued_again_for_ever(tmp_path):
 
 def test_a_preemption_without_progress_is_left_to_slurm(tmp_path):
     terminated = replace(STOPPED, code=128 + signal.SIGTERM)
-    assert _after_stop(terminated, Place(0, ("a",), slurm_job="7_2"), tmp_path, True).code == 0
+    assert (
+        _after_stop(terminated, NodePlacement(0, ("a",), slurm_job="7_2"), tmp_path, True).code == 0
+    )
     assert (tmp_path / "requeue.7_2").read_text() == "SIGTERM\n\n"
 
 
 def test_what_slurm_refused_is_how_the_run_ended(tmp_path):
     STOPPED.write(tmp_path)
     (tmp_path / "requeue.refused").write_text("Requested operation is disabled for job 9\n")
-    ending = read_ending(tmp_path)
+    ending = read_exit_status(tmp_path)
     assert ending.state is State.failed
     assert ending.shown.startswith("Slurm did not queue it again: Requested operation is disabled")
-    forget_ending(tmp_path, "7_2-1")
+    forget_exit_status(tmp_path, "7_2-1")
     assert [p.name for p in tmp_path.iterdir()] == []
 
 
@@ -194,9 +211,9 @@ def test_a_failure_is_tried_again_elsewhere_as_often_as_the_sweep_allows(tmp_pat
     run_dir = tmp_path / run.folder
     path = frozen(run_dir, "hardware.slurm.exclude=n9")
     for attempt, host in enumerate(("n1", "n2", "n3")):
-        place = Place(0, (host,), attempt=f"7_0-{attempt}", slurm_job="7_0")
-        forget_ending(run_dir, place.attempt)
-        Ending(State.failed, 1, "fell", place.attempt, "7_0", host).write(run_dir)
+        place = NodePlacement(0, (host,), attempt=f"7_0-{attempt}", slurm_job="7_0")
+        forget_exit_status(run_dir, place.attempt)
+        ExitStatus(State.failed, 1, "fell", place.attempt, "7_0", host).write(run_dir)
         for _ in range(2):  # two nodes of the same start say the same
             _try_again(run_dir, place)
         asked = run_dir / "requeue.7_0"
@@ -204,7 +221,7 @@ def test_a_failure_is_tried_again_elsewhere_as_often_as_the_sweep_allows(tmp_pat
             assert asked.read_text() == f"failed\n{('n9,n1', 'n9,n1,n2')[attempt]}\n"
             asked.unlink()
     assert not asked.exists()
-    assert thaw(path).hardware.slurm.exclude == "n9"
+    assert read_frozen(path).hardware.slurm.exclude == "n9"
 
 
 @pytest.fixture
@@ -248,7 +265,7 @@ def test_a_refusal_is_kept(batch_script_ends, tmp_path):
     STOPPED.write(tmp_path)
     ask_again(tmp_path, "7_2", "SIGUSR2")
     assert batch_script_ends("true", "echo disabled >&2; exit 1") == (1, ["requeue 7_2"])
-    assert "Slurm did not queue it again: disabled" in read_ending(tmp_path).reason
+    assert "Slurm did not queue it again: disabled" in read_exit_status(tmp_path).reason
 
 
 def test_a_preempted_job_is_queued_again_after_sigterm(batch_script_ends, tmp_path):
@@ -310,7 +327,7 @@ def test_a_run_with_an_environment_has_a_process_of_its_own(tmp_path):
     """The profile's variables would else reach nobody; the rank says so by failing for want of weights."""
     path = frozen(tmp_path, "hardware.environment.SGG_PROBE=1", "model.path=nowhere/at/all")
     with pytest.raises(Failed, match="nowhere/at/all: no such folder"):
-        launch(path, thaw(path), lambda _: pytest.fail("run in the parent"))
+        launch(path, read_frozen(path), lambda _: pytest.fail("run in the parent"))
     assert (tmp_path / "logs" / "rank0.log").is_file()
 
 

@@ -10,7 +10,7 @@ import pytest
 from launchers.node.rollout_key import rollout_key
 from sgg.config.hardware import KEY_VARIABLE
 from sgg.errors import SggError
-from sgg.rollout.auth import Door
+from sgg.rollout.auth import ApiKeyMiddleware
 
 
 @pytest.fixture
@@ -75,6 +75,6 @@ def test_the_door_opens_to_the_key(monkeypatch, path, shown, status):
     headers = [] if shown is None else [(b"authorization", shown)]
     for kind in ("http", "websocket"):
         scope = {"type": kind, "path": path, "headers": headers}
-        asyncio.run(Door(app)(scope, None, send))
+        asyncio.run(ApiKeyMiddleware(app)(scope, None, send))
         assert said[0].get("status", 401) == status
         said.clear()

@@ -16,9 +16,9 @@ import pytest
 from launchers.node.child import LOGS
 from launchers.node.signals import listening
 from launchers.node.supervisor import Limits, Supervisor
-from launchers.placement import Place
+from launchers.placement import NodePlacement
 from launchers.process_plan import Plan, Process
-from sgg.runs.exit_status import State, read_ending
+from sgg.runs.exit_status import State, read_exit_status
 
 ROOT = Path(__file__).parents[4]
 SLEEP = "import time; time.sleep(600)"
@@ -59,7 +59,7 @@ def server(code, node=0, restarts=0):
 
 def supervise(run_dir, *processes, node=0, nodes=1, limits=LIMITS):
     hosts = tuple(f"host{i}" for i in range(nodes))
-    place = Place(node, hosts, attempt="this")
+    place = NodePlacement(node, hosts, attempt="this")
     with listening() as received:
         return Supervisor(Plan(hosts, processes), place, run_dir, limits, received, {}).run()
 
@@ -95,7 +95,7 @@ def test_finished_when_all_ranks_are(tmp_path):
     ending = supervise(tmp_path, rank(0, "print('zero')"), rank(1, "print('one')"))
     assert (ending.state, ending.code) == (State.finished, 0)
     assert (log(tmp_path, "rank0"), log(tmp_path, "rank1")) == ("zero\n", "one\n")
-    assert read_ending(tmp_path) == ending
+    assert read_exit_status(tmp_path) == ending
 
 
 def test_a_rank_that_raises_is_named_and_ends_the_others(tmp_path):
@@ -202,7 +202,7 @@ def test_a_server_that_never_answers_ends_the_run_in_words(tmp_path):
     limits = Limits(server_start_s=0.5, grace_s=1, kill_s=1)
     ending = supervise(tmp_path, server(SLEEP), rank(0, "print('never')"), limits=limits)
     assert ending.state is State.failed
-    assert "hardware.rollout.start_limit_s=0.5" in ending.reason
+    assert "hardware.rollout.startup_timeout_s=0.5" in ending.reason
     assert not (tmp_path / LOGS / "rank0.log").exists()
 
 
@@ -274,7 +274,7 @@ def test_a_failure_on_one_node_ends_the_other(tmp_path):
     thread.join()
     assert other == [1]
     assert ending.reason.startswith("rank1 on node 1 (host1) ended with exit code 1")
-    assert read_ending(tmp_path).reason == ending.reason
+    assert read_exit_status(tmp_path).reason == ending.reason
 
 
 def test_a_serving_node_ends_when_the_ranks_have(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 from launchers.sweep.changes import change_jobs
 from sgg.config.compose import Composer
-from sgg.config.frozen import freeze, thaw
+from sgg.config.frozen import read_frozen, write_frozen
 from sgg.explain.exceptions import explain
 from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord
 
@@ -22,9 +22,9 @@ def changed(tmp_path):
         record.runs = [RunRecord(0, "sft", None, "points/000")]
         path = tmp_path / "points/000/config.yaml"
         path.parent.mkdir(parents=True)
-        freeze(Composer().compose(words)[0], path)
+        write_frozen(Composer().compose(words)[0], path)
         change_jobs(tmp_path, record, record.runs, 0, changes)
-        return thaw(path), Composer().compose([*words, *changes])[0]
+        return read_frozen(path), Composer().compose([*words, *changes])[0]
 
     return change
 
@@ -75,6 +75,6 @@ def test_a_mistake_is_told_in_words_and_nothing_changes(changed, word, said, tmp
     told = explain(raised.value)
     assert said in (told or "")
     assert (
-        thaw(tmp_path / "points/000/config.yaml")
+        read_frozen(tmp_path / "points/000/config.yaml")
         == Composer().compose([*TINY, f"paths.root={tmp_path}/runs"])[0]
     )

@@ -17,7 +17,7 @@ from launchers.local import launch
 from launchers.sweep.cancellation import mark_cancelled
 from launchers.sweep.code_snapshot import take_snapshot
 from launchers.sweep.commands import (
-    Launching,
+    LaunchOptions,
     Resuming,
     _launch,
     cancel_sweep,
@@ -32,13 +32,13 @@ from sgg.cli.cancel import main as cancel
 from sgg.cli.sweep import main as resume
 from sgg.config.argv import prepare_argv
 from sgg.config.compose import Composer
-from sgg.config.frozen import freeze, typed
+from sgg.config.frozen import to_typed, write_frozen
 from sgg.config.tree import CONF_DIR
 from sgg.errors import SggError, Stopped
 from sgg.runs.code_state import git_state
-from sgg.runs.exit_status import Ending, State, read_ending
-from sgg.runs.process_id import identity
-from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord, read_sweep, way_on
+from sgg.runs.exit_status import ExitStatus, State, read_exit_status
+from sgg.runs.process_id import process_id
+from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord, read_sweep, resume_command
 
 TINY = ["stage=sft", "stage.optimizer.kind=trl"]
 
@@ -69,7 +69,7 @@ def composed_by_hydra(words):
     choices = dict(cfg.hydra.runtime.choices)
     with open_dict(cfg):
         del cfg["hydra"]
-    return typed(cfg), choices
+    return to_typed(cfg), choices
 
 
 def test_a_quickly_composed_point_is_the_one_hydra_composes():
@@ -194,7 +194,7 @@ def sweep(tmp_path):
 
 def test_status_of_a_chain_that_broke(sweep):
     folder, record = sweep("local")
-    Ending(State.failed, 1, "ValueError: no\nrank0 fell\n| more").write(
+    ExitStatus(State.failed, 1, "ValueError: no\nrank0 fell\n| more").write(
         folder / record.runs[0].folder
     )
     status = status_of(folder)
@@ -209,7 +209,7 @@ def test_a_mistake_that_several_runs_share_is_told_once_and_whole(sweep):
     folder, record = sweep("local")
     message = "data.train: none of 2 images is usable.\n  broken_image: 2\n  Take others."
     for run in record.runs:
-        Ending(State.failed, 2, message).write(folder / run.folder)
+        ExitStatus(State.failed, 2, message).write(folder / run.folder)
     table = status_table(status_of(folder))
     assert table.count("none of 2 images") == 1
     assert "broken_image: 2" in table
@@ -222,7 +222,7 @@ def test_a_local_sweep_tells_a_shared_reason_once(sweep):
     local = LocalSweep(folder, record, [], 0)
     first, second, third = record.runs
     for run in (first, second):
-        Ending(State.failed, 2, "data.root=x: no.\nTake y.").write(folder / run.folder)
+        ExitStatus(State.failed, 2, "data.root=x: no.\nTake y.").write(folder / run.folder)
     assert local._why(first) == ":\n  data.root=x: no.\n  Take y."
     assert local._why(second) == f", as {first.folder} did"
     assert local._why(third) == "", "it left no word"
@@ -233,7 +233,7 @@ def test_a_mistake_that_only_the_first_point_has_names_the_point(tmp_path, monke
     lines = [["stage=eval", "debug=steps"], ["stage=eval", "debug=fast"]]
     for mistake, good in (lines, reversed(lines)):
         with pytest.raises(SggError) as error:
-            start_sweep([mistake, good], Launching("local", 1))
+            start_sweep([mistake, good], LaunchOptions("local", 1))
         assert str(error.value).count("debug=steps sets stage.args") == 1
         assert "(in 1 of 2 points, first 00" in str(error.value)
         assert "Nothing was started." in str(error.value)
@@ -241,8 +241,8 @@ def test_a_mistake_that_only_the_first_point_has_names_the_point(tmp_path, monke
 
 
 def test_status_while_the_launcher_lives_and_after(sweep):
-    folder, record = sweep("local", process=identity())
-    record.runs[0].jobs = [identity()]
+    folder, record = sweep("local", process=process_id())
+    record.runs[0].jobs = [process_id()]
     record.write(folder)
     assert [s.state for s in status_of(folder).runs] == ["running", "queued", "queued"]
     record.process, record.runs[0].jobs = "1@0", ["1@0"]
@@ -255,7 +255,7 @@ def test_status_from_a_machine_without_slurm_says_what_it_cannot_know(sweep, mon
     folder, record = sweep("slurm")
     record.runs[1].jobs = ["5_0"]
     record.write(folder)
-    Ending(State.finished, 0, "all steps done").write(folder / record.runs[0].folder)
+    ExitStatus(State.finished, 0, "all steps done").write(folder / record.runs[0].folder)
     status = status_of(folder)
     assert [s.state for s in status.runs] == ["finished", "unknown", "unknown"]
     assert "Slurm cannot be asked" in status_table(status)
@@ -276,7 +276,7 @@ def test_a_part_that_was_cancelled_stays_cancelled_when_slurm_has_forgotten_it(
         run.after, run.jobs = None, [f"{run.step}_0"]
         (folder / "slurm" / f"{run.step}_0_0_log.out").touch()
     mark_cancelled(folder, record.runs[:2])
-    Ending(State.stopped, 143, "Stopped").write(folder / record.runs[1].folder)
+    ExitStatus(State.stopped, 143, "Stopped").write(folder / record.runs[1].folder)
     record.write(folder)
     assert [s.state for s in status_of(folder).runs] == ["cancelled", "cancelled", "lost"]
 
@@ -301,9 +301,9 @@ def test_status_shows_step_and_numbers(sweep):
 
 
 def test_a_run_that_was_never_started_is_cancelled_and_left_out(sweep, capsys):
-    folder, record = sweep("local", process=identity())
+    folder, record = sweep("local", process=process_id())
     waiting = subprocess.Popen(["sleep", "60"])
-    record.runs[0].jobs = [identity(waiting.pid)]
+    record.runs[0].jobs = [process_id(waiting.pid)]
     record.write(folder)
     assert cancel_sweep(folder / "points" / "000" / "eval") == 1
     assert waiting.poll() is None
@@ -362,7 +362,7 @@ def test_what_was_cancelled_is_started_again_by_resuming(sweep, slurm_queue):
     mark_cancelled(folder, record.runs)
     [point] = composed([TINY])
     for run in record.runs:
-        freeze(point.config, folder / run.folder / "config.yaml")
+        write_frozen(point.config, folder / run.folder / "config.yaml")
     queue = slurm_queue("")
     resume_sweep(folder, Resuming())
     assert not (queue / "ended").exists()
@@ -375,8 +375,8 @@ def test_a_resume_that_slurm_refuses_changes_nothing(sweep, slurm_queue, capsys)
     folder, record = sweep("slurm")
     [point] = composed([TINY])
     for run in record.runs:
-        freeze(point.config, folder / run.folder / "config.yaml")
-    Ending(State.stopped, 143, "Stopped by SIGTERM, after saving.").write(
+        write_frozen(point.config, folder / run.folder / "config.yaml")
+    ExitStatus(State.stopped, 143, "Stopped by SIGTERM, after saving.").write(
         folder / record.runs[0].folder
     )
     mark_cancelled(folder, record.runs[1:])
@@ -395,7 +395,7 @@ def test_a_resume_that_slurm_refuses_changes_nothing(sweep, slurm_queue, capsys)
     assert "hardware.slurm.partition=nosuch: for 3 runs" in capsys.readouterr().out
     now = read_sweep(folder)
     assert (now.retries, len(now.changes)) == (5, 1)
-    assert not read_ending(folder / record.runs[0].folder)
+    assert not read_exit_status(folder / record.runs[0].folder)
 
 
 def test_a_profile_cannot_change_when_a_sweep_goes_on(sweep, slurm_queue):
@@ -409,7 +409,7 @@ def test_what_a_later_array_is_refused_for_keeps_the_change(sweep, slurm_queue):
     folder, record = sweep("slurm")
     [point] = composed([TINY])
     for run in record.runs:
-        freeze(point.config, folder / run.folder / "config.yaml")
+        write_frozen(point.config, folder / run.folder / "config.yaml")
     slurm_queue('[ "$n" = 2 ] && { echo no >&2; exit 1; }')
     with pytest.raises(SggError, match="What was submitted goes on"):
         resume_sweep(folder, Resuming(changes=("hardware.slurm.time_min=77",)))
@@ -499,15 +499,15 @@ def test_missing_gpus_are_told_before_the_first_point_starts(monkeypatch):
 
 def test_the_way_on_is_that_of_the_sweep(sweep):
     folder, record = sweep("slurm")
-    assert way_on(folder / record.runs[0].folder) == f"sgg sweep resume={folder}"
-    assert way_on(Path("/runs/a")) == "sgg resume=/runs/a"
+    assert resume_command(folder / record.runs[0].folder) == f"sgg sweep resume={folder}"
+    assert resume_command(Path("/runs/a")) == "sgg resume=/runs/a"
 
 
 def test_a_run_of_several_nodes_in_a_sweep_names_the_way_on(tmp_path, sweep):
     folder, record = sweep("slurm")
     [point] = composed([[*TINY, "hardware.nodes=2"]])
     run_dir = folder / record.runs[0].folder
-    freeze(point.config, run_dir / "config.yaml")
+    write_frozen(point.config, run_dir / "config.yaml")
     done = sgg(f"resume={run_dir}", cwd=tmp_path)
     assert done.returncode == 2
     assert "takes 2 nodes, and this is one machine" in done.stderr
@@ -523,9 +523,11 @@ def test_status_of_a_run_of_an_older_version(tmp_path):
 
 def test_a_start_in_this_process_forgets_how_the_last_one_ended(tmp_path):
     [point] = composed([TINY])
-    Ending(State.stopped, 143, "SIGTERM").write(tmp_path)
+    ExitStatus(State.stopped, 143, "SIGTERM").write(tmp_path)
     seen = []
-    launch(tmp_path / "config.yaml", point.config, lambda path: seen.append(read_ending(tmp_path)))
+    launch(
+        tmp_path / "config.yaml", point.config, lambda path: seen.append(read_exit_status(tmp_path))
+    )
     assert seen == [None]
 
 
@@ -544,7 +546,7 @@ def test_a_start_in_this_process_forgets_how_the_last_one_ended(tmp_path):
 )
 def test_a_start_in_this_process_leaves_how_it_ended(tmp_path, error, state, code, reason):
     [point] = composed([TINY])
-    freeze(point.config, tmp_path / "config.yaml")
+    write_frozen(point.config, tmp_path / "config.yaml")
 
     def fall(_path):
         raise error

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from launchers.sweep.status import FolderStatus, RunStatus
-from launchers.sweep.wait import Watch
+from launchers.sweep.wait import SweepWatcher
 from sgg.errors import Failed
 from sgg.runs.sweep import RunRecord
 
@@ -28,30 +28,32 @@ RUNNING = ("running", "", False)
 
 
 def test_reasons_and_notes_are_told_when_they_change():
-    watch = Watch(SWEEP)
-    assert watch.news(status(queued(), queued(), RUNNING), 0) == "2 queued (2 Priority), 1 running"
-    assert watch.news(status(queued(), queued(), RUNNING), 5) == ""
-    told = watch.news(status(queued(), queued("Resources"), RUNNING), 10)
+    watch = SweepWatcher(SWEEP)
+    assert (
+        watch.changes(status(queued(), queued(), RUNNING), 0) == "2 queued (2 Priority), 1 running"
+    )
+    assert watch.changes(status(queued(), queued(), RUNNING), 5) == ""
+    told = watch.changes(status(queued(), queued("Resources"), RUNNING), 10)
     assert told == "2 queued (1 Priority, 1 Resources), 1 running"
-    assert "cannot be asked" in watch.news(status(RUNNING, note="Slurm cannot be asked."), 15)
+    assert "cannot be asked" in watch.changes(status(RUNNING, note="Slurm cannot be asked."), 15)
 
 
 def test_slurm_may_be_away_for_a_while_but_not_for_ever():
-    watch = Watch(SWEEP)
+    watch = SweepWatcher(SWEEP)
     away = status(("unknown", "", False), note="Slurm cannot be asked.")
-    watch.news(away, 0)
-    watch.news(away, 1799)
-    watch.news(status(RUNNING), 1800)
-    watch.news(away, 1900)
-    watch.news(away, 3600)
+    watch.changes(away, 0)
+    watch.changes(away, 1799)
+    watch.changes(status(RUNNING), 1800)
+    watch.changes(away, 1900)
+    watch.changes(away, 3600)
     with pytest.raises(Failed, match="sgg sweep resume=/sweep wait=true"):
-        watch.news(away, 3700)
+        watch.changes(away, 3700)
 
 
 def test_held_jobs_are_not_waited_for():
     held = queued("JobHeldUser", held=True)
-    Watch(SWEEP).news(status(held, RUNNING), 0)
-    Watch(SWEEP).news(status(held, queued()), 0)
+    SweepWatcher(SWEEP).changes(status(held, RUNNING), 0)
+    SweepWatcher(SWEEP).changes(status(held, queued()), 0)
     with pytest.raises(Failed, match=r"JobHeldUser.*scontrol release 7_0,") as raised:
-        Watch(SWEEP).news(status(held, queued("Dependency"), ("finished", "", False)), 0)
+        SweepWatcher(SWEEP).changes(status(held, queued("Dependency"), ("finished", "", False)), 0)
     assert "sgg sweep resume=/sweep wait=true" in str(raised.value)

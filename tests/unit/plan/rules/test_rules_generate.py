@@ -24,7 +24,7 @@ def test_servers_are_taken_as_written():
     generate = check([*SERVER, GOOD]).generate
     assert generate.engine is Engine.server
     assert generate.servers == ["http://127.0.0.1:8000", "https://llm.example.org/team"]
-    assert (generate.request_limit_s, generate.key_variable) == (600, "OPENAI_API_KEY")
+    assert (generate.request_timeout_s, generate.api_key_env) == (600, "OPENAI_API_KEY")
 
 
 def test_no_servers():
@@ -61,12 +61,12 @@ def test_bad_addresses(url, words):
 def test_credentials_are_refused_and_not_repeated(url):
     told = problem(f"generate.servers=['{url}']")
     assert "holds a user or password" in told
-    assert "generate.key_variable" in told
+    assert "generate.api_key_env" in told
     assert "sesame" not in told
 
 
 def test_a_key_is_no_name_of_a_variable():
-    told = problem(GOOD, "generate.key_variable=sk-sesame")
+    told = problem(GOOD, "generate.api_key_env=sk-sesame")
     assert "must be the name of an environment variable" in told
     assert "sesame" not in told
 
@@ -77,8 +77,8 @@ def test_a_server_twice():
 
 @pytest.mark.parametrize("limit", ["0", "-1"])
 def test_limits_are_positive(limit):
-    told = problem(GOOD, f"generate.request_limit_s={limit}")
-    assert "generate.request_limit_s" in told
+    told = problem(GOOD, f"generate.request_timeout_s={limit}")
+    assert "generate.request_timeout_s" in told
     assert "must be above 0 seconds" in told
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 from configs import check
+from sgg.config.answer_grammar import StructureNames
 
-from sgg.config.frozen import freeze, thaw
-from sgg.config.structure import StructureNames
+from sgg.config.frozen import read_frozen, write_frozen
 from sgg.errors import SggError
-from sgg.spec import structure
+from sgg.spec import answer_grammar
 
 EVAL = ["structure=bounded", "stage=eval", "generate=vllm"]
 GRPO = ["structure=bounded", "stage=grpo", "model=qwen2_vl_7b", "hardware=h100"]
@@ -14,11 +14,11 @@ GRPO = ["structure=bounded", "stage=grpo", "model=qwen2_vl_7b", "hardware=h100"]
 
 def test_an_evaluation_by_vllm_may_be_structured(tmp_path):
     config = check([*EVAL, "structure.max_objects=5", "structure.names=vocabulary"])
-    assert structure(config).vocabulary.name == "shapes"
-    freeze(config, tmp_path / "config.yaml")
-    assert thaw(tmp_path / "config.yaml").structure == config.structure
-    assert config.structure.max_objects == 5
-    assert config.structure.names is StructureNames.vocabulary
+    assert answer_grammar(config).vocabulary.name == "shapes"
+    write_frozen(config, tmp_path / "config.yaml")
+    assert read_frozen(tmp_path / "config.yaml").answer_grammar == config.answer_grammar
+    assert config.answer_grammar.max_objects == 5
+    assert config.answer_grammar.names is StructureNames.vocabulary
 
 
 @pytest.mark.parametrize("mode", ["colocate", "server"])
@@ -30,10 +30,10 @@ SERVING = {"colocate": [], "server": ["hardware.rollout.nodes=1"]}
 
 
 def test_names_are_those_of_the_prompt_unless_told_otherwise():
-    assert structure(check([*EVAL, "prompt=open"])).vocabulary is None
-    assert structure(check([*EVAL, "prompt=closed"])).vocabulary.name == "shapes"
-    assert structure(check(["stage=eval"])) is None
-    assert structure(check([*EVAL, "structure=null"])) is None
+    assert answer_grammar(check([*EVAL, "prompt=open"])).vocabulary is None
+    assert answer_grammar(check([*EVAL, "prompt=closed"])).vocabulary.name == "shapes"
+    assert answer_grammar(check(["stage=eval"])) is None
+    assert answer_grammar(check([*EVAL, "structure=null"])) is None
 
 
 @pytest.mark.parametrize(
