@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sgg.config.answer_grammar import StructureNames
 from sgg.config.data import DataConfig
 from sgg.config.derived import pixel_budget
+from sgg.config.grammar import GrammarNames
 from sgg.config.prompt import Template
 from sgg.config.reward import NameSimilarity, RewardConfig, TermConfig
 from sgg.config.schema import Config
@@ -36,12 +36,12 @@ def gold_data(config: Config) -> DataConfig:
 
 def answer_grammar(config: Config) -> AnswerGrammar | None:
     """What this run's answers are held to, if anything."""
-    if config.answer_grammar is None:
+    if config.grammar is None:
         return None
     spec = graph_spec(config)
-    by_data = config.answer_grammar.names is StructureNames.vocabulary
+    by_data = config.grammar.names is GrammarNames.vocabulary
     vocabulary = VOCABULARIES[config.data.vocabulary.name] if by_data else spec.vocabulary
-    return AnswerGrammar(spec, config.answer_grammar, vocabulary)
+    return AnswerGrammar(spec, config.grammar, vocabulary)
 
 
 def prompter(config: Config) -> Prompter:

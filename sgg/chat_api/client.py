@@ -1,8 +1,8 @@
 """One exchange with an OpenAI-compatible server: what is sent, what comes back, what may go wrong.
 
-Comes in: an address and what to ask. Goes out: a typed answer; a `RetryableError` for what may go well at another
-server or later (no connection, 5xx, an answer that is none, no answer in time); an `SggError` for what would
-go the same way everywhere (4xx). The key is sent as a Bearer header and told nowhere.
+Comes in: an address and what to ask. Goes out: a typed answer; a `RetryableError` for what may succeed at
+another server or later (no connection, 5xx, a malformed response, a timeout); an `SggError` for what would
+fail everywhere (4xx). The key is sent as a Bearer header and told nowhere.
 """
 
 from __future__ import annotations

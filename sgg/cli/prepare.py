@@ -15,18 +15,18 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="sgg prepare",
         description="Read, check, count and cache a data set, as a run would; prints what was amiss.",
-        epilog="example: sgg prepare data=jsonl data.root=DIR part=eval",
+        epilog="example: sgg prepare data=jsonl data.root=DIR split=eval",
     )
     parser.add_argument(
-        "overrides", nargs="*", help="key=value as for a run; part=train|eval|all (all)"
+        "overrides", nargs="*", help="key=value as for a run; split=train|eval|all (all)"
     )
     words = parser.parse_args(argv).overrides
-    parts = {w.partition("=")[2] for w in words if w.startswith("part=")} or {"all"}
+    parts = {w.partition("=")[2] for w in words if w.startswith("split=")} or {"all"}
     chosen = ["train", "eval"] if parts == {"all"} else sorted(parts)
     unknown = set(chosen) - {"train", "eval"}
     if unknown:
-        raise SggError(f"part={', '.join(unknown)}: allowed are train, eval and all.")
-    overrides = [w for w in words if not w.startswith("part=")]
+        raise SggError(f"split={', '.join(unknown)}: allowed are train, eval and all.")
+    overrides = [w for w in words if not w.startswith("split=")]
     refuse_starts(overrides)
     config, _ = compose_config(overrides)
     from sgg.data.overlap import shared_images

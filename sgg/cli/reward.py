@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sgg.config.schema import Config
     from sgg.reward.score import Reward, RewardSpec, Scorer
 
-OWN_KEYS = ("completions", "explain", "part")
+OWN_KEYS = ("completions", "explain", "split")
 
 
 def main(argv: list[str]) -> None:
@@ -34,7 +34,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "overrides",
         nargs="*",
-        help="completions=FILE; explain=ID or ID#INDEX; part=train|eval (eval); key=value as for a run. "
+        help="completions=FILE; explain=ID or ID#INDEX; split=train|eval (eval); key=value as for a run. "
         "Beside a run's config.yaml, its model, prompt and data are the defaults",
     )
     words = parser.parse_args(argv).overrides
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> None:
     refuse_unread_by("reward", overrides, config)
     _check(config)
     print(f"{side.named}: read {side.how}", file=sys.stderr)
-    rows = read_rows(path, config, own.get("part", "eval"))
+    rows = read_rows(path, config, own.get("split", "eval"))
     golds = {id(row.gold): row.gold for row in rows}.values()
     mix = with_counts(
         reward_mix(config.reward, config.paths.cache),

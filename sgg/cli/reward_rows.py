@@ -130,7 +130,7 @@ def _side(row: _Found, name: str) -> int:
 
 def _split_golds(found: list[_Found], config: Config, part: str) -> list[Gold]:
     if part not in ("train", "eval"):
-        raise SggError(f"part={part}: allowed are train and eval.")
+        raise SggError(f"split={part}: allowed are train and eval.")
     prepared = prepare(config.data, part, Path(config.paths.cache))
     split = (prepared.gold(i) for i in range(len(prepared)))
     golds = {g["image_id"]: Gold(g["graph"], g["width"], g["height"]) for g in split}
@@ -138,6 +138,6 @@ def _split_golds(found: list[_Found], config: Config, part: str) -> list[Gold]:
         if row.image_id not in golds:
             raise SggError(
                 f"{row.place} is not in the {part} split of the data."
-                f"{did_you_mean(row.image_id, golds)} Check data=…, its limits and part=train|eval."
+                f"{did_you_mean(row.image_id, golds)} Check data=…, its limits and split=train|eval."
             )
     return [golds[row.image_id] for row in found]

@@ -105,7 +105,7 @@ def refuse_two_judges(main: Side, rival: Side, gold: Prepared) -> None:
 
 def part_of(config: Config) -> str:
     """The part of the data that a config scores."""
-    return config.stage.part.name if isinstance(config.stage, EvalConfig) else "eval"
+    return config.stage.split.name if isinstance(config.stage, EvalConfig) else "eval"
 
 
 def _protocol_words(config: Config) -> dict[str, Any]:

@@ -14,7 +14,7 @@ OPEN_DICTS = re.compile(
 """Keys below these are checked by `validate`, not by Hydra's struct, so they take new entries."""
 
 
-UNCHOSEN = re.compile(r"^(deepspeed|fsdp|structure|pipeline|experiment|debug)=null$")
+UNCHOSEN = re.compile(r"^(deepspeed|fsdp|grammar|pipeline|experiment|debug)=null$")
 """A group that may go without an option, set to none; Hydra takes null in YAML only."""
 
 

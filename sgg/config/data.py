@@ -68,7 +68,7 @@ class BoxFormat(Enum):
         return "x, y, width, height" if self.has_size else "x1, y1, x2, y2"
 
 
-class Pictures(Enum):
+class ImageSource(Enum):
     """Where the pictures of annotated examples come from."""
 
     files = "files"
@@ -139,9 +139,9 @@ class DataConfig:
     source: Source = MISSING
     root: str | None = None
     """Folder of a raw data set; splits may name files below it."""
-    images: str | None = None
+    image_folder: str | None = None
     """Folder of the pictures, where it is not the root."""
-    pictures: Pictures = Pictures.files
+    image_source: ImageSource = ImageSource.files
     train: SplitConfig = field(default_factory=SplitConfig)
     eval: SplitConfig = field(default_factory=SplitConfig)
     vocabulary: VocabularyName = VocabularyName.none

@@ -25,7 +25,7 @@ class GenerateConfig:
     with engine=vllm and, over all servers, with engine=server."""
     gpu_memory_utilization: float = 0.9
     """engine=vllm: part of a GPU's memory that vLLM may take; it has the GPU to itself in evaluation."""
-    completions: int = 1
+    num_completions: int = 1
     """Answers per image."""
     max_new_tokens: int = 1024
     temperature: float = 0.0

@@ -11,6 +11,7 @@ from omegaconf import MISSING
 
 from sgg.config.data import DataConfig
 from sgg.config.generate import GenerateConfig
+from sgg.config.grammar import GrammarConfig
 from sgg.config.hardware import HardwareConfig
 from sgg.config.model import ModelConfig
 from sgg.config.paths import PathsConfig
@@ -19,7 +20,6 @@ from sgg.config.prompt import PromptConfig
 from sgg.config.protocol import ProtocolConfig
 from sgg.config.reward import RewardConfig
 from sgg.config.stage import StageConfig
-from sgg.config.structure import StructureConfig
 from sgg.config.tracker import TrackerConfig
 
 
@@ -33,7 +33,7 @@ class Config:
     stage: StageConfig = MISSING
     reward: RewardConfig = field(default_factory=RewardConfig)
     generate: GenerateConfig = field(default_factory=GenerateConfig)
-    structure: StructureConfig | None = None
+    grammar: GrammarConfig | None = None
     """The bounds of answers that vLLM holds to the graph's form; null to let the model write freely."""
     protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
     """How answers are scored; fixed by name, so that figures may be compared."""

@@ -84,7 +84,7 @@ class EvalConfig(StageConfig):
     """Generate answers to the eval split and score them."""
 
     name: StageName = StageName.eval
-    part: Split = Split.eval
+    split: Split = Split.eval
     """Split that is answered; `train` tells memory from generalisation."""
     shuffle_images: bool = False
     """Control: give every prompt another example's picture; a model that looks falls to chance."""

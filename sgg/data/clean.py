@@ -21,7 +21,7 @@ from sgg.scene.vocab import VOCABULARIES, Vocabulary, canonical
 MAX_ASPECT = 200
 """Widest ratio of sides that Qwen's image processors accept."""
 MAX_PIXELS = 400_000_000
-"""Largest area: PIL refuses to decode pictures of twice its `MAX_IMAGE_PIXELS` (`data.images`)."""
+"""Largest area: PIL refuses to decode pictures of twice its `MAX_IMAGE_PIXELS` (`sgg.data.images`)."""
 SHOWN_PER_KIND = 5
 FIRST_OBJECTS = 2000
 """Objects whose classes are counted, at least: enough to see whether they are classes."""

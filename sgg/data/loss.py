@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sgg.config.data import BOX_FORMAT_SOURCES, DataConfig, Pictures
+from sgg.config.data import BOX_FORMAT_SOURCES, DataConfig, ImageSource
 from sgg.data.box_format import suspicion
 from sgg.data.clean import KINDS
 from sgg.data.forms import FORMS
@@ -132,17 +132,17 @@ def _ways_out(data: DataConfig, report: Mapping[str, Any]) -> list[str]:
 
 def _pictures_missing(data: DataConfig, looked_for: list[str]) -> list[str]:
     """What to do where pictures are missing, and where the first one was looked for."""
-    painted = ", or data.pictures=painted to go without"
-    if data.pictures is Pictures.painted:
+    painted = ", or data.image_source=painted to go without"
+    if data.image_source is ImageSource.painted:
         painted = ""
     if not looked_for:
         return [
             "The rows neither hold nor name a picture. Add them; gold alone needs a column image_size "
-            "beside data.pictures=painted, and no column image."
+            "beside data.image_source=painted, and no column image."
         ]
     where = (
-        "Set data.images to the folder of the pictures"
-        if data.images is None
-        else f"Put the pictures below data.images={data.images}, or set it to their folder"
+        "Set data.image_folder to the folder of the pictures"
+        if data.image_folder is None
+        else f"Put the pictures below data.image_folder={data.image_folder}, or set it to their folder"
     )
     return [f"{where}{painted}.", f"Looked for {', '.join(looked_for)}."]

@@ -24,7 +24,7 @@ from sgg.config.data import (
     BoxFormat,
     DataConfig,
     ImageCheck,
-    Pictures,
+    ImageSource,
     Source,
     SplitConfig,
 )
@@ -100,7 +100,7 @@ def image_store(data: DataConfig, part: str) -> ImageStore:
     if data.source is Source.rows:
         path, split = _path(data, part), _split(data, part).name
         rows = partial(_table_of_rows, path, split, f"data.{part}.path")
-    return ImageStore(f"data.{part}", rows, plan, data.pictures is Pictures.painted)
+    return ImageStore(f"data.{part}", rows, plan, data.image_source is ImageSource.painted)
 
 
 def prepare(
@@ -168,7 +168,7 @@ def open_reader(data: DataConfig, part: str) -> Reader:
         return ShapesReader(data.shapes, split.seed, split.offset + (split.limit or 0))
     if data.source is Source.rows:
         decode = data.image_check is ImageCheck.decode
-        pictures = data.pictures is Pictures.files
+        pictures = data.image_source is ImageSource.files
         return RowsReader(_path(data, part), split.name, key, decode, pictures, *_row_folders(data))
     root, images = existing_folder(data.root, "data.root"), _images_folder(data)
     if data.source is Source.vg:
@@ -188,19 +188,23 @@ def open_reader(data: DataConfig, part: str) -> Reader:
 
 def _has_files(data: DataConfig) -> bool:
     """Whether the pictures are somebody's files or rows, and not drawn by us."""
-    return data.pictures is Pictures.files and data.source is not Source.shapes
+    return data.image_source is ImageSource.files and data.source is not Source.shapes
 
 
 def _images_folder(data: DataConfig) -> Path | None:
     """The folder of the picture files, without symbolic links; None for sources without files."""
     if not _has_files(data) or data.source is Source.rows:
         return None
-    return existing_folder(data.images or data.root, "data.images").resolve()
+    return existing_folder(data.image_folder or data.root, "data.image_folder").resolve()
 
 
 def _row_folders(data: DataConfig) -> tuple[Path | None, Path | None]:
-    """data.images and data.root, where rows may name files below them; None where they are not set."""
-    images = None if data.images is None else existing_folder(data.images, "data.images").resolve()
+    """data.image_folder and data.root, below which rows may name files; None where they are not set."""
+    images = (
+        None
+        if data.image_folder is None
+        else existing_folder(data.image_folder, "data.image_folder").resolve()
+    )
     return images, None if data.root is None else existing_folder(data.root, "data.root").resolve()
 
 
@@ -245,7 +249,7 @@ def _fingerprint(data: DataConfig, part: str, reader: Reader) -> str:
         "source": data.source.name,
         "identity": reader.identity(),
         "split": split.name,
-        "pictures": data.pictures.name,
+        "pictures": data.image_source.name,
         "offset": split.offset,
         "limit": split.limit,
         "vocabulary": data.vocabulary.name,

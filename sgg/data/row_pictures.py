@@ -25,7 +25,7 @@ class Places:
     """The folders, in the order of the search."""
 
     images: Path | None
-    """`data.images`: the pictures' own folder, so that names may lose all their folders there."""
+    """`data.image_folder`: the pictures' own folder, so that names may lose all their folders there."""
     others: tuple[Path, ...]
     """`data.root` and the folders of the table."""
     shortest: int = 1

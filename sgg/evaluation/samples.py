@@ -40,7 +40,7 @@ def draw_samples(config: Config, completions: Path, count: int) -> list[Sample]:
     A hit is what the protocol counts as one (`metric.judged`).
     """
     assert isinstance(config.stage, EvalConfig)
-    part = config.stage.part.name
+    part = config.stage.split.name
     prepared = prepare(gold_data(config), part, Path(config.paths.cache), quiet=True)
     store, spec = image_store(config.data, part), graph_spec(config)
     task = Task(config.protocol, vocabulary(config.data))

@@ -39,7 +39,7 @@ def run(config: Config, run_dir: Path) -> None:
     from sgg.plan.opening import opening
 
     assert isinstance(config.stage, EvalConfig)
-    part = config.stage.part.name
+    part = config.stage.split.name
     ranks = Ranks.start(config.hardware)
     with ranks.main_process_first():
         folder = locate(config.model.path, config.model.revision)
@@ -55,7 +55,7 @@ def run(config: Config, run_dir: Path) -> None:
         generate.temperature,
         generate.top_p,
         generate.top_k,
-        generate.completions,
+        generate.num_completions,
         config.seed,
     )
     if not (run_dir / COMPLETIONS).is_file():
@@ -86,19 +86,19 @@ def run(config: Config, run_dir: Path) -> None:
             "seed": config.seed,
             **code_record(),
         }
-        if config.structure is not None:
-            scored.content["removed_mass"] = _removed_mass(completions)
+        if config.grammar is not None:
+            scored.content["masked_mass"] = _masked_mass(completions)
         scored.write(run_dir)
         _track(config, run_dir, scored.content)
 
 
-def _removed_mass(completions: Path) -> float:
+def _masked_mass(completions: Path) -> float:
     """Probability that the grammar took away, mean over the tokens of all answers."""
     rows = read_json_lines(completions)
     tokens = [row["tokens"] + (not row["truncated"]) for row in rows]  # the end was masked, too
-    total = sum(n * row["removed_mass"] for n, row in zip(tokens, rows, strict=True))
+    total = sum(n * row["masked_mass"] for n, row in zip(tokens, rows, strict=True))
     mean: float = total / sum(tokens)
-    log.info("structure took away %.3f of the model's probability, mean over the tokens", mean)
+    log.info("grammar took away %.3f of the model's probability, mean over the tokens", mean)
     return mean
 
 
@@ -125,7 +125,7 @@ def score_split(
         spec: how these answers are written, where it is not as the config says.
 
     """
-    part = config.stage.part.name if isinstance(config.stage, EvalConfig) else "eval"
+    part = config.stage.split.name if isinstance(config.stage, EvalConfig) else "eval"
     cache = Path(config.paths.cache)
     unseen = unseen_triplets(config.protocol, config.data, part, cache, prepared)
     task = Task(config.protocol, vocabulary(config.data), unseen)

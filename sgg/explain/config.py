@@ -89,7 +89,8 @@ def _missing_option(error: MissingConfigException) -> str:
         return str(error)
     asking = re.match(r"In '([^']+)'", str(error))
     by = f" {asking[1]} asks for it." if asking and asking[1] != "config" else ""
-    return f"{group}={option}: no such option.{did_you_mean(option, allowed)}{by} Allowed: {', '.join(allowed)}."
+    proposal = did_you_mean(option, allowed)
+    return f"{group}={option}: no such option.{proposal}{by} Allowed: {', '.join(allowed)}."
 
 
 def _in_file(message: str) -> str | None:

@@ -38,5 +38,6 @@ def check_targets(lora: LoraConfig, matrices: Iterable[str]) -> None:
     if lacking:
         raise SggError(
             f"model.lora.targets: {', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} no matrix of "
-            f"the language model.{did_you_mean(lacking[0], there)} Adapters go onto these: {', '.join(there)}."
+            f"the language model.{did_you_mean(lacking[0], there)} "
+            f"Adapters go onto these: {', '.join(there)}."
         )

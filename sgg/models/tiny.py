@@ -52,7 +52,7 @@ CHAT_TEMPLATE = (
 )
 """Qwen2-VL's chat format: role headers, image placeholders, a default system turn."""
 
-STRUCTURE = (
+SYMBOLS = (
     '{"objects":[{"id":"',
     '","bbox":[',
     ']},{"id":"',
@@ -99,8 +99,8 @@ def build_tokenizer() -> Any:
     whole = [byte_level.pre_tokenize_str(piece)[0][0] for piece in _pieces()]
     vocabulary = {token: i for i, token in enumerate(dict.fromkeys([*alphabet, *whole]))}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[], ignore_merges=True))
-    structure = "|".join(re.escape(s) for s in sorted(STRUCTURE, key=len, reverse=True))
-    pattern = Regex(f"{structure}| ?\\p{{L}}+|\\p{{N}}+|\\n|[^\\s\\p{{L}}\\p{{N}}]|\\s+")
+    symbols = "|".join(re.escape(s) for s in sorted(SYMBOLS, key=len, reverse=True))
+    pattern = Regex(f"{symbols}| ?\\p{{L}}+|\\p{{N}}+|\\n|[^\\s\\p{{L}}\\p{{N}}]|\\s+")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(pattern, "isolated"), byte_level]
     )
@@ -121,7 +121,7 @@ _NAMED_SPECIALS = ("<|im_end|>", "<|endoftext|>")
 
 def _pieces() -> Iterator[str]:
     """Texts that become single tokens. Later words of a name carry their space, as in Qwen."""
-    yield from STRUCTURE
+    yield from SYMBOLS
     yield from (str(n) for n in range(10, LARGEST_NUMBER + 1))
     yield from ("system", "user", "assistant", "think", "answer", "You")
     texts = ["You are a helpful assistant.", BRIEF, *PRETRAINING_TEXTS]

@@ -59,10 +59,10 @@ ANNOTATED = When(
     "Choose the data set by data=…",
 )
 FILES = When(
-    "where pictures are files, not drawn by data=shapes or data.pictures=painted",
+    "where pictures are files, not drawn by data=shapes or data.image_source=painted",
     reads_files,
-    "data.source data.pictures",
-    "Choose the data set by data=…, or take data.pictures=files",
+    "data.source data.image_source",
+    "Choose the data set by data=…, or take data.image_source=files",
 )
 SHAPES = chosen("data=shapes", lambda use: not source_is_not(use, Source.shapes), "data.source")
 PATH = When(
@@ -146,7 +146,7 @@ FREE_NAMES = When(
     "where any name may be used, not those of a vocabulary",
     free_names,
     "data.vocabulary",
-    "Take prompt=open structure.names=prompt",
+    "Take prompt=open grammar.names=prompt",
 )
 VLLM_ROLLOUTS = When(
     "where vLLM gives GRPO's answers: hardware.rollout.mode=colocate or server",

@@ -97,10 +97,10 @@ def known_images(config: Config, part: str) -> int | None:
 def _length(config: Config, images: Mapping[str, int | None]) -> str:
     stage = config.stage
     if isinstance(stage, EvalConfig):
-        count, each = images[stage.part.name], config.generate.completions
+        count, each = images[stage.split.name], config.generate.num_completions
         answers = "an answer" if each == 1 else f"{each} answers"
         total = "" if count is None else f", {count * each:,} in all"
-        return f"{answers} to each {stage.part.name} image{total}"
+        return f"{answers} to each {stage.split.name} image{total}"
     assert isinstance(stage, TrainStageConfig)
     steps = steps_of(stage.args, images["train"], *_step(config))
     epochs = stage.args.get("num_train_epochs", 3)

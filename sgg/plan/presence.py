@@ -39,7 +39,7 @@ class Preflight:
             if model.lora.enable and (names := matrices(folder)) and not _is_adapter(folder):
                 check_targets(model.lora, names)
             self._found.add(weights)
-        part = config.stage.part.name if isinstance(config.stage, EvalConfig) else "train"
+        part = config.stage.split.name if isinstance(config.stage, EvalConfig) else "train"
         data = f"{part} {config.data}"
         if data not in self._found:
             open_reader(config.data, part)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sgg.config.data import Pictures, Source
+from sgg.config.data import ImageSource, Source
 from sgg.config.generate import Engine
 from sgg.config.hardware import RolloutMode
 from sgg.config.schema import Config
@@ -60,7 +60,7 @@ def source_is_not(use: Use, *but: Source) -> bool:
 
 def reads_files(use: Use) -> bool:
     """Whether images come from files."""
-    return source_is_not(use, Source.shapes) and use.config.data.pictures is Pictures.files
+    return source_is_not(use, Source.shapes) and use.config.data.image_source is ImageSource.files
 
 
 def answered_by(use: Use, *engines: Engine) -> bool:
@@ -110,5 +110,5 @@ def free_names(use: Use) -> bool:
     """Whether a grammar holds answers, and any name may occur in them."""
     from sgg.spec import answer_grammar  # which loads numpy
 
-    held = answer_grammar(use.config) if use.config.answer_grammar is not None else None
+    held = answer_grammar(use.config) if use.config.grammar is not None else None
     return held is not None and held.vocabulary is None

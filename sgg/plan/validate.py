@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sgg.config.data import Pictures, Source, VocabularyName
+from sgg.config.data import ImageSource, Source, VocabularyName
 from sgg.config.generate import Engine
 from sgg.config.hardware import RolloutMode
 from sgg.config.model import Attention
@@ -90,7 +90,7 @@ def _positive(config: Config) -> Iterator[str]:
         "data.train.limit": config.data.train.limit,
         "data.eval.limit": config.data.eval.limit,
         "generate.batch_size": config.generate.batch_size,
-        "generate.completions": config.generate.completions,
+        "generate.num_completions": config.generate.num_completions,
         "generate.max_new_tokens": config.generate.max_new_tokens,
         "hardware.nodes": config.hardware.nodes,
         "hardware.processes_per_node": config.hardware.processes_per_node,
@@ -155,8 +155,8 @@ def _data(config: Config) -> Iterator[str]:
                 yield f"data.{part}.limit is null, but data=shapes is endless: say how many scenes."
         if not 0 <= shapes.nested <= 1:
             yield f"data.shapes.nested={shapes.nested}: must be between 0 and 1."
-    if data.source is Source.shapes and data.pictures is Pictures.painted:
-        yield "data.pictures=painted is for annotated data; data=shapes draws its own pictures."
+    if data.source is Source.shapes and data.image_source is ImageSource.painted:
+        yield "data.image_source=painted is for annotated data; data=shapes draws its own pictures."
     if data.drop_unknown and data.vocabulary is VocabularyName.none:
         yield "data.drop_unknown=true needs a data.vocabulary to know names by."
 
@@ -247,9 +247,9 @@ def _generate(config: Config) -> Iterator[str]:
     if generate.engine is Engine.vllm:
         yield from _vllm(config)
     yield from server_problems(generate)
-    if generate.completions > 1 and generate.temperature == 0:
+    if generate.num_completions > 1 and generate.temperature == 0:
         yield (
-            f"generate.completions={generate.completions} with generate.temperature=0 would give the "
+            f"generate.num_completions={generate.num_completions} with generate.temperature=0 would give the "
             "same answer each time. Set a temperature, or one completion."
         )
     if isinstance(config.stage, EvalConfig) and config.model.lora.enable:
@@ -261,8 +261,8 @@ def _generate(config: Config) -> Iterator[str]:
 
 def _vllm(config: Config) -> Iterator[str]:
     generate, longest = config.generate, config.hardware.rollout.max_length
-    if not 0 < generate.gpu_memory_utilization <= 1:
-        yield f"generate.gpu_memory_utilization={generate.gpu_memory_utilization}: must be above 0 and at most 1."
+    if not 0 < (share := generate.gpu_memory_utilization) <= 1:
+        yield f"generate.gpu_memory_utilization={share}: must be above 0 and at most 1."
     if generate.temperature > 2:
         yield f"generate.temperature={generate.temperature}: vLLM takes at most 2. Or take generate=hf."
     if generate.max_new_tokens >= longest:

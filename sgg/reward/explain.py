@@ -1,7 +1,7 @@
 """Why an answer earned what it earned: which gold relation was hit by which prediction, and why not.
 
-Comes in: one `ScoredAnswer`. Goes out: lines of words. Explains `edge_hard`: three equal labels, both IoU at the
-threshold, one prediction for one gold relation.
+Comes in: one `ScoredAnswer`. Goes out: lines of words. Explains `edge_hard`: three equal labels, both IoU
+at the threshold, one prediction for one gold relation.
 """
 
 from __future__ import annotations

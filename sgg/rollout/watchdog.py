@@ -32,8 +32,8 @@ def limited(what: str, seconds: float, look: str) -> Iterator[None]:
 
 def _give_up(what: str, seconds: float, look: str) -> None:
     message = (
-        f"{what} has not ended within {seconds:g} s, as hardware.rollout.wait_timeout_s and startup_timeout_s "
-        f"have it. Look into {look}. If it was only slow, raise them; the run goes on from its newest "
+        f"Timed out after {seconds:g} s (hardware.rollout.wait_timeout_s, startup_timeout_s): {what}. "
+        f"Look into {look}. If it was only slow, raise them; the run goes on from its newest "
         "checkpoint."
     )
     log.error("%s", message)

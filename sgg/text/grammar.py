@@ -3,7 +3,7 @@
 Comes in: how graphs are written, and how many objects, relations and letters there may be. Goes out:
 text in xgrammar's EBNF, as vLLM takes it, and how long an answer can become. What the grammar generates is
 what `codec.render` writes: the same keys in the same order, no spaces, ids that carry the object's place,
-whole numbers within the frame. What it cannot say stands in docs/structure.md.
+whole numbers within the frame. What it cannot say stands in docs/grammar.md.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from sgg.config.structure import StructureConfig
+from sgg.config.grammar import GrammarConfig
 from sgg.errors import SggError
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.vocab import Vocabulary
@@ -37,7 +37,7 @@ class AnswerGrammar:
     """What a run's answers are held to."""
 
     spec: GraphSpec
-    bounds: StructureConfig
+    bounds: GrammarConfig
     vocabulary: Vocabulary | None
     """Names that may occur; None for any words of letters within the bounds."""
 
@@ -86,7 +86,7 @@ class AnswerGrammar:
 
         """
         bounds = self.bounds
-        keys = f"structure.max_objects={bounds.max_objects}, max_relationships={bounds.max_relationships}"
+        keys = f"grammar.max_objects={bounds.max_objects}, max_relationships={bounds.max_relationships}"
         if self.spec.reasoning:
             keys += f", max_thought={bounds.max_thought}"
         tokens, letters = self.longest(count) + 1, self.longest() + 1
@@ -151,7 +151,7 @@ def _same_length(low: str, high: str) -> list[str]:
     return parts + [f'"{high[0]}" {rest}' for rest in last]
 
 
-def _root(spec: GraphSpec, bounds: StructureConfig) -> str:
+def _root(spec: GraphSpec, bounds: GrammarConfig) -> str:
     graph = _text('{"objects":[') + " first-1"
     if not spec.reasoning:
         return graph
@@ -159,7 +159,7 @@ def _root(spec: GraphSpec, bounds: StructureConfig) -> str:
     return f'"<think>" {thought} "</think><answer>" {graph} "</answer>"'
 
 
-def _objects(bounds: StructureConfig) -> Iterator[tuple[str, str]]:
+def _objects(bounds: GrammarConfig) -> Iterator[tuple[str, str]]:
     """Object k after object k - 1: `first-k` while none has been seen to have an area, then `more-k`.
 
     The last one must have it if no other has: an answer without a usable object is a failure.
@@ -175,7 +175,7 @@ def _objects(bounds: StructureConfig) -> Iterator[tuple[str, str]]:
         yield f"after-{k}", f"relations-{k}" + ("" if last else f' | "," more-{k + 1}')
 
 
-def _relations(bounds: StructureConfig) -> Iterator[tuple[str, str]]:
+def _relations(bounds: GrammarConfig) -> Iterator[tuple[str, str]]:
     """The relations of k objects, whose ids end in 1 to k."""
     opening = _text('],"relationships":[')
     subject, predicate, obj = map(_text, ('{"subject":"', '","predicate":"', '","object":"'))
@@ -206,7 +206,7 @@ def _boxes(frame: FrameSpec) -> Iterator[tuple[str, str]]:
         yield name, " | ".join(f"{name}-{i}" for i in starts)
 
 
-def _names(bounds: StructureConfig, vocabulary: Vocabulary | None) -> Iterator[tuple[str, str]]:
+def _names(bounds: GrammarConfig, vocabulary: Vocabulary | None) -> Iterator[tuple[str, str]]:
     if vocabulary is not None:
         yield "name", " | ".join(map(_text, vocabulary.objects))
         yield "predicate", " | ".join(map(_text, vocabulary.predicates))

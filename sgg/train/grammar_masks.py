@@ -63,7 +63,7 @@ class Masks:
                 if not self._matcher.accept_token(token):
                     raise SggError(
                         f"Token {token} at place {place} of a sampled answer is not what the grammar of "
-                        "`structure` allows there: vLLM did not hold the answer to it. Take structure=null."
+                        "`grammar` allows there: vLLM did not hold the answer to it. Take grammar=null."
                     )
                 row += 1
         return masks

@@ -37,7 +37,7 @@ from sgg.train.trl_args import words_of_trl
 log = logging.getLogger("sgg")
 
 _DIFFERENCE = "sampling/sampling_logp_difference/mean"
-_REMOVED = "structure/removed_mass"
+_REMOVED = "grammar/masked_mass"
 
 
 class EpochSampler(RepeatSampler):  # type: ignore[misc]

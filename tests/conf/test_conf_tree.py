@@ -15,7 +15,7 @@ COMPANIONS = {  # what an option needs beside it to make sense
     ("prompt", "dataset_open"): ["data=vg150"],
     ("prompt", "dataset_closed"): ["data=psg"],
     ("reward", "none"): ["stage=sft"],
-    ("structure", "bounded"): ["stage=eval", "generate=vllm"],
+    ("grammar", "bounded"): ["stage=eval", "generate=vllm"],
     ("generate", "server"): ["generate.servers=[http://127.0.0.1:8000]"],
     ("pipeline", "overfit"): ["data=jsonl", "data.root=somewhere"],
     **{("hardware", h): ["model=qwen2_vl_7b"] for h in ("a100", "gh200", "h100", "rtx4090_zero3")},

@@ -46,8 +46,8 @@ KEYS = sorted(set(leaves()))
 
 
 def test_the_walk_finds_the_keys_of_every_stage_and_optional_group():
-    assert {"stage.global_batch", "stage.part", "stage.optimizer.muon_lr"} <= set(KEYS)
-    assert {"structure.max_words", "data.eval.seed", "hardware.rollout.nodes", "seed"} <= set(KEYS)
+    assert {"stage.global_batch", "stage.split", "stage.optimizer.muon_lr"} <= set(KEYS)
+    assert {"grammar.max_words", "data.eval.seed", "hardware.rollout.nodes", "seed"} <= set(KEYS)
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -103,9 +103,9 @@ def judged(words, **use):
     [  # a word, words with which nothing reads it, words with which it is read
         ("data.root=DIR", SFT, ["data=jsonl"]),
         ("data.root=DIR", SFT, ["data=vg150"]),
-        ("data.images=DIR", SFT, JSONL),
-        ("data.images=DIR", [*JSONL, "data.pictures=painted"], JSONL),
-        ("data.pictures=files", SFT, JSONL),
+        ("data.image_folder=DIR", SFT, JSONL),
+        ("data.image_folder=DIR", [*JSONL, "data.image_source=painted"], JSONL),
+        ("data.image_source=files", SFT, JSONL),
         ("data.image_check=header", SFT, JSONL),
         ("data.train.path=x", SFT, JSONL),
         ("data.eval.path=x", ["data=vrd", "data.root=D"], JSONL),
@@ -144,11 +144,11 @@ def judged(words, **use):
         ("generate.top_p=.9", EVAL, [*EVAL, "generate=sampled"]),
         ("generate.top_k=9", EVAL, [*EVAL, "generate.temperature=.5"]),
         (
-            "structure.max_thought=9",
-            ["structure=bounded"],
-            ["structure=bounded", "prompt=open_think"],
+            "grammar.max_thought=9",
+            ["grammar=bounded"],
+            ["grammar=bounded", "prompt=open_think"],
         ),
-        ("structure.max_words=2", ["structure=bounded", "prompt=closed"], ["structure=bounded"]),
+        ("grammar.max_words=2", ["grammar=bounded", "prompt=closed"], ["grammar=bounded"]),
         ("hardware.rollout.mode=colocate", SFT, GRPO),
         ("hardware.rollout.gpu_memory_utilization=.3", GRPO, COLOCATE),
         ("hardware.rollout.tensor_parallel=2", [*COLOCATE, "stage=sft"], COLOCATE),
@@ -316,7 +316,7 @@ def test_words_of_hydra_that_nothing_here_reads_are_refused(words, is_sweep, tol
         ("score", ["reward=balanced"], "not by `sgg score`"),
         ("score", ["generate.temperature=1"], "not by `sgg score`"),
         ("score", ["data.root=D"], "here data.source=shapes"),
-        ("score", ["protocol=sgbench", "data.eval.limit=8", "stage.part=train"], ""),
+        ("score", ["protocol=sgbench", "data.eval.limit=8", "stage.split=train"], ""),
         ("reward", ["protocol=sgbench"], "not by `sgg reward`"),
         ("reward", ["reward=balanced", "data.eval.limit=8"], ""),
         ("prepare", ["data.root=D"], "here data.source=shapes"),
@@ -373,9 +373,9 @@ def test_no_command_of_the_docs_sets_anything_for_nothing(words, tmp_path):
     ("words", "told"),
     [
         (
-            ["stage=eval", "structure.max_objects=5"],
-            "structure.max_objects=5 would be ignored: structure.max_objects is read with an option of "
-            "structure, and here structure=null. Take structure=bounded, or leave structure.max_objects out.",
+            ["stage=eval", "grammar.max_objects=5"],
+            "grammar.max_objects=5 would be ignored: grammar.max_objects is read with an option of "
+            "grammar, and here grammar=null. Take grammar=bounded, or leave grammar.max_objects out.",
         ),
         (
             ["stage=sft", "fsdp.reshard_after_forward=true"],
@@ -386,7 +386,7 @@ def test_no_command_of_the_docs_sets_anything_for_nothing(words, tmp_path):
             ["stage=eval", "stage.global_batch=8"],
             "stage.global_batch: no such key. It is read with stage=sft: take one, or leave it out",
         ),
-        (["stage=sft", "stage.part=train"], "It is read with stage=eval: "),
+        (["stage=sft", "stage.split=train"], "It is read with stage=eval: "),
         (["stage=eval", "stage.micro_batch=8"], "It is read with stage=sft or stage=grpo: "),
         (["stage=sft", "stage.prompts_per_stp=8"], "stage.prompts_per_stp: no such key."),
     ],
@@ -405,7 +405,7 @@ def test_a_key_of_another_stage_or_of_no_option_is_told_in_words(words, told):
         "foo.bar=1",
         "seed_=5",
         "stage.argz.learning_rate=1",
-        "stage.part=train",  # of another stage
+        "stage.split=train",  # of another stage
         "hardware.slurm.partion=x",
         "protocol.iuo=0.9",
         "data.eval.limt=1",

@@ -102,7 +102,7 @@ def case(request, tmp_path_factory):
 
     def scored(protocol, *more):
         words = [f"data={SETS[folder]}", f"data.eval.path={home / 'dataset.jsonl'}", "stage=eval"]
-        words += ["data.pictures=painted", f"protocol={protocol}", f"paths.cache={home}"]
+        words += ["data.image_source=painted", f"protocol={protocol}", f"paths.cache={home}"]
         words += [f"protocol.cutoffs=[{','.join(map(str, KS))}]"]
         config, _ = compose_config([*words, *more])
         prepared = prepare(gold_data(config), "eval", Path(config.paths.cache), quiet=True)

@@ -18,7 +18,7 @@ pytestmark = [
 SETS = {
     "photographs": ["data=jsonl", "data.root={real}/photos"],
     "painted_vg": [
-        *("data=vg150_raw", "data.root={real}/vg150_test", "data.pictures=painted"),
+        *("data=vg150_raw", "data.root={real}/vg150_test", "data.image_source=painted"),
         *("data.train.path=vg150_test_26446.json.gz", "data.train.limit=5"),
     ],
 }

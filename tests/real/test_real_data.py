@@ -15,7 +15,7 @@ from sgg.config.data import (
     BoxFormat,
     DataConfig,
     ImageCheck,
-    Pictures,
+    ImageSource,
     Source,
     SplitConfig,
     VocabularyName,
@@ -48,7 +48,7 @@ def cache(tmp_path_factory) -> Path:
 
 def load(cache, source, root, split=None, **values):
     """(config, prepared): gold alone, painted, unless told otherwise."""
-    values = {"pictures": Pictures.painted, **values}
+    values = {"image_source": ImageSource.painted, **values}
     data = DataConfig(
         source=Source[source], root=str(root), eval=SplitConfig(**(split or {})), **values
     )
@@ -108,14 +108,14 @@ def test_vg_sgg_layout_gives_the_graphs_of_the_gold(real, cache, vg150, tmp_path
     _, gold = vg150
     rows = [gold.gold(i) for i in range(75)]
     write_vg_sgg(tmp_path, real / "vg150_test" / DICTS, rows)
-    options = {"pictures": Pictures.files, "image_check": ImageCheck.decode, "workers": 1}
+    options = {"image_source": ImageSource.files, "image_check": ImageCheck.decode, "workers": 1}
     data, result = load(
         cache,
         "vg",
         tmp_path,
         {"name": "test"},
         vocabulary=VocabularyName.vg150,
-        images=str(tmp_path / "pictures"),
+        image_folder=str(tmp_path / "pictures"),
         **options,
     )
     expected = [row for i, row in enumerate(rows) if i % 3]
@@ -234,7 +234,11 @@ def test_vrd(real, cache):
 
 def test_photographs(real, cache):
     data, result = load(
-        cache, "jsonl", real / "photos", {"path": "annotations.jsonl"}, pictures=Pictures.files
+        cache,
+        "jsonl",
+        real / "photos",
+        {"path": "annotations.jsonl"},
+        image_source=ImageSource.files,
     )
     assert result.report["amiss"] == {}
     assert result.report["kept"] == {"images": 3, "objects": 26, "relations": 22}

@@ -29,7 +29,12 @@ def found(tmp_path_factory):
     """Gold given as the answer to itself, every fourth image left unanswered."""
     folder = tmp_path_factory.mktemp("scores")
     root = Path(os.environ["SGG_REALDATA"]).resolve() / "vg150_test"
-    words = ["data=vg150_raw", f"data.root={root}", "data.pictures=painted", "data.eval.limit=400"]
+    words = [
+        "data=vg150_raw",
+        f"data.root={root}",
+        "data.image_source=painted",
+        "data.eval.limit=400",
+    ]
     words += ["stage=eval", f"paths.cache={folder}", "protocol.modes=[sgdet,phrdet,sgcls,predcls]"]
     config, _ = compose_config(words)
     gold = prepare(gold_data(config), "eval", folder, quiet=True)
@@ -63,7 +68,12 @@ def test_the_sources_zero_shot_list_is_used(found):
 def test_real_gold_under_evaluators(protocol, tmp_path):
     """400 images (fewer than 50 predicates); half of their relations are said, some wrongly."""
     root = Path(os.environ["SGG_REALDATA"]).resolve() / "vg150_test"
-    words = ["data=vg150_raw", f"data.root={root}", "data.pictures=painted", "data.eval.limit=400"]
+    words = [
+        "data=vg150_raw",
+        f"data.root={root}",
+        "data.image_source=painted",
+        "data.eval.limit=400",
+    ]
     words += [
         "stage=eval",
         f"paths.cache={tmp_path}",

@@ -69,7 +69,7 @@ def test_counts_are_printed(folder, tmp_path):
 
 
 def test_one_part(folder, tmp_path):
-    done = sgg("prepare", "data=jsonl", f"data.root={folder}", "part=eval", home=tmp_path)
+    done = sgg("prepare", "data=jsonl", f"data.root={folder}", "split=eval", home=tmp_path)
     assert done.returncode == 0, done.stderr
     assert cells(done.stdout, "images") == [["3", "2"]]
     assert not cells(done.stdout, "train")
@@ -83,8 +83,8 @@ def test_one_part(folder, tmp_path):
         (["data=jsonl", "data.root=nowhere"], "sgg: data.root=nowhere: no such folder."),
         (["data=jsonl", "data.root=."], "sgg: data.train.path: no file "),
         (
-            ["data=jsonl", "data.root=.", "part=test"],
-            "sgg: part=test: allowed are train, eval and all.",
+            ["data=jsonl", "data.root=.", "split=test"],
+            "sgg: split=test: allowed are train, eval and all.",
         ),
     ],
 )
@@ -99,14 +99,14 @@ def test_mistakes_are_told_in_words(tmp_path, words, message):
 def test_data_without_pictures_is_told_with_the_way_out(folder, tmp_path):
     for picture in folder.glob("*.jpg"):
         picture.unlink()
-    words = ["prepare", "data=jsonl", f"data.root={folder}", "part=eval"]
+    words = ["prepare", "data=jsonl", f"data.root={folder}", "split=eval"]
     done = sgg(*words, home=tmp_path)
     assert done.returncode == 2
     assert "data.eval: none of 3 images is usable." in done.stderr
     assert "no_image: 3" in done.stderr
-    assert "data.pictures=painted" in done.stderr
+    assert "data.image_source=painted" in done.stderr
     assert "Traceback" not in done.stderr
-    painted = sgg(*words, "data.pictures=painted", home=tmp_path)
+    painted = sgg(*words, "data.image_source=painted", home=tmp_path)
     assert painted.returncode == 0, painted.stderr
     assert cells(painted.stdout, "images") == [["3", "3"]]
 

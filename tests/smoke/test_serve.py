@@ -119,7 +119,7 @@ def test_two_processes_ask_the_same(serving, tmp_path):
     answers = []
     for processes in (1, 2):
         run_dir = tmp_path / str(processes)
-        sampled = ["generate.temperature=1", "generate.completions=2", "data.eval.limit=10"]
+        sampled = ["generate.temperature=1", "generate.num_completions=2", "data.eval.limit=10"]
         words = asking(serving, run_dir, *sampled, f"hardware.processes_per_node={processes}")
         sgg_ok(*words, cwd=tmp_path, OPENAI_API_KEY=KEY)
         answers.append((run_dir / "completions.jsonl").read_bytes())

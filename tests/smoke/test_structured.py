@@ -11,9 +11,9 @@ import torch
 from commands import environment, sgg, sgg_ok
 from PIL import Image
 
+from sgg.config.grammar import GrammarConfig, GrammarNames
 from sgg.config.model import Family, Init, ModelConfig
 from sgg.config.prompt import Template
-from sgg.config.structure import StructureConfig, StructureNames
 from sgg.inference.generate import Batch, Request, Sampling, completion_of
 from sgg.inference.vllm.engine import EngineLimits, VllmEngine
 from sgg.inference.vllm.model_dir import write_for_vllm
@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 FAMILIES = ["qwen2_5_vl", pytest.param("qwen2_vl", marks=pytest.mark.thorough)]
 PIXELS = 3136, 12544
 SHAPES = VOCABULARIES["shapes"]
-BOUNDS = StructureConfig(3, 2, 20, 1, 1, StructureNames.vocabulary)
+BOUNDS = GrammarConfig(3, 2, 20, 1, 1, GrammarNames.vocabulary)
 LIMIT = 600
 
 
@@ -45,14 +45,14 @@ class Untrained:
     def __init__(self, family, folder, monkeypatch):
         model = ModelConfig(path=f"tiny_{family}", family=Family[family], init=Init.random)
         source, self.spec = locate(model.path), spec(family)
-        self.structure = AnswerGrammar(self.spec, BOUNDS, SHAPES)
+        self.grammar = AnswerGrammar(self.spec, BOUNDS, SHAPES)
         self.processor = load_processor(source, *PIXELS)
         write_for_vllm(model, source, self.processor, torch.float32, 0, folder)
         sampling = Sampling(LIMIT, temperature=1.0)
         room = EngineLimits(in_flight=16, max_length=2048, gpu_memory_utilization=0.5, gpu=False)
-        grammar = self.structure.grammar()
+        grammar = self.grammar.grammar()
         self.engine = VllmEngine(
-            folder, self.processor, sampling, torch.float32, room, self.structure.grammar()
+            folder, self.processor, sampling, torch.float32, room, self.grammar.grammar()
         )
         self.ends = self.engine._ends
         self.masks = Masks(grammar, self.processor.tokenizer, len(self.vocabulary()), self.ends)
@@ -96,7 +96,7 @@ def test_no_answer_fails_where_nearly_all_did(untrained):
         answers = untrained.parsed(30)
         failures = sum(p.failure is not None for _, p in answers)
         assert failures == 0 if structured else failures > 27
-    longest = untrained.structure.longest()
+    longest = untrained.grammar.longest()
     for completion, answer in answers:
         assert not completion.truncated
         assert completion.tokens <= longest <= LIMIT
@@ -151,7 +151,7 @@ def test_probability_that_masks_take_away_is_measured(untrained):
 
 
 EVAL = ["stage=eval", "generate=vllm", "hardware.threads=1", "prompt=closed"]
-SMALL = ["structure=bounded", "structure.max_objects=2", "structure.max_relationships=1"]
+SMALL = ["grammar=bounded", "grammar.max_objects=2", "grammar.max_relationships=1"]
 
 
 def test_an_evaluation_says_what_it_was_held_to(tmp_path):
@@ -161,8 +161,8 @@ def test_an_evaluation_says_what_it_was_held_to(tmp_path):
     metrics = json.loads((run_dir / "metrics.json").read_text())
     assert metrics["metrics"]["failure_rate"] == 0
     rows = [json.loads(line) for line in (run_dir / "completions.jsonl").read_text().splitlines()]
-    masses = [row["removed_mass"] for row in rows]
-    assert min(masses) <= metrics["removed_mass"] <= max(masses)
+    masses = [row["masked_mass"] for row in rows]
+    assert min(masses) <= metrics["masked_mass"] <= max(masses)
     assert "took away" in (run_dir / "run.log").read_text()
     assert "max_objects: 2" in (run_dir / "config.yaml").read_text()
 
@@ -177,7 +177,7 @@ def test_a_limit_that_is_too_small_is_told(tmp_path):
 GRPO = [
     "stage=grpo",
     *SMALL,
-    "structure.names=vocabulary",
+    "grammar.names=vocabulary",
     "hardware.threads=1",
     "data.train.limit=6",
     "stage.prompts_per_step=2",
@@ -211,7 +211,7 @@ def test_trainer_and_vllm_agree_on_the_masked_distribution(family, mode, tmp_pat
         assert row[DIFFERENCE] < 1e-3
         assert row["sampling/importance_sampling_ratio/mean"] == pytest.approx(1, abs=1e-3)
         assert row["answers/failed"] == 0
-        assert 0 < row["structure/removed_mass"] < 1
+        assert 0 < row["grammar/masked_mass"] < 1
     assert any(row["grad_norm"] > 0 for row in steps[:2])  # the weights did change
     assert steps[0]["kl"] == pytest.approx(0, abs=1e-5)  # the reference carries the masks, too
 

@@ -263,7 +263,7 @@ def test_two_processes_share_the_images(tmp_path):
         run_dir = tmp_path / str(processes)
         sgg_ok(
             *EVAL,
-            *("generate=vllm", "generate.temperature=1", "generate.completions=2"),
+            *("generate=vllm", "generate.temperature=1", "generate.num_completions=2"),
             *("data.eval.limit=30", f"hardware.processes_per_node={processes}"),
             f"paths.run_dir={run_dir}",
             cwd=tmp_path,

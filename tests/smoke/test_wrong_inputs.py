@@ -84,7 +84,10 @@ def told(words, cwd, *phrases):
             ["0 GPUs are visible", "in 2 of 2 points", "Nothing was started"],
         ),
         (["stage=eval", "debug=steps"], ["debug=steps sets stage.args", "debug=fast"]),
-        (["stage=eval", "generate.completions=4"], ["generate.completions=4", "Set a temperature"]),
+        (
+            ["stage=eval", "generate.num_completions=4"],
+            ["generate.num_completions=4", "Set a temperature"],
+        ),
         (["model.path=nowhere/at/all"], ["model.path=nowhere/at/all: no such folder"]),
         (["model.family=qwen2_vl"], ["model.family=qwen2_vl", "is a qwen2_5_vl"]),
         (["resume=nowhere"], ["resume=nowhere", "no run folder"]),

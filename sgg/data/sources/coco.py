@@ -1,8 +1,8 @@
 """COCO-style annotations with relations: one JSON file per split (`coco_file`).
 
 Boxes are as `data.box_format` says, COCO's own being x, y, width, height. Crowds (`iscrowd`) are no objects;
-segmentations are not read. Pictures lie below `data.images`, else below `data.root`, its folder images or the
-annotation file's folder, or below a folder of these that is named after the split (train2017).
+segmentations are not read. Images lie below `data.image_folder`, else below `data.root`, its folder images or
+the annotation file's folder, or below a folder of these that is named after the split (train2017).
 """
 
 from __future__ import annotations

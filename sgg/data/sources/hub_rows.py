@@ -52,7 +52,7 @@ class RowsReader:
         missing = [c for c in REQUIRED if c not in found and not (c == "image" and self._sized)]
         if missing == ["image"] and SIZE in found:
             raise SggError(
-                f"{key}={path}: gold without pictures. Set data.pictures=painted to go without."
+                f"{key}={path}: gold without pictures. Set data.image_source=painted to go without."
             )
         if missing:
             raise SggError(

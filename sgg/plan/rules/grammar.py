@@ -1,7 +1,7 @@
-"""Whether answers can be held to a structure: who generates must be vLLM, and the bounds must make sense.
+"""Whether answers can be held to a grammar: who generates must be vLLM, and the bounds must make sense.
 
 Comes in: a typed `Config`. Goes out: problems in words. How many tokens an answer may take needs the
-tokenizer and is looked at when the run has it, by `structure.AnswerGrammar.check_fits`.
+tokenizer and is looked at when the run has it, by `grammar.AnswerGrammar.check_fits`.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from collections.abc import Iterator
 from sgg.config.data import VocabularyName
 from sgg.config.derived import in_pieces
 from sgg.config.generate import Engine
+from sgg.config.grammar import GrammarNames
 from sgg.config.hardware import RolloutMode
 from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig, GrpoConfig, SftConfig
-from sgg.config.structure import StructureNames
 
 MAX_NAME = 120
 """Characters of the longest name: `sgg.text.tolerant_parser` reads ids of up to 128."""
 
 
 def structure_problems(config: Config) -> Iterator[str]:
-    """What is wrong with `structure`, where it is not null."""
-    if config.structure is not None:
+    """What is wrong with `grammar`, where it is not null."""
+    if config.grammar is not None:
         yield from _bounds(config)
         yield from _generates(config)
 
 
 def _bounds(config: Config) -> Iterator[str]:
-    bounds = config.structure
+    bounds = config.grammar
     assert bounds is not None
     for key, lowest in {
         "max_objects": 1,
@@ -39,16 +39,16 @@ def _bounds(config: Config) -> Iterator[str]:
     }.items():
         value = getattr(bounds, key)
         if value < lowest:
-            yield f"structure.{key}={value}: must be {lowest} or more."
+            yield f"grammar.{key}={value}: must be {lowest} or more."
     if bounds.max_words * (bounds.max_letters + 1) > MAX_NAME:
         yield (
-            f"structure.max_words={bounds.max_words}, max_letters={bounds.max_letters}: names could be "
+            f"grammar.max_words={bounds.max_words}, max_letters={bounds.max_letters}: names could be "
             f"longer than the {MAX_NAME} characters that are read. Lower one of them."
         )
-    if bounds.names is StructureNames.vocabulary and config.data.vocabulary is VocabularyName.none:
+    if bounds.names is GrammarNames.vocabulary and config.data.vocabulary is VocabularyName.none:
         yield (
-            "structure.names=vocabulary, but data.vocabulary=none. Set data.vocabulary, or take "
-            "structure.names=prompt."
+            "grammar.names=vocabulary, but data.vocabulary=none. Set data.vocabulary, or take "
+            "grammar.names=prompt."
         )
 
 
@@ -56,12 +56,12 @@ def _generates(config: Config) -> Iterator[str]:
     """Only vLLM applies grammars."""
     stage = config.stage
     if isinstance(stage, SftConfig):
-        yield "structure holds generated answers, and stage=sft generates none. Take structure=null."
+        yield "grammar holds generated answers, and stage=sft generates none. Take grammar=null."
     if isinstance(stage, EvalConfig) and config.generate.engine is not Engine.vllm:
         yield (
-            f"structure cannot be held with generate.engine={config.generate.engine.name}: only vLLM in "
+            f"grammar cannot be held with generate.engine={config.generate.engine.name}: only vLLM in "
             "the run's own processes applies grammars and tells what they removed. Take generate=vllm, or "
-            "structure=null."
+            "grammar=null."
         )
     if isinstance(stage, GrpoConfig):
         yield from _learns(config, stage)
@@ -72,12 +72,12 @@ def _learns(config: Config, stage: GrpoConfig) -> Iterator[str]:
     mode = config.hardware.rollout.mode
     if mode is RolloutMode.trainer:
         yield (
-            "structure cannot be held with hardware.rollout.mode=trainer: transformers applies no "
-            "grammars. Take hardware.rollout.mode=colocate or server, or structure=null."
+            "grammar cannot be held with hardware.rollout.mode=trainer: transformers applies no "
+            "grammars. Take hardware.rollout.mode=colocate or server, or grammar=null."
         )
     if in_pieces(config):
         sharded = "fsdp" if config.fsdp is not None else "deepspeed.zero_optimization.stage=3"
         yield (
-            f"structure needs the head's weights whole in each process, and {sharded} shares them out. Take "
-            "deepspeed=zero2 fsdp=null, or structure=null."
+            f"grammar needs the head's weights whole in each process, and {sharded} shares them out. Take "
+            "deepspeed=zero2 fsdp=null, or grammar=null."
         )

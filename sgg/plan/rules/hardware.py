@@ -130,10 +130,9 @@ def _ranges(hardware: HardwareConfig) -> Iterator[str]:
             yield f"hardware.{key}={value}: must be {lowest} or more."
     if rollout.max_logp_difference <= 0:
         yield f"hardware.rollout.max_logp_difference={rollout.max_logp_difference}: must be above 0."
-    if rollout.gpu_memory_utilization is not None and not 0 < rollout.gpu_memory_utilization <= 1:
-        yield (
-            f"hardware.rollout.gpu_memory_utilization={rollout.gpu_memory_utilization}: must be above 0 and at most 1."
-        )
+    share = rollout.gpu_memory_utilization
+    if share is not None and not 0 < share <= 1:
+        yield f"hardware.rollout.gpu_memory_utilization={share}: must be above 0 and at most 1."
 
 
 def _rollout(hardware: HardwareConfig) -> Iterator[str]:

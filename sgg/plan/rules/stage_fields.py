@@ -71,7 +71,7 @@ OWNED: dict[str, str] = {
     "vllm_gpu_memory_utilization": f"{_ROLLOUT}.gpu_memory_utilization",
     "vllm_max_model_length": f"{_ROLLOUT}.max_length",
     "vllm_tensor_parallel_size": f"{_ROLLOUT}.tensor_parallel",
-    "vllm_structured_outputs_regex": "structure",
+    "vllm_structured_outputs_regex": "grammar",
     "vllm_importance_sampling_cap": "stage.args.vllm_importance_sampling_clip_max",
     **dict.fromkeys(
         ("use_transformers_paged", "use_transformers_continuous_batching"), f"{_ROLLOUT}.mode"
@@ -136,7 +136,7 @@ FIXED: dict[str, tuple[tuple[Any, ...], str]] = {
     "generation_kwargs": (
         (None, {}),
         "answers would be drawn otherwise than they are scored. Set stage.args.temperature, "
-        "top_p, top_k, min_p or repetition_penalty; structure holds answers to a form",
+        "top_p, top_k, min_p or repetition_penalty; grammar holds answers to a form",
     ),
     "cache_implementation": ((None,), "not tried with pictures; hardware.rollout.mode is faster"),
     "ds3_gather_for_generation": (

@@ -21,7 +21,7 @@ def test_a_tools_words_and_a_configs():
     [
         (score, ["predictions=x", "against="], "against=: no value. Write against=VALUE, or leave"),
         (score, ["predictions=x", "out= "], "out=: no value"),
-        (reward, ["completions=x", "part="], "part=: no value"),
+        (reward, ["completions=x", "split="], "split=: no value"),
         (reward, ["completions=x", "explain="], "explain=: no value"),
         (score, ["predictions=x", "agianst=y"], "agianst=y: no such key. Did you mean 'against'?"),
         (reward, ["completion=x"], "Did you mean 'completions'?"),

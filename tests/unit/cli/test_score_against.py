@@ -128,7 +128,7 @@ def test_two_splits_are_told(run, tmp_path):
 
 
 def test_train_and_eval_images_are_two_splits(run, tmp_path):
-    words = [QWEN2, *SHAPES, "data.train.limit=20", "stage.part=train"]
+    words = [QWEN2, *SHAPES, "data.train.limit=20", "stage.split=train"]
     trained = run_of(tmp_path / "trained", words)
     with pytest.raises(SggError, match=r"stage\.part: eval and train"):
         score(tmp_path, run, trained)
@@ -152,7 +152,7 @@ def annotated(tmp_path):
     size = {"image": "a.jpg", "width": 560, "height": 420}
     gold = {**size, **GRAPH, "relationships": GRAPH["relationships"][1:]}
     (tmp_path / "annotations.jsonl").write_text(json.dumps(gold) + "\n")
-    data = ["data=jsonl", f"data.root={tmp_path}", "data.pictures=painted"]
+    data = ["data=jsonl", f"data.root={tmp_path}", "data.image_source=painted"]
     return [*data, "data.vocabulary=vg150", "model=qwen2_5_vl_7b"]
 
 

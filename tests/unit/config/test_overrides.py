@@ -267,7 +267,7 @@ def test_a_list_has_no_keys():
     for word in ("hardware.slurm.setup.x=1", "hardware.slurm.setup.x.y=1", "generate.servers.x=1"):
         with pytest.raises(SggError, match=r"is a list, which has no keys\. Write [a-z.]+=\[…\]"):
             read_words([word])
-    read_words(["data.images.0=a", "hardware.slurm.sbatch.x=1"])
+    read_words(["data.image_folder.0=a", "hardware.slurm.sbatch.x=1"])
 
 
 def test_an_error_that_is_its_own_cause_is_told(monkeypatch):

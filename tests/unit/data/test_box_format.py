@@ -9,7 +9,7 @@ from data_files import jsonl_config, line, prepared, raw, write_lines
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgg.config.data import BoxFormat, Pictures
+from sgg.config.data import BoxFormat, ImageSource
 from sgg.data.box_format import ENOUGH, fits, suspicion, to_corners
 from sgg.data.clean import Policy, Report, clean
 
@@ -143,7 +143,7 @@ def folder_in(root, box_format, count=6):
 
 @pytest.mark.parametrize("box_format", BoxFormat)
 def test_the_key_reads_them(tmp_path, box_format):
-    values = {"pictures": Pictures.painted}
+    values = {"image_source": ImageSource.painted}
     plain = prepared(
         jsonl_config(folder_in(tmp_path / "plain", BoxFormat.xyxy), **values), tmp_path
     )

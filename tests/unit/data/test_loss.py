@@ -6,11 +6,11 @@ import pytest
 from data_files import BOXES, NEAR, jsonl_config, line, picture, prepared, raw, write_lines
 from test_box_format import folder_in, sound_either_way
 
-from sgg.config.data import BoxFormat, Duplicates, Pictures, VocabularyName
+from sgg.config.data import BoxFormat, Duplicates, ImageSource, VocabularyName
 from sgg.data.clean import Policy, Report, clean
 from sgg.errors import SggError
 
-PAINTED = {"pictures": Pictures.painted}
+PAINTED = {"image_source": ImageSource.painted}
 
 
 def refusal(data, tmp_path):
@@ -62,11 +62,13 @@ def test_everything_outside_the_vocabulary_names_the_keys(tmp_path):
 
 def test_missing_pictures_never_ask_for_a_key_that_is_set(tmp_path):
     root = write_lines(tmp_path, [line("a.png", BOXES, NEAR)])
-    assert "Set data.images to the folder of the pictures" in refusal(jsonl_config(root), tmp_path)
+    assert "Set data.image_folder to the folder of the pictures" in refusal(
+        jsonl_config(root), tmp_path
+    )
     (tmp_path / "pictures").mkdir()
-    message = refusal(jsonl_config(root, images=str(tmp_path / "pictures")), tmp_path)
-    assert "Set data.images" not in message
-    assert f"Put the pictures below data.images={tmp_path}/pictures" in message
+    message = refusal(jsonl_config(root, image_folder=str(tmp_path / "pictures")), tmp_path)
+    assert "Set data.image_folder" not in message
+    assert f"Put the pictures below data.image_folder={tmp_path}/pictures" in message
 
 
 def some_lost(tmp_path, lost, count=10):

@@ -11,7 +11,7 @@ import pyarrow.parquet as parquet
 import pytest
 from data_files import BOXES, NEAR, line, picture, write_json, write_lines
 
-from sgg.config.data import DataConfig, ImageCheck, Pictures, Source, SplitConfig
+from sgg.config.data import DataConfig, ImageCheck, ImageSource, Source, SplitConfig
 from sgg.data import overlap
 from sgg.data.overlap import shared_images
 from sgg.data.prepare import is_prepared, prepare
@@ -87,7 +87,7 @@ def test_gold_without_pictures_is_compared_by_ids(tmp_path):
     root = tmp_path / "set"
     write_lines(root, [line(n, BOXES, NEAR) for n in "ab"], "train.jsonl")
     write_lines(root, [line(n, BOXES, NEAR) for n in "bcd"], "eval.jsonl")
-    data = both(root, pictures=Pictures.painted)
+    data = both(root, image_source=ImageSource.painted)
     assert "1 of 3 eval images are train images: 1 by their ids. " in told(data, tmp_path)
 
 
@@ -130,7 +130,7 @@ def test_splits_of_one_coco_file(tmp_path):
     }
     write_json(tmp_path / "set" / "annotations.json", content)
     splits = {"train": {"name": "train"}, "evaluated": {"name": "val"}}
-    data = both(tmp_path / "set", "coco", **splits, pictures=Pictures.painted)
+    data = both(tmp_path / "set", "coco", **splits, image_source=ImageSource.painted)
     assert "1 of 1 eval images are train images: 1 by their ids" in told(data, tmp_path)
 
 

@@ -25,7 +25,7 @@ from data_files import (
 )
 from PIL import Image
 
-from sgg.config.data import BoxFormat, Duplicates, ImageCheck, Pictures, VocabularyName
+from sgg.config.data import BoxFormat, Duplicates, ImageCheck, ImageSource, VocabularyName
 from sgg.data import workers as parallel
 from sgg.data.clean import KINDS, Policy
 from sgg.data.prepare import example, image_store, open_reader, prepare
@@ -245,7 +245,7 @@ def test_pictures_moved_to_another_folder_keep_the_fingerprint(tmp_path):
     (tmp_path / "pictures").mkdir()
     for path in (tmp_path / "one").glob("*.png"):
         path.rename(tmp_path / "pictures" / path.name)
-    data = jsonl_config(tmp_path / "one", images=str(tmp_path / "pictures"))
+    data = jsonl_config(tmp_path / "one", image_folder=str(tmp_path / "pictures"))
     assert prepared(data, tmp_path).fingerprint == first.fingerprint
     assert prepared(data, tmp_path).report["amiss"] == {}
 
@@ -260,7 +260,7 @@ def test_pictures_moved_to_another_folder_keep_the_fingerprint(tmp_path):
         {"drop_unknown": True},
         {"min_relations": 1},
         {"image_check": ImageCheck.header},
-        {"pictures": Pictures.painted},
+        {"image_source": ImageSource.painted},
         {"split": {"offset": 1}},
         {"split": {"limit": 2}},
     ],
@@ -335,7 +335,7 @@ def test_a_link_that_is_turned_to_another_folder_is_followed(tmp_path):
     folder_of(tmp_path / "v2")
     (tmp_path / "v2" / "1.png").unlink()
     (tmp_path / "current").symlink_to(tmp_path / "v1")
-    data = jsonl_config(tmp_path / "v1", images=str(tmp_path / "current"))
+    data = jsonl_config(tmp_path / "v1", image_folder=str(tmp_path / "current"))
     assert prepared(data, tmp_path).report["amiss"] == {}
     (tmp_path / "current").unlink()
     (tmp_path / "current").symlink_to(tmp_path / "v2")
@@ -431,7 +431,7 @@ def many(tmp_path):
         for i in range(700)
     ]
     rows[650] = rows[3]
-    return jsonl_config(write_lines(tmp_path / "many", rows), pictures=Pictures.painted)
+    return jsonl_config(write_lines(tmp_path / "many", rows), image_source=ImageSource.painted)
 
 
 @pytest.mark.parametrize("make", [many, lambda _: config("shapes", split={"limit": 600})])
@@ -509,7 +509,7 @@ def test_nothing_usable_is_told_with_reasons(tmp_path):
     assert message[1] == "  no_image: 2 (picture missing; image dropped), first a, b"
     assert message[2].startswith("  unreadable_row: 1 (the row could not be read; image dropped), ")
     assert message[3].startswith(
-        "Set data.images to the folder of the pictures, or data.pictures=p"
+        "Set data.image_folder to the folder of the pictures, or data.image_source=p"
     )
     picture(tmp_path / "a.png")
     assert prepared(data, tmp_path).rows["image_id"] == ["a"]

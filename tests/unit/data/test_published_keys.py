@@ -9,7 +9,7 @@ import pyarrow.parquet as parquet
 import pytest
 from data_files import BOXES, NEAR, config, jsonl_config, line, picture, prepared, write_lines
 
-from sgg.config.data import Pictures
+from sgg.config.data import ImageSource
 from sgg.errors import SggError
 
 
@@ -43,7 +43,7 @@ CASES = [
 def test_a_line(tmp_path, old, new, where):
     write_lines(tmp_path, [renamed(old, new)])
     with pytest.raises(SggError) as caught:
-        prepared(jsonl_config(tmp_path, pictures=Pictures.painted), tmp_path)
+        prepared(jsonl_config(tmp_path, image_source=ImageSource.painted), tmp_path)
     message = str(caught.value)
     assert f'({where} has no "{old}"; rename its "{new}" to "{old}")' in message
     assert "KeyError" not in message

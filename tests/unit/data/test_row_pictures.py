@@ -131,7 +131,7 @@ def test_every_place(tmp_path, place):
     message = str(caught.value)
     assert "data.eval: none of 1 images is usable." in message
     assert str(file) in message.splitlines()[-1]
-    assert ("Set data.images" in message) == ("images" not in values)
+    assert ("Set data.image_folder" in message) == ("images" not in values)
 
 
 PUBLISHER = "/home/publisher/sets/vg/images/1.png"
@@ -148,7 +148,7 @@ FOREIGN = [
 def test_names_of_another_machine(tmp_path, name, place):
     parquet_of(tmp_path / "set", name)
     picture(tmp_path / "pictures" / place, colour="lime")
-    data = rows_config(tmp_path / "set", images=str(tmp_path / "pictures"))
+    data = rows_config(tmp_path / "set", image_folder=str(tmp_path / "pictures"))
     assert colour(data, tmp_path) == (0, 255, 0)
 
 
@@ -172,7 +172,7 @@ def test_two_rows_never_share_a_file_that_their_names_tell_apart(tmp_path):
     parquet_of(tmp_path / "set", "/data/train/1.png", "/data/val/1.png")
     picture(tmp_path / "pictures" / "1.png")
     picture(tmp_path / "pictures" / "val" / "1.png")
-    data = rows_config(tmp_path / "set", images=str(tmp_path / "pictures"))
+    data = rows_config(tmp_path / "set", image_folder=str(tmp_path / "pictures"))
     result = prepared(data, tmp_path)
     assert result.rows["image_id"] == ["1"]
     assert result.report["amiss"] == {"no_image": 1}
@@ -184,12 +184,12 @@ def test_two_rows_never_share_a_file_that_their_names_tell_apart(tmp_path):
 
 
 def test_a_relative_name_keeps_its_folders_beside_the_table(tmp_path):
-    """Only data.images is said to be the pictures' own folder."""
+    """Only data.image_folder is said to be the pictures' own folder."""
     parquet_of(tmp_path / "set", "val/1.png")
     picture(tmp_path / "set" / "1.png")
     with pytest.raises(SggError, match="none of 1 images"):
         prepared(rows_config(tmp_path / "set"), tmp_path)
-    assert prepared(rows_config(tmp_path / "set", images=str(tmp_path / "set")), tmp_path)
+    assert prepared(rows_config(tmp_path / "set", image_folder=str(tmp_path / "set")), tmp_path)
 
 
 def test_rows_that_hold_their_pictures_need_no_file(tmp_path):
@@ -204,14 +204,14 @@ def test_rows_without_any_picture_say_so(tmp_path):
     parquet_of(tmp_path / "set", None)
     with pytest.raises(SggError, match="The rows neither hold nor name a picture") as caught:
         prepared(rows_config(tmp_path / "set"), tmp_path)
-    assert "data.images" not in str(caught.value)
+    assert "data.image_folder" not in str(caught.value)
 
 
 def test_pictures_put_in_any_place_later_are_found(tmp_path):
     parquet_of(tmp_path / "set", "1.png", "2.png")
     picture(tmp_path / "set" / "1.png")
     (tmp_path / "pictures").mkdir()
-    data = rows_config(tmp_path / "set", images=str(tmp_path / "pictures"))
+    data = rows_config(tmp_path / "set", image_folder=str(tmp_path / "pictures"))
     assert prepared(data, tmp_path).report["amiss"] == {"no_image": 1}
     picture(tmp_path / "set" / "2.png")
     assert prepared(data, tmp_path).report["amiss"] == {}
@@ -240,8 +240,8 @@ def test_a_broken_file_is_counted_and_found_when_it_is_mended(tmp_path):
 
 def test_images_must_be_a_folder(tmp_path):
     parquet_of(tmp_path / "set", "1.png")
-    with pytest.raises(SggError, match=r"^data\.images=nowhere: no such folder"):
-        prepared(rows_config(tmp_path / "set", images="nowhere"), tmp_path)
+    with pytest.raises(SggError, match=r"^data\.image_folder=nowhere: no such folder"):
+        prepared(rows_config(tmp_path / "set", image_folder="nowhere"), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -278,10 +278,10 @@ def table_of(folder: Path) -> None:
     parquet.write_table(pa.Table.from_pylist([content]), folder / "train.parquet")
 
 
-@pytest.mark.parametrize("more", [False, True], ids=["beside the table", "with data.images"])
+@pytest.mark.parametrize("more", [False, True], ids=["beside the table", "with data.image_folder"])
 def test_composed(tmp_path, more):
     table_of(tmp_path / "set")
     words = ["data=vg150", f"data.train.path={tmp_path}/set"]
-    words += [f"data.images={tmp_path}/set"] if more else []
+    words += [f"data.image_folder={tmp_path}/set"] if more else []
     composed, _ = compose_config(words)
     assert len(prepare(composed.data, "train", tmp_path / "cache", quiet=True)) == 1

@@ -81,7 +81,7 @@ def test_a_sound_split_warns_of_nothing(folder, tmp_path, caplog):
 
 
 def test_an_evaluation_of_the_train_split_is_not_told_that_it_is_that(folder, tmp_path):
-    run_dir, _ = told(folder, tmp_path, "stage=eval", "stage.part=train")
+    run_dir, _ = told(folder, tmp_path, "stage=eval", "stage.split=train")
     assert SHARED not in (run_dir / DATA).read_text()
     run_dir, _ = told(folder, tmp_path, "stage=eval", part="eval")
     assert SHARED in (run_dir / DATA).read_text()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from data_files import jsonl_config, line, prepared, write_lines
 
-from sgg.config.data import BoxFormat, Pictures
+from sgg.config.data import BoxFormat, ImageSource
 
-PAINTED = {"pictures": Pictures.painted}
+PAINTED = {"image_source": ImageSource.painted}
 
 
 def boxes_of(rng, count, width, height):

@@ -10,14 +10,14 @@ from data_files import BOXES, config, jsonl_config, line, picture, prepared, wri
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgg.config.data import BoxFormat, Pictures, VocabularyName
+from sgg.config.data import BoxFormat, ImageSource, VocabularyName
 from sgg.data.fields import WrongForm
 from sgg.data.prepare import prepare
 from sgg.data.sources.base import at, distinct_ids, id_at
 from sgg.data.vocab_file import is_name
 from sgg.data.written import image_id, index, looks_numbered, numbers, pixels
 
-PAINTED = {"pictures": Pictures.painted}
+PAINTED = {"image_source": ImageSource.painted}
 MAN = BOXES["man.1"]
 
 

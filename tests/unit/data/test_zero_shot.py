@@ -7,7 +7,7 @@ import json
 import pytest
 from data_files import config
 
-from sgg.config.data import Pictures, VocabularyName
+from sgg.config.data import ImageSource, VocabularyName
 from sgg.config.protocol import ProtocolConfig
 from sgg.data.prepare import prepare
 from sgg.data.zero_shot import unseen_triplets
@@ -31,7 +31,7 @@ def data(tmp_path):
             ],
         }
         (tmp_path / f"{name}.jsonl").write_text(json.dumps(row))
-    found = config("jsonl", tmp_path, {"path": "eval.jsonl"}, pictures=Pictures.painted)
+    found = config("jsonl", tmp_path, {"path": "eval.jsonl"}, image_source=ImageSource.painted)
     found.train.path = "train.jsonl"
     return found
 

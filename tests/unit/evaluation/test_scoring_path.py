@@ -43,7 +43,7 @@ def words(tmp_path):
         "data=jsonl",
         f"data.root={tmp_path}",
         "data.eval.path=gold.jsonl",
-        "data.pictures=painted",
+        "data.image_source=painted",
         "data.vocabulary=vg150",
         f"paths.cache={tmp_path / 'cache'}",
     ]

@@ -33,7 +33,7 @@ def own_data(tmp_path):
     """Words for twelve annotated images, one of them without a size."""
     lines = [*map(line, range(11)), line(11, side=0)]
     (tmp_path / "annotations.jsonl").write_text("\n".join(lines) + "\n")
-    return ["data=jsonl", f"data.root={tmp_path}", "data.pictures=painted"]
+    return ["data=jsonl", f"data.root={tmp_path}", "data.image_source=painted"]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def own_data(tmp_path):
             "(train 99 usable images, eval 800 usable images); 6 steps of 128 answers; 1 CPU process, fp32",
         ),
         (
-            ["stage=eval", "generate=sampled", "generate.completions=2"],
+            ["stage=eval", "generate=sampled", "generate.num_completions=2"],
             "eval: model tiny_qwen2_5_vl (1.61 million parameters); data=shapes (train 20,000 usable images, "
             "eval 800 usable images); 2 answers to each eval image, 1,600 in all; 1 CPU process, fp32, "
             "generate=hf",

@@ -6,8 +6,8 @@ import re
 import numpy as np
 import pytest
 
+from sgg.config.grammar import GrammarConfig, GrammarNames
 from sgg.config.model import Frame
-from sgg.config.structure import StructureConfig, StructureNames
 from sgg.errors import SggError
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.graph import Edge, Node, SceneGraph
@@ -15,7 +15,7 @@ from sgg.scene.vocab import VOCABULARIES
 from sgg.text.codec import ErrorKind, GraphSpec, parse, render
 from sgg.text.grammar import AnswerGrammar, between, largest_coordinate
 
-BOUNDS = StructureConfig(4, 3, 12, 3, 12, StructureNames.prompt)
+BOUNDS = GrammarConfig(4, 3, 12, 3, 12, GrammarNames.prompt)
 FRAMES = {
     "norm1000": FrameSpec(Frame.norm1000),
     "tiny": FrameSpec(Frame.resized_px, 12544, 12544),
@@ -69,8 +69,8 @@ class Walker:
 
 @pytest.mark.parametrize(("spec", "vocabulary"), SPECS)
 def test_whatever_the_grammar_generates_is_read_without_failure(spec, vocabulary):
-    structure = AnswerGrammar(spec, BOUNDS, vocabulary)
-    walker, limit = Walker(structure.grammar()), structure.longest()
+    grammar = AnswerGrammar(spec, BOUNDS, vocabulary)
+    walker, limit = Walker(grammar.grammar()), grammar.longest()
     graphs = set()
     for seed in range(40):
         text = walker.walk(seed)
@@ -180,13 +180,13 @@ def in_threes(text):
 
 
 def test_a_limit_that_cuts_full_answers_short_is_refused(caplog):
-    structure = AnswerGrammar(GraphSpec(FRAMES["norm1000"], True), BOUNDS, VOCABULARIES["shapes"])
-    tokens, letters = structure.longest(in_threes), structure.longest()
+    grammar = AnswerGrammar(GraphSpec(FRAMES["norm1000"], True), BOUNDS, VOCABULARIES["shapes"])
+    tokens, letters = grammar.longest(in_threes), grammar.longest()
     assert tokens < letters / 2
     with pytest.raises(SggError, match=rf"takes {tokens + 1} tokens, more than some\.key={tokens}"):
-        structure.check_fits(tokens, "some.key", in_threes)
+        grammar.check_fits(tokens, "some.key", in_threes)
     with caplog.at_level("INFO"):
-        structure.check_fits(letters + 1, "some.key", in_threes)
+        grammar.check_fits(letters + 1, "some.key", in_threes)
         assert not caplog.records
-        structure.check_fits(tokens + 1, "some.key", in_threes)
+        grammar.check_fits(tokens + 1, "some.key", in_threes)
     assert f"could take {letters + 1} tokens" in caplog.text

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import linear
 
+from sgg.config.grammar import GrammarConfig, GrammarNames
 from sgg.config.model import Frame
-from sgg.config.structure import StructureConfig, StructureNames
 from sgg.errors import SggError
 from sgg.models.load import load_processor
 from sgg.models.weights import locate
@@ -92,7 +92,7 @@ def masks(processor):
 
 
 SHAPES = VOCABULARIES["shapes"]
-BOUNDS = StructureConfig(2, 1, 0, 1, 1, StructureNames.prompt)
+BOUNDS = GrammarConfig(2, 1, 0, 1, 1, GrammarNames.prompt)
 GRAMMAR = AnswerGrammar(GraphSpec(FrameSpec(Frame.norm1000)), BOUNDS, SHAPES).grammar()
 ANSWER = '{"objects":[{"id":"red circle.1","bbox":[1,2,900,800]}],"relationships":[]}'
 
@@ -116,7 +116,7 @@ def test_masks_follow_the_answer_to_its_end(processor, masks):
 
 def test_an_answer_outside_the_grammar_is_told(processor, masks):
     ids = processor.tokenizer(ANSWER.replace("bbox", "box"))["input_ids"]
-    with pytest.raises(SggError, match="not what the grammar of `structure` allows"):
+    with pytest.raises(SggError, match="not what the grammar of `grammar` allows"):
         masks.packed([ids])
 
 

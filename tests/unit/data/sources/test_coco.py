@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from data_files import config, picture, prepared, triplets, write_json
 
-from sgg.config.data import BoxFormat, Pictures
+from sgg.config.data import BoxFormat, ImageSource
 from sgg.data.prepare import example, image_store
 from sgg.errors import SggError
 
@@ -53,7 +53,7 @@ def relation(subject=11, predicate="near", obj=12, **more):
 
 
 def data_of(root, split=None, **values):
-    values = {"pictures": Pictures.painted, "box_format": BoxFormat.xywh, **values}
+    values = {"image_source": ImageSource.painted, "box_format": BoxFormat.xywh, **values}
     return config("coco", root, {"name": "val", **(split or {})}, **values)
 
 
@@ -445,7 +445,7 @@ def test_where_pictures_lie(tmp_path, file, pictures, images):
     for name, colour in (("a", "red"), ("b", "lime"), ("c", "blue")):
         picture(root / pictures / f"{name}.png", colour=colour)
     values = {"images": str(tmp_path / images)} if images else {}
-    data = data_of(root, pictures=Pictures.files, **values)
+    data = data_of(root, image_source=ImageSource.files, **values)
     result = prepared(data, tmp_path)
     assert result.report["amiss"] == {}
     image = example(result.rows[1], image_store(data, "eval")).image
@@ -456,7 +456,7 @@ def test_sizes_that_the_file_lacks_are_asked_of_the_pictures(tmp_path):
     images = [{k: v for k, v in i.items() if k not in ("width", "height")} for i in IMAGES]
     for name in "ab":
         picture(tmp_path / "set" / f"{name}.png")
-    data = data_of(tmp_path / "set", pictures=Pictures.files)
+    data = data_of(tmp_path / "set", image_source=ImageSource.files)
     write_json(tmp_path / "set" / "val.json", coco(images=images, relations=[relation()]))
     result = prepared(data, tmp_path)
     assert [(r["width"], r["height"]) for r in result.rows] == [(100, 80)] * 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from data_files import config, picture, prepared, triplets, write_json
 
-from sgg.config.data import Pictures
+from sgg.config.data import ImageSource
 from sgg.errors import SggError
 
 
@@ -31,8 +31,8 @@ SCENE = {
 def gqa(root, content, images=None, **values):
     write_json(root / "train.json", content)
     if images is None:
-        values = {"pictures": Pictures.painted} | values
-    return config("gqa", root, {"path": "train.json"}, images=images, **values)
+        values = {"image_source": ImageSource.painted} | values
+    return config("gqa", root, {"path": "train.json"}, image_folder=images, **values)
 
 
 def test_boxes_relations_and_ids(tmp_path):

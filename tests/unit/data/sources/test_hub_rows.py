@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from data_files import BOXES, NEAR, config, line, picture, prepared, rotated, triplets, truncated
 
-from sgg.config.data import ImageCheck, Pictures
+from sgg.config.data import ImageCheck, ImageSource
 from sgg.data.prepare import example, image_store
 from sgg.data.rows_table import open_table
 from sgg.data.sources.hub_rows import RowsReader
@@ -307,7 +307,7 @@ def test_gold_without_pictures_as_json_lines(tmp_path, name):
     file = gold_lines(tmp_path, name, [gold_row("a"), gold_row("b", image_size=[100, 80])])
     path = tmp_path if name.startswith("dataset") else file
     result = prepared(
-        config("rows", split={"path": str(path)}, pictures=Pictures.painted), tmp_path
+        config("rows", split={"path": str(path)}, image_source=ImageSource.painted), tmp_path
     )
     assert result.rows["image_id"] == ["a", "b"]
     assert (result.rows["width"], result.rows["height"]) == ([100, 100], [80, 80])

@@ -22,7 +22,7 @@ from data_files import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgg.config.data import ImageCheck, Pictures
+from sgg.config.data import ImageCheck, ImageSource
 from sgg.data.prepare import example, image_store
 from sgg.data.sources.jsonl import JsonlReader, parse_items
 from sgg.errors import SggError
@@ -207,7 +207,7 @@ def test_the_picture_is_asked_where_the_size_is_missing(tmp_path):
 def test_painted_lines_without_a_size_need_their_picture(tmp_path):
     picture(tmp_path / "a.jpg", (100, 80))
     write_lines(tmp_path, [line(n, BOXES, size=None) for n in ("a.jpg", "missing.jpg")])
-    result = prepared(jsonl_config(tmp_path, pictures=Pictures.painted), tmp_path)
+    result = prepared(jsonl_config(tmp_path, image_source=ImageSource.painted), tmp_path)
     assert result.rows["image_id"] == ["a"]
     assert result.report["amiss"] == {"no_image": 1}
 
@@ -244,11 +244,11 @@ def test_places_of_pictures(tmp_path):
 def test_pictures_in_a_folder_of_their_own(tmp_path):
     write_lines(tmp_path / "notes", [GOOD])
     picture(tmp_path / "photos" / "a.jpg")
-    data = jsonl_config(tmp_path / "notes", images=str(tmp_path / "photos"))
+    data = jsonl_config(tmp_path / "notes", image_folder=str(tmp_path / "photos"))
     result = prepared(data, tmp_path)
     assert triplets(result.gold(0)["graph"]) == [("man", "near", "dog")]
-    with pytest.raises(SggError, match=r"data\.images=.*nowhere: no such folder"):
-        prepared(jsonl_config(tmp_path / "notes", images=str(tmp_path / "nowhere")), tmp_path)
+    with pytest.raises(SggError, match=r"data\.image_folder=.*nowhere: no such folder"):
+        prepared(jsonl_config(tmp_path / "notes", image_folder=str(tmp_path / "nowhere")), tmp_path)
 
 
 TEXT = st.text(st.characters(), max_size=5)  # lone surrogates, too

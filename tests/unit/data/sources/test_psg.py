@@ -7,7 +7,7 @@ import gzip
 import pytest
 from data_files import config, picture, prepared, triplets, write_json
 
-from sgg.config.data import Pictures
+from sgg.config.data import ImageSource
 from sgg.errors import SggError
 
 
@@ -39,7 +39,7 @@ def psg_folder(root, rows, test=("2",), **more):
 
 
 def psg_config(root, split=None, **values):
-    return config("psg", root, {"name": split}, **({"pictures": Pictures.painted} | values))
+    return config("psg", root, {"name": split}, **({"image_source": ImageSource.painted} | values))
 
 
 def test_boxes_classes_and_relations(tmp_path):
@@ -71,7 +71,7 @@ def test_names_of_pictures_lie_below_the_coco_folder(tmp_path):
     picture(tmp_path / "coco" / "train2017" / "1.jpg")
     picture(tmp_path / "coco" / "val2017" / "2.jpg", (80, 100))
     images = str(tmp_path / "coco")
-    data = psg_config(tmp_path / "psg", images=images, pictures=Pictures.files)
+    data = psg_config(tmp_path / "psg", image_folder=images, image_source=ImageSource.files)
     result = prepared(data, tmp_path)
     assert result.rows["image_id"] == ["1"]
     assert result.report["amiss"] == {"wrong_size": 1, "no_image": 1}
@@ -176,7 +176,7 @@ def write_psg(root, name, ids, test=()):
 
 
 def ids_of(root, split, path=None):
-    data = config("psg", root, {"name": split, "path": path}, pictures=Pictures.painted)
+    data = config("psg", root, {"name": split, "path": path}, image_source=ImageSource.painted)
     return prepared(data, root.parent).rows["image_id"]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from data_files import config, picture, prepared, triplets, write_json
 
-from sgg.config.data import ImageCheck, Pictures, VocabularyName
+from sgg.config.data import ImageCheck, ImageSource, VocabularyName
 from sgg.data.sources import vg
 from sgg.errors import SggError
 
@@ -40,7 +40,7 @@ def gold_folder(root, rows=GOLD, name="vg150_test.json"):
 
 
 def vg_config(root, split="test", path=None, **values):
-    values = {"pictures": Pictures.painted, **values}
+    values = {"image_source": ImageSource.painted, **values}
     return config("vg", root, {"name": split, "path": path}, **values)
 
 
@@ -239,7 +239,7 @@ def test_pictures_in_one_folder_or_as_vg_packs_them(tmp_path):
         for name in names:
             picture(folder / f"{name}.jpg", {"11": (512, 1024), "13": (512, 256)}[name])
     for images in (flat, packed):
-        data = vg_config(root, "train", images=str(images), pictures=Pictures.files)
+        data = vg_config(root, "train", image_folder=str(images), image_source=ImageSource.files)
         result = prepared(data, tmp_path)
         assert result.rows["image_id"] == ["11", "13"]
         assert result.report["amiss"] == {"box_past_edge": 1, "self_relation": 1}

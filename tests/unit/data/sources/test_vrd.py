@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from data_files import config, picture, prepared, triplets, write_json
 
-from sgg.config.data import Pictures
+from sgg.config.data import ImageSource
 from sgg.errors import SggError
 
 MAN, DOG, TREE = (
@@ -26,7 +26,7 @@ def vrd(root, relations, split="val", **values):
     write_json(root / f"detections_{split}.json", {"images": [*images, {"id": 3}]})
     write_json(root / "objects.json", ["person", "dog", "tree"])
     write_json(root / "predicates.json", ["on", "next to"])
-    return config("vrd", root, {"name": split}, **({"pictures": Pictures.painted} | values))
+    return config("vrd", root, {"name": split}, **({"image_source": ImageSource.painted} | values))
 
 
 def test_boxes_and_objects(tmp_path):
@@ -77,7 +77,7 @@ def test_splits_are_files(tmp_path):
 
 def test_pictures(tmp_path):
     picture(tmp_path / "1.jpg")
-    data = vrd(tmp_path, {"1.jpg": [], "2.jpg": []}, pictures=Pictures.files)
+    data = vrd(tmp_path, {"1.jpg": [], "2.jpg": []}, image_source=ImageSource.files)
     result = prepared(data, tmp_path)
     assert result.rows["image_id"] == ["1"]
     assert result.report["amiss"] == {"no_image": 1}

@@ -2,23 +2,23 @@
 
 import pytest
 from configs import check
-from sgg.config.answer_grammar import StructureNames
 
 from sgg.config.frozen import read_frozen, write_frozen
+from sgg.config.grammar import GrammarNames
 from sgg.errors import SggError
 from sgg.spec import answer_grammar
 
-EVAL = ["structure=bounded", "stage=eval", "generate=vllm"]
-GRPO = ["structure=bounded", "stage=grpo", "model=qwen2_vl_7b", "hardware=h100"]
+EVAL = ["grammar=bounded", "stage=eval", "generate=vllm"]
+GRPO = ["grammar=bounded", "stage=grpo", "model=qwen2_vl_7b", "hardware=h100"]
 
 
 def test_an_evaluation_by_vllm_may_be_structured(tmp_path):
-    config = check([*EVAL, "structure.max_objects=5", "structure.names=vocabulary"])
+    config = check([*EVAL, "grammar.max_objects=5", "grammar.names=vocabulary"])
     assert answer_grammar(config).vocabulary.name == "shapes"
     write_frozen(config, tmp_path / "config.yaml")
-    assert read_frozen(tmp_path / "config.yaml").answer_grammar == config.answer_grammar
-    assert config.answer_grammar.max_objects == 5
-    assert config.answer_grammar.names is StructureNames.vocabulary
+    assert read_frozen(tmp_path / "config.yaml").answer_grammar == config.grammar
+    assert config.grammar.max_objects == 5
+    assert config.grammar.names is GrammarNames.vocabulary
 
 
 @pytest.mark.parametrize("mode", ["colocate", "server"])
@@ -33,13 +33,13 @@ def test_names_are_those_of_the_prompt_unless_told_otherwise():
     assert answer_grammar(check([*EVAL, "prompt=open"])).vocabulary is None
     assert answer_grammar(check([*EVAL, "prompt=closed"])).vocabulary.name == "shapes"
     assert answer_grammar(check(["stage=eval"])) is None
-    assert answer_grammar(check([*EVAL, "structure=null"])) is None
+    assert answer_grammar(check([*EVAL, "grammar=null"])) is None
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["structure=bounded", "stage=sft"], "stage=sft generates none. Take structure=null"),
+        (["grammar=bounded", "stage=sft"], "stage=sft generates none. Take grammar=null"),
         ([*EVAL, "generate=hf"], "generate.engine=hf: only vLLM"),
         (
             [*EVAL, "generate=server", "generate.servers=[http://127.0.0.1:8000]"],
@@ -47,11 +47,11 @@ def test_names_are_those_of_the_prompt_unless_told_otherwise():
         ),
         (
             [*GRPO, "hardware.rollout.mode=trainer"],
-            "Take hardware.rollout.mode=colocate or server, or structure=null",
+            "Take hardware.rollout.mode=colocate or server, or grammar=null",
         ),
         (
             [*GRPO, "hardware.rollout.mode=colocate", "stage.args.vllm_structured_outputs_regex=a"],
-            "stage.args.vllm_structured_outputs_regex: follows from other keys; set structure instead",
+            "stage.args.vllm_structured_outputs_regex: follows from other keys; set grammar instead",
         ),
         (
             [
@@ -59,7 +59,7 @@ def test_names_are_those_of_the_prompt_unless_told_otherwise():
                 "hardware.rollout.mode=colocate",
                 "stage.args.generation_kwargs={structured_outputs: {regex: a}}",
             ],
-            "structure holds answers to a form",
+            "grammar holds answers to a form",
         ),
         (
             [*GRPO, "hardware.rollout.mode=colocate", "deepspeed=zero3"],
@@ -69,12 +69,12 @@ def test_names_are_those_of_the_prompt_unless_told_otherwise():
             [*GRPO, "hardware.rollout.mode=colocate", "deepspeed=null", "fsdp=full_shard"],
             "and fsdp shares them out",
         ),
-        ([*EVAL, "structure.max_objects=0"], "structure.max_objects=0: must be 1 or more"),
-        ([*EVAL, "structure.max_thought=-1"], "structure.max_thought=-1: must be 0 or more"),
-        ([*EVAL, "structure.max_letters=60"], "max_words=3, max_letters=60: names could be longer"),
+        ([*EVAL, "grammar.max_objects=0"], "grammar.max_objects=0: must be 1 or more"),
+        ([*EVAL, "grammar.max_thought=-1"], "grammar.max_thought=-1: must be 0 or more"),
+        ([*EVAL, "grammar.max_letters=60"], "max_words=3, max_letters=60: names could be longer"),
         (
-            [*EVAL, "structure.names=vocabulary", "data=jsonl", "data.root=somewhere"],
-            "structure.names=vocabulary, but data.vocabulary=none",
+            [*EVAL, "grammar.names=vocabulary", "data=jsonl", "data.root=somewhere"],
+            "grammar.names=vocabulary, but data.vocabulary=none",
         ),
     ],
 )

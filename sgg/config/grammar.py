@@ -1,10 +1,10 @@
-"""`structure`: bounds of answers that a grammar holds to the graph's form."""
+"""`grammar`: bounds of answers that a grammar holds to the graph's form."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 
-class StructureNames(Enum):
+class GrammarNames(Enum):
     """Which names a structured answer may use."""
 
     prompt = "prompt"
@@ -14,7 +14,7 @@ class StructureNames(Enum):
 
 
 @dataclass
-class StructureConfig:
+class GrammarConfig:
     """Bounds of a structured answer, which a grammar holds; see `sgg.text.grammar`."""
 
     max_objects: int
@@ -25,4 +25,4 @@ class StructureConfig:
     """Words of a name, where any name may be used."""
     max_letters: int
     """Letters of such a word."""
-    names: StructureNames
+    names: GrammarNames
