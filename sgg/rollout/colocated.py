@@ -50,7 +50,7 @@ class Colocated(Rollouts):
 
     def push(self) -> None:
         """By TRL's way of loading."""
-        with self.limited("Pushing weights"):
+        with self.limited("pushing weights"):
             super(Rollouts, self).sync_weights()
             if keeps_image_features():
                 self.llm.llm_engine.reset_encoder_cache()
@@ -61,7 +61,7 @@ class Colocated(Rollouts):
         """By TRL's way of asking."""
         self.llm.seeds = self._row_seeds(len(prompts), group)
         ids = [self.for_engine(p) for p in prompts]
-        with self.limited("Generating"):
+        with self.limited("generating"):
             done = super(Rollouts, self).generate(ids, images, group, profiler)
         return done[1], done[2]
 

@@ -81,7 +81,7 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
         if self._probe is None:
             self._probe = Probe(self._settings, self.processing_class)
         probe = self._probe
-        with self.limited("Asking the probe"):
+        with self.limited("asking the probe"):
             answers = self.ask(probe)
         if isinstance(answers, str):
             return answers

@@ -14,10 +14,10 @@ log = logging.getLogger("sgg")
 
 @contextmanager
 def limited(what: str, seconds: float, look: str) -> Iterator[None]:
-    """End this process, in words, if the block takes longer; its supervisor then ends the run.
+    """End this process with a message if the block takes longer; its supervisor then ends the run.
 
     Args:
-        what: what is waited for, as in "… has not ended".
+        what: what is waited for, such as "pushing weights".
         look: where to look for the reason.
 
     """
@@ -32,7 +32,7 @@ def limited(what: str, seconds: float, look: str) -> Iterator[None]:
 
 def _give_up(what: str, seconds: float, look: str) -> None:
     message = (
-        f"Timed out after {seconds:g} s (hardware.rollout.wait_timeout_s, startup_timeout_s): {what}. "
+        f"Timed out after {seconds:g} s (hardware.rollout.wait_timeout_s, startup_timeout_s) while {what}. "
         f"Look into {look}. If it was only slow, raise them; the run goes on from its newest "
         "checkpoint."
     )

@@ -188,13 +188,16 @@ def test_cures_end_with_their_faults(monkeypatch):
 def test_the_watchdog_ends_a_wait_that_nothing_else_can_end():
     code = (
         "import time\nfrom sgg.rollout.watchdog import limited\n"
-        "with limited('Quick', 60, 'it'): pass\n"
-        "with limited('Pushing weights', 0.5, 'logs/server0.log'): time.sleep(60)\n"
+        "with limited('quick', 60, 'it'): pass\n"
+        "with limited('pushing weights', 0.5, 'logs/server0.log'): time.sleep(60)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False
     )
     assert done.returncode == 1
-    assert "Pushing weights has not ended within 0.5 s" in done.stderr
+    assert (
+        "Timed out after 0.5 s (hardware.rollout.wait_timeout_s, startup_timeout_s) while pushing weights"
+        in done.stderr
+    )
     assert "hardware.rollout.wait_timeout_s" in done.stderr
     assert "logs/server0.log" in done.stderr
