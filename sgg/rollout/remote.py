@@ -30,7 +30,7 @@ class Remote(Rollouts):
             SggError: on all ranks; a server failed twice.
 
         """
-        self._twice("Pushing weights", self._push_to_all, lambda: None)
+        self._twice("pushing weights", self._push_to_all, lambda: None)
 
     def _push_to_all(self) -> None:
         """All ranks gather; the main one sends. Once for each server: weights are not held twice."""
@@ -67,7 +67,7 @@ class Remote(Rollouts):
                         all_prompts, all_pictures, self._place_features, sampling
                     )
 
-        self._twice("Generating", ask, self.sync_weights)
+        self._twice("generating", ask, self.sync_weights)
         broadcast_object_list(answers, from_process=0)
         mine = slice(first, first + len(prompts))
         return answers[0][0][mine], answers[0][1][mine]
@@ -82,7 +82,7 @@ class Remote(Rollouts):
                     probe, self.resized([[probe.picture]])[0], self._place_features
                 )
 
-        fault = self._on_main("Asking the probe", ask)
+        fault = self._on_main("asking the probe", ask)
         broadcast_object_list(found, from_process=0)
         return found[0] if fault is None else fault
 
@@ -107,7 +107,7 @@ class Remote(Rollouts):
             if self.accelerator.is_main_process:
                 self.vllm_client.join(self.accelerator.device)
 
-        fault = self._on_main("Joining the servers", join, seconds)
+        fault = self._on_main("joining the servers", join, seconds)
         if fault is not None:
             raise self._lost(fault)
 
@@ -115,7 +115,7 @@ class Remote(Rollouts):
         """Have the servers do something; if that fails, join, `prepare`, and try again, once."""
         fault = self._on_main(what, act)
         if fault is not None:
-            log.warning("%s: %s Waiting for it to come back, once.", what, fault)
+            log.warning("%s: %s Waiting for it to come back, once.", what.capitalize(), fault)
             self._join()
             prepare()
             fault = self._on_main(what, act)

@@ -195,9 +195,7 @@ def test_the_watchdog_ends_a_wait_that_nothing_else_can_end():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False
     )
     assert done.returncode == 1
-    assert (
-        "Timed out after 0.5 s (hardware.rollout.wait_timeout_s, startup_timeout_s) while pushing weights"
-        in done.stderr
-    )
+    assert "Timed out after 0.5 s" in done.stderr
+    assert "while pushing weights" in done.stderr
     assert "hardware.rollout.wait_timeout_s" in done.stderr
     assert "logs/server0.log" in done.stderr
