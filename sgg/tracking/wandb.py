@@ -97,7 +97,7 @@ class WandbTracker:
             config=plain(config),
             dir=str(run_dir),
             mode=mode,
-            settings=self._wandb.RolloutSettings(
+            settings=self._wandb.Settings(
                 silent=True,
                 disable_git=True,
                 save_code=False,
