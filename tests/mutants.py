@@ -286,7 +286,7 @@ def _load_libraries() -> None:
     settings.register_profile("mutants", phases=[Phase.explicit, Phase.generate])
     settings.load_profile("mutants")
     gc.collect()
-    gc.write_frozen()  # a mutant's process then neither walks nor copies what is loaded here
+    gc.freeze()  # a mutant's process then neither walks nor copies what is loaded here
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ class ExitStatus:
     """Exit code: 0 finished, 2 a user's mistake, 128 + N stopped by signal N, else 1."""
     reason: str
     attempt: str = ""
-    """Which start of the run ended; see `place.NodePlacement`."""
+    """Which start of the run ended; see `launchers.placement.NodePlacement`."""
     job: str | None = None
     """Slurm's id of the job, ARRAY_INDEX."""
     host: str = ""

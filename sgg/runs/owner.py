@@ -36,7 +36,7 @@ class Owner:
     restart: int = field(default_factory=lambda: int(os.environ.get("SLURM_RESTART_COUNT", "0")))
     """How often Slurm has started that job again."""
     attempt: str = ""
-    """What the nodes of one start have in common; see `place.NodePlacement`."""
+    """What the nodes of one start have in common; see `launchers.placement.NodePlacement`."""
     took_over: str = ""
     """Whose lease this start has taken over, and why; empty where the folder was free."""
 
