@@ -200,12 +200,9 @@ def _images_folder(data: DataConfig) -> Path | None:
 
 def _row_folders(data: DataConfig) -> tuple[Path | None, Path | None]:
     """data.image_folder and data.root, below which rows may name files; None where they are not set."""
-    images = (
-        None
-        if data.image_folder is None
-        else existing_folder(data.image_folder, "data.image_folder").resolve()
-    )
-    return images, None if data.root is None else existing_folder(data.root, "data.root").resolve()
+    named = {"data.image_folder": data.image_folder, "data.root": data.root}
+    images, root = (existing_folder(f, key).resolve() if f else None for key, f in named.items())
+    return images, root
 
 
 def _place(data: DataConfig, part: str) -> str:
