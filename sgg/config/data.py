@@ -107,7 +107,9 @@ class ScenePlan:
     side: int = 112
     """Width and height of the image, pixels."""
     min_objects: int = 1
+    """Fewest shapes of a scene."""
     max_objects: int = 4
+    """Most shapes of a scene."""
     min_side: int = 20
     """Smallest side of a shape, pixels."""
     max_side: int = 44

@@ -28,9 +28,11 @@ class GenerateConfig:
     num_completions: int = 1
     """Answers per image."""
     max_new_tokens: int = 1024
+    """Longest completion, tokens."""
     temperature: float = 0.0
     """0 for greedy."""
     top_p: float = 1.0
+    """Smallest probability mass that is sampled from; 1 for all."""
     top_k: int = 0
     """0 for no limit."""
     servers: list[str] = field(default_factory=list)

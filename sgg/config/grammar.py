@@ -18,7 +18,9 @@ class GrammarConfig:
     """Bounds of a structured answer, which a grammar holds; see `sgg.text.grammar`."""
 
     max_objects: int
+    """Objects of a graph."""
     max_relationships: int
+    """Relations of a graph."""
     max_thought: int
     """Characters between the think tags, where the prompt asks for them."""
     max_words: int

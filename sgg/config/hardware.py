@@ -83,9 +83,13 @@ class SlurmConfig:
     """What a job asks of Slurm; null leaves it to the cluster."""
 
     partition: str | None = None
+    """sbatch's; null for the cluster's default."""
     account: str | None = None
+    """sbatch's; null for the user's default."""
     qos: str | None = None
+    """sbatch's quality of service."""
     constraint: str | None = None
+    """sbatch's: features that the nodes must have."""
     exclude: str | None = None
     """Nodes to keep away from, as Slurm writes them."""
     time_min: int = 1440
@@ -96,9 +100,11 @@ class SlurmConfig:
     gpu_type: str | None = None
     """Name of the GPU in requests, such as h100."""
     cpus_per_node: int | None = None
+    """CPU cores of each node; null leaves it to the cluster."""
     memory_gb: int | None = None
     """Memory of a node, GB; 0 for all of it."""
     exclusive: bool = False
+    """No other job on the nodes."""
     setup: list[str] = field(default_factory=list)
     """Shell lines before the job starts, such as module load."""
     prefix: list[str] = field(default_factory=list)
@@ -121,9 +127,12 @@ class HardwareConfig:
     processes_per_node: int = 1
     """Ranks on a training node: one for each GPU that trains, or CPU processes where there are none."""
     gpu: bool = False
+    """Whether each rank has a GPU."""
     gpu_memory_gb: int | None = None
+    """Of one GPU, GB."""
     precision: Precision = Precision.fp32
     gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass instead of keeping them."""
     micro_batch_sft: int = 1
     """Largest SFT micro batch that fits."""
     micro_batch_grpo: int = 1
@@ -133,6 +142,7 @@ class HardwareConfig:
     loader_workers: int = 0
     """Processes that load data for one rank."""
     tf32: bool = False
+    """Allow TF32 in fp32 matrix products, on GPUs that have it."""
     environment: dict[str, str] = field(default_factory=dict)
     """Environment variables of every process, such as NCCL's."""
     grace_s: int = 1800

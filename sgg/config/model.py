@@ -60,9 +60,13 @@ class LoraConfig:
     """Low-rank adapters through peft."""
 
     enable: bool = False
+    """Train an adapter, and keep the model's own weights."""
     r: int = 16
+    """Rank."""
     alpha: int = 32
+    """The adapter's product is scaled by alpha / r."""
     dropout: float = 0.05
+    """Probability, in the adapter's input."""
     targets: list[str] = field(
         default_factory=lambda: [
             "q_proj",

@@ -18,5 +18,6 @@ class PipelineConfig:
     """Runs in order, each from the former's output."""
 
     steps: dict[str, PipelineStep] = field(default_factory=dict)
+    """By name, in order."""
     table: list[str] = field(default_factory=list)
     """Steps whose metrics make the final table."""

@@ -103,7 +103,9 @@ class ProtocolConfig:
     """One evaluator's conventions. Defaults: what this project holds right."""
 
     id: str = "sgg"
+    """Name that stands in metrics.json."""
     modes: list[Mode] = field(default_factory=lambda: [Mode.sgdet, Mode.phrdet])
+    """What is evaluated."""
     cutoffs: list[int] = field(default_factory=lambda: [20, 50, 100])
     """K of R@K; all predictions are always scored, too."""
     iou_threshold: float = 0.5

@@ -46,6 +46,7 @@ class Config:
     paths: PathsConfig = field(default_factory=PathsConfig)
     pipeline: PipelineConfig | None = None
     seed: int = 0
+    """Of weights, data order, sampling and drawn scenes' pictures."""
     resume: str | None = None
     """Run folder to go on from; its frozen config is used, so nothing else may be set."""
     dry_run: bool = False

@@ -18,7 +18,9 @@ class TrackerConfig:
 
     kind: TrackerKind = TrackerKind.none
     project: str = "sgg"
+    """The tracker's project."""
     entity: str | None = None
+    """wandb's team or user; null for the key's own."""
     group: str | None = None
     """What links SFT, GRPO and eval of one experiment; null for the model and data choices."""
     samples: int = 8

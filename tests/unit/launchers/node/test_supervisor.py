@@ -293,12 +293,12 @@ def test_a_serving_node_ends_when_the_ranks_have(tmp_path):
 
 _NODE_1 = """
 from pathlib import Path
-from launchers.placement import Place
+from launchers.placement import NodePlacement
 from launchers.process_plan import Plan, Process
 from launchers.node.supervisor import Limits, Supervisor
 process = Process('server0' if {address!r} else 'rank1', 1, {command!r}, address={address!r})
 hosts = ('host0', 'host1')
-place = Place(1, hosts, attempt='this')
+place = NodePlacement(1, hosts, attempt='this')
 limits = Limits(20, 20, 1)
 raise SystemExit(Supervisor(Plan(hosts, (process,)), place, Path({run_dir!r}), limits, [], {{}}).run().code)
 """
