@@ -79,7 +79,9 @@ def above_the_shards(root, image):
 
 def below_images(root, image):
     parquet_of(root / "set", "1.png")
-    return {"folder": root / "set", "images": str(root / "pictures")}, image(root / "pictures")
+    return {"folder": root / "set", "image_folder": str(root / "pictures")}, image(
+        root / "pictures"
+    )
 
 
 def below_the_root(root, image):
@@ -131,7 +133,7 @@ def test_every_place(tmp_path, place):
     message = str(caught.value)
     assert "data.eval: none of 1 images is usable." in message
     assert str(file) in message.splitlines()[-1]
-    assert ("Set data.image_folder" in message) == ("images" not in values)
+    assert ("Set data.image_folder" in message) == ("image_folder" not in values)
 
 
 PUBLISHER = "/home/publisher/sets/vg/images/1.png"

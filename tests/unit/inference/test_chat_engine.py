@@ -33,7 +33,7 @@ def processor():
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch):
-    for module in ("pool", "served"):
+    for module in ("pool", "served_model"):
         monkeypatch.setattr(f"sgg.chat_api.{module}.PAUSES_S", (0.01, 0.01, 0.01))
 
 

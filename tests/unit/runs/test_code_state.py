@@ -98,7 +98,7 @@ def test_a_checkout_has_its_revision_and_what_has_changed(tmp_path):
     folder = checkout(tmp_path / "ours")
     revision = committed(folder)
     assert record(folder)["git"] == {"revision": revision, "dirty": False, "changed": []}
-    (folder / "sgg" / "vocab.py").write_text("changed = True\n")
+    (folder / "sgg" / "scene" / "vocab.py").write_text("changed = True\n")
     assert record(folder)["git"] == {
         "revision": revision,
         "dirty": True,

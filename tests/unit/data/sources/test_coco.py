@@ -444,7 +444,7 @@ def test_where_pictures_lie(tmp_path, file, pictures, images):
     write_json(root / file, coco(relations=[relation()]))
     for name, colour in (("a", "red"), ("b", "lime"), ("c", "blue")):
         picture(root / pictures / f"{name}.png", colour=colour)
-    values = {"images": str(tmp_path / images)} if images else {}
+    values = {"image_folder": str(tmp_path / images)} if images else {}
     data = data_of(root, image_source=ImageSource.files, **values)
     result = prepared(data, tmp_path)
     assert result.report["amiss"] == {}

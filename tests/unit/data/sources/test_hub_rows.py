@@ -316,7 +316,7 @@ def test_gold_without_pictures_as_json_lines(tmp_path, name):
 
 def test_gold_without_pictures_says_how_to_go_without(tmp_path):
     file = gold_lines(tmp_path, "mine.jsonl", [gold_row("a")])
-    with pytest.raises(SggError, match=r"data\.pictures=painted"):
+    with pytest.raises(SggError, match=r"data\.image_source=painted"):
         RowsReader(str(file), None, KEY)
 
 

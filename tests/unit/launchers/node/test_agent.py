@@ -149,11 +149,11 @@ def test_a_signal_while_the_folder_is_waited_for_has_the_job_queued_again(
         owner.write_text(owner.read_text().replace(platform.node(), "elsewhere"))
         before = sorted(tmp_path.rglob("*"))
         place = NodePlacement(node, ("a", "b"), "7_2-0-0", "7_2")
-        monkeypatch.setattr(NodePlacement, "here", lambda: place)
+        monkeypatch.setattr(NodePlacement, "from_slurm", lambda: place)
         run_node_share(path, [signal.SIGUSR2])
         asked = [tmp_path / "requeue.7_2"] if node == 0 else []
         assert sorted(tmp_path.rglob("*")) == sorted([*before, *asked])
-        monkeypatch.setattr(NodePlacement, "here", lambda: replace(place, slurm_job=None))
+        monkeypatch.setattr(NodePlacement, "from_slurm", lambda: replace(place, slurm_job=None))
         with pytest.raises(Stopped, match="Stopped by SIGUSR2 before it began"):
             run_node_share(path, [signal.SIGUSR2])
 
@@ -164,7 +164,7 @@ def test_the_time_of_a_job_counts_from_its_batch_script(tmp_path, monkeypatch, a
     path = frozen(tmp_path, "debug=steps", "hardware.slurm.time_min=60")
     monkeypatch.setenv(BEGAN, str(int(time.time()) - 60 * age_min))
     monkeypatch.setattr(
-        NodePlacement, "here", lambda: NodePlacement(0, ("127.0.0.1",), "7_2-0-0", "7_2")
+        NodePlacement, "from_slurm", lambda: NodePlacement(0, ("127.0.0.1",), "7_2-0-0", "7_2")
     )
     if again:
         run_node_share(path, [signal.SIGUSR2])

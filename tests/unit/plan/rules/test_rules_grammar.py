@@ -16,7 +16,7 @@ def test_an_evaluation_by_vllm_may_be_structured(tmp_path):
     config = check([*EVAL, "grammar.max_objects=5", "grammar.names=vocabulary"])
     assert answer_grammar(config).vocabulary.name == "shapes"
     write_frozen(config, tmp_path / "config.yaml")
-    assert read_frozen(tmp_path / "config.yaml").answer_grammar == config.grammar
+    assert read_frozen(tmp_path / "config.yaml").grammar == config.grammar
     assert config.grammar.max_objects == 5
     assert config.grammar.names is GrammarNames.vocabulary
 
