@@ -132,7 +132,7 @@ def test_the_shells_sbatch_variables_do_not_count(cluster, tmp_path):
     cluster.slurm("scancel", f"{job}_1")  # of which Slurm then knows nothing
     assert [s.state for s in states(sweep).values()] == ["queued", "cancelled"]
     again = sgg_ok("sweep", f"resume={sweep}", "hardware.slurm.time_min=9", cwd=tmp_path).stdout
-    assert "hardware.slurm.time_min=9: for 1 runs" in again
+    assert "hardware.slurm.time_min=9: for 1 run" in again
     assert "1 more are queued or running and keep what they asked for" in again
     sgg_ok("cancel", str(sweep), cwd=tmp_path)
 

@@ -9,8 +9,7 @@ from commands import sgg, sgg_ok
 from safetensors.torch import load_file, save_file
 from transformers import Trainer, TrainingArguments
 
-from sgg.config.model import LoraConfig, ModelConfig
-from sgg.config.schema import Family
+from sgg.config.model import Family, LoraConfig, ModelConfig
 from sgg.errors import SggError
 from sgg.models.load import load_adapters, load_model
 from sgg.models.weights import locate

@@ -17,8 +17,7 @@ import torch
 from commands import command, environment, sgg_ok
 from safetensors.torch import load_file
 
-from sgg.config.model import LoraConfig, ModelConfig
-from sgg.config.schema import Family
+from sgg.config.model import Family, LoraConfig, ModelConfig
 from sgg.models.load import load_model
 from sgg.models.weights import locate
 

@@ -43,7 +43,7 @@ def both_ways(text, spec=PX):
     """What is parsed, with the quick way and without."""
     quick = parse(text, spec, 80, 60)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(codec, "read_sound", lambda *_: None)
+        patch.setattr(codec, "parse_strict", lambda *_: None)
         return quick, parse(text, spec, 80, 60)
 
 
