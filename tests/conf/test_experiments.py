@@ -11,6 +11,7 @@ from launchers.sweep.commands import LaunchOptions, start_sweep
 from sgg.config.hardware import RolloutMode
 from sgg.config.prompt import Template
 from sgg.config.stage import EvalConfig, GrpoConfig, SftConfig
+from sgg.errors import counted
 from sgg.plan.validate import batch_plan
 
 GPU_PROFILES = [name for name in options("hardware") if name not in ("cpu", "local")]
@@ -161,7 +162,7 @@ def test_dry_run_shows_the_commands_of_the_docs(command, capsys):
     if command.startswith("-m") or launcher in command:
         for name in ("slurm",) if launcher in command else ("local", "slurm"):
             start_sweep(lines, LaunchOptions(name, parallel=1))
-            assert f"{len(lines)} points" in capsys.readouterr().out
+            assert counted(len(lines), "point") in capsys.readouterr().out
 
 
 def test_the_docs_name_every_experiment():
