@@ -22,12 +22,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from sgg.config.model import Family, ModelConfig
+from sgg.config.model import ModelConfig
 from sgg.inference.generate import Batch, Engine, Request, Sampling
 from sgg.inference.hf import HfEngine
 from sgg.inference.vllm.engine import EngineLimits, VllmEngine
 from sgg.inference.vllm.model_dir import write_for_vllm
-from sgg.models.load import family_of, load_model, load_processor
+from sgg.models.load import family_of, load_model
+from sgg.models.processor import load_processor
 from sgg.models.weights import locate
 from sgg.text.prompt import BRIEF, messages
 
@@ -73,7 +74,7 @@ def main() -> None:
     dtype = torch.bfloat16 if asked.gpu else torch.float32
     source = locate(asked.model)
     processor = load_processor(source, 3136, max(3136, asked.side**2))
-    model = ModelConfig(path=asked.model, family=Family[family_of(source)])
+    model = ModelConfig(path=asked.model, family=family_of(source).name)
     sampling = Sampling(asked.tokens, temperature=1.0)
     loaded = load_model(model, source, dtype, seed=0).to("cuda" if asked.gpu else "cpu")
     theirs = {}

@@ -10,8 +10,8 @@ from sgg.config.grammar import GrammarNames
 from sgg.config.prompt import Template
 from sgg.config.reward import NameSimilarity, RewardConfig, TermConfig
 from sgg.config.schema import Config
+from sgg.models.families import FAMILIES
 from sgg.reward.score import RewardSpec
-from sgg.scene.boxes import FrameSpec
 from sgg.scene.vocab import VOCABULARIES
 from sgg.text.codec import GraphSpec
 from sgg.text.grammar import AnswerGrammar
@@ -22,7 +22,7 @@ def graph_spec(config: Config) -> GraphSpec:
     """How graphs are written in this run."""
     closed = config.prompt.template in (Template.closed, Template.prompt_close)
     return GraphSpec(
-        frame=FrameSpec(config.model.family.frame, *pixel_budget(config)),
+        frame=FAMILIES[config.model.family].frame_spec(*pixel_budget(config)),
         reasoning=config.prompt.reasoning,
         vocabulary=VOCABULARIES.get(config.data.vocabulary.name) if closed else None,
     )

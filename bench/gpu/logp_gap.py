@@ -20,7 +20,7 @@ from transformers import AutoModelForImageTextToText
 
 from sgg.config.data import ScenePlan
 from sgg.data import shapes
-from sgg.models.load import load_processor
+from sgg.models.processor import load_processor
 from sgg.text.prompt import messages
 
 WAYS = {"bf16 weights": torch.bfloat16, "fp32 weights, bf16 autocast": torch.float32}

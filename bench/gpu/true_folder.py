@@ -25,7 +25,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from sgg.models.load import build_processor
+from sgg.config.model import Family
+from sgg.models.families import FAMILIES
+from sgg.models.processor import build_processor
 from sgg.models.tiny import SPECIAL_TOKENS
 
 SHA256 = {"vocab": "ca10d7e9fb3e", "merges": "599bab540750"}
@@ -189,7 +191,8 @@ def write_folder(size: str, folder: Path, device: str = "cpu", seed: int = 0) ->
     with torch.device(device):
         model = AutoModelForImageTextToText.from_config(config, dtype=torch.bfloat16)
     model.save_pretrained(folder)
-    build_processor(tokenizer, "qwen2_5_vl", 4 * 28**2, 16384 * 28**2).save_pretrained(folder)
+    family = FAMILIES[Family.qwen2_5_vl]
+    build_processor(tokenizer, family, 4 * 28**2, 16384 * 28**2).save_pretrained(folder)
     ends = tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])
     GenerationConfig(eos_token_id=ends, pad_token_id=ends[1]).save_pretrained(folder)
 

@@ -86,7 +86,8 @@ def _serve(config: Config, host: str, port: int) -> None:
     from sgg.config.derived import pixel_budget
     from sgg.inference.vllm.model_dir import write_for_vllm
     from sgg.inference.vllm.server import arguments, serve
-    from sgg.models.load import load_processor, torch_dtype
+    from sgg.models.load import torch_dtype
+    from sgg.models.processor import load_processor
     from sgg.models.weights import locate
     from sgg.runs.folder import SERVED
 

@@ -12,21 +12,16 @@ class Frame(Enum):
     original_px = "original_px"
     """Pixels of the image as it is stored."""
     resized_px = "resized_px"
-    """Pixels of the image as Qwen2.5-VL sees it: both sides multiples of the patch factor."""
+    """Pixels of the image as resized for the model: both sides multiples of the patch factor."""
     norm1000 = "norm1000"
-    """0..1000 on both axes, as Qwen2-VL writes."""
+    """0..1000 on both axes."""
 
 
 class Family(Enum):
-    """Model families, by transformers' `config.model_type`."""
+    """Model families, by transformers' `config.model_type`; `sgg.models.families` says what each is."""
 
     qwen2_vl = "qwen2_vl"
     qwen2_5_vl = "qwen2_5_vl"
-
-    @property
-    def frame(self) -> Frame:
-        """The frame the family was trained to write (arXiv 2409.12191, 2502.13923)."""
-        return Frame.norm1000 if self is Family.qwen2_vl else Frame.resized_px
 
 
 class Dtype(Enum):

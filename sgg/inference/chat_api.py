@@ -144,7 +144,7 @@ class ServerEngine:
     def _for_vllm(self) -> dict[str, Any]:
         """What makes a vLLM server, however it was started, answer as vLLM does in this process."""
         return {
-            **stop_and_forbidden(self._ends),
+            **stop_and_forbidden(self._ends, self._processor),
             # against a checkpoint's own generation settings
             "top_k": self._sampling.top_k,
             "min_p": 0.0,

@@ -18,7 +18,8 @@ from sgg.inference.generate import Engine, Sampling
 from sgg.inference.hf import HfEngine
 from sgg.inference.vllm.engine import EngineLimits, VllmEngine
 from sgg.inference.vllm.model_dir import write_for_vllm
-from sgg.models.load import load_model, load_processor, token_count, torch_dtype
+from sgg.models.load import load_model, torch_dtype
+from sgg.models.processor import load_processor, token_count
 from sgg.runs.folder import SERVED
 from sgg.spec import answer_grammar
 

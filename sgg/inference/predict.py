@@ -17,7 +17,8 @@ from sgg.errors import SggError
 from sgg.files import write_json
 from sgg.inference.generate import Sampling
 from sgg.inference.hf import HfEngine
-from sgg.models.load import load_model, load_processor, torch_dtype
+from sgg.models.load import load_model, torch_dtype
+from sgg.models.processor import load_processor
 from sgg.models.weights import locate
 from sgg.scene.draw import draw_graph
 from sgg.scene.graph import to_dict

@@ -1,6 +1,6 @@
 """What vLLM is asked, in this process or over HTTP, so that it computes what transformers would.
 
-The same pixels: pictures are resized here, as `sgg.models.load`'s processor does, so that vLLM's own resizing
+The same pixels: pictures are resized here, as `sgg.models.processor` does, so that vLLM's own resizing
 has nothing left to do. The same prompt: of known length, to be checked against what was understood. The same
 seed, whatever else is asked for, and when. Loads no model.
 """
@@ -11,7 +11,6 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from sgg.inference.generate import Key
-from sgg.models.load import VISION_TOKENS
 from sgg.scene.boxes import resized_size
 from sgg.text.prompt import Messages
 
@@ -34,8 +33,7 @@ def resized(image: Image, processor: Any) -> Image:
 def prompt_tokens(text: str, image: Image, processor: Any) -> int:
     """Tokens of a prompt with those of its picture."""
     width, height = _size(image, processor)
-    patch = processor.image_processor.patch_size * processor.image_processor.merge_size
-    pictured = (width // patch) * (height // patch)
+    pictured = processor.family.image_tokens(width * height)
     return len(processor.tokenizer(text)["input_ids"]) - 1 + pictured
 
 
@@ -45,16 +43,18 @@ def answer_seed(seed: int, key: Key) -> int:
     return int.from_bytes(digest[:7])
 
 
-def stop_and_forbidden(ends: list[int]) -> dict[str, Any]:
+def stop_and_forbidden(ends: list[int], processor: Any) -> dict[str, Any]:
     """What vLLM is told so that answers end where ours do, and never stand for pictures.
 
     Args:
         ends: tokens that end an answer; vLLM's own idea of them is put aside.
+        processor: the model's.
 
     """
-    return {"ignore_eos": True, "stop_token_ids": ends, "bad_words": list(VISION_TOKENS)}
+    forbidden = list(processor.family.vision_tokens)
+    return {"ignore_eos": True, "stop_token_ids": ends, "bad_words": forbidden}
 
 
 def _size(image: Image, processor: Any) -> tuple[int, int]:
-    size = processor.image_processor.size
-    return resized_size(*image.size, size["shortest_edge"], size["longest_edge"])
+    size, factor = processor.image_processor.size, processor.family.factor
+    return resized_size(*image.size, size["shortest_edge"], size["longest_edge"], factor)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sgg.config.model import LoraConfig
+from sgg.config.model import LoraConfig, ModelConfig
 from sgg.errors import SggError, did_you_mean
+from sgg.models.families import FAMILIES
 
 
 def lora_problems(lora: LoraConfig) -> Iterator[str]:
@@ -24,20 +25,26 @@ def lora_problems(lora: LoraConfig) -> Iterator[str]:
         )
 
 
-def check_targets(lora: LoraConfig, matrices: Iterable[str]) -> None:
-    """Raise if a target is no matrix of the language model.
+def check_targets(model: ModelConfig, matrices: Iterable[str]) -> None:
+    """Raise if a target of `model.lora` is no matrix of the language model.
 
     Args:
-        lora: what is wanted.
+        model: what is wanted.
         matrices: full names of the model's matrices, such as `model.language_model.layers.0.mlp.up_proj`.
 
     """
-    language = {name for name in matrices if "layers" in name.split(".") and "visual" not in name}
-    there = sorted({name.rpartition(".")[2] for name in language})
-    lacking = [t for t in lora.targets if not any(n.endswith(f".{t}") for n in language)]
+    tower = last_name(FAMILIES[model.family].tower)
+    language = {name for name in matrices if "layers" in name.split(".") and tower not in name}
+    there = sorted({last_name(name) for name in language})
+    lacking = [t for t in model.lora.targets if not any(n.endswith(f".{t}") for n in language)]
     if lacking:
         raise SggError(
             f"model.lora.targets: {', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} no matrix of "
             f"the language model.{did_you_mean(lacking[0], there)} "
             f"Adapters go onto these: {', '.join(there)}."
         )
+
+
+def last_name(module: str) -> str:
+    """The last part of a module's full name, by which files of all ages know it."""
+    return module.rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""Tiny Qwen2-VL and Qwen2.5-VL: the true architectures at about 1 M parameters, built offline.
+"""Tiny models: the true architectures of all families at about 1 M parameters, built offline.
 
 Comes in: a `TinySize` and a seed. Goes out: a randomly initialised transformers model and a
 processor whose tokenizer has Qwen's special tokens and chat format. What makes so small a model
@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from sgg.models.families import ModelFamily, TinySize
 from sgg.scene.vocab import VOCABULARIES
 from sgg.text.prompt import BRIEF
 
@@ -73,19 +73,6 @@ LARGEST_NUMBER = 1000
 """Whole numbers up to this one are single tokens: both families' frames at the tiny size."""
 
 
-@dataclass
-class TinySize:
-    """Size of a tiny model; the defaults make about 1.3 M parameters."""
-
-    width: int = 128
-    """Text hidden size; heads of 32."""
-    layers: int = 2
-    vision_width: int = 128
-    vision_layers: int = 2
-    initializer_range: float = 0.1
-    vision_initializer_range: float = 0.02
-
-
 def build_tokenizer() -> Any:
     """A `PreTrainedTokenizerFast`: bytes, plus whole words, numbers and JSON pieces as tokens.
 
@@ -131,13 +118,8 @@ def _pieces() -> Iterator[str]:
         yield from (m.group() for m in re.finditer(r" ?[A-Za-z]+", text))
 
 
-def build_model(family: str, size: TinySize, tokenizer: Any, seed: int) -> Any:
-    """A randomly initialised model of the family's architecture, fp32, on the CPU.
-
-    Args:
-        family: `qwen2_vl` or `qwen2_5_vl`, transformers' `model_type`.
-
-    """
+def build_model(family: ModelFamily, size: TinySize, tokenizer: Any, seed: int) -> Any:
+    """A randomly initialised model of the family's architecture, fp32, on the CPU."""
     import torch
     from transformers import AutoModelForImageTextToText
 
@@ -146,7 +128,7 @@ def build_model(family: str, size: TinySize, tokenizer: Any, seed: int) -> Any:
         return AutoModelForImageTextToText.from_config(_config(family, size, tokenizer))
 
 
-def _config(family: str, size: TinySize, tokenizer: Any) -> Any:
+def _config(family: ModelFamily, size: TinySize, tokenizer: Any) -> Any:
     from transformers import AutoConfig
 
     ids = {t: tokenizer.convert_tokens_to_ids(t) for t in SPECIAL_TOKENS}
@@ -172,36 +154,24 @@ def _config(family: str, size: TinySize, tokenizer: Any) -> Any:
         "pad_token_id": ids["<|endoftext|>"],
     }
     return AutoConfig.for_model(
-        family,
+        family.name.name,
         text_config=text,
         vision_config=_vision(family, size),
-        image_token_id=ids["<|image_pad|>"],
-        video_token_id=ids["<|video_pad|>"],
+        image_token_id=ids[family.image_token],
+        video_token_id=ids[family.video_token],
         vision_start_token_id=ids["<|vision_start|>"],
         vision_end_token_id=ids["<|vision_end|>"],
         tie_word_embeddings=True,
     )
 
 
-def _vision(family: str, size: TinySize) -> dict[str, Any]:
-    common = {
+def _vision(family: ModelFamily, size: TinySize) -> dict[str, Any]:
+    return {
         "depth": size.vision_layers,
         "num_heads": size.vision_width // 32,
-        "patch_size": 14,
-        "spatial_merge_size": 2,
+        "patch_size": family.patch_px,
+        "spatial_merge_size": family.merge,
         "temporal_patch_size": 2,
         "initializer_range": size.vision_initializer_range,
-    }
-    if family == "qwen2_vl":  # embed_dim is the tower's own width, hidden_size the text's
-        return common | {
-            "embed_dim": size.vision_width,
-            "hidden_size": size.width,
-            "mlp_ratio": 2,
-        }
-    return common | {
-        "hidden_size": size.vision_width,
-        "out_hidden_size": size.width,
-        "intermediate_size": size.vision_width * 2,
-        "fullatt_block_indexes": [size.vision_layers - 1],
-        "window_size": 112,
+        **family.tiny_tower(size),
     }

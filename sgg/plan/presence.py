@@ -33,11 +33,11 @@ class Preflight:
         """
         look_as_runs_do(config.hardware.environment)
         model = config.model
-        weights = f"{model.path} {model.revision} {model.lora}"
+        weights = f"{model.path} {model.revision} {model.family.name} {model.lora}"
         if not model_is_made and weights not in self._found:
             folder = locate(model.path, model.revision)
             if model.lora.enable and (names := matrices(folder)) and not _is_adapter(folder):
-                check_targets(model.lora, names)
+                check_targets(model, names)
             self._found.add(weights)
         part = config.stage.split.name if isinstance(config.stage, EvalConfig) else "train"
         data = f"{part} {config.data}"

@@ -37,7 +37,7 @@ def rollouts(config: Config, run_dir: Path, model: Any, processor: Any) -> Itera
             dtype = rollout_dtype(config)
             write_for_vllm(config.model, start, processor, dtype, config.seed, served)
         state.wait_for_everyone()
-    sampling = stop_and_forbidden(ends(model, processor)) | _grammar(config)
+    sampling = stop_and_forbidden(ends(model, processor), processor) | _grammar(config)
     with install_rollouts(_settings(config, run_dir, processor, sampling, state.num_processes)):
         yield
     if mode is RolloutMode.colocate:

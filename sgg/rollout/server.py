@@ -101,7 +101,7 @@ def _write_model(config: Config, folder: Path) -> None:
     """The start weights as vLLM takes them."""
     from sgg.config.derived import pixel_budget
     from sgg.inference.vllm.model_dir import write_for_vllm
-    from sgg.models.load import load_processor
+    from sgg.models.processor import load_processor
     from sgg.models.weights import locate
     from sgg.rollout.from_config import rollout_dtype
 

@@ -1,8 +1,7 @@
 """Boxes: overlap measures, and the coordinate frames that models write in.
 
 Everything is (x1, y1, x2, y2), batched numpy, plain (no +1) areas. A frame is stated, never
-guessed: Qwen2-VL writes integers in 0..1000 (arXiv 2409.12191, section 2.1), Qwen2.5-VL writes
-pixels of the image as the processor resized it (arXiv 2502.13923, section 2.1).
+guessed: which one a model family writes is in `sgg.models.families`.
 """
 
 from __future__ import annotations
@@ -26,10 +25,12 @@ class FrameSpec:
     frame: Frame
     min_pixels: int = 56 * 56
     max_pixels: int = 1280 * 28 * 28
-    factor: int = 28
-    """Patch size × merge size of the vision tower, in pixels."""
+    factor: int | None = None
+    """Patch size × merge size of the vision tower, in pixels; only `Frame.resized_px` has one."""
 
     def __post_init__(self) -> None:
+        if self.frame is Frame.resized_px and self.factor is None:
+            raise ValueError("frame=resized_px needs the factor that sides are multiples of")
         if not 0 < self.min_pixels <= self.max_pixels:
             raise ValueError(
                 f"min_pixels={self.min_pixels} must be positive and at most "
@@ -42,6 +43,7 @@ class FrameSpec:
             return 1000, 1000
         if self.frame is Frame.original_px:
             return width, height
+        assert self.factor is not None
         return resized_size(width, height, self.min_pixels, self.max_pixels, self.factor)
 
     def encode(self, boxes_px: NDArray[Any], width: int, height: int) -> NDArray[np.int64]:
@@ -66,7 +68,7 @@ class FrameSpec:
 
 
 def resized_size(
-    width: int, height: int, min_pixels: int, max_pixels: int, factor: int = 28
+    width: int, height: int, min_pixels: int, max_pixels: int, factor: int
 ) -> tuple[int, int]:
     """(width, height) after Qwen's resize: multiples of `factor`, area within the budget.
 

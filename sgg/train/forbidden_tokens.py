@@ -11,15 +11,14 @@ from typing import Any
 
 import torch
 
-from sgg.models.load import VISION_TOKENS
-
 BIAS = -100.0
 """Added to the logits: a probability of e^-100, but finite, so that it has a share of 0 in the entropy."""
 
 
-def vision_bias(tokenizer: Any) -> dict[int, float]:
+def vision_bias(processor: Any) -> dict[int, float]:
     """Token id → bias."""
-    return dict.fromkeys(tokenizer.convert_tokens_to_ids(list(VISION_TOKENS)), BIAS)
+    tokens = list(processor.family.vision_tokens)
+    return dict.fromkeys(processor.tokenizer.convert_tokens_to_ids(tokens), BIAS)
 
 
 def add_bias(model: Any, bias: dict[int, float]) -> None:

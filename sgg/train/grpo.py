@@ -17,7 +17,7 @@ from sgg.config.schema import Config
 from sgg.config.stage import GrpoConfig
 from sgg.data.prepare import image_store
 from sgg.errors import SggError
-from sgg.models.load import token_count
+from sgg.models.processor import token_count
 from sgg.models.weights import adapter_base
 from sgg.plan.batch import refuse_too_few
 from sgg.reward.score import RewardSpec, with_counts
@@ -153,7 +153,7 @@ def _trainer(parts: TrainerInputs) -> Any:
     trainer.largest_difference = config.hardware.rollout.max_logp_difference
     if trainer.use_vllm:
         trainer.vllm_generation.step = lambda: trainer.state.global_step
-    bias = vision_bias(parts.processor.tokenizer)
+    bias = vision_bias(parts.processor)
     for model in filter(None, (trainer.model, trainer.ref_model)):
         add_bias(model, bias)
     if held is not None:

@@ -24,8 +24,9 @@ from sgg.data.prepare import Prepared, prepare
 from sgg.data.summary import tell
 from sgg.distributed import Ranks
 from sgg.errors import Stopped
-from sgg.models.load import load_adapters, load_model, load_processor, torch_dtype
+from sgg.models.load import load_adapters, load_model, torch_dtype
 from sgg.models.muon import MuonAdamW
+from sgg.models.processor import load_processor
 from sgg.models.weights import MODEL_FOLDER, locate
 from sgg.plan.opening import opening
 from sgg.runs.checkpoint import (

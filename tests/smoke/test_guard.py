@@ -5,7 +5,8 @@ import torch
 from safetensors.torch import load_file
 
 from sgg.config.model import Family, ModelConfig
-from sgg.models.load import VISION_TOKENS, load_model, load_processor
+from sgg.models.load import load_model
+from sgg.models.processor import load_processor
 from sgg.models.weights import locate
 from sgg.text.prompt import BRIEF, messages
 from sgg.train.forbidden_tokens import add_bias, vision_bias
@@ -36,7 +37,7 @@ def asked(processor):
 
 def tempt(model, processor):
     """Lift the logits of the vision tokens far above all others."""
-    ids = list(vision_bias(processor.tokenizer))
+    ids = list(vision_bias(processor))
     head = model.get_output_embeddings()
     lifted = torch.zeros(head.weight.shape[0])
     lifted[ids] = 50.0
@@ -50,7 +51,7 @@ def test_image_tokens_are_not_written(model):
     ids, prompt = tempt(model, processor), asked(processor)
     wanted = {"max_new_tokens": 8, "do_sample": True}
     assert set(model.generate(prompt, **wanted)[0, prompt.shape[1] :].tolist()) <= set(ids)
-    add_bias(model, vision_bias(processor.tokenizer))
+    add_bias(model, vision_bias(processor))
     assert not set(model.generate(prompt, **wanted)[0, prompt.shape[1] :].tolist()) & set(ids)
 
 
@@ -60,9 +61,11 @@ def test_scores_are_those_of_the_distribution_without_them(model):
     labels = prompt.clone()
     with torch.no_grad():
         plain = model(input_ids=prompt).logits
-        add_bias(model, vision_bias(processor.tokenizer))
+        add_bias(model, vision_bias(processor))
         scored = model(input_ids=prompt, labels=labels, fused_lm_head=True).log_probs
-    plain[..., processor.tokenizer.convert_tokens_to_ids(list(VISION_TOKENS))] -= 100.0
+    plain[..., processor.tokenizer.convert_tokens_to_ids(list(processor.family.vision_tokens))] -= (
+        100.0
+    )
     wanted = plain[:, :-1].log_softmax(-1).gather(-1, prompt[:, 1:, None])[..., 0]
     assert torch.allclose(scored[:, -wanted.shape[1] :], wanted, atol=1e-5)
 
@@ -70,7 +73,7 @@ def test_scores_are_those_of_the_distribution_without_them(model):
 def test_the_bias_is_neither_trained_nor_saved(model, tmp_path):
     model, processor = model
     names = {name for name, _ in model.named_parameters()}
-    add_bias(model, vision_bias(processor.tokenizer))
+    add_bias(model, vision_bias(processor))
     assert {name for name, _ in model.named_parameters()} == names
     model.save_pretrained(tmp_path)
     assert not any("lm_head.bias" in name for name in load_file(tmp_path / "model.safetensors"))

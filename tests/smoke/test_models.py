@@ -12,7 +12,8 @@ from sgg.config.model import Dtype, Family, LoraConfig, ModelConfig
 from sgg.errors import SggError
 from sgg.inference.generate import Sampling
 from sgg.inference.hf import HfEngine
-from sgg.models.load import load_model, load_processor, torch_dtype
+from sgg.models.load import load_model, torch_dtype
+from sgg.models.processor import load_processor
 from sgg.models.weights import locate
 from sgg.text.prompt import BRIEF, messages
 

@@ -17,9 +17,9 @@ from sgg.config.prompt import Template
 from sgg.inference.generate import Batch, Request, Sampling, completion_of
 from sgg.inference.vllm.engine import EngineLimits, VllmEngine
 from sgg.inference.vllm.model_dir import write_for_vllm
-from sgg.models.load import load_processor
+from sgg.models.families import FAMILIES
+from sgg.models.processor import load_processor
 from sgg.models.weights import locate
-from sgg.scene.boxes import FrameSpec
 from sgg.scene.vocab import VOCABULARIES
 from sgg.text.codec import GraphSpec, parse
 from sgg.text.grammar import AnswerGrammar
@@ -28,7 +28,7 @@ from sgg.text.prompt import Prompter
 from sgg.train.grammar_masks import Masks
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
-FAMILIES = ["qwen2_5_vl", pytest.param("qwen2_vl", marks=pytest.mark.thorough)]
+NAMES = ["qwen2_5_vl", pytest.param("qwen2_vl", marks=pytest.mark.thorough)]
 PIXELS = 3136, 12544
 SHAPES = VOCABULARIES["shapes"]
 BOUNDS = GrammarConfig(3, 2, 20, 1, 1, GrammarNames.vocabulary)
@@ -36,7 +36,7 @@ LIMIT = 600
 
 
 def spec(family, reasoning=True):
-    return GraphSpec(FrameSpec(Family[family].frame, *PIXELS), reasoning, SHAPES)
+    return GraphSpec(FAMILIES[Family[family]].frame_spec(*PIXELS), reasoning, SHAPES)
 
 
 class Untrained:
@@ -80,7 +80,7 @@ class Untrained:
         return [(c, parse(c.text, self.spec, 140, 112)) for c in done.values()]
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=NAMES)
 def untrained(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         made = Untrained(request.param, tmp_path_factory.mktemp("vllm") / "served", patch)

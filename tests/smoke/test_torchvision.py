@@ -20,7 +20,7 @@ DIGEST = """
 import hashlib, sys
 import numpy as np
 from PIL import Image
-from sgg.models.load import load_processor
+from sgg.models.processor import load_processor
 from sgg.models.weights import locate
 random = np.random.default_rng(0)
 digest = hashlib.sha256()

@@ -18,7 +18,8 @@ from sgg.inference.hf import HfEngine
 from sgg.inference.requests import answer_seed, resized
 from sgg.inference.vllm.engine import EngineLimits, VllmEngine
 from sgg.inference.vllm.model_dir import write_for_vllm
-from sgg.models.load import VISION_TOKENS, load_model, load_processor
+from sgg.models.load import load_model
+from sgg.models.processor import load_processor
 from sgg.models.weights import locate
 from sgg.text.prompt import BRIEF, messages
 
@@ -168,7 +169,8 @@ def test_tokens_that_stand_for_pictures_are_never_sampled(tmp_path, token_ids):
         flat.model.language_model.norm.weight.mul_(1e-4)
     engines = Both(config, saved(flat, tmp_path / "flat"), tmp_path / "served")
     warm = replace(GREEDY, temperature=1.0, max_new_tokens=100)
-    forbidden = set(engines.processor.tokenizer.convert_tokens_to_ids(list(VISION_TOKENS)))
+    processor = engines.processor
+    forbidden = set(processor.tokenizer.convert_tokens_to_ids(list(processor.family.vision_tokens)))
     for answers in (engines.hf_answers(warm), engines.vllm_answers(warm)):
         sampled = {key: json.loads(c.text) for key, c in answers.items()}
         assert sum(map(len, sampled.values())) > 3000

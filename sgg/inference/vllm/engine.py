@@ -1,7 +1,7 @@
 """Answers by vLLM, in this process: many pictures at once, each written as soon as it is answered.
 
 Comes in: the folder that `vllm_model` wrote, and batches of one picture each. What is asked of vLLM is what
-transformers would do: the same pixels (pictures are resized here, as `sgg.models.load`'s processor does, so
+transformers would do: the same pixels (pictures are resized here, as `sgg.models.processor` does, so
 that vLLM's own resizing has nothing left to do), the same ends of an answer, the same tokens never sampled,
 of the checkpoint's own generation settings none. An answer's seed hangs on (seed, image, index) alone. With a
 grammar answers are held to it, and carry how much probability that took away.
@@ -185,7 +185,7 @@ class VllmEngine:
             top_p=sampling.top_p,
             top_k=sampling.top_k,
             seed=answer_seed(sampling.seed, key),
-            **stop_and_forbidden(self._ends),
+            **stop_and_forbidden(self._ends, self._processor),
             detokenize=False,
             structured_outputs=StructuredOutputsParams(grammar=grammar) if grammar else None,
         )

@@ -17,6 +17,7 @@ from sgg.config.hardware import GpuRequest, HardwareConfig, RolloutMode, SlurmCo
 from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig, GrpoConfig
 from sgg.errors import SggError
+from sgg.models.families import FAMILIES
 
 OWNED_SBATCH = {
     "partition": "hardware.slurm.partition",
@@ -65,9 +66,6 @@ _SECRET = re.compile(
 _ASSIGNMENT = re.compile(r"""(?<![\w-])([A-Za-z_]\w*)=(?=["']?[^\s"',;$])""")
 """A value in plain text: `NAME=$(cat FILE)` and `NAME=$OTHER` tell nothing."""
 
-
-_TOKEN_AREA = 28 * 28
-"""Pixels of a picture that make one token."""
 
 _NO_SECRETS = (
     "secrets have no place in a config, which runs write down. "
@@ -192,10 +190,8 @@ def _answer_fits(config: Config) -> Iterator[str]:
             "stage.args.vllm_importance_sampling_correction=false would hide whether vLLM and the trainer "
             "agree. Leave it out, or take hardware.rollout.mode=trainer."
         )
-    longest, picture = (
-        stage.args.get("max_completion_length"),
-        pixel_budget(config)[1] // _TOKEN_AREA,
-    )
+    longest = stage.args.get("max_completion_length")
+    picture = FAMILIES[config.model.family].image_tokens(pixel_budget(config)[1])
     if isinstance(longest, int) and longest + picture >= rollout.max_length:
         yield (
             f"hardware.rollout.max_length={rollout.max_length} leaves no room for a prompt beside "

@@ -15,7 +15,7 @@ from sgg.errors import SggError
 from sgg.inference.chat_api import TRIES, ServerEngine, ServerOptions
 from sgg.inference.generate import Batch, Completion, Request, Sampling
 from sgg.inference.requests import answer_seed, resized
-from sgg.models.load import VISION_TOKENS, load_processor
+from sgg.models.processor import load_processor
 from sgg.models.weights import locate
 from sgg.text.prompt import BRIEF, messages
 
@@ -146,7 +146,7 @@ def test_a_vllm_server_is_told_the_ends_and_tells_tokens(start, ask, processor):
     assert found["image-1", 0] == Completion("red square", len(ids), truncated=True)
     body = server.bodies[0]
     assert end in body["stop_token_ids"]
-    assert body["bad_words"] == list(VISION_TOKENS)
+    assert body["bad_words"] == list(processor.family.vision_tokens)
     assert (body["ignore_eos"], body["top_k"], body["repetition_penalty"]) == (True, 0, 1.0)
 
 

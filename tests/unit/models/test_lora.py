@@ -49,9 +49,9 @@ def test_that_needs_no_torch():
 def test_the_names_of_published_checkpoints_are_known_too():
     """Older ones have no `language_model` in them, and the tower is called `visual`."""
     names = ["model.layers.0.self_attn.q_proj", "visual.blocks.0.attn.qkv", "lm_head"]
-    check_targets(configured("model.lora.targets=[q_proj]").model.lora, names)
+    check_targets(configured("model.lora.targets=[q_proj]").model, names)
     with pytest.raises(SggError, match="Adapters go onto these: q_proj"):
-        check_targets(configured("model.lora.targets=[qkv]").model.lora, names)
+        check_targets(configured("model.lora.targets=[qkv]").model, names)
 
 
 def test_the_headers_name_what_the_loaded_model_has():

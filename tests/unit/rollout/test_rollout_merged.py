@@ -1,6 +1,7 @@
 """What is pushed of a LoRA policy: peft's own merge, in copies; the live weights keep every bit."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import torch
@@ -30,7 +31,7 @@ def policy(dtype=torch.float32, seed=0, **lora):
     """The tiny model with an adapter that has learnt something."""
     config, _ = compose_config(["stage=grpo", "model=tiny_qwen2_5_vl"])
     base = load_model(config.model, locate("tiny_qwen2_5_vl"), dtype, 0)
-    model = add_lora(base, LoraConfig(enable=True, **lora), seed)
+    model = add_lora(base, replace(config.model, lora=LoraConfig(enable=True, **lora)), seed)
     learn(model)
     return model
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import naive_overlap
 
-from sgg.config.model import Family, Frame
+from sgg.config.model import Frame
 from sgg.scene import boxes
 from sgg.scene.boxes import FrameSpec, resized_size
 
@@ -72,7 +72,7 @@ SIDES = st.integers(1, 4000)
 
 @given(SIDES, SIDES, st.sampled_from(BUDGETS))
 def test_resized_sides_are_positive_multiples_of_the_factor(width, height, budget):
-    w, h = resized_size(width, height, *budget)
+    w, h = resized_size(width, height, *budget, 28)
     assert w > 0
     assert h > 0
     assert w % 28 == h % 28 == 0
@@ -90,7 +90,7 @@ def test_resized_sides_are_positive_multiples_of_the_factor(width, height, budge
     ],
 )
 def test_resized_size_by_hand(size, budget, expected):
-    assert resized_size(*size, *budget) == expected
+    assert resized_size(*size, *budget, 28) == expected
 
 
 @given(
@@ -105,7 +105,7 @@ def test_a_box_survives_a_frame_up_to_half_a_unit(width, height, frame, budget, 
 
     A box thinner than a unit may need a whole one: it is widened so that it keeps an area.
     """
-    spec = FrameSpec(frame, *budget)
+    spec = FrameSpec(frame, *budget, 28)
     sides = np.array([width, height] * 2, dtype=np.float64)
     ordered = [(min(a, c), min(b, d), max(a, c), max(b, d)) for a, b, c, d in fractions]
     original = array(ordered) * sides
@@ -124,7 +124,7 @@ def test_a_box_survives_a_frame_up_to_half_a_unit(width, height, frame, budget, 
 
 @given(SIDES, SIDES, st.sampled_from(Frame), st.sampled_from(BUDGETS))
 def test_whole_image_boxes_survive_every_frame_exactly(width, height, frame, budget):
-    spec = FrameSpec(frame, *budget)
+    spec = FrameSpec(frame, *budget, 28)
     whole = array([(0, 0, width, height)])
     written = spec.encode(whole, width, height)
     assert written[0].tolist() == [0, 0, *spec.size(width, height)]
@@ -145,41 +145,38 @@ def test_decode_does_not_clip():
 
 
 def test_frames_of_a_640_by_480_image():
-    sizes = {frame: FrameSpec(frame).size(640, 480) for frame in Frame}
+    sizes = {frame: FrameSpec(frame, factor=28).size(640, 480) for frame in Frame}
     assert sizes == {
         Frame.norm1000: (1000, 1000),
         Frame.original_px: (640, 480),
         Frame.resized_px: (644, 476),
     }
-    assert FrameSpec(Frame.resized_px).size(10, 10) == (56, 56)
+    assert FrameSpec(Frame.resized_px, factor=28).size(10, 10) == (56, 56)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 10), (-1, 10), (11, 10)])
 def test_an_impossible_budget_is_refused(low, high):
     with pytest.raises(ValueError, match=f"min_pixels={low} must be positive and at most"):
-        FrameSpec(Frame.resized_px, low, high)
+        FrameSpec(Frame.resized_px, low, high, 28)
 
 
-def test_each_family_writes_the_frame_it_was_trained_on():
-    """The technical reports: Qwen2-VL 0..1000, Qwen2.5-VL pixels as it sees them."""
-    assert {family: family.frame for family in Family} == {
-        Family.qwen2_vl: Frame.norm1000,
-        Family.qwen2_5_vl: Frame.resized_px,
-    }
+def test_a_resized_frame_needs_its_factor():
+    with pytest.raises(ValueError, match="frame=resized_px needs the factor"):
+        FrameSpec(Frame.resized_px)
 
 
 def test_an_area_at_a_limit_of_the_budget_is_within_it():
     """640 × 480 rounds to 644 × 476, 306,544 pixels: the most, or the least, that is allowed."""
     area = 644 * 476
-    assert resized_size(640, 480, 3136, area) == (644, 476)
-    assert resized_size(640, 480, area, 10**7) == (644, 476)
-    assert resized_size(640, 480, 3136, area - 1) != (644, 476)
-    assert resized_size(640, 480, area + 1, 10**7) != (644, 476)
+    assert resized_size(640, 480, 3136, area, 28) == (644, 476)
+    assert resized_size(640, 480, area, 10**7, 28) == (644, 476)
+    assert resized_size(640, 480, 3136, area - 1, 28) != (644, 476)
+    assert resized_size(640, 480, area + 1, 10**7, 28) != (644, 476)
 
 
 def test_the_default_budget_is_the_processors():
-    spec = FrameSpec(Frame.resized_px)
-    assert (spec.min_pixels, spec.max_pixels, spec.factor) == (3136, 1_003_520, 28)
+    spec = FrameSpec(Frame.original_px)
+    assert (spec.min_pixels, spec.max_pixels) == (3136, 1_003_520)
 
 
 def test_a_box_is_widened_only_along_the_side_that_rounding_would_flatten():

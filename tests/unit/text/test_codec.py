@@ -51,7 +51,7 @@ NAME = st.text(min_size=1, max_size=20).filter(
 @st.composite
 def framed_graphs(draw):
     """(graph, spec, width, height); every box at least a frame unit wide and high."""
-    frame = FrameSpec(draw(st.sampled_from(Frame)), 784, draw(st.sampled_from([784, 802816])))
+    frame = FrameSpec(draw(st.sampled_from(Frame)), 784, draw(st.sampled_from([784, 802816])), 28)
     width, height = draw(st.integers(1, 4000)), draw(st.integers(1, 4000))
 
     def extent(side, frame_side):

@@ -18,8 +18,8 @@ from sgg.text.grammar import AnswerGrammar, between, largest_coordinate
 BOUNDS = GrammarConfig(4, 3, 12, 3, 12, GrammarNames.prompt)
 FRAMES = {
     "norm1000": FrameSpec(Frame.norm1000),
-    "tiny": FrameSpec(Frame.resized_px, 12544, 12544),
-    "large": FrameSpec(Frame.resized_px, 3136, 802816),
+    "tiny": FrameSpec(Frame.resized_px, 12544, 12544, 28),
+    "large": FrameSpec(Frame.resized_px, 3136, 802816, 28),
 }
 SPECS = [
     (GraphSpec(frame, reasoning, VOCABULARIES.get(name)), VOCABULARIES.get(name))

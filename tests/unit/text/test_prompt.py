@@ -42,7 +42,7 @@ def test_a_published_prompts_image_token_gives_way_to_the_part():
 )
 @pytest.mark.parametrize("template", [Template.open, Template.closed])
 def test_the_prompt_names_the_frame_that_the_codec_reads(template, frame, said):
-    text = user_text(template, GraphSpec(FrameSpec(frame), vocabulary=TINY), 640, 480)
+    text = user_text(template, GraphSpec(FrameSpec(frame, factor=28), vocabulary=TINY), 640, 480)
     assert said in text
     assert FORM in text
     assert "{" not in text.replace(FORM, "")

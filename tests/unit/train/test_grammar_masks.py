@@ -10,7 +10,7 @@ from torch.nn.functional import linear
 from sgg.config.grammar import GrammarConfig, GrammarNames
 from sgg.config.model import Frame
 from sgg.errors import SggError
-from sgg.models.load import load_processor
+from sgg.models.processor import load_processor
 from sgg.models.weights import locate
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.vocab import VOCABULARIES

@@ -25,9 +25,9 @@ from sgg.config.data import ScenePlan
 from sgg.config.model import Family
 from sgg.data import shapes
 from sgg.models import tiny
-from sgg.models.load import build_processor, load_processor
+from sgg.models.families import FAMILIES, TinySize
 from sgg.models.muon import MuonAdamW
-from sgg.scene.boxes import FrameSpec
+from sgg.models.processor import build_processor, load_processor
 from sgg.scene.graph import Edge, SceneGraph, to_dict
 from sgg.text.codec import GraphSpec, render
 from sgg.text.prompt import messages
@@ -148,16 +148,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
+    family = FAMILIES[Family[args.family]]
     if args.init is None:
         tokenizer = tiny.build_tokenizer()
-        processor = build_processor(tokenizer, args.family, SIDE * SIDE, SIDE * SIDE)
-        model = tiny.build_model(args.family, tiny.TinySize(), tokenizer, args.seed)
+        processor = build_processor(tokenizer, family, SIDE * SIDE, SIDE * SIDE)
+        model = tiny.build_model(family, TinySize(), tokenizer, args.seed)
     else:
         processor = load_processor(args.init, SIDE * SIDE, SIDE * SIDE)
         model = AutoModelForImageTextToText.from_pretrained(args.init, dtype=torch.float32)
         model = grown(model, args.layers)
-    frame = FrameSpec(Family[args.family].frame, SIDE * SIDE, SIDE * SIDE)
-    pretrain(model.train(), processor, GraphSpec(frame), TASKS[args.task], args)
+    spec = GraphSpec(family.frame_spec(SIDE * SIDE, SIDE * SIDE))
+    pretrain(model.train(), processor, spec, TASKS[args.task], args)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,163 @@
+"""Model families: what the rest of the package must know of each, one record a family.
+
+Adding a family takes its name in `config.model.Family`, a record here and an option in `conf/model`
+(docs/development.md). Weights and processors are loaded elsewhere; this module imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sgg.config.model import Family, Frame
+from sgg.errors import SggError
+from sgg.scene.boxes import FrameSpec
+
+
+@dataclass(frozen=True)
+class TinySize:
+    """Size of a tiny model; the defaults make about 1.3 M parameters."""
+
+    width: int = 128
+    """Text hidden size; heads of 32."""
+    layers: int = 2
+    vision_width: int = 128
+    vision_layers: int = 2
+    initializer_range: float = 0.1
+    vision_initializer_range: float = 0.02
+
+
+@dataclass(frozen=True)
+class ModelFamily:
+    """What differs between the families, or might."""
+
+    name: Family
+    frame: Frame
+    """What the numbers of its boxes mean."""
+    patch_px: int
+    """Side of the vision tower's patches, pixels."""
+    merge: int
+    """Patches along each side that make one token."""
+    image_mean: tuple[float, float, float]
+    """Of red, green and blue, subtracted from a picture in 0..1."""
+    image_std: tuple[float, float, float]
+    processor_class: str
+    """transformers' class that reads what our processor saves."""
+    video_processor_class: str
+    image_token: str
+    """Stands for one token of a picture in a prompt."""
+    video_token: str
+    vision_tokens: tuple[str, ...]
+    """What stands for pictures in a prompt, never in an answer: the model would look for their pixels."""
+    tower: str
+    """Name of the vision tower in the loaded model."""
+    merger: str
+    """Name of the projection from vision to text; a part of the tower."""
+    language: str
+    """Name of the language model."""
+    head: str
+    """Name of the matrix from the language model to its tokens."""
+    tiny_tower: Callable[[TinySize], dict[str, Any]]
+    """The `vision_config` of a tiny model beyond what all families share."""
+
+    @property
+    def factor(self) -> int:
+        """Side of the square that makes one token, pixels; resized images have multiples of it as sides."""
+        return self.patch_px * self.merge
+
+    def frame_spec(self, min_pixels: int, max_pixels: int) -> FrameSpec:
+        """The frame of its boxes, for images within the pixel budget."""
+        return FrameSpec(self.frame, min_pixels, max_pixels, self.factor)
+
+    def image_tokens(self, pixels: int) -> int:
+        """Tokens that an image of a resized area takes."""
+        return pixels // self.factor**2
+
+
+_CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+_CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+_VISION_TOKENS = (
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|vision_pad|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+)
+
+
+def _qwen2_tower(size: TinySize) -> dict[str, Any]:
+    # embed_dim is the tower's own width, hidden_size the text's
+    return {"embed_dim": size.vision_width, "hidden_size": size.width, "mlp_ratio": 2}
+
+
+def _qwen2_5_tower(size: TinySize) -> dict[str, Any]:
+    return {
+        "hidden_size": size.vision_width,
+        "out_hidden_size": size.width,
+        "intermediate_size": size.vision_width * 2,
+        "fullatt_block_indexes": [size.vision_layers - 1],
+        "window_size": 112,
+    }
+
+
+FAMILIES = {
+    family.name: family
+    for family in (
+        ModelFamily(
+            Family.qwen2_vl,
+            Frame.norm1000,  # arXiv 2409.12191, section 2.1
+            patch_px=14,
+            merge=2,
+            image_mean=_CLIP_MEAN,
+            image_std=_CLIP_STD,
+            processor_class="Qwen2VLProcessor",
+            video_processor_class="Qwen2VLVideoProcessor",
+            image_token="<|image_pad|>",
+            video_token="<|video_pad|>",
+            vision_tokens=_VISION_TOKENS,
+            tower="model.visual",
+            merger="model.visual.merger",
+            language="model.language_model",
+            head="lm_head",
+            tiny_tower=_qwen2_tower,
+        ),
+        ModelFamily(
+            Family.qwen2_5_vl,
+            Frame.resized_px,  # arXiv 2502.13923, section 2.1
+            patch_px=14,
+            merge=2,
+            image_mean=_CLIP_MEAN,
+            image_std=_CLIP_STD,
+            processor_class="Qwen2_5_VLProcessor",
+            video_processor_class="Qwen2VLVideoProcessor",
+            image_token="<|image_pad|>",
+            video_token="<|video_pad|>",
+            vision_tokens=_VISION_TOKENS,
+            tower="model.visual",
+            merger="model.visual.merger",
+            language="model.language_model",
+            head="lm_head",
+            tiny_tower=_qwen2_5_tower,
+        ),
+    )
+}
+"""Every family that a config can name."""
+
+
+def family_named(model_type: str, where: object) -> ModelFamily:
+    """The family whose models carry this `model_type` in their config.
+
+    Args:
+        where: the folder of the model, for the message.
+
+    Raises:
+        SggError: there is none.
+
+    """
+    if model_type not in Family.__members__:
+        raise SggError(
+            f"{where} is a {model_type}; models of these families can be trained and evaluated: "
+            f"{', '.join(Family.__members__)}."
+        )
+    return FAMILIES[Family[model_type]]

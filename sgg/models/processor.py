@@ -1,0 +1,113 @@
+"""Processors: pictures and chats to what a model takes, within a pixel budget.
+
+The processor is image-only and resizes with PIL everywhere, so pixels are the same on every machine, with or
+without torchvision. Of the checkpoint's own settings only tokenizer and chat template are read; all else is
+the family's (`sgg.models.families`) and the run's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, Qwen2VLProcessor
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from sgg.errors import SggError
+from sgg.models.families import ModelFamily
+from sgg.models.load import family_of
+from sgg.models.weights import adapter_base
+
+
+class ImageOnlyProcessor(Qwen2VLProcessor):  # type: ignore[misc]
+    """The processor of all families without the video part, which needs torchvision.
+
+    Token for token the same as upstream for images. What it saves names the upstream class, so
+    that checkpoints load in `AutoProcessor` and vLLM.
+    """
+
+    family: ModelFamily
+
+    def __init__(
+        self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None
+    ) -> None:
+        self.video_processor = None
+        super(Qwen2VLProcessor, self).__init__(
+            image_processor, tokenizer, chat_template=chat_template
+        )
+
+    def set_family(self, family: ModelFamily) -> None:
+        """Take the family's special tokens. No argument of `__init__`: those are saved."""
+        self.family = family
+        self.image_token, self.video_token = family.image_token, family.video_token
+        self.image_token_id = self.tokenizer.convert_tokens_to_ids(self.image_token)
+        self.video_token_id = self.tokenizer.convert_tokens_to_ids(self.video_token)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The config file's content, under the upstream class's name."""
+        saved = super().to_dict()
+        saved["processor_class"] = self.family.processor_class
+        image = saved["image_processor"]
+        image["image_processor_type"] = "Qwen2VLImageProcessor"
+        video = {k: image[k] for k in ("size", "patch_size", "temporal_patch_size", "merge_size")}
+        saved["video_processor"] = {
+            "video_processor_type": self.family.video_processor_class,
+            **video,
+        }
+        return saved
+
+
+def build_processor(tokenizer: Any, family: ModelFamily, min_pixels: int, max_pixels: int) -> Any:
+    """An image-only processor around a tokenizer, images resized into the pixel budget."""
+    image_processor = Qwen2VLImageProcessorPil(
+        size={"shortest_edge": min_pixels, "longest_edge": max_pixels},
+        patch_size=family.patch_px,
+        merge_size=family.merge,
+        image_mean=list(family.image_mean),
+        image_std=list(family.image_std),
+    )
+    processor = ImageOnlyProcessor(
+        image_processor, tokenizer, chat_template=tokenizer.chat_template
+    )
+    processor.set_family(family)
+    return processor
+
+
+def load_processor(folder: Path, min_pixels: int, max_pixels: int) -> Any:
+    """The image-only processor of a checkpoint folder, within the pixel budget.
+
+    Raises:
+        SggError: the checkpoint is of no known family; its chat template is missing or made for text alone.
+
+    """
+    family = family_of(folder)
+    folder = _with_tokenizer(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    tokenizer.padding_side = "left"
+    legacy = folder / "chat_template.json"  # where older processors kept it
+    if legacy.is_file():
+        tokenizer.chat_template = json.loads(legacy.read_text(encoding="utf-8"))["chat_template"]
+    if family.image_token not in (tokenizer.chat_template or ""):
+        raise SggError(
+            f"{folder}: the chat template has no place for an image ({family.image_token}). "
+            "Take the original checkpoint's chat_template.jinja."
+        )
+    return build_processor(tokenizer, family, min_pixels, max_pixels)
+
+
+def _with_tokenizer(folder: Path) -> Path:
+    """The folder, or the first one below an adapter that has a tokenizer: PEFT saves adapters without one."""
+    files = ("tokenizer_config.json", "tokenizer.json")
+    while not any((folder / name).is_file() for name in files):
+        base = adapter_base(folder)
+        if base is None:
+            break
+        folder = base
+    return folder
+
+
+def token_count(tokenizer: Any) -> Callable[[str], int]:
+    """What counts the tokens of a text."""
+    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])

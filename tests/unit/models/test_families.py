@@ -1,0 +1,113 @@
+"""Each record of a model family against the model, the processor and the files that it is about."""
+
+import json
+
+import pytest
+import torch
+import transformers
+from PIL import Image
+
+from sgg.config.compose import compose_config
+from sgg.config.model import Family, Frame
+from sgg.config.tree import CONF_DIR
+from sgg.errors import SggError
+from sgg.models import tiny
+from sgg.models.families import FAMILIES, TinySize, family_named
+from sgg.models.load import family_of
+from sgg.models.processor import build_processor, load_processor
+from sgg.models.weights import locate
+from sgg.spec import graph_spec
+from sgg.text.prompt import messages
+
+EACH = pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.name.name)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return tiny.build_tokenizer()
+
+
+def test_every_family_of_the_config_has_a_record():
+    assert list(FAMILIES) == list(Family)
+    assert all(family.name is name for name, family in FAMILIES.items())
+
+
+def test_every_option_names_its_checkpoints_family():
+    for path in (CONF_DIR / "model").glob("*.yaml"):
+        config, _ = compose_config([f"model={path.stem}"])
+        assert config.model.family.name in path.stem
+        frame = graph_spec(config).frame
+        family = FAMILIES[config.model.family]
+        assert (frame.frame, frame.factor) == (family.frame, family.factor)
+
+
+def test_each_family_writes_the_frame_it_was_trained_on():
+    """The technical reports: Qwen2-VL 0..1000, Qwen2.5-VL pixels as it sees them."""
+    assert {name: family.frame for name, family in FAMILIES.items()} == {
+        Family.qwen2_vl: Frame.norm1000,
+        Family.qwen2_5_vl: Frame.resized_px,
+    }
+
+
+@EACH
+def test_the_loaded_model_has_the_parts_that_the_record_names(family, tokenizer):
+    model = tiny.build_model(family, TinySize(layers=1, vision_layers=1), tokenizer, seed=0)
+    assert model.config.model_type == family.name.name
+    parts = {
+        p: model.get_submodule(p)
+        for p in (family.tower, family.merger, family.language, family.head)
+    }
+    assert parts[family.head] is model.get_output_embeddings()
+    left = set(model.parameters()) - {p for part in parts.values() for p in part.parameters()}
+    assert not left
+    patches = next(p for n, p in parts[family.tower].named_parameters() if "patch_embed" in n)
+    assert patches.shape[-2:] == (family.patch_px, family.patch_px)
+
+
+@EACH
+def test_a_picture_takes_the_tokens_that_the_record_says(family, tokenizer):
+    side = 4 * family.factor
+    processor = build_processor(tokenizer, family, side**2, side**2)
+    chat = processor.apply_chat_template(messages("What?", ""), tokenize=False)
+    inputs = processor(text=[chat], images=[[Image.new("RGB", (90, 90))]], return_tensors="pt")
+    pictured = inputs["input_ids"] == tokenizer.convert_tokens_to_ids(family.image_token)
+    assert pictured.sum() == family.image_tokens(side**2) == 16
+    model = tiny.build_model(family, TinySize(layers=1, vision_layers=1), tokenizer, seed=0)
+    with torch.no_grad():
+        assert model(**inputs).logits.isfinite().all()
+
+
+@EACH
+def test_special_tokens_are_single_ones_of_the_tokenizer(family, tokenizer):
+    ids = tokenizer.convert_tokens_to_ids(list(family.vision_tokens))
+    assert len(set(ids)) == len(family.vision_tokens)
+    assert tokenizer.unk_token_id not in ids
+    assert {family.image_token, family.video_token} <= {*family.vision_tokens}
+
+
+@EACH
+def test_what_is_saved_names_classes_of_transformers(family, tokenizer, tmp_path):
+    build_processor(tokenizer, family, 12544, 12544).save_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "processor_config.json").read_text())
+    assert hasattr(transformers, saved["processor_class"])
+    assert hasattr(transformers, saved["video_processor"]["video_processor_type"])
+    assert saved["image_processor"]["patch_size"] == family.patch_px
+    assert saved["image_processor"]["merge_size"] == family.merge
+
+
+@EACH
+def test_the_shipped_base_is_of_its_family_and_saved_byte_for_byte(family, tmp_path):
+    folder = locate(f"tiny_{family.name.name}")
+    assert family_of(folder) is family
+    load_processor(folder, 12544, 12544).save_pretrained(tmp_path)
+    for name in ("processor_config.json", "tokenizer_config.json", "chat_template.jinja"):
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_a_model_of_another_family_is_refused_by_name():
+    with pytest.raises(SggError) as error:
+        family_named("llava", "models/llava-7b")
+    assert str(error.value) == (
+        "models/llava-7b is a llava; models of these families can be trained and evaluated: "
+        "qwen2_vl, qwen2_5_vl."
+    )
