@@ -83,20 +83,14 @@ def _serve(config: Config, host: str, port: int) -> None:
         raise SggError(problem)
     os.environ |= config.hardware.environment
     wait_briefly()  # once more: a policy of the profile's was not there when sgg was imported
-    from sgg.config.derived import pixel_budget
-    from sgg.inference.vllm.model_dir import write_for_vllm
     from sgg.inference.vllm.server import arguments, serve
-    from sgg.models.load import torch_dtype
-    from sgg.models.processor import load_processor
-    from sgg.models.weights import locate
+    from sgg.models.open import Use, open_model
     from sgg.runs.folder import SERVED
 
-    model = locate(config.model.path, config.model.revision)
-    processor = load_processor(model, *pixel_budget(config))
-    dtype = torch_dtype(config.model.dtype, config.hardware.precision)
+    model = open_model(config, Use.answer)
     with tempfile.TemporaryDirectory(prefix="sgg-serve-") as temporary:
         folder = Path(temporary) / SERVED
-        write_for_vllm(config.model, model, processor, dtype, config.seed, folder)
+        model.write_for_vllm(folder)
         print(f"sgg serve: {config.model.path} on http://{host}:{port}", file=sys.stderr)
-        words = arguments(config, folder, dtype, host, port)
+        words = arguments(config, folder, model.dtype, host, port)
         serve(words, folder, config.hardware.gpu, os.environ.get(KEY_VARIABLE))

@@ -6,20 +6,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from sgg.config.derived import pixel_budget
 from sgg.config.generate import Engine as Kind
 from sgg.config.schema import Config
 from sgg.distributed import Ranks
 from sgg.inference.generate import Engine, Sampling
 from sgg.inference.hf import HfEngine
 from sgg.inference.vllm.engine import EngineLimits, VllmEngine
-from sgg.inference.vllm.model_dir import write_for_vllm
-from sgg.models.load import load_model, torch_dtype
-from sgg.models.processor import load_processor, token_count
+from sgg.models.open import RunModel, Use, open_model
+from sgg.models.processor import token_count
 from sgg.runs.folder import SERVED
 from sgg.spec import answer_grammar
 
@@ -37,24 +32,21 @@ def opened(
         SggError: what the config asks for cannot be loaded.
 
     """
-    dtype = torch_dtype(config.model.dtype, config.hardware.precision)
-    processor = load_processor(folder, *pixel_budget(config))
+    model = open_model(config, Use.answer, folder)
     if config.generate.engine is Kind.vllm:
-        with _vllm(config, folder, processor, dtype, sampling, ranks, run_dir / SERVED) as engine:
+        with _vllm(model, sampling, ranks, run_dir / SERVED) as engine:
             yield engine
     elif config.generate.engine is Kind.server:
-        yield _servers(config, folder, processor, sampling, run_dir)
+        yield _servers(model, sampling, run_dir)
     else:
-        model = load_model(config.model, folder, dtype, config.seed).to(ranks.device)
-        yield HfEngine(model, processor, sampling, config.generate.batch_size)
+        loaded = model.load().to(ranks.device)
+        yield HfEngine(loaded, model.processor, sampling, config.generate.batch_size)
 
 
-def _servers(
-    config: Config, folder: Path, processor: Any, sampling: Sampling, run_dir: Path
-) -> Engine:
+def _servers(model: RunModel, sampling: Sampling, run_dir: Path) -> Engine:
     from sgg.inference.chat_api import ServerEngine, ServerOptions
 
-    generate = config.generate
+    config, generate = model.config, model.config.generate
     access = ServerOptions(
         generate.servers,
         config.model.path,
@@ -63,25 +55,17 @@ def _servers(
         generate.server_model,
         generate.api_key_env,
     )
-    return ServerEngine(access, folder, processor, sampling, run_dir)
+    return ServerEngine(access, model.folder, model.processor, sampling, run_dir)
 
 
 @contextmanager
-def _vllm(
-    config: Config,
-    folder: Path,
-    processor: Any,
-    dtype: torch.dtype,
-    sampling: Sampling,
-    ranks: Ranks,
-    served: Path,
-) -> Iterator[VllmEngine]:
-    held = answer_grammar(config)
+def _vllm(model: RunModel, sampling: Sampling, ranks: Ranks, served: Path) -> Iterator[VllmEngine]:
+    config, held = model.config, answer_grammar(model.config)
     if held is not None:
         limit = sampling.max_new_tokens
-        held.check_fits(limit, "generate.max_new_tokens", token_count(processor.tokenizer))
+        held.check_fits(limit, "generate.max_new_tokens", token_count(model.processor.tokenizer))
     if ranks.is_main:
-        write_for_vllm(config.model, folder, processor, dtype, config.seed, served)
+        model.write_for_vllm(served)
     ranks.wait()
     generate, hardware = config.generate, config.hardware
     length = hardware.rollout.max_length
@@ -89,7 +73,7 @@ def _vllm(
         generate.batch_size, length, generate.gpu_memory_utilization, hardware.gpu, ranks.world
     )
     grammar = None if held is None else held.grammar()
-    engine = VllmEngine(served, processor, sampling, dtype, room, grammar)
+    engine = VllmEngine(served, model.processor, sampling, model.dtype, room, grammar)
     yield engine
     engine.close()
     ranks.wait()

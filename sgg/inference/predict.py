@@ -8,7 +8,6 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from sgg.config.derived import pixel_budget
 from sgg.config.schema import Config
 from sgg.data.clean import KINDS, MAX_ASPECT
 from sgg.data.images import BrokenPicture, open_upright
@@ -17,9 +16,7 @@ from sgg.errors import SggError
 from sgg.files import write_json
 from sgg.inference.generate import Sampling
 from sgg.inference.hf import HfEngine
-from sgg.models.load import load_model, torch_dtype
-from sgg.models.processor import load_processor
-from sgg.models.weights import locate
+from sgg.models.open import Use, open_model
 from sgg.scene.draw import draw_graph
 from sgg.scene.graph import to_dict
 from sgg.spec import graph_spec, prompter
@@ -88,15 +85,12 @@ def _reserved(out: Path, image: Path) -> Path:
 
 
 def _answer(config: Config, picture: Any) -> Any:
-    folder = locate(config.model.path, config.model.revision)
-    ranks = Ranks.start(config.hardware)
-    dtype = torch_dtype(config.model.dtype, config.hardware.precision)
-    model = load_model(config.model, folder, dtype, config.seed).to(ranks.device)
+    model, ranks = open_model(config, Use.answer), Ranks.start(config.hardware)
     generate = config.generate
     sampling = Sampling(
         generate.max_new_tokens, generate.temperature, generate.top_p, generate.top_k
     )
-    engine = HfEngine(model, load_processor(folder, *pixel_budget(config)), sampling)
+    engine = HfEngine(model.load().to(ranks.device), model.processor, sampling)
     width, height = picture.size
     chat = prompter(config).messages(width, height, {})
     return engine.answer([chat], [picture], config.seed)[0][0]

@@ -13,8 +13,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConfig
 
-from sgg.config.hardware import Precision
-from sgg.config.model import Dtype, Init, ModelConfig
+from sgg.config.model import Init, ModelConfig
 from sgg.errors import SggError
 from sgg.models.families import FAMILIES, ModelFamily, family_named
 from sgg.models.lora import check_targets, last_name
@@ -151,16 +150,3 @@ def load_adapters(model: Any, folder: Path) -> None:
                 f"{len(told.missing_keys)} tensors are missing, {len(told.unexpected_keys)} unknown."
             )
     model.set_adapter(active)
-
-
-def torch_dtype(dtype: Dtype, precision: Precision, updated: bool = False) -> torch.dtype:
-    """The dtype of the weights: as configured, or as the hardware computes.
-
-    Args:
-        updated: whether an optimiser will change these very weights, with no fp32 copy beside them.
-
-    """
-    if dtype is Dtype.auto:
-        computes = Dtype.float32 if precision is Precision.fp32 else Dtype.bfloat16
-        dtype = Dtype.float32 if updated else computes
-    return torch.float32 if dtype is Dtype.float32 else torch.bfloat16

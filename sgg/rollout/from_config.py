@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from accelerate import PartialState
 
-from sgg.config.hardware import KEY_VARIABLE, SERVERS_VARIABLE, Precision, RolloutMode
+from sgg.config.hardware import KEY_VARIABLE, SERVERS_VARIABLE, RolloutMode
 from sgg.config.schema import Config
 from sgg.inference.generate import end_ids
 from sgg.inference.requests import stop_and_forbidden
-from sgg.inference.vllm.model_dir import write_for_vllm
+from sgg.models.open import Use, open_model, weights_dtype
 from sgg.runs.folder import SERVED
 from sgg.spec import answer_grammar
 
@@ -32,10 +32,9 @@ def rollouts(config: Config, run_dir: Path, model: Any, processor: Any) -> Itera
 
     state, served = PartialState(), run_dir / SERVED
     if mode is RolloutMode.colocate:
-        start = Path(model.config._name_or_path)
         if state.is_main_process:
-            dtype = rollout_dtype(config)
-            write_for_vllm(config.model, start, processor, dtype, config.seed, served)
+            start = Path(model.config._name_or_path)
+            open_model(config, Use.rollout, start).write_for_vllm(served)
         state.wait_for_everyone()
     sampling = stop_and_forbidden(ends(model, processor), processor) | _grammar(config)
     with install_rollouts(_settings(config, run_dir, processor, sampling, state.num_processes)):
@@ -44,11 +43,6 @@ def rollouts(config: Config, run_dir: Path, model: Any, processor: Any) -> Itera
         state.wait_for_everyone()
         if state.is_main_process:
             shutil.rmtree(served)
-
-
-def rollout_dtype(config: Config) -> torch.dtype:
-    """What the trainer computes in, whatever the checkpoint is kept in."""
-    return torch.bfloat16 if config.hardware.precision is Precision.bf16 else torch.float32
 
 
 def ends(model: Any, processor: Any) -> list[int]:
@@ -68,18 +62,19 @@ def _settings(
     from sgg.rollout.settings import RolloutSettings
 
     hardware, rollout = config.hardware, config.hardware.rollout
+    dtype = weights_dtype(config, Use.rollout)
     serves = rollout.mode is RolloutMode.server
     return RolloutSettings(
         folder=run_dir / SERVED,
         processor=processor,
-        dtype=rollout_dtype(config),
+        dtype=dtype,
         gpu=hardware.gpu,
         ranks=ranks,
         seed=config.seed,
         servers=tuple(os.environ[SERVERS_VARIABLE].split(",")) if serves else (),
         key=os.environ[KEY_VARIABLE] if serves else "",
         max_length=rollout.max_length,
-        exact=rollout_dtype(config) is torch.float32 and not (hardware.gpu and hardware.tf32),
+        exact=dtype is torch.float32 and not (hardware.gpu and hardware.tf32),
         startup_timeout_s=rollout.startup_timeout_s,
         wait_timeout_s=rollout.wait_timeout_s,
         sampling=sampling,

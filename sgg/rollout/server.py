@@ -30,7 +30,7 @@ def command(config: Config, folder: Path, host: str, port: int) -> list[str]:
 
     from sgg.compat.vllm_cpu import EXTENSION
     from sgg.inference.vllm.setup import server_words
-    from sgg.rollout.from_config import rollout_dtype
+    from sgg.models.open import Use, weights_dtype
     from sgg.rollout.settings import run_mark
 
     rollout, gpu = config.hardware.rollout, config.hardware.gpu
@@ -50,7 +50,7 @@ def command(config: Config, folder: Path, host: str, port: int) -> list[str]:
     name = f"{run_mark(os.environ[KEY_VARIABLE])}-{time.time_ns():x}"
     return [
         *words,
-        *server_words(rollout_dtype(config), gpu),  # the last word of an option counts
+        *server_words(weights_dtype(config, Use.rollout), gpu),  # the last word of an option counts
         *("--served-model-name", name),
         *("--middleware", "sgg.rollout.auth.ApiKeyMiddleware"),
     ]
@@ -80,7 +80,9 @@ def _serve(words: list[str]) -> None:
     # the endpoints through which trainers push weights stand behind vLLM's development mode
     os.environ |= {"VLLM_SERVER_DEV_MODE": "1", "VLLM_CONFIGURE_LOGGING": "1"}
     folder = served_folder(asked.frozen.parent, asked.name)
-    _write_model(config, folder)
+    from sgg.models.open import Use, open_model
+
+    open_model(config, Use.rollout).write_for_vllm(folder)
     register_model(folder)
     sys.argv[1:] = command(config, folder, host, int(port))
     from vllm.entrypoints.launchers.api_server.entry import main
@@ -95,19 +97,6 @@ def refuse_loopback(host: str, nodes: int) -> None:
             f"{host} is {socket.gethostbyname(host)} to itself, so the run's other nodes could not reach "
             "its rollout server. Let /etc/hosts or the cluster's DNS give its address in the network."
         )
-
-
-def _write_model(config: Config, folder: Path) -> None:
-    """The start weights as vLLM takes them."""
-    from sgg.config.derived import pixel_budget
-    from sgg.inference.vllm.model_dir import write_for_vllm
-    from sgg.models.processor import load_processor
-    from sgg.models.weights import locate
-    from sgg.rollout.from_config import rollout_dtype
-
-    start = locate(config.model.path, config.model.revision)
-    processor = load_processor(start, *pixel_budget(config))
-    write_for_vllm(config.model, start, processor, rollout_dtype(config), config.seed, folder)
 
 
 if __name__ == "__main__":

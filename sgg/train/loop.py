@@ -10,23 +10,22 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from accelerate.utils import is_peft_model
 
-from sgg.config.derived import in_pieces, pixel_budget
-from sgg.config.model import Init
+from sgg.config.derived import in_pieces
 from sgg.config.schema import Config
 from sgg.config.stage import OptimizerKind, TrainStageConfig
 from sgg.data.prepare import Prepared, prepare
 from sgg.data.summary import tell
 from sgg.distributed import Ranks
 from sgg.errors import Stopped
-from sgg.models.load import load_adapters, load_model, torch_dtype
+from sgg.models.load import load_adapters
 from sgg.models.muon import MuonAdamW
-from sgg.models.processor import load_processor
+from sgg.models.open import Use, open_model
 from sgg.models.weights import MODEL_FOLDER, locate
 from sgg.plan.opening import opening
 from sgg.runs.checkpoint import (
@@ -135,16 +134,9 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
     checkpoint = newest_complete(run_dir)
     args = trl_args(config, run_dir)  # before the model: ZeRO-3 shards weights while they load
     sharding.settle(config)
-    bare = config.deepspeed is None and not config.model.lora.enable
-    dtype = torch_dtype(config.model.dtype, config.hardware.precision, updated=bare)
-    if checkpoint is None or config.model.lora.enable:
-        model = load_model(config.model, folder, dtype, config.seed)
-    else:
-        trained = replace(config.model, init=Init.pretrained)
-        model = load_model(trained, checkpoint, dtype, config.seed)
-        model.config._name_or_path = str(folder)  # where GRPO's reference model comes from
-    processor = load_processor(folder, *pixel_budget(config))
-    trainer = make_trainer(TrainerInputs(config, args, prepared, model, processor))
+    model = open_model(config, Use.train, folder)
+    loaded = model.load(None if config.model.lora.enable else checkpoint)
+    trainer = make_trainer(TrainerInputs(config, args, prepared, loaded, model.processor))
     sharding.reduce_grads_in_fp32(trainer)
     trainer.keep_checkpoints = stage.keep_checkpoints
     stop = StopOnSignalCallback(ranks, period=int(stage.args.get("num_iterations", 1)))

@@ -1,4 +1,4 @@
-"""Loading models: adapters on adapters, chat templates, a checkpoint's own settings, precision."""
+"""Loading models: adapters on adapters, chat templates, a checkpoint's own settings."""
 
 import json
 import shutil
@@ -7,12 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from sgg.config.hardware import Precision
-from sgg.config.model import Dtype, Family, LoraConfig, ModelConfig
+from sgg.config.model import Family, LoraConfig, ModelConfig
 from sgg.errors import SggError
 from sgg.inference.generate import Sampling
 from sgg.inference.hf import HfEngine
-from sgg.models.load import load_model, torch_dtype
+from sgg.models.load import load_model
 from sgg.models.processor import load_processor
 from sgg.models.weights import locate
 from sgg.text.prompt import BRIEF, messages
@@ -97,16 +96,3 @@ def test_a_missing_shard_is_told(folder):
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(SggError, match=r"model-00002-of-00002\.safetensors missing"):
         locate(str(folder))
-
-
-@pytest.mark.parametrize(
-    ("dtype", "precision", "updated", "expected"),
-    [
-        (Dtype.auto, Precision.bf16, False, torch.bfloat16),
-        (Dtype.auto, Precision.bf16, True, torch.float32),
-        (Dtype.auto, Precision.fp32, False, torch.float32),
-        (Dtype.bfloat16, Precision.fp32, True, torch.bfloat16),
-    ],
-)
-def test_weights_that_an_optimiser_updates_stay_fp32(dtype, precision, updated, expected):
-    assert torch_dtype(dtype, precision, updated) is expected

@@ -16,9 +16,9 @@ from sgg.config.model import Family, Init, ModelConfig
 from sgg.config.prompt import Template
 from sgg.inference.generate import Batch, Request, Sampling, completion_of
 from sgg.inference.vllm.engine import EngineLimits, VllmEngine
-from sgg.inference.vllm.model_dir import write_for_vllm
 from sgg.models.families import FAMILIES
 from sgg.models.processor import load_processor
+from sgg.models.vllm_folder import write_for_vllm
 from sgg.models.weights import locate
 from sgg.scene.vocab import VOCABULARIES
 from sgg.text.codec import GraphSpec, parse

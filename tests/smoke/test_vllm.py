@@ -17,9 +17,9 @@ from sgg.inference.generate import Batch, Completion, Request, Sampling
 from sgg.inference.hf import HfEngine
 from sgg.inference.requests import answer_seed, resized
 from sgg.inference.vllm.engine import EngineLimits, VllmEngine
-from sgg.inference.vllm.model_dir import write_for_vllm
 from sgg.models.load import load_model
 from sgg.models.processor import load_processor
+from sgg.models.vllm_folder import write_for_vllm
 from sgg.models.weights import locate
 from sgg.text.prompt import BRIEF, messages
 

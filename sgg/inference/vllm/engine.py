@@ -28,9 +28,9 @@ from sgg.inference.requests import (
     stop_and_forbidden,
 )
 from sgg.inference.vllm.masked_mass import RemovedMass
-from sgg.inference.vllm.model_dir import longest_context
 from sgg.inference.vllm.setup import engine_arguments, engine_here, own_threads, register_model
 from sgg.models.load import declared_ends
+from sgg.models.vllm_folder import longest_context
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ import torch
 
 from sgg.compat import torchvision as torchvision_operators
 from sgg.config.schema import Config
-from sgg.inference.vllm.model_dir import longest_context
 from sgg.inference.vllm.setup import register_model, server_words, set_environment
+from sgg.models.vllm_folder import longest_context
 
 PATHS = ("/health", "/metrics", "/v1/models", "/v1/chat/completions")
 """What is served. vLLM asks for the key below /v1 alone, and has more doors, some of which generate."""
