@@ -16,7 +16,7 @@ class VocabularyName(Enum):
 
 
 class Source(Enum):
-    """Which reader a data set needs."""
+    """Which reader a data set needs; `sgg.data.sources.table` has a record of each."""
 
     rows = "rows"
     """Published row format: image, objects and relationships as JSON strings (VG150, PSG)."""
@@ -34,10 +34,6 @@ class Source(Enum):
     """Our own graph format, one JSON object a line, beside a folder of pictures."""
     shapes = "shapes"
     """Synthetic scenes, drawn when needed."""
-
-
-BOX_FORMAT_SOURCES = (Source.rows, Source.jsonl, Source.coco)
-"""Sources that `data.box_format` is about; the others' forms are fixed."""
 
 
 class BoxFormat(Enum):

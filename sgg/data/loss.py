@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sgg.config.data import BOX_FORMAT_SOURCES, DataConfig, ImageSource
+from sgg.config.data import DataConfig, ImageSource
 from sgg.data.box_format import suspicion
 from sgg.data.clean import KINDS
-from sgg.data.forms import FORMS
+from sgg.data.sources.table import SOURCES
 from sgg.errors import SggError
 
 LOUD = 0.2
@@ -110,7 +110,7 @@ def _lost(report: Mapping[str, Any], what: str) -> int:
 
 
 def _box_suspicion(data: DataConfig, report: Mapping[str, Any]) -> list[str]:
-    if data.source not in BOX_FORMAT_SOURCES:
+    if not SOURCES[data.source].reads_box_format:
         return []
     sentence = suspicion(report["boxes"], data.box_format)
     return [sentence] if sentence else []
@@ -125,8 +125,9 @@ def _ways_out(data: DataConfig, report: Mapping[str, Any]) -> list[str]:
             f"data.drop_unknown=true drops what data.vocabulary={data.vocabulary.name} lacks: choose "
             "another vocabulary, or data.drop_unknown=false."
         )
-    if "unreadable_row" in report["amiss"] and data.source in FORMS:
-        lines.append(f"data.source={data.source.name} reads {FORMS[data.source]} (docs/data.md).")
+    form = SOURCES[data.source].form
+    if "unreadable_row" in report["amiss"] and form:
+        lines.append(f"data.source={data.source.name} reads {form} (docs/data.md).")
     return lines
 
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from sgg.config.data import DataConfig, Source
+from sgg.config.data import DataConfig
 from sgg.data.prepare import Prepared, is_prepared, open_reader, prepare
 from sgg.data.sources.hub_rows import RowsReader
+from sgg.data.sources.source import Part
+from sgg.data.sources.table import SOURCES
 from sgg.errors import SggError
 
 log = logging.getLogger("sgg")
@@ -27,7 +29,7 @@ Pictures = dict[str, str]
 def shared_images(data: DataConfig, part: str, prepared: Prepared, cache: Path) -> str:
     """A sentence about the images that are in both splits; empty if none is known to be."""
     other = "eval" if part == "train" else "train"
-    if data.source is Source.shapes:
+    if SOURCES[data.source].is_drawn:
         return _shared_scenes(data)
     if not is_here(data, other):
         return ""
@@ -48,9 +50,9 @@ def shared_images(data: DataConfig, part: str, prepared: Prepared, cache: Path) 
 
 def is_here(data: DataConfig, part: str) -> bool:
     """Whether a split can be read without asking the hub for it."""
-    split = data.train if part == "train" else data.eval
-    if data.source is not Source.rows:
+    if SOURCES[data.source].table is None:
         return True
+    split = Part(data, part).split
     return split.path is not None and (Path(data.root or "") / split.path).expanduser().exists()
 
 
@@ -74,7 +76,7 @@ def _pictures(data: DataConfig, part: str, cache: Path) -> Pictures:
         SggError: it cannot be read.
 
     """
-    split = data.train if part == "train" else data.eval
+    split = Part(data, part).split
     if not is_prepared(data, part, cache):
         reader = open_reader(data, part)
         stop = len(reader) if split.limit is None else min(len(reader), split.offset + split.limit)

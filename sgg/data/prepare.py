@@ -19,32 +19,16 @@ from typing import Any
 from filelock import FileLock
 from tqdm import tqdm
 
-from sgg.config.data import (
-    BOX_FORMAT_SOURCES,
-    BoxFormat,
-    DataConfig,
-    ImageCheck,
-    ImageSource,
-    Source,
-    SplitConfig,
-)
+from sgg.config.data import BoxFormat, DataConfig, ImageSource
 from sgg.data import cache as table
 from sgg.data.clean import Policy, Report
 from sgg.data.example import Example
 from sgg.data.images import ImageStore
 from sgg.data.loss import refuse_empty, warnings, without_objects
-from sgg.data.rows_table import open_table
-from sgg.data.sources.base import Reader, existing_folder
-from sgg.data.sources.coco import CocoReader
-from sgg.data.sources.gqa import GqaReader
-from sgg.data.sources.hub_rows import RowsReader
-from sgg.data.sources.jsonl import JsonlReader
-from sgg.data.sources.psg import PsgReader
-from sgg.data.sources.shapes import ShapesReader
-from sgg.data.sources.vg import open_vg
-from sgg.data.sources.vrd import VrdReader
+from sgg.data.sources.base import Reader
+from sgg.data.sources.source import Part
+from sgg.data.sources.table import SOURCES
 from sgg.data.workers import Job, clean_all
-from sgg.errors import SggError
 from sgg.scene.graph import from_dict
 from sgg.scene.vocab import VOCABULARIES, Vocabulary
 
@@ -95,11 +79,9 @@ def vocabulary(data: DataConfig) -> Vocabulary | None:
 
 def image_store(data: DataConfig, part: str) -> ImageStore:
     """Where the pictures of a part come from."""
-    plan = data.shapes if data.source is Source.shapes else None
-    rows = None
-    if data.source is Source.rows:
-        path, split = _path(data, part), _split(data, part).name
-        rows = partial(_table_of_rows, path, split, f"data.{part}.path")
+    source = SOURCES[data.source]
+    plan = data.shapes if source.is_drawn else None
+    rows = partial(source.table, Part(data, part)) if source.table is not None else None
     return ImageStore(f"data.{part}", rows, plan, data.image_source is ImageSource.painted)
 
 
@@ -161,86 +143,24 @@ def _table_folder(data: DataConfig, part: str, fingerprint: str, cache: Path) ->
 
 
 def open_reader(data: DataConfig, part: str) -> Reader:
-    """The reader of a part of a source."""
-    split = _split(data, part)
-    key = f"data.{part}.path"
-    if data.source is Source.shapes:
-        return ShapesReader(data.shapes, split.seed, split.offset + (split.limit or 0))
-    if data.source is Source.rows:
-        decode = data.image_check is ImageCheck.decode
-        pictures = data.image_source is ImageSource.files
-        return RowsReader(_path(data, part), split.name, key, decode, pictures, *_row_folders(data))
-    root, images = existing_folder(data.root, "data.root"), _images_folder(data)
-    if data.source is Source.vg:
-        return open_vg(root, images, split.name, split.path, key)
-    if data.source is Source.psg:
-        return PsgReader(root, images, split.name, split.path, key)
-    if data.source is Source.vrd:
-        return VrdReader(root, images, split.name or "train")
-    if data.source is Source.coco:
-        return CocoReader(root, images, split.name, split.path, key)
-    if split.path is None:
-        raise SggError(f"{key} must be given: the annotation file below data.root.")
-    if data.source is Source.gqa:
-        return GqaReader(root / split.path, images, key)
-    return JsonlReader(root / split.path, images or root, key)
+    """The reader of a part of a source.
 
+    Raises:
+        SggError: the source is missing or has another form.
 
-def _has_files(data: DataConfig) -> bool:
-    """Whether the pictures are somebody's files or rows, and not drawn by us."""
-    return data.image_source is ImageSource.files and data.source is not Source.shapes
-
-
-def _images_folder(data: DataConfig) -> Path | None:
-    """The folder of the picture files, without symbolic links; None for sources without files."""
-    if not _has_files(data) or data.source is Source.rows:
-        return None
-    return existing_folder(data.image_folder or data.root, "data.image_folder").resolve()
-
-
-def _row_folders(data: DataConfig) -> tuple[Path | None, Path | None]:
-    """data.image_folder and data.root, below which rows may name files; None where they are not set."""
-    named = {"data.image_folder": data.image_folder, "data.root": data.root}
-    images, root = (existing_folder(f, key).resolve() if f else None for key, f in named.items())
-    return images, root
+    """
+    return SOURCES[data.source].open(Part(data, part))
 
 
 def _place(data: DataConfig, part: str) -> str:
     """What a prepared table's references to picture files depend on."""
-    if data.source is Source.rows and _has_files(data):
-        path = Path(_path(data, part)).expanduser()
-        return f"{_row_folders(data)} {path.resolve() if path.exists() else path}"
-    if data.source is Source.coco:  # may find them beside its files, too
-        return f"{_images_folder(data)} {existing_folder(data.root, 'data.root').resolve()}"
-    return str(_images_folder(data))
-
-
-def _split(data: DataConfig, part: str) -> SplitConfig:
-    return data.train if part == "train" else data.eval
-
-
-def _path(data: DataConfig, part: str) -> str:
-    path = _split(data, part).path
-    if path is None:
-        raise SggError(f"data.{part}.path must be given: a hub id, a folder or a file.")
-    if not data.root:
-        return path
-    below = Path(data.root) / path
-    if not below.expanduser().exists():
-        raise SggError(
-            f"data.{part}.path={path}: not below data.root={data.root}. Name the folder or file there by "
-            f"data.{part}.path=NAME, or leave data.root out, and {path} is a hub id or a path of its own."
-        )
-    return str(below)
-
-
-def _table_of_rows(path: str, split: str | None, key: str) -> Any:
-    return open_table(path, split, key).rows
+    source = SOURCES[data.source]
+    return str(source.place(Part(data, part)) if source.reads_pictures(data) else None)
 
 
 def _fingerprint(data: DataConfig, part: str, reader: Reader) -> str:
     """16 hex digits over the annotations and every option that changes what is made of them."""
-    split = _split(data, part)
+    split = Part(data, part).split
     values = {
         "format": FORMAT,
         "source": data.source.name,
@@ -263,12 +183,12 @@ def _fingerprint(data: DataConfig, part: str, reader: Reader) -> str:
 
 def _box_format(data: DataConfig) -> BoxFormat:
     """The configured one; readers of sources with a form of their own give corners in pixels."""
-    return data.box_format if data.source in BOX_FORMAT_SOURCES else BoxFormat.xyxy
+    return data.box_format if SOURCES[data.source].reads_box_format else BoxFormat.xyxy
 
 
 def _build(reader: Reader, data: DataConfig, part: str, folder: Path, quiet: bool) -> None:
     """Read, check and write the split to `folder`."""
-    split = _split(data, part)
+    split = Part(data, part).split
     policy = Policy(
         vocabulary(data),
         _box_format(data),
@@ -277,7 +197,9 @@ def _build(reader: Reader, data: DataConfig, part: str, folder: Path, quiet: boo
         data.drop_unknown,
         data.min_relations,
     )
-    job = Job(reader, policy, data.image_check if _has_files(data) else None)
+    job = Job(
+        reader, policy, data.image_check if SOURCES[data.source].reads_pictures(data) else None
+    )
     stop = len(reader) if split.limit is None else min(len(reader), split.offset + split.limit)
     report, rows, seen = Report(), [], set()
     with tqdm(

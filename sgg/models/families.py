@@ -1,18 +1,21 @@
 """Model families: what the rest of the package must know of each, one record a family.
 
 Adding a family takes its name in `config.model.Family`, a record here and an option in `conf/model`
-(docs/development.md). Weights and processors are loaded elsewhere; this module imports no torch.
+(docs/development.md). Weights and processors are loaded elsewhere; this module imports neither torch
+nor NumPy, so that a config is checked without them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sgg.config.model import Family, Frame
 from sgg.errors import SggError
-from sgg.scene.boxes import FrameSpec
+
+if TYPE_CHECKING:
+    from sgg.scene.boxes import FrameSpec
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class ModelFamily:
 
     def frame_spec(self, min_pixels: int, max_pixels: int) -> FrameSpec:
         """The frame of its boxes, for images within the pixel budget."""
+        from sgg.scene.boxes import FrameSpec  # which loads numpy
+
         return FrameSpec(self.frame, min_pixels, max_pixels, self.factor)
 
     def image_tokens(self, pixels: int) -> int:

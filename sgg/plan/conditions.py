@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 from operator import ge, le
 
-from sgg.config.data import BOX_FORMAT_SOURCES, Source
 from sgg.config.generate import Engine
 from sgg.config.hardware import RolloutMode
 from sgg.config.prompt import Template
@@ -22,11 +21,11 @@ from sgg.plan.use import (
     fits_micro_batch,
     free_names,
     in_stage,
+    is_annotated,
     on_hub,
     pixel_limits,
-    reads_files,
     rollout_is,
-    source_is_not,
+    source_of,
 )
 
 GRPO = chosen("stage=grpo", lambda use: in_stage(use, GrpoConfig), "stage.name")
@@ -54,32 +53,32 @@ MUON = chosen(
 )
 ANNOTATED = When(
     "with annotated data, such as data=jsonl or data=coco",
-    lambda use: source_is_not(use, Source.shapes),
+    is_annotated,
     "data.source",
     "Choose the data set by data=…",
 )
 FILES = When(
     "where pictures are files, not drawn by data=shapes or data.image_source=painted",
-    reads_files,
+    lambda use: source_of(use).reads_pictures(use.config.data),
     "data.source data.image_source",
     "Choose the data set by data=…, or take data.image_source=files",
 )
-SHAPES = chosen("data=shapes", lambda use: not source_is_not(use, Source.shapes), "data.source")
+SHAPES = chosen("data=shapes", lambda use: not is_annotated(use), "data.source")
 PATH = When(
     "where a split is a file or hub id",
-    lambda use: source_is_not(use, Source.shapes, Source.vrd),
+    lambda use: source_of(use).reads_path,
     "data.source",
     "Choose the data set by data=…, such as data=jsonl; data=vrd finds its files by the split's name",
 )
 NAME = When(
     "where the source names its splits",
-    lambda use: source_is_not(use, Source.shapes, Source.gqa, Source.jsonl),
+    lambda use: source_of(use).reads_name,
     "data.source",
     "Name the file by .path, or choose the data set by data=…",
 )
 BOX_FORMAT = When(
     "where the source does not fix it (data=jsonl, coco, vg150, psg)",
-    lambda use: use.config.data.source in BOX_FORMAT_SOURCES,
+    lambda use: source_of(use).reads_box_format,
     "data.source",
     "Choose another data set by data=…, for the boxes of this one have one form",
 )

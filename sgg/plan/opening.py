@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from sgg.config.data import Source
 from sgg.config.frozen import FROZEN_NAME, read_frozen
 from sgg.config.hardware import RolloutMode
 from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig, GrpoConfig, SftConfig, TrainStageConfig
 from sgg.data.overlap import is_here
 from sgg.data.prepare import usable_images
+from sgg.data.sources.source import Part
+from sgg.data.sources.table import SOURCES
 from sgg.errors import SggError
 from sgg.models.weights import locate, look_as_runs_do, parameters
 from sgg.plan.batch import refuse_too_few, steps_of
@@ -85,12 +86,12 @@ def _data(config: Config, images: Mapping[str, int | None]) -> str:
 def known_images(config: Config, part: str) -> int | None:
     """Usable images of a split, if that can be told without preparing it."""
     data, cache = config.data, Path(config.paths.cache)
-    split = data.train if part == "train" else data.eval
+    split = Part(data, part).split
     try:
         found = usable_images(data, part, cache) if is_here(data, part) else None
     except SggError:
         return None
-    is_drawn = data.source is Source.shapes and not data.min_relations
+    is_drawn = SOURCES[data.source].is_drawn and not data.min_relations
     return split.limit if found is None and is_drawn else found
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sgg.config.data import ImageSource, Source
 from sgg.config.generate import Engine
 from sgg.config.hardware import RolloutMode
 from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig, GrpoConfig, OptimizerKind, TrainStageConfig
+
+if TYPE_CHECKING:
+    from sgg.data.sources.source import DataSource
 
 
 @dataclass(frozen=True)
@@ -53,14 +56,16 @@ def rollout_is(use: Use, *modes: RolloutMode) -> bool:
     return in_stage(use, GrpoConfig) and use.config.hardware.rollout.mode in modes
 
 
-def source_is_not(use: Use, *but: Source) -> bool:
-    """Whether the data set is of another kind than these."""
-    return use.config.data.source not in but
+def source_of(use: Use) -> DataSource:
+    """What is known of the data set's kind."""
+    from sgg.data.sources.table import SOURCES  # which loads numpy
+
+    return SOURCES[use.config.data.source]
 
 
-def reads_files(use: Use) -> bool:
-    """Whether images come from files."""
-    return source_is_not(use, Source.shapes) and use.config.data.image_source is ImageSource.files
+def is_annotated(use: Use) -> bool:
+    """Whether somebody annotated the images; else they are drawn by us."""
+    return not source_of(use).is_drawn
 
 
 def answered_by(use: Use, *engines: Engine) -> bool:

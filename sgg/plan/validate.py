@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sgg.config.data import ImageSource, Source, VocabularyName
+from sgg.config.data import VocabularyName
 from sgg.config.generate import Engine
 from sgg.config.hardware import RolloutMode
 from sgg.config.model import Attention
@@ -137,38 +137,24 @@ def _model(config: Config) -> Iterator[str]:
 
 
 def _data(config: Config) -> Iterator[str]:
+    from sgg.data.sources.table import SOURCES  # which loads numpy
+
     data = config.data
-    if data.source is Source.shapes:
-        shapes = data.shapes
-        if not 1 <= shapes.min_objects <= shapes.max_objects <= 6:
-            yield (
-                f"data.shapes.min_objects={shapes.min_objects}, max_objects={shapes.max_objects}: "
-                "must be 1 ≤ min ≤ max ≤ 6."
-            )
-        if not 8 <= shapes.min_side < shapes.max_side - 7 <= shapes.side // 2:
-            yield (
-                f"data.shapes.min_side={shapes.min_side}, max_side={shapes.max_side}: must be at "
-                f"least 8, 8 apart, and at most half of data.shapes.side={shapes.side}."
-            )
-        for part, split in (("train", data.train), ("eval", data.eval)):
-            if split.limit is None:
-                yield f"data.{part}.limit is null, but data=shapes is endless: say how many scenes."
-        if not 0 <= shapes.nested <= 1:
-            yield f"data.shapes.nested={shapes.nested}: must be between 0 and 1."
-    if data.source is Source.shapes and data.image_source is ImageSource.painted:
-        yield "data.image_source=painted is for annotated data; data=shapes draws its own pictures."
+    yield from SOURCES[data.source].problems(data)
     if data.drop_unknown and data.vocabulary is VocabularyName.none:
         yield "data.drop_unknown=true needs a data.vocabulary to know names by."
 
 
 def _prompt(config: Config) -> Iterator[str]:
+    from sgg.data.sources.table import SOURCES  # which loads numpy
+
     prompt = config.prompt
     if prompt.template is Template.closed and config.data.vocabulary is VocabularyName.none:
         yield (
             "prompt.template=closed lists class names, but data.vocabulary=none. "
             "Set data.vocabulary, or take prompt=open."
         )
-    if prompt.template.is_column and config.data.source is not Source.rows:
+    if prompt.template.is_column and not SOURCES[config.data.source].has_prompts:
         yield (
             f"prompt.template={prompt.template.name} is a column of the published data sets; "
             f"data.source={config.data.source.name} has none. Take prompt=open or prompt=closed."

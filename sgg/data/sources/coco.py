@@ -19,6 +19,7 @@ from sgg.data.row_pictures import Places, shortest_names
 from sgg.data.sources.base import ROW_ERRORS, existing_file, file_identity, id_at, unreadable
 from sgg.data.sources.coco_file import REL, CocoFile
 from sgg.data.sources.coco_relations import Link
+from sgg.data.sources.source import DataSource, Part
 from sgg.data.split_files import file_of_split, json_files, split_words
 from sgg.errors import SggError
 from sgg.scene.graph import Triplet
@@ -151,3 +152,21 @@ def _folders(root: Path, images: Path, file: Path, split: str | None) -> list[Pa
         if split and split in split_words(folder) and folder.is_dir()
     ]
     return [folder for folder in dict.fromkeys([*plain, *of_split]) if folder.is_dir()]
+
+
+def _open(part: Part) -> CocoReader:
+    return CocoReader(part.root(), part.images(), part.split.name, part.split.path, part.key)
+
+
+def _place(part: Part) -> str:
+    """Pictures may lie beside the annotations, too."""
+    return f"{part.images()} {part.root().resolve()}"
+
+
+SOURCE = DataSource(
+    _open,
+    form='{"images": [{"id", "file_name"}], "annotations": [{"id", "image_id", "category_id", '
+    '"bbox"}], "categories": [{"id", "name"}]} with "rel_annotations"',
+    place=_place,
+    reads_box_format=True,
+)

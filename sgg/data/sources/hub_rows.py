@@ -11,14 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sgg.config.data import ImageCheck, ImageSource
 from sgg.data import written
 from sgg.data.example import RawExample
 from sgg.data.images import Note, look, row_picture
 from sgg.data.published_keys import check_items
 from sgg.data.row_pictures import Places, name_of, names_in, shortest_names
 from sgg.data.rows_table import LinesTable, open_table
-from sgg.data.sources.base import ROW_ERRORS, picture_digest, unreadable
+from sgg.data.sources.base import ROW_ERRORS, existing_folder, picture_digest, unreadable
 from sgg.data.sources.jsonl import parse_items
+from sgg.data.sources.source import DataSource, Part
 from sgg.errors import SggError
 from sgg.scene.graph import Triplet
 
@@ -125,3 +127,50 @@ class RowsReader:
 
 def _list(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
+
+
+def _table(part: Part) -> Any:
+    return open_table(_path(part), part.split.name, part.key).rows
+
+
+def _open(part: Part) -> RowsReader:
+    decode = part.data.image_check is ImageCheck.decode
+    pictures = part.data.image_source is ImageSource.files
+    return RowsReader(_path(part), part.split.name, part.key, decode, pictures, *_folders(part))
+
+
+def _path(part: Part) -> str:
+    """A hub id, a folder or a file."""
+    path, root = part.split.path, part.data.root
+    if path is None:
+        raise SggError(f"{part.key} must be given: a hub id, a folder or a file.")
+    if not root:
+        return path
+    below = Path(root) / path
+    if not below.expanduser().exists():
+        raise SggError(
+            f"{part.key}={path}: not below data.root={root}. Name the folder or file there by "
+            f"{part.key}=NAME, or leave data.root out, and {path} is a hub id or a path of its own."
+        )
+    return str(below)
+
+
+def _folders(part: Part) -> tuple[Path | None, Path | None]:
+    """data.image_folder and data.root, below which rows may name files; None where they are not set."""
+    named = {"data.image_folder": part.data.image_folder, "data.root": part.data.root}
+    images, root = (existing_folder(f, key).resolve() if f else None for key, f in named.items())
+    return images, root
+
+
+def _place(part: Part) -> str:
+    path = Path(_path(part)).expanduser()
+    return f"{_folders(part)} {path.resolve() if path.exists() else path}"
+
+
+SOURCE = DataSource(
+    _open,
+    table=_table,
+    place=_place,
+    reads_box_format=True,
+    has_prompts=True,
+)

@@ -13,10 +13,8 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from sgg.config.data import Source
 from sgg.data.example import RawExample, RawObject, RawRelation
 from sgg.data.fields import RELATION, WrongForm, box_of, parts, take
-from sgg.data.forms import FORMS
 from sgg.data.packed import DAMAGED, open_unpacked
 from sgg.data.sources.base import (
     ROW_ERRORS,
@@ -29,10 +27,17 @@ from sgg.data.sources.base import (
     load_json,
     unreadable,
 )
+from sgg.data.sources.source import DataSource, Part
 from sgg.data.split_files import SPLITS, file_of_split, json_files, several, split_words
 from sgg.data.written import image_id, pixels
 from sgg.errors import SggError
 from sgg.scene.graph import Triplet
+
+_FORM = (
+    '"data": [{"image_id", "file_name", "width", "height", "annotations": [{"bbox", '
+    '"category_id"}], "relations": [[subject, object, predicate]]}], "thing_classes", '
+    '"stuff_classes" and "predicate_classes"'
+)
 
 
 class PsgReader:
@@ -60,7 +65,7 @@ class PsgReader:
                 take(content, wanted, "the file")
         except WrongForm as error:
             raise SggError(
-                f"data.root: {self._file} is not in OpenPSG's form: {error}. Needed are {FORMS[Source.psg]}."
+                f"data.root: {self._file} is not in OpenPSG's form: {error}. Needed are {_FORM}."
             ) from error
         return dict(content)
 
@@ -171,3 +176,10 @@ _BEGINNING = 4096
 
 def _id(row: Any) -> str:
     return str(row.get("image_id")) if isinstance(row, dict) else ""
+
+
+def _open(part: Part) -> PsgReader:
+    return PsgReader(part.root(), part.images(), part.split.name, part.split.path, part.key)
+
+
+SOURCE = DataSource(_open, form=_FORM)

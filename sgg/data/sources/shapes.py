@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 
-from sgg.config.data import ScenePlan
+from sgg.config.data import DataConfig, ImageSource, ScenePlan
 from sgg.data.example import RawExample, RawObject, RawRelation
 from sgg.data.shapes import scene
+from sgg.data.sources.source import DataSource, Part
 from sgg.scene.graph import Triplet, node_id
 
 
@@ -45,3 +47,32 @@ class ShapesReader:
                 RawRelation(ids[e.subject], e.predicate, ids[e.object]) for e in graph.edges
             ),
         )
+
+
+def _open(part: Part) -> ShapesReader:
+    split = part.split
+    return ShapesReader(part.data.shapes, split.seed, split.offset + (split.limit or 0))
+
+
+def _problems(data: DataConfig) -> Iterator[str]:
+    plan = data.shapes
+    if not 1 <= plan.min_objects <= plan.max_objects <= 6:
+        yield (
+            f"data.shapes.min_objects={plan.min_objects}, max_objects={plan.max_objects}: "
+            "must be 1 ≤ min ≤ max ≤ 6."
+        )
+    if not 8 <= plan.min_side < plan.max_side - 7 <= plan.side // 2:
+        yield (
+            f"data.shapes.min_side={plan.min_side}, max_side={plan.max_side}: must be at "
+            f"least 8, 8 apart, and at most half of data.shapes.side={plan.side}."
+        )
+    for part, split in (("train", data.train), ("eval", data.eval)):
+        if split.limit is None:
+            yield f"data.{part}.limit is null, but data=shapes is endless: say how many scenes."
+    if not 0 <= plan.nested <= 1:
+        yield f"data.shapes.nested={plan.nested}: must be between 0 and 1."
+    if data.image_source is ImageSource.painted:
+        yield "data.image_source=painted is for annotated data; data=shapes draws its own pictures."
+
+
+SOURCE = DataSource(_open, is_drawn=True, reads_path=False, reads_name=False, problems=_problems)

@@ -30,6 +30,7 @@ from sgg.data.sources.base import (
     load_json,
     unreadable,
 )
+from sgg.data.sources.source import DataSource, Part
 from sgg.data.split_files import SPLITS, file_of_split, json_files
 from sgg.data.vg_names import VgNames
 from sgg.errors import SggError
@@ -260,3 +261,14 @@ def _example(
             for name, problem in [at(vocabulary.predicates, p, "no_predicate")]
         ),
     )
+
+
+def _open(part: Part) -> VgGoldReader | VgH5Reader:
+    return open_vg(part.root(), part.images(), part.split.name, part.split.path, part.key)
+
+
+SOURCE = DataSource(
+    _open,
+    form='[{"image_id", "size": [width, height], "objects": [[class, box]], '
+    '"relations": [[subject, object, predicate]]}], or VG-SGG\'s h5 with image_data.json',
+)

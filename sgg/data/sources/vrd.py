@@ -21,6 +21,7 @@ from sgg.data.sources.base import (
     find_file,
     load_json,
 )
+from sgg.data.sources.source import DataSource, Part
 from sgg.data.written import pixels
 from sgg.errors import SggError
 from sgg.scene.graph import Triplet
@@ -124,3 +125,14 @@ class VrdReader:
         if key not in objects:
             objects[key] = RawObject(f"{name}.{len(objects) + 1}", name, box, problem, odd)
         return objects[key].id
+
+
+def _open(part: Part) -> VrdReader:
+    return VrdReader(part.root(), part.images(), part.split.name or "train")
+
+
+SOURCE = DataSource(
+    _open,
+    form='{FILE: [{"subject": {"category", "bbox"}, "predicate", "object": {"category", "bbox"}}]}',
+    reads_path=False,
+)

@@ -1,0 +1,56 @@
+"""The table of sources against the config: each has a record, options and a test of its reader."""
+
+import pytest
+from data_files import config
+
+from sgg.config.compose import compose_config
+from sgg.config.data import ImageSource, Source, SplitConfig
+from sgg.config.tree import options_of
+from sgg.data.sources.source import Part
+from sgg.data.sources.table import SOURCES
+from sgg.errors import SggError
+
+
+def test_every_source_of_the_config_has_a_record():
+    assert list(SOURCES) == list(Source)
+
+
+def test_every_source_has_an_option():
+    composed = [compose_config([f"data={name}"])[0].data for name in options_of("data")]
+    assert {data.source for data in composed} == set(Source)
+
+
+@pytest.mark.parametrize("source", Source)
+def test_what_an_option_says_of_its_splits_is_read(source):
+    """Else it would be refused from a command line, and mean nothing in the file."""
+    for name in options_of("data"):
+        data = compose_config([f"data={name}"])[0].data
+        if data.source is source:
+            for split in (data.train, data.eval):
+                assert split.path is None or SOURCES[source].reads_path
+                assert split.name is None or SOURCES[source].reads_name
+
+
+def test_a_part_knows_its_split_and_its_key(tmp_path):
+    data = config("jsonl", tmp_path, {"path": "a.jsonl"}, train=SplitConfig(path="b.jsonl"))
+    train, evaluated = Part(data, "train"), Part(data, "eval")
+    assert (train.file(), evaluated.file()) == (tmp_path / "b.jsonl", tmp_path / "a.jsonl")
+    assert (train.key, evaluated.key) == ("data.train.path", "data.eval.path")
+
+
+def test_pictures_lie_in_their_folder_or_in_the_root(tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    assert Part(config("jsonl", tmp_path), "eval").images() == tmp_path.resolve()
+    there = config("jsonl", tmp_path, image_folder=str(images))
+    assert Part(there, "eval").images() == images.resolve()
+    there.image_source = ImageSource.painted
+    assert Part(there, "eval").images() is None
+    missing = config("jsonl", tmp_path, image_folder=str(tmp_path / "none"))
+    with pytest.raises(SggError, match=r"data\.image_folder=.*none: no such folder"):
+        Part(missing, "eval").images()
+
+
+def test_a_part_without_a_path_names_the_key(tmp_path):
+    with pytest.raises(SggError, match=r"data\.eval\.path must be given"):
+        Part(config("gqa", tmp_path), "eval").file()
