@@ -49,7 +49,7 @@ def _model(config: Config) -> str:
     try:
         look_as_runs_do(config.hardware.environment)
         count = _short(parameters(locate(model.path, model.revision, fetch=False)))
-    except (SggError, ValueError):
+    except SggError:
         count = "weights not here yet, parameters unknown"
     start = " from random weights" * (model.init.name == "random")
     adapters = f", LoRA of rank {model.lora.r}" * model.lora.enable
