@@ -55,8 +55,8 @@ class ModelFamily:
     """What stands for pictures in a prompt, never in an answer: the model would look for their pixels."""
     tower: str
     """Name of the vision tower in the loaded model."""
-    merger: str
-    """Name of the projection from vision to text; a part of the tower."""
+    mergers: tuple[str, ...]
+    """Names of the projections from vision to text; parts of the tower."""
     language: str
     """Name of the language model."""
     head: str
@@ -106,47 +106,45 @@ def _qwen2_5_tower(size: TinySize) -> dict[str, Any]:
     }
 
 
-FAMILIES = {
-    family.name: family
-    for family in (
-        ModelFamily(
-            Family.qwen2_vl,
-            Frame.norm1000,  # arXiv 2409.12191, section 2.1
-            patch_px=14,
-            merge=2,
-            image_mean=_CLIP_MEAN,
-            image_std=_CLIP_STD,
-            processor_class="Qwen2VLProcessor",
-            video_processor_class="Qwen2VLVideoProcessor",
-            image_token="<|image_pad|>",
-            video_token="<|video_pad|>",
-            vision_tokens=_VISION_TOKENS,
-            tower="model.visual",
-            merger="model.visual.merger",
-            language="model.language_model",
-            head="lm_head",
-            tiny_tower=_qwen2_tower,
-        ),
-        ModelFamily(
-            Family.qwen2_5_vl,
-            Frame.resized_px,  # arXiv 2502.13923, section 2.1
-            patch_px=14,
-            merge=2,
-            image_mean=_CLIP_MEAN,
-            image_std=_CLIP_STD,
-            processor_class="Qwen2_5_VLProcessor",
-            video_processor_class="Qwen2VLVideoProcessor",
-            image_token="<|image_pad|>",
-            video_token="<|video_pad|>",
-            vision_tokens=_VISION_TOKENS,
-            tower="model.visual",
-            merger="model.visual.merger",
-            language="model.language_model",
-            head="lm_head",
-            tiny_tower=_qwen2_5_tower,
-        ),
-    )
-}
+_RECORDS = (
+    ModelFamily(
+        Family.qwen2_vl,
+        Frame.norm1000,  # arXiv 2409.12191, section 2.1
+        patch_px=14,
+        merge=2,
+        image_mean=_CLIP_MEAN,
+        image_std=_CLIP_STD,
+        processor_class="Qwen2VLProcessor",
+        video_processor_class="Qwen2VLVideoProcessor",
+        image_token="<|image_pad|>",
+        video_token="<|video_pad|>",
+        vision_tokens=_VISION_TOKENS,
+        tower="model.visual",
+        mergers=("model.visual.merger",),
+        language="model.language_model",
+        head="lm_head",
+        tiny_tower=_qwen2_tower,
+    ),
+    ModelFamily(
+        Family.qwen2_5_vl,
+        Frame.resized_px,  # arXiv 2502.13923, section 2.1
+        patch_px=14,
+        merge=2,
+        image_mean=_CLIP_MEAN,
+        image_std=_CLIP_STD,
+        processor_class="Qwen2_5_VLProcessor",
+        video_processor_class="Qwen2VLVideoProcessor",
+        image_token="<|image_pad|>",
+        video_token="<|video_pad|>",
+        vision_tokens=_VISION_TOKENS,
+        tower="model.visual",
+        mergers=("model.visual.merger",),
+        language="model.language_model",
+        head="lm_head",
+        tiny_tower=_qwen2_5_tower,
+    ),
+)
+FAMILIES = {family.name: family for family in _RECORDS}
 """Every family that a config can name."""
 
 

@@ -93,11 +93,11 @@ def declared_ends(folder: Path) -> int | list[int] | None:
 
 
 def _parts(loaded: Any, model: ModelConfig) -> list[tuple[torch.nn.Module, bool]]:
-    """The tower, then its merger (a part of it), then the language model, each with its switch."""
+    """The tower, then its mergers (parts of it), then the language model, each with its switch."""
     family = FAMILIES[model.family]
     switches = [
         (family.tower, model.freeze_vision),
-        (family.merger, model.freeze_merger),
+        *((name, model.freeze_merger) for name in family.mergers),
         (family.language, model.freeze_language),
         (family.head, model.freeze_language),
     ]

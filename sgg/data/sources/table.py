@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from sgg.config.data import Source
-from sgg.data.sources import coco, gqa, hub_rows, jsonl, psg, shapes, vg, vrd
+from sgg.data.sources import (
+    coco,
+    gqa,
+    hub_rows,
+    jsonl,
+    psg,
+    shapes,
+    vg,
+    vrd,
+)
 
 SOURCES = {
     Source.rows: hub_rows.SOURCE,
