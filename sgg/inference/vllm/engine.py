@@ -1,6 +1,6 @@
 """Answers by vLLM, in this process: many pictures at once, each written as soon as it is answered.
 
-Comes in: the folder that `vllm_model` wrote, and batches of one picture each. What is asked of vLLM is what
+Comes in: the folder that `vllm_folder` wrote, and batches of one picture each. What is asked of vLLM is what
 transformers would do: the same pixels (pictures are resized here, as `sgg.models.processor` does, so
 that vLLM's own resizing has nothing left to do), the same ends of an answer, the same tokens never sampled,
 of the checkpoint's own generation settings none. An answer's seed hangs on (seed, image, index) alone. With a
