@@ -15,7 +15,7 @@ from PIL import Image
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "development.md").read_text()
-EDIT = re.compile(r"In `([^`]+)`,\s(above|below) `([^`]+)`:\n```python\n(.*?)```", re.DOTALL)
+EDIT = re.compile(r"In `([^`]+)`,\s(above|below) `([^`]+)`:\n```text\n(.*?)```", re.DOTALL)
 FILE = re.compile(r"`([\w./]+\.(?:py|yaml))`:\n```(?:python|yaml)\n(.*?)```", re.DOTALL)
 COMMANDS = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 BOXES = [f"{end}_{side}" for end in ("subject", "object") for side in ("x1", "y1", "x2", "y2")]
@@ -33,7 +33,7 @@ def checkout(tmp_path_factory):
         path = folder / name
         text = path.read_text()
         assert text.count(f"\n{line}\n") == 1, (name, line)
-        new = f"{added}{line}\n" if where == "above" else f"{line}\n{added}"
+        new = f"{added}\n\n{line}\n" if where == "above" else f"{line}\n{added}"
         path.write_text(text.replace(f"{line}\n", new))
     for name, content in FILE.findall(PAGE):
         path = folder / name
