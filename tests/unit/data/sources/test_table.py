@@ -11,24 +11,26 @@ from sgg.data.sources.table import SOURCES
 from sgg.errors import SggError
 
 
+@pytest.fixture(scope="module")
+def composed():
+    """`data` of every option."""
+    return [compose_config([f"data={name}"])[0].data for name in options_of("data")]
+
+
 def test_every_source_of_the_config_has_a_record():
-    assert list(SOURCES) == list(Source)
+    assert set(SOURCES) == set(Source)
 
 
-def test_every_source_has_an_option():
-    composed = [compose_config([f"data={name}"])[0].data for name in options_of("data")]
+def test_every_source_has_an_option(composed):
     assert {data.source for data in composed} == set(Source)
 
 
-@pytest.mark.parametrize("source", Source)
-def test_what_an_option_says_of_its_splits_is_read(source):
+def test_what_an_option_says_of_its_splits_is_read(composed):
     """Else it would be refused from a command line, and mean nothing in the file."""
-    for name in options_of("data"):
-        data = compose_config([f"data={name}"])[0].data
-        if data.source is source:
-            for split in (data.train, data.eval):
-                assert split.path is None or SOURCES[source].reads_path
-                assert split.name is None or SOURCES[source].reads_name
+    for data in composed:
+        for split in (data.train, data.eval):
+            assert split.path is None or SOURCES[data.source].reads_path
+            assert split.name is None or SOURCES[data.source].reads_name
 
 
 def test_a_part_knows_its_split_and_its_key(tmp_path):
