@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any
+
+from sgg.report.html import Html, piece
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 360, 190, 52, 24, 10
 _ORDER = ("loss", "reward", "rewards/", "answers/failed", "answers/", "completions/", "entropy")
 _LEFT_OUT = ("total_flos", "train_", "epoch", "num_tokens", "clip_ratio", "profiling")
 
 
-def charts(rows: Sequence[dict[str, Any]]) -> list[str]:
+def charts(rows: Sequence[dict[str, Any]]) -> list[Html]:
     """A chart for every logged number that varies, the telling ones first."""
     names = {name for row in rows for name in row if name != "step"}
     kept = [n for n in names if not n.startswith(_LEFT_OUT)]
@@ -27,7 +28,7 @@ def charts(rows: Sequence[dict[str, Any]]) -> list[str]:
     return drawn
 
 
-def chart(name: str, points: Sequence[tuple[float, float]]) -> str:
+def chart(name: str, points: Sequence[tuple[float, float]]) -> Html:
     """One chart; `points` are (step, value) in order."""
     xs, ys = [p[0] for p in points], [p[1] for p in points]
     low_x, high_x = min(xs), max(max(xs), min(xs) + 1)
@@ -41,18 +42,20 @@ def chart(name: str, points: Sequence[tuple[float, float]]) -> str:
 
     raw = " ".join(place(x, y) for x, y in points)
     smooth = " ".join(place(x, y) for x, y in zip(xs, running_mean(ys), strict=True))
-    floor = HEIGHT - BOTTOM
-    return (
-        f"<figure class='card'><figcaption>{escape(name)}</figcaption>"
-        f"<svg width='{WIDTH}' height='{HEIGHT}' role='img' aria-label='{escape(name, quote=True)}'>"
-        f"<path d='M{LEFT},{TOP}V{floor}H{WIDTH - 8}' fill='none' stroke='#9aa5b1'/>"
-        f"<text x='2' y='{TOP + 8}' font-size='11'>{high_y:.3g}</text>"
-        f"<text x='2' y='{floor}' font-size='11'>{low_y:.3g}</text>"
-        f"<text x='{LEFT}' y='{HEIGHT - 6}' font-size='11'>{low_x:.0f}</text>"
-        f"<text x='{WIDTH - 8}' y='{HEIGHT - 6}' font-size='11' text-anchor='end'>{high_x:.0f}</text>"
-        f"<polyline points='{raw}' fill='none' stroke='#b9d3f0' stroke-width='1'/>"
-        f"<polyline points='{smooth}' fill='none' stroke='#1f6feb' stroke-width='2'/>"
-        "</svg></figure>"
+    return piece(
+        "chart",
+        name,
+        width=WIDTH,
+        height=HEIGHT,
+        left=LEFT,
+        top=TOP,
+        floor=HEIGHT - BOTTOM,
+        low_x=f"{low_x:.0f}",
+        high_x=f"{high_x:.0f}",
+        low_y=f"{low_y:.3g}",
+        high_y=f"{high_y:.3g}",
+        raw=raw,
+        smooth=smooth,
     )
 
 

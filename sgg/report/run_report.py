@@ -13,7 +13,7 @@ from sgg.data.summary import amiss_rows, count_rows
 from sgg.errors import SggError
 from sgg.files import read_json, write_whole
 from sgg.report.charts import charts
-from sgg.report.html import details, items, page, picture, section, table
+from sgg.report.html import Html, details, image_tag, page, piece, section, table
 from sgg.report.tables import COLUMNS
 from sgg.runs.folder import (
     COMPLETIONS,
@@ -55,7 +55,7 @@ def _runs_in(folder: Path) -> list[Path]:
     return [folder]
 
 
-def _overview(runs: Sequence[Path]) -> str:
+def _overview(runs: Sequence[Path]) -> Html:
     rows = []
     for run_dir in runs:
         content = read_json(run_dir / METRICS)
@@ -65,7 +65,7 @@ def _overview(runs: Sequence[Path]) -> str:
     return section("Results", [table(["run", *COLUMNS.values(), "images"], rows)])
 
 
-def _run(run_dir: Path) -> str:
+def _run(run_dir: Path) -> Html:
     config = read_frozen(run_dir / FROZEN_NAME)
     body = [_origin(run_dir, config)]
     data = read_json(run_dir / DATA)
@@ -76,7 +76,7 @@ def _run(run_dir: Path) -> str:
         body.append(_metrics(content))
     drawn = charts(read_json_lines(run_dir / CURVES))
     if drawn:
-        body.append(f"<h3>Curves</h3><div class='grid'>{''.join(drawn)}</div>")
+        body.append(piece("curves", drawn))
     if config.stage.name is StageName.eval and (run_dir / COMPLETIONS).is_file():
         body.append(_gallery(run_dir, config))
     text = (run_dir / FROZEN_NAME).read_text(encoding="utf-8")
@@ -84,7 +84,7 @@ def _run(run_dir: Path) -> str:
     return section(f"{run_dir.name}: {config.stage.name.name}", body)
 
 
-def _origin(run_dir: Path, config: Config) -> str:
+def _origin(run_dir: Path, config: Config) -> Html:
     record = read_json(run_dir / PROVENANCE) or {"starts": []}
     rows: list[tuple[str, object]] = [("model", config.model.path), ("seed", config.seed)]
     rows += sorted(config.choices.items())
@@ -101,14 +101,12 @@ def _origin(run_dir: Path, config: Config) -> str:
     return table(["", ""], rows)
 
 
-def _data(content: dict[str, Any]) -> str:
+def _data(content: dict[str, Any]) -> Html:
     report = content["report"]
-    loud = items(("miss", sentence) for sentence in content["warnings"])
     head, *counts = count_rows(content["part"], report)
-    drawn = table(head, counts)
-    head, *amiss = amiss_rows(report)
-    found = table(head, amiss) if amiss else "<p>Nothing is amiss.</p>"
-    return f"<h3>Data</h3>{loud if content['warnings'] else ''}{drawn}{found}"
+    amiss_head, *amiss = amiss_rows(report)
+    warnings = [("miss", sentence) for sentence in content["warnings"]]
+    return piece("data", warnings, table(head, counts), table(amiss_head, amiss) if amiss else "")
 
 
 def _code(start: dict[str, Any]) -> str:
@@ -119,7 +117,7 @@ def _code(start: dict[str, Any]) -> str:
     return f"{git['revision']}{' with changes' if git['dirty'] else ''}"
 
 
-def _metrics(content: dict[str, Any]) -> str:
+def _metrics(content: dict[str, Any]) -> Html:
     intervals = content["intervals"]
     rows = []
     for name, value in content["metrics"].items():
@@ -132,32 +130,27 @@ def _metrics(content: dict[str, Any]) -> str:
         f"{content['images']} images, {content['answers']} answers, {content['gold_relations']} gold "
         f"relations in {content['images_with_relations']} images. Protocol: {content['protocol']['id']}."
     )
-    return (
-        "<h3>Metrics</h3>"
-        + table(["metric", "value", "95 % interval"], rows)
-        + f"<p class='small'>{counts}</p><div class='grid'><div><h3>What was wrong</h3>"
-        + table(["kind", "answers", "items"], problems)
-        + "</div><div><h3>Recall per predicate</h3>"
-        + table(["predicate", "recall"], predicates)
-        + "</div></div>"
-    )
+    return piece("metrics", rows, counts, problems, predicates)
 
 
-def _gallery(run_dir: Path, config: Config) -> str:
+def _gallery(run_dir: Path, config: Config) -> Html:
     from sgg.evaluation.samples import draw_samples
 
     cards = []
     for sample in draw_samples(config, run_dir / COMPLETIONS, config.tracker.samples):
-        gold = items(("hit" if found else "miss", text) for found, text in sample.gold_relations)
-        answer = items(
-            ("hit" if right else "miss", text) for right, text in sample.answer_relations
-        )
         wrong = ", ".join(f"{p.kind.value} {p.item}".strip() for p in sample.parsed.problems)
-        cards.append(
-            f"<div class='pair'><div class='card'><b>gold</b>"
-            f"{picture(sample.gold_picture, 'gold')}{gold}</div>"
-            f"<div class='card'><b>answer</b>{picture(sample.answer_picture, 'answer')}{answer}"
-            f"{items([('miss', wrong)]) if wrong else ''}"
-            f"{details(f'text of {sample.image_id}', sample.text)}</div></div>"
-        )
-    return f"<h3>Gold and answers</h3>{''.join(cards)}"
+        card = {
+            "gold_image": image_tag(sample.gold_picture, "gold"),
+            "gold": _marked(sample.gold_relations),
+            "answer_image": image_tag(sample.answer_picture, "answer"),
+            "answer": _marked(sample.answer_relations),
+            "wrong": wrong,
+            "image_id": sample.image_id,
+            "text": sample.text,
+        }
+        cards.append(card)
+    return piece("gallery", cards)
+
+
+def _marked(relations: Sequence[tuple[bool, str]]) -> list[tuple[str, str]]:
+    return [("hit" if is_hit else "miss", text) for is_hit, text in relations]

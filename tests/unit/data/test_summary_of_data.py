@@ -63,7 +63,7 @@ def test_warnings_are_logged_kept_and_shown(folder, tmp_path, caplog):
     assert [f"Warning: {sentence}" for sentence in kept["warnings"]] == messages
     page = write_report(run_dir).read_text()
     assert "<h3>Data</h3>" in page
-    assert f"<li class='miss'>{LOST}</li>" in page
+    assert f'<li class="miss">{LOST}</li>' in page
     assert SHARED in page
     assert "<td>images</td><td>4</td><td>2</td>" in page
     assert "<td>no_image</td><td>2</td>" in page
@@ -76,7 +76,7 @@ def test_a_sound_split_warns_of_nothing(folder, tmp_path, caplog):
     assert not caplog.records
     page = write_report(run_dir).read_text()
     assert "Nothing is amiss." in page
-    assert "class='miss'" not in page
+    assert 'class="miss"' not in page
     assert "Warning" not in summary("train", prepared)
 
 

@@ -42,7 +42,7 @@ def gallery(tmp_path):
         write_frozen(config, run_dir / FROZEN_NAME)
         page = write_report(run_dir).read_text()
         cards = re.findall(r"<b>(?:gold|answer)</b>.*?(<ul>.*?</ul>)", page, re.DOTALL)
-        return [re.findall(r"<li class='?\"?(\w+)", card) for card in cards]
+        return [re.findall(r'<li class="(\w+)', card) for card in cards]
 
     return drawn
 

@@ -9,9 +9,10 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import Markup
 from PIL import Image
 
-from sgg.report.html import details, items, page, picture, section, table
+from sgg.report.html import details, image_tag, items, page, section, table
 
 EVIL = "</pre></title><script>alert('x')</script>\"' onerror='x' & <b>"
 VOID = {"meta", "img"}
@@ -41,10 +42,11 @@ class Reader(HTMLParser):
 
 
 def test_a_page_escapes_its_title_and_allows_nothing_from_outside():
-    read = Reader(page(EVIL, ["<p>one</p>", "<p>two</p>"]))
+    read = Reader(page(EVIL, [Markup("<p>one</p>"), Markup("<p>two</p>"), "<p>three</p>"]))
     assert read.texts.count(EVIL) == 2  # <title> and <h1>
     assert "script" not in read.tags
     assert [t for t in read.texts if t in ("one", "two")] == ["one", "two"]
+    assert "<p>three</p>" in read.texts, "text that no piece has made is escaped"
     policy = next(v for _, name, v in read.attributes if name == "content")
     assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     assert not [v for _, name, v in read.attributes if name in ("src", "href")]
@@ -82,7 +84,7 @@ def test_items_carry_their_class_and_say_none():
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P"])
 def test_a_picture_is_a_jpeg_inside_the_page(mode):
-    read = Reader(picture(Image.new(mode, (30, 20)), EVIL))
+    read = Reader(image_tag(Image.new(mode, (30, 20)), EVIL))
     attributes = {name: value for _, name, value in read.attributes}
     assert attributes["alt"] == EVIL
     head, _, data = attributes["src"].partition(",")

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from strategies import scene
 
-from sgg.report.html import picture
+from sgg.report.html import image_tag
 from sgg.scene.draw import LARGEST_SIDE, SMALLEST_SIDE, draw_graph
 
 GREY = (128, 128, 128)
@@ -42,7 +42,7 @@ def test_small_pictures_are_enlarged_within_reason(size, drawn):
 
 def test_the_widest_strip_that_models_take_fits_into_a_jpeg():
     """4000 × 20, ratio 200; JPEG holds 65,500 pixels a side."""
-    assert picture(draw_graph(grey(4000, 20), scene([("sky", (0, 0, 4000, 20))])), "sky")
+    assert image_tag(draw_graph(grey(4000, 20), scene([("sky", (0, 0, 4000, 20))])), "sky")
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P"])
