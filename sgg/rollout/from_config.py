@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,15 @@ from sgg.spec import answer_grammar
 
 
 @contextmanager
-def rollouts(config: Config, run_dir: Path, model: Any, processor: Any) -> Iterator[None]:
-    """A GRPOTrainer that is made inside generates as `hardware.rollout` says."""
+def rollouts(
+    config: Config, run_dir: Path, model: Any, processor: Any, step: Callable[[], int]
+) -> Iterator[None]:
+    """A GRPOTrainer that is made inside generates as `hardware.rollout` says.
+
+    Args:
+        step: gives the optimiser step that answers are drawn for.
+
+    """
     mode = config.hardware.rollout.mode
     if mode is RolloutMode.trainer:
         yield
@@ -37,7 +44,8 @@ def rollouts(config: Config, run_dir: Path, model: Any, processor: Any) -> Itera
             open_model(config, Use.rollout, start).write_for_vllm(served)
         state.wait_for_everyone()
     sampling = stop_and_forbidden(ends(model, processor), processor) | _grammar(config)
-    with install_rollouts(_settings(config, run_dir, processor, sampling, state.num_processes)):
+    settings = _settings(config, run_dir, processor, sampling, state.num_processes)
+    with install_rollouts(settings, step):
         yield
     if mode is RolloutMode.colocate:
         state.wait_for_everyone()

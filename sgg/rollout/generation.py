@@ -30,11 +30,18 @@ log = logging.getLogger("sgg")
 
 
 class Rollouts(VLLMGeneration):  # type: ignore[misc]
-    """In the place of TRL's class; `step` is set by whoever owns the trainer."""
+    """In the place of TRL's class."""
 
-    def __init__(self, settings: RolloutSettings, **theirs: Any) -> None:
-        self.step: Callable[[], int] = lambda: 0
-        self._settings = settings
+    def __init__(self, settings: RolloutSettings, step: Callable[[], int], **theirs: Any) -> None:
+        """Make TRL's.
+
+        Args:
+            settings: of the run.
+            step: gives the optimiser step that answers are drawn for.
+            theirs: arguments of `VLLMGeneration`.
+
+        """
+        self._settings, self._step = settings, step
         self._drawn = (-1, 0)
         self._probe: Probe | None = None
         self._weight_metadata: list[tuple[str, str, list[int]]] | None = None
@@ -59,7 +66,7 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
         self.push()
         fault = self._disagreement()
         if fault is not None:
-            log.warning("After the push of step %d: %s Pushing once more.", self.step(), fault)
+            log.warning("After the push of step %d: %s Pushing once more.", self._step(), fault)
             self.push()
             fault = self._disagreement()
         if fault is not None and self._settings.exact:
@@ -93,7 +100,7 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
 
         A group's answers count up from its prompt's.
         """
-        step = self.step()
+        step = self._step()
         again = self._drawn[1] + 1 if self._drawn[0] == step else 0
         self._drawn = (step, again)
         rng = np.random.default_rng([self._settings.seed, step, again])

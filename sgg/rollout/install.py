@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -15,9 +15,9 @@ from sgg.rollout.settings import RolloutSettings
 
 
 @contextmanager
-def install_rollouts(settings: RolloutSettings) -> Iterator[None]:
-    """TRL's GRPOTrainer, made inside the block, generates by our rollouts."""
-    with replaced(grpo_trainer, "VLLMGeneration", partial(_rollouts(settings), settings)):
+def install_rollouts(settings: RolloutSettings, step: Callable[[], int]) -> Iterator[None]:
+    """TRL's GRPOTrainer, made inside the block, generates by our rollouts, for the step that `step` gives."""
+    with replaced(grpo_trainer, "VLLMGeneration", partial(_rollouts(settings), settings, step)):
         yield
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +31,8 @@ from sgg.spec import answer_grammar, graph_spec, prompter, reward_mix
 from sgg.text.grammar import AnswerGrammar
 from sgg.train.advantages import refuse_infinite, undecided
 from sgg.train.callbacks import EpochCallback
-from sgg.train.forbidden_tokens import add_bias, vision_bias
-from sgg.train.grammar_masks import GrammarMaskedHead, apply_masks
+from sgg.train.grammar_masks import Masks
+from sgg.train.logprobs import PolicyHead, forbidden_tokens
 from sgg.train.loop import AtomicCheckpoints, TrainerInputs, muon_optimizers, train
 from sgg.train.rows import GrpoRows, as_trl_dataset
 from sgg.train.trl_args import words_of_trl
@@ -57,12 +60,31 @@ class EpochSampler(RepeatSampler):  # type: ignore[misc]
 class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
     """TRL's trainer with whole checkpoints, exact resumption and weights that warm up."""
 
-    mix: RewardSpec
-    largest_difference: float
     _rewards: torch.Tensor
     """Of the newest answers of all ranks, answers × terms."""
-    masked_head: GrammarMaskedHead | None = None
-    """Where answers are held to a grammar."""
+
+    def __init__(
+        self,
+        mix: RewardSpec,
+        head: PolicyHead,
+        rollouts: Callable[[Callable[[], int]], AbstractContextManager[None]],
+        max_logp_difference: float,
+        **theirs: Any,
+    ) -> None:
+        """Make TRL's trainer, which takes neither a head nor rollouts from outside.
+
+        Args:
+            mix: the reward terms' weights, at each step.
+            head: where log-probabilities come from.
+            rollouts: who generates; takes a function that gives the step that answers are drawn for, and
+                stands in TRL's places while the block lasts.
+            max_logp_difference: how far vLLM's log-probabilities may lie from the trainer's, nats, mean.
+            theirs: `keep_checkpoints`, and `GRPOTrainer`'s arguments.
+
+        """
+        self._mix, self._head, self._max_difference = mix, head, max_logp_difference
+        with rollouts(lambda: self.state.global_step), head.installed(), words_of_trl():
+            super().__init__(**theirs)
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         sampler = super()._get_train_sampler(dataset)
@@ -76,11 +98,11 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
         scored = super()._generate_and_score_completions(inputs)
         self._settle(scored)
         seen = self._metrics["train" if self.model.training else "eval"][_DIFFERENCE]
-        if seen and not seen[-1] <= self.largest_difference:
+        if seen and not seen[-1] <= self._max_difference:
             raise SggError(
                 f"Step {self.state.global_step}: vLLM sampled with log-probabilities that differ from the "
                 f"trainer's by {seen[-1]:.3g} nats on average, more than "
-                f"hardware.rollout.max_logp_difference={self.largest_difference:g}. Such answers teach "
+                f"hardware.rollout.max_logp_difference={self._max_difference:g}. Such answers teach "
                 "nothing. Sampling by top_p, top_k or a penalty makes a part of it (stage.args); "
                 "hardware.rollout.mode=trainer generates without vLLM."
             )
@@ -89,16 +111,14 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
     def _compute_loss(self, model: Any, inputs: Any) -> Any:
         """Log how much of the policy's probability the masks took away."""
         loss = super()._compute_loss(model, inputs)
-        if self.masked_head is not None:
-            removed = self.accelerator.gather(self.masked_head.masked_mass).nanmean()
-            self._metrics["train" if self.model.training else "eval"][_REMOVED].append(
-                removed.item()
-            )
+        if self._head.masked_mass is not None:
+            removed = self.accelerator.gather(self._head.masked_mass).nanmean().item()
+            self._metrics["train" if self.model.training else "eval"][_REMOVED].append(removed)
         return loss
 
     def _calculate_rewards(self, *args: Any) -> Any:
         """Set the step's weights first: values stay unweighted, as they are logged."""
-        weights = self.mix.weights_at(self.state.global_step)
+        weights = self._mix.weights_at(self.state.global_step)
         self.reward_weights = torch.tensor(list(weights.values()), dtype=torch.float32)
         rewards = super()._calculate_rewards(*args)
         refuse_infinite(rewards, self.reward_func_names)
@@ -131,6 +151,7 @@ def run(config: Config, run_dir: Path) -> None:
 
 def _trainer(parts: TrainerInputs) -> Any:
     config, held = parts.config, answer_grammar(parts.config)
+    assert isinstance(config.stage, GrpoConfig)
     _refuse(parts, held)
     _tell_of_cut_sampling(config)
     mix = with_counts(
@@ -139,28 +160,26 @@ def _trainer(parts: TrainerInputs) -> Any:
     functions = reward_functions(mix, graph_spec(config), config.reward.workers)
     rows = GrpoRows(image_store(config.data, "train"), prompter(config))
     dataset, optimizers = as_trl_dataset(parts.prepared, rows), muon_optimizers(parts)
-    run_dir = Path(parts.args.output_dir)
-    with rollouts(config, run_dir, parts.model, parts.processor), words_of_trl():
-        trainer = Trainer(
-            model=parts.model,
-            reward_funcs=functions,
-            args=parts.args,
-            train_dataset=dataset,
-            processing_class=parts.processor,
-            optimizers=optimizers,
-        )
-    trainer.mix = mix
-    trainer.largest_difference = config.hardware.rollout.max_logp_difference
-    if trainer.use_vllm:
-        trainer.vllm_generation.step = lambda: trainer.state.global_step
-    bias = vision_bias(parts.processor)
-    for model in filter(None, (trainer.model, trainer.ref_model)):
-        add_bias(model, bias)
-    if held is not None:
-        trainer.masked_head = apply_masks(
-            trainer, held.grammar(), ends(parts.model, parts.processor)
-        )
-    return trainer
+    return Trainer(
+        mix,
+        PolicyHead(forbidden_tokens(parts.processor), _masks(parts, held)),
+        partial(rollouts, config, Path(parts.args.output_dir), parts.model, parts.processor),
+        config.hardware.rollout.max_logp_difference,
+        keep_checkpoints=config.stage.keep_checkpoints,
+        model=parts.model,
+        reward_funcs=functions,
+        args=parts.args,
+        train_dataset=dataset,
+        processing_class=parts.processor,
+        optimizers=optimizers,
+    )
+
+
+def _masks(parts: TrainerInputs, held: AnswerGrammar | None) -> Masks | None:
+    if held is None:
+        return None
+    rows, processor = parts.model.get_output_embeddings().weight.shape[0], parts.processor
+    return Masks(held.grammar(), processor.tokenizer, rows, ends(parts.model, processor))
 
 
 def _refuse(parts: TrainerInputs, held: AnswerGrammar | None) -> None:

@@ -57,7 +57,10 @@ class AtomicCheckpoints:
     sub-folders and passes over `default`, the one that is trained: so adapters are loaded here, too.
     """
 
-    keep_checkpoints = 2
+    def __init__(self, *, keep_checkpoints: int, **theirs: Any) -> None:
+        """Make TRL's trainer, which keeps that many checkpoints."""
+        self._keep_checkpoints = keep_checkpoints
+        super().__init__(**theirs)
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """No card: TRL's knows neither the run's base nor what its answers look like."""
@@ -85,7 +88,7 @@ class AtomicCheckpoints:
             folder = run_dir / f"checkpoint-{self.state.global_step}"  # type: ignore[attr-defined]
             write(folder, taken)
             mark_complete(folder)
-            prune(run_dir, self.keep_checkpoints)
+            prune(run_dir, self._keep_checkpoints)
         self.accelerator.wait_for_everyone()  # type: ignore[attr-defined]
 
 
@@ -138,7 +141,6 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
     loaded = model.load(None if config.model.lora.enable else checkpoint)
     trainer = make_trainer(TrainerInputs(config, args, prepared, loaded, model.processor))
     sharding.reduce_grads_in_fp32(trainer)
-    trainer.keep_checkpoints = stage.keep_checkpoints
     stop = StopOnSignalCallback(ranks, period=int(stage.args.get("num_iterations", 1)))
     checks = []
     if checkpoint is not None:

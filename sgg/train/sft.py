@@ -37,6 +37,7 @@ def _trainer(parts: TrainerInputs) -> Any:
     dataset, optimizers = as_trl_dataset(parts.prepared, rows), muon_optimizers(parts)
     with words_of_trl():
         trainer = Trainer(
+            keep_checkpoints=stage.keep_checkpoints,
             model=parts.model,
             args=parts.args,
             train_dataset=dataset,

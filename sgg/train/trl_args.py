@@ -13,7 +13,6 @@ from sgg.config.schema import Config
 from sgg.config.stage import GrpoConfig, SftConfig, TrainStageConfig
 from sgg.errors import SggError
 from sgg.plan.validate import batch_plan
-from sgg.spec import reward_mix
 
 
 def trl_args(config: Config, run_dir: Path) -> Any:
@@ -37,7 +36,6 @@ def trl_args(config: Config, run_dir: Path) -> Any:
     else:
         assert isinstance(stage, GrpoConfig)
         kind = trl.GRPOConfig
-        derived |= {"reward_weights": list(reward_mix(config.reward).weights.values())}
         derived |= _rollout(config.hardware.rollout)
         derived["disable_dropout"] = (
             True  # an adapter's would make answers score otherwise than drawn

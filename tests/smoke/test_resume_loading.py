@@ -64,7 +64,7 @@ def test_the_trained_adapter_and_the_reference_each_come_back(trained, tmp_path)
     assert not same(of(fresh, "default"), of(model, "default"))
     assert not same(of(fresh, "ref"), of(model, "ref"))
     args = TrainingArguments(str(tmp_path / "out"), report_to="none", use_cpu=True)
-    Resumed(model=fresh, args=args)._load_from_checkpoint(str(folder))
+    Resumed(keep_checkpoints=2, model=fresh, args=args)._load_from_checkpoint(str(folder))
     assert same(of(fresh, "default"), of(model, "default"))
     assert same(of(fresh, "ref"), of(model, "ref"))
     assert not same(of(fresh, "ref"), of(fresh, "default"))  # the start, not what was learnt

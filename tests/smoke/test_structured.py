@@ -218,7 +218,7 @@ def test_trainer_and_vllm_agree_on_the_masked_distribution(family, mode, tmp_pat
 
 WITHOUT = """
 import sgg.train.grpo
-sgg.train.grpo.apply_masks = lambda *arguments: None
+sgg.train.grpo._masks = lambda *arguments: None
 from sgg.main import main
 main()
 """

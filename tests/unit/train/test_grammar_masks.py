@@ -1,7 +1,5 @@
 """Masked log-probabilities against a plain dense computation; masks of answers, whole and cut short."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -16,7 +14,7 @@ from sgg.scene.boxes import FrameSpec
 from sgg.scene.vocab import VOCABULARIES
 from sgg.text.codec import GraphSpec
 from sgg.text.grammar import AnswerGrammar
-from sgg.train.grammar_masks import CHUNK, GrammarMaskedHead, Masks, masked_log_probs
+from sgg.train.grammar_masks import CHUNK, Masks, masked_log_probs
 
 VOCABULARY = 100
 """No multiple of 32: the last number of a mask is not full."""
@@ -118,52 +116,3 @@ def test_an_answer_outside_the_grammar_is_told(processor, masks):
     ids = processor.tokenizer(ANSWER.replace("bbox", "box"))["input_ids"]
     with pytest.raises(SggError, match="not what the grammar of `grammar` allows"):
         masks.packed([ids])
-
-
-class Small(torch.nn.Module):
-    """As much of a model as a head needs."""
-
-    def __init__(self, size):
-        super().__init__()
-        self.base_model = torch.nn.Module()
-        self.base_model.forward = self.body
-        self.embed = torch.nn.Embedding(size, 8)
-        self.lm_head = torch.nn.Linear(8, size)
-
-    def body(self, input_ids, use_cache):
-        return SimpleNamespace(last_hidden_state=self.embed(input_ids))
-
-    def get_output_embeddings(self):
-        return self.lm_head
-
-    def forward(self, input_ids):
-        return self.lm_head(self.embed(input_ids))
-
-
-def test_a_held_model_scores_answers_alone_and_in_their_places(processor, masks):
-    tokenizer = processor.tokenizer
-    ids = tokenizer(ANSWER)["input_ids"]
-    torch.manual_seed(0)
-    model = Small(len(tokenizer))
-    free = model(torch.tensor([ids]))
-    head = GrammarMaskedHead(masks, 1.3, in_fp32=True)
-    head.put_into(model)
-    assert torch.equal(model(torch.tensor([ids])), free)
-
-    prompt = [7, 8, 9]
-    inputs = torch.tensor([prompt + ids, prompt + ids])
-    labels = inputs.clone()
-    labels[:, : len(prompt)] = -100
-    labels[1, len(prompt) + 4 :] = -100  # padding
-    scored = model(input_ids=inputs, labels=labels, fused_lm_head=True)
-    assert scored.log_probs.shape == scored.entropy.shape == (2, len(prompt) + len(ids) - 1)
-    logits = model(inputs)[0, len(prompt) - 1 : -1]
-    mask = np.unpackbits(masks.packed([ids]).numpy().view(np.uint8), axis=1, bitorder="little")
-    mask = mask[:, : len(tokenizer)].astype(bool)
-    scores = (logits / 1.3).masked_fill(~torch.from_numpy(mask), -torch.inf).log_softmax(-1)
-    expected = scores[torch.arange(len(ids)), torch.tensor(ids)]
-    torch.testing.assert_close(scored.log_probs[0, len(prompt) - 1 :], expected)
-    torch.testing.assert_close(scored.log_probs[1, len(prompt) - 1 :][:4], expected[:4])
-    assert not scored.log_probs[:, : len(prompt) - 1].any()
-    assert not scored.log_probs[1, len(prompt) + 3 :].any()
-    assert 0 < head.masked_mass < 1

@@ -1,0 +1,178 @@
+"""The policy's head: TRL's scores, without the tokens that stand for pictures, and under a grammar's masks."""
+
+import copy
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from trl.trainer.utils import add_fused_lm_head
+
+from sgg.config.model import Family, ModelConfig
+from sgg.models.load import load_model
+from sgg.models.processor import load_processor
+from sgg.models.weights import locate
+from sgg.text.prompt import BRIEF, messages
+from sgg.train.logprobs import BIAS, PolicyHead, forbidden_tokens
+
+OUTPUTS = ("log_probs", "entropy")
+
+
+class Small(torch.nn.Module):
+    """As much of a model as a head needs."""
+
+    def __init__(self, size, bias=False):
+        super().__init__()
+        torch.manual_seed(0)
+        self.config = SimpleNamespace(get_text_config=SimpleNamespace)
+        self.base_model = torch.nn.Module()
+        self.base_model.forward = self.body
+        self.embed = torch.nn.Embedding(size, 8)
+        self.lm_head = torch.nn.Linear(8, size, bias)
+
+    def body(self, input_ids, use_cache):
+        return SimpleNamespace(last_hidden_state=self.embed(input_ids))
+
+    def get_output_embeddings(self):
+        return self.lm_head
+
+    def forward(self, input_ids):
+        return SimpleNamespace(logits=self.lm_head(self.embed(input_ids)))
+
+
+def asked(*rows, prompt):
+    """Rows of tokens with their labels: none for the prompt, none where a row is padded with 0."""
+    longest = max(map(len, rows))
+    ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
+    labels = ids.clone()
+    labels[:, :prompt] = -100
+    for row, tokens in enumerate(rows):
+        labels[row, len(tokens) :] = -100
+    return {"input_ids": ids, "labels": labels}
+
+
+class Masks:
+    """A grammar that allows even tokens, and what was written."""
+
+    SIZE = 70
+
+    def allowed(self, answer):
+        kept = torch.arange(self.SIZE) % 2 == 0
+        return torch.stack([kept | (torch.arange(self.SIZE) == token) for token in answer])
+
+    def packed(self, answers):
+        rows = torch.cat([self.allowed(answer) for answer in answers]).long()
+        rows = torch.nn.functional.pad(rows, (0, -self.SIZE % 32)).view(len(rows), -1, 32)
+        return (rows << torch.arange(32)).sum(-1).to(torch.int32)
+
+
+def test_masked_scores_stand_in_their_places():
+    model, masks, ids = Small(Masks.SIZE), Masks(), [3, 5, 8, 2, 31, 33, 69]
+    head = PolicyHead([4], masks)
+    head.add_to(model, temperature=1.3, cast_lm_head_to_fp32=True, outputs=OUTPUTS)
+    rows = [[7, 9, 1, *ids], [7, 9, 1, *ids[:4]]]  # one is shorter
+    scored = model(**asked(*rows, prompt=3), fused_lm_head=True)
+    assert scored.log_probs.shape == scored.entropy.shape == (2, 9)
+    logits = model(torch.tensor([rows[0]])).logits[0, 2:-1]
+    scores = (logits / 1.3).masked_fill(~masks.allowed(ids), -torch.inf).log_softmax(-1)
+    expected = scores[torch.arange(len(ids)), ids]
+    torch.testing.assert_close(scored.log_probs[0, 2:], expected)
+    torch.testing.assert_close(scored.log_probs[1, 2:6], expected[:4])
+    assert not scored.log_probs[:, :2].any()
+    assert not scored.log_probs[1, 6:].any()
+    assert 0 < head.masked_mass < 1
+
+
+def test_without_masks_no_mass_is_told():
+    model, head = Small(Masks.SIZE), PolicyHead([4])
+    head.add_to(model)
+    model(**asked([1, 2, 3], prompt=1), fused_lm_head=True)
+    assert head.masked_mass is None
+
+
+@pytest.mark.parametrize("in_fp32", [False, True])
+def test_scores_and_gradients_are_those_of_trls_head_with_a_bias_bit_for_bit(in_fp32):
+    ours, theirs = Small(Masks.SIZE), Small(Masks.SIZE, bias=True)
+    theirs.load_state_dict(ours.state_dict(), strict=False)
+    theirs.lm_head.bias.requires_grad_(requires_grad=False).zero_()
+    theirs.lm_head.bias[[4, 6]] = BIAS
+    more = {"temperature": 0.7, "cast_lm_head_to_fp32": in_fp32, "outputs": OUTPUTS}
+    PolicyHead([4, 6]).add_to(ours, **more)
+    add_fused_lm_head(theirs, **more)
+    found = []
+    for model in (ours, theirs):
+        inputs = asked([7, 9, 1, 4, 8], [7, 9, 2, 11], prompt=2)
+        plain = model(inputs["input_ids"]).logits
+        scored = model(**inputs, fused_lm_head=True)
+        (scored.log_probs.sum() - 0.1 * scored.entropy.sum()).backward()
+        grads = [model.embed.weight.grad, model.lm_head.weight.grad]
+        found.append([plain, scored.log_probs, scored.entropy, *grads])
+    for one, other in zip(*found, strict=True):
+        assert one.any()
+        assert torch.equal(one, other)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    source = locate("tiny_qwen2_5_vl")
+    config = ModelConfig(path="tiny_qwen2_5_vl", family=Family.qwen2_5_vl)
+    return load_model(config, source, torch.float32, seed=0), load_processor(source, 3136, 12544)
+
+
+@pytest.fixture
+def model(tiny):
+    return copy.deepcopy(tiny[0])
+
+
+@pytest.fixture
+def prompt(tiny):
+    chat = messages(BRIEF, "")
+    text = tiny[1].apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    return tiny[1].tokenizer(text.replace("<|image_pad|>", ""), return_tensors="pt")["input_ids"]
+
+
+@pytest.fixture
+def forbidden(tiny):
+    return forbidden_tokens(tiny[1])
+
+
+def tempt(model, ids):
+    """Lift the logits of these tokens far above all others."""
+    head = model.get_output_embeddings()
+    lifted = torch.zeros(head.weight.shape[0])
+    lifted[ids] = 50.0
+    original = head.forward
+    head.forward = lambda hidden: original(hidden) + lifted
+
+
+@pytest.mark.slow
+def test_image_tokens_are_not_written(tiny, model, prompt, forbidden):
+    assert tiny[1].tokenizer.convert_ids_to_tokens(forbidden) == list(tiny[1].family.vision_tokens)
+    tempt(model, forbidden)
+    wanted = {"max_new_tokens": 8, "do_sample": True}
+    written = model.generate(prompt, **wanted)[0, prompt.shape[1] :].tolist()
+    assert set(written) <= set(forbidden)
+    PolicyHead(forbidden).add_to(model)
+    written = model.generate(prompt, **wanted)[0, prompt.shape[1] :].tolist()
+    assert len(written) == 8
+    assert not set(written) & set(forbidden)
+
+
+@pytest.mark.slow
+def test_scores_are_those_of_the_distribution_without_them(model, prompt, forbidden):
+    with torch.no_grad():
+        plain = model(input_ids=prompt).logits
+        PolicyHead(forbidden).add_to(model)
+        scored = model(input_ids=prompt, labels=prompt, fused_lm_head=True).log_probs
+    plain[..., forbidden] -= 100.0
+    wanted = plain[:, :-1].log_softmax(-1).gather(-1, prompt[:, 1:, None])[..., 0]
+    assert torch.allclose(scored, wanted, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_head_adds_nothing_to_what_is_saved(model, forbidden, tmp_path):
+    names = {name for name, _ in model.named_parameters()}
+    PolicyHead(forbidden).add_to(model)
+    assert {name for name, _ in model.named_parameters()} == names
+    model.save_pretrained(tmp_path)
+    assert not any("lm_head.bias" in name for name in load_file(tmp_path / "model.safetensors"))
