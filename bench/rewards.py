@@ -23,8 +23,8 @@ import plain_rewards
 
 from sgg.config.model import Frame
 from sgg.config.reward import SimilarityKind
-from sgg.reward.score import RewardSpec
-from sgg.reward.workers import Group, GroupScorer
+from sgg.reward.score import Group, RewardSpec
+from sgg.reward.workers import BatchScorer
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.graph import from_dict
 from sgg.text.codec import GraphSpec
@@ -52,7 +52,7 @@ def main() -> None:
         groups.append(Group([row["completion"] for row in group], graph, SIDE, SIDE))
         solution = plain_rewards.read(json.dumps(group[0]["solution"]))
         plain += [(row["completion"], solution) for row in group]
-    scorer = GroupScorer(MIX, SPEC)
+    scorer = BatchScorer(MIX, SPEC)
     ours, theirs = [], []
     gc.disable()  # as timeit does, for both: its pauses fall where they will
     for _ in range(ROUNDS + 1):
@@ -84,7 +84,7 @@ def main() -> None:
 
 def workers(groups: list[Group]) -> None:
     """Wall time with and without two processes, for more and more answers."""
-    alone, shared = GroupScorer(MIX, SPEC), GroupScorer(MIX, SPEC, workers=2)
+    alone, shared = BatchScorer(MIX, SPEC), BatchScorer(MIX, SPEC, workers=2)
     shared.rewards(groups)
     for count in (32, 128, 512):
         part = groups[:count]

@@ -13,8 +13,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import groupby
 
-from sgg.reward.score import Group as Group
-from sgg.reward.score import Reward, RewardSpec, Scorer
+from sgg.reward.score import Group, Reward, RewardSpec, Scorer
 from sgg.scene.graph import SceneGraph
 from sgg.text.codec import GraphSpec
 
@@ -36,8 +35,8 @@ def groups_of(
     ]
 
 
-class GroupScorer:
-    """Scores groups; `workers` processes where that pays, 0 for none."""
+class BatchScorer:
+    """Scores batches of groups; `workers` processes where that pays, 0 for none."""
 
     def __init__(self, mix: RewardSpec, spec: GraphSpec, workers: int = 0) -> None:
         self._scorer = Scorer(mix, spec)

@@ -12,7 +12,7 @@ from sgg.errors import SggError
 from sgg.plan.validate import validate
 from sgg.reward import workers as parallel
 from sgg.reward.score import RewardSpec, Scorer, with_counts
-from sgg.reward.workers import GroupScorer, groups_of
+from sgg.reward.workers import BatchScorer, groups_of
 from sgg.spec import reward_mix
 
 HERE = "tests.unit.reward.outside_term" if __name__.startswith("tests.") else "outside_term"
@@ -79,9 +79,9 @@ def test_workers_give_the_same_numbers(monkeypatch):
     groups = groups_of(texts, golds, [50] * 4, [40] * 4)
     assert [len(g.texts) for g in groups] == [2, 2]
     mix = RewardSpec({"edge_soft": 1.0, "coverage": 2.0, "node_box": 1.0})
-    shared = GroupScorer(mix, PX, workers=2)
+    shared = BatchScorer(mix, PX, workers=2)
     try:
-        assert shared.rewards(groups) == GroupScorer(mix, PX).rewards(groups)
+        assert shared.rewards(groups) == BatchScorer(mix, PX).rewards(groups)
     finally:
         shared.close()
 

@@ -13,8 +13,8 @@ from sgg.errors import SggError
 from sgg.reward import workers as parallel
 from sgg.reward.registry import TERMS, find_term, unknown_options
 from sgg.reward.score import RewardSpec, Scorer
-from sgg.reward.trl_adapter import BatchScorer, reward_functions
-from sgg.reward.workers import GroupScorer
+from sgg.reward.trl_adapter import reward_functions
+from sgg.reward.workers import BatchScorer
 from sgg.scene.graph import SceneGraph
 from sgg.text.codec import render
 
@@ -83,7 +83,7 @@ def test_only_group_terms_need_whole_groups():
     assert RewardSpec({"format": 1.0}, gates={"format": "coverage"}).sees_groups is True
 
 
-@pytest.mark.parametrize("function", [GroupScorer, BatchScorer, reward_functions])
+@pytest.mark.parametrize("function", [BatchScorer, reward_functions])
 def test_no_process_is_started_unless_asked_for(function):
     assert inspect.signature(function).parameters["workers"].default == 0
 
@@ -106,7 +106,7 @@ def test_workers_score_from_a_thousand_answers_on(monkeypatch):
             Pool.started -= 1
 
     monkeypatch.setattr(parallel, "ProcessPoolExecutor", Pool)
-    scorer = GroupScorer(RewardSpec({"format": 1.0}), PX, workers=2)
+    scorer = BatchScorer(RewardSpec({"format": 1.0}), PX, workers=2)
     few = [parallel.Group(["no"] * 333, GOLD, 50, 40)] * 3
     assert len(scorer.rewards(few)) == 999
     assert Pool.started == 0
@@ -130,9 +130,10 @@ def test_rows_are_cut_where_gold_or_size_changes():
 
 def test_weights_that_warm_up_are_logged_only_with_a_step():
     logged = {}
-    scorer = BatchScorer(RewardSpec({"format": 2.0}, warmup_steps={"format": 4}), PX)
-    columns = {"gold": [GOLD], "width": [50], "height": [40]}
-    scorer.rewards(["no"], columns | {"log_metric": logged.__setitem__, "trainer_state": None})
+    mix = RewardSpec({"format": 2.0}, warmup_steps={"format": 4})
+    (term,) = reward_functions(mix, PX)
+    columns = {"gold": [GOLD], "width": [50], "height": [40], "trainer_state": None}
+    assert term([None], ["no"], log_metric=logged.__setitem__, **columns) == [0]
     assert logged["answers/failed"] == 1
     assert not any(name.startswith("reward_weights/") for name in logged)
 
