@@ -37,7 +37,7 @@ class Sample:
 def draw_samples(config: Config, completions: Path, count: int) -> list[Sample]:
     """The first `count` answers of the file, drawn; failures show as bare pictures.
 
-    A hit is what the protocol counts as one (`metric.judged`).
+    A hit is what the protocol counts as one (`metrics.judged`).
     """
     assert isinstance(config.stage, EvalConfig)
     part = config.stage.split.name

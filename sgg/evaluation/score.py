@@ -103,7 +103,7 @@ def score(
 
 
 def paired(a: Scored, b: Scored) -> dict[str, dict[str, float]]:
-    """The paired test of two runs on one split, by every metric of `metric.summary` that is compared."""
+    """The paired test of two runs on one split, by every metric of `metrics.summary` that is compared."""
     names = [name for name in a.estimates if name in b.estimates]
     found = compare([a.estimates[n] for n in names], [b.estimates[n] for n in names])
     return {name: asdict(result) for name, result in zip(names, found, strict=True)}

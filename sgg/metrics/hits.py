@@ -1,14 +1,13 @@
 """Which gold relations an answer hits, and at which rank, in each mode of a protocol.
 
 Comes in: the arrays of one answer and of its gold, in the same frame. Goes out: for each gold relation
-the rank of the first prediction that hits it. No sums over images (`metric.tally`, `metric.recall`).
+the rank of the first prediction that hits it. No sums over images (`metrics.tally`, `metrics.recall`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,8 @@ from numpy.typing import NDArray
 from sgg.config.data import Duplicates
 from sgg.config.protocol import BoxArea, Matching, Mode, NgFill, ProtocolConfig
 from sgg.metrics.arrays import Floats, GraphArrays, Ints
+from sgg.scene.boxes import iou
+from sgg.scene.match import ends_hit, reaches
 
 Flags = NDArray[np.bool_]
 
@@ -79,7 +80,7 @@ class Overlap:
         self.pred, self.gold = pred, gold
         self._protocol = protocol
         self._extra = 1.0 if protocol.box_area is BoxArea.plus_one else 0.0
-        self.iou = iou(pred.boxes[:, None], gold.boxes[None], self._extra)
+        self.iou = iou(pred.boxes, gold.boxes, self._extra)
         self.same = pred.labels[:, None] == gold.labels[None]
 
     def pair_hits(self, mode: Mode) -> Flags:
@@ -96,24 +97,24 @@ class Overlap:
 
     def objects(self) -> Flags:
         """Which predicted object is which gold one: equal label, IoU at the threshold."""
-        return self.same & (self.iou >= self._protocol.iou_threshold)
+        return self.same & self._reaches(self.iou)
 
     def _close(self, overlap: Floats, same: Flags) -> Flags:
         if self._protocol.matching is Matching.every:
-            return same & (overlap >= self._protocol.iou_threshold)
+            return same & self._reaches(overlap)
         if not overlap.size:
             return same
         masked = np.where(same, overlap, 0.0)
         best = np.arange(masked.shape[1])[None] == masked.argmax(axis=1)[:, None]
-        return best & (masked >= self._protocol.iou_threshold)
+        return best & self._reaches(masked)
 
     def _given(self, mode: Mode) -> Flags:
         """`_close` after each predicted object was put on the gold box that it overlaps most."""
         if not self.iou.size:
             return self.same
         place = (self.iou + 1e-9 * self.same).argmax(axis=1)  # of equal boxes, the equal label's
-        put = self.iou[np.arange(len(place)), place] >= self._protocol.iou_threshold
-        overlap = iou(self.gold.boxes[:, None], self.gold.boxes[None], self._extra)[place]
+        put = self._reaches(self.iou[np.arange(len(place)), place])
+        overlap = iou(self.gold.boxes, self.gold.boxes, self._extra)[place]
         same = self.same
         if mode is Mode.predcls:
             same = self.gold.labels[place][:, None] == self.gold.labels[None]
@@ -121,11 +122,13 @@ class Overlap:
 
     def _ends(self, fits: Flags) -> Flags:
         pred, gold = self.pred, self.gold
-        return fits[np.ix_(pred.subjects, gold.subjects)] & fits[np.ix_(pred.objects, gold.objects)]
+        return ends_hit(fits, (pred.subjects, pred.objects), (gold.subjects, gold.objects))
 
     def _unions(self) -> Flags:
-        a, b = unions(self.pred), unions(self.gold)
-        return iou(a[:, None], b[None], self._extra) >= self._protocol.iou_threshold
+        return self._reaches(iou(unions(self.pred), unions(self.gold), self._extra))
+
+    def _reaches(self, overlap: Floats) -> Flags:
+        return reaches(overlap, self._protocol.iou_threshold)
 
 
 def first_hits(hits: Flags, ranks: Ints) -> Ints:
@@ -167,20 +170,6 @@ def ng_hits(
     if protocol.ng_fill is NgFill.zero_scores:
         return filled_hits(overlap, pairs, ranking, order)
     return first_hits(overlap.hits(pairs), ranking.unconstrained)
-
-
-def iou(a: NDArray[Any], b: NDArray[Any], extra: float = 0.0) -> Floats:
-    """IoU of boxes, shapes (…, 4) broadcast together; `extra` is added to every side; 0 if empty."""
-    lt, rb = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
-    wh = np.clip(rb - lt + extra, 0.0, None)
-    inter = wh[..., 0] * wh[..., 1]
-    total = _area(a, extra) + _area(b, extra) - inter
-    return np.divide(inter, total, out=np.zeros_like(inter), where=total > 0)
-
-
-def _area(boxes: NDArray[Any], extra: float) -> Floats:
-    wh = np.clip(boxes[..., 2:] - boxes[..., :2] + extra, 0.0, None)
-    return wh[..., 0] * wh[..., 1]
 
 
 def unions(graph: GraphArrays) -> Floats:

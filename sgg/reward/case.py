@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from sgg.scene.graph import SceneGraph
-from sgg.scene.match import Match, triplet_hits
-from sgg.scene.vocab import canonical
+from sgg.scene.match import Match, object_hits, triplet_hits
 from sgg.text.codec import Parsed
 
 T = TypeVar("T")
@@ -54,15 +53,10 @@ def nothing_to_find(case: ScoredAnswer) -> float:
 
 
 def node_hits(case: ScoredAnswer, iou_threshold: float) -> Hits:
-    """Which predicted node hits which gold one: equal names, IoU at least the threshold."""
+    """Which predicted node hits which gold one; see `match.object_hits`."""
 
     def compute() -> Hits:
-        ids: dict[str, int] = {}
-        pred, gold = (
-            np.array([ids.setdefault(canonical(n.name), len(ids)) for n in graph.nodes], np.int64)
-            for graph in (case.pred, case.gold)
-        )
-        return (pred[:, None] == gold) & (case.match.iou >= iou_threshold)
+        return object_hits(case.pred, case.gold, case.match.iou, iou_threshold)
 
     return case.once(("node_hits", iou_threshold), compute)
 
@@ -71,7 +65,7 @@ def edge_hits(case: ScoredAnswer, iou_threshold: float) -> Hits:
     """Which predicted triplet hits which gold one; see `match.triplet_hits`."""
 
     def compute() -> Hits:
-        return triplet_hits(case.pred, case.gold, case.match.iou, iou_threshold)
+        return triplet_hits(case.pred, case.gold, node_hits(case, iou_threshold))
 
     return case.once(("edge_hits", iou_threshold), compute)
 

@@ -12,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 from sgg.reward.case import ScoredAnswer, edge_hits
 from sgg.scene.graph import Edge, SceneGraph
+from sgg.scene.match import reaches
 from sgg.scene.vocab import canonical
 
 
@@ -67,16 +68,14 @@ def _faults(case: ScoredAnswer, p: int, g: int, iou_threshold: float) -> tuple[l
         for place, a, b in zip(places, said, true, strict=True)
         if canonical(a) != canonical(b)
     ]
-    overlaps = {
-        "subject": float(case.match.iou[pred.subject, gold.subject]),
-        "object": float(case.match.iou[pred.object, gold.object]),
-    }
+    overlaps = case.match.iou[[pred.subject, pred.object], [gold.subject, gold.object]]
+    enough = reaches(overlaps, iou_threshold)
     faults += [
         f"{place}: IoU {overlap:.2f} is below {iou_threshold:g}"
-        for place, overlap in overlaps.items()
-        if overlap < iou_threshold
+        for place, overlap, fits in zip(("subject", "object"), overlaps, enough, strict=True)
+        if not fits
     ]
-    return faults, sum(overlaps.values())
+    return faults, float(overlaps.sum())
 
 
 def _said(graph: SceneGraph, edge: Edge) -> str:

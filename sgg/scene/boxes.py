@@ -94,14 +94,21 @@ def area(boxes: NDArray[Any]) -> Boxes:
     return _area(boxes.T)
 
 
-def iou(a: NDArray[Any], b: NDArray[Any]) -> Boxes:
-    """Intersection over union of every pair, shape (len(a), len(b)); 0 where both are empty."""
+def iou(a: NDArray[Any], b: NDArray[Any], extra: float = 0.0) -> Boxes:
+    """Intersection over union of every pair, shape (len(a), len(b)); 0 where both are empty.
+
+    Args:
+        a: xyxy.
+        b: xyxy.
+        extra: what every side is longer than its ends are apart; 1 where the last pixel belongs to the box.
+
+    """
     left, right = _axes_first(a), _axes_first(b)
     low = np.maximum(left[:2, :, None], right[:2, None])
     high = np.minimum(left[2:, :, None], right[2:, None])
-    width, height = np.maximum(high - low, 0.0)
+    width, height = np.maximum(high - low + extra, 0.0)
     inter = width * height
-    return _ratio(inter, _area(left)[:, None] + _area(right) - inter)
+    return _ratio(inter, _area(left, extra)[:, None] + _area(right, extra) - inter)
 
 
 def giou(a: NDArray[Any], b: NDArray[Any]) -> Boxes:
@@ -140,9 +147,9 @@ def _axes_first(boxes: NDArray[Any]) -> Boxes:
     return np.ascontiguousarray(boxes.T, dtype=np.float64)
 
 
-def _area(boxes: NDArray[Any]) -> Boxes:
+def _area(boxes: NDArray[Any], extra: float = 0.0) -> Boxes:
     """Areas of boxes with their axes first."""
-    width, height = np.maximum(boxes[2:] - boxes[:2], 0.0)
+    width, height = np.maximum(boxes[2:] - boxes[:2] + extra, 0.0)
     return np.asarray(width * height, dtype=np.float64)
 
 

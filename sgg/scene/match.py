@@ -1,7 +1,8 @@
 """Which predicted object stands for which gold object: computed once per answer, used by all.
 
 Comes in: graphs of one image. Goes out: a `Match` with the pairwise similarities and overlaps and the
-optimal one-to-one assignment. Rewards and metrics read it; neither matches again.
+optimal one-to-one assignment. Rewards read it and do not match again. What a hit is stands here, too, for
+rewards, metrics, explanations and drawn samples.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from sgg.scene.similarity import DEFAULTS, similarity
 from sgg.scene.vocab import canonical
 
 Matrix = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Ends = NDArray[np.int64] | tuple[NDArray[np.int64], NDArray[np.int64]]
 
 DEFAULT_WEIGHTS = MatchWeights()
 
@@ -111,27 +114,48 @@ def _of_pairs(
     return found.tolist()
 
 
-def triplet_hits(
-    pred: SceneGraph, gold: SceneGraph, iou: Matrix, threshold: float
-) -> NDArray[np.bool_]:
+def reaches(iou: Matrix, threshold: float) -> Flags:
+    """Whether each overlap is enough for a hit: at least the threshold, itself included."""
+    return iou >= threshold
+
+
+def object_hits(pred: SceneGraph, gold: SceneGraph, iou: Matrix, threshold: float) -> Flags:
+    """Which predicted object hits which gold one: equal canonical names, and IoU; shape (pred, gold)."""
+    said, wanted = ([node.name for node in graph.nodes] for graph in (pred, gold))
+    return _equal(said, wanted) & reaches(iou, threshold)
+
+
+def ends_hit(objects: Flags, pred_ends: Ends, gold_ends: Ends) -> Flags:
+    """Whether both ends of a predicted relation hit those of a gold one, shape (pred, gold).
+
+    Args:
+        objects: which predicted object hits which gold one.
+        pred_ends: indices of the relations' subjects, and of their objects.
+        gold_ends: likewise.
+
+    """
+    (subjects, others), (gold_subjects, gold_others) = pred_ends, gold_ends
+    return objects[np.ix_(subjects, gold_subjects)] & objects[np.ix_(others, gold_others)]
+
+
+def triplet_hits(pred: SceneGraph, gold: SceneGraph, objects: Flags) -> Flags:
     """Which predicted triplet hits which gold one, shape (pred edges, gold edges).
 
-    A hit: the three canonical labels are equal and both IoU are at least `threshold` (inclusive).
+    A hit: equal canonical predicates, and both ends are hits in `objects`, as `object_hits` gives them.
     """
+    said, wanted = ([edge.predicate for edge in graph.edges] for graph in (pred, gold))
+    ends = edge_ends(pred).T, edge_ends(gold).T
+    return _equal(said, wanted) & ends_hit(objects, *ends)
 
-    def labels(graph: SceneGraph) -> list[tuple[str, str, str]]:
-        names = [canonical(n.name) for n in graph.nodes]
-        return [(names[e.subject], canonical(e.predicate), names[e.object]) for e in graph.edges]
 
-    ids: dict[tuple[str, str, str], int] = {}
-    pred_ids = np.array([ids.setdefault(t, len(ids)) for t in labels(pred)], dtype=np.int64)
-    gold_ids = np.array([ids.setdefault(t, len(ids)) for t in labels(gold)], dtype=np.int64)
-    pred_ends, gold_ends = edge_ends(pred), edge_ends(gold)
-    close = iou >= threshold
-    hits = pred_ids[:, None] == gold_ids[None, :]
-    for end in (0, 1):
-        hits &= close[np.ix_(pred_ends[:, end], gold_ends[:, end])]
-    return hits
+def _equal(said: Sequence[str], wanted: Sequence[str]) -> Flags:
+    """Which names are one in canonical form, shape (said, wanted)."""
+    ids: dict[str, int] = {}
+    ours, theirs = (
+        np.array([ids.setdefault(canonical(name), len(ids)) for name in names], dtype=np.int64)
+        for names in (said, wanted)
+    )
+    return ours[:, None] == theirs
 
 
 def edge_ends(graph: SceneGraph) -> NDArray[np.int64]:

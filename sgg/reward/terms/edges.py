@@ -16,7 +16,7 @@ from sgg.reward.case import (
     nothing_to_find,
 )
 from sgg.scene.graph import Edge
-from sgg.scene.match import edge_ends
+from sgg.scene.match import edge_ends, reaches
 from sgg.scene.similarity import pair_similarity, similarity
 from sgg.scene.vocab import canonical
 
@@ -113,7 +113,7 @@ def edge_relax(case: ScoredAnswer, *, iou_threshold: float = 0.5) -> float:
     pred_ends, gold_ends = edge_ends(case.pred), edge_ends(case.gold)
     for end in (0, 1):
         pairs = np.ix_(pred_ends[:, end], gold_ends[:, end])
-        scores = scores * case.match.names[pairs] * (case.match.iou[pairs] >= iou_threshold)
+        scores = scores * case.match.names[pairs] * reaches(case.match.iou[pairs], iou_threshold)
     return float(scores.max(axis=0).sum()) / len(case.gold.edges)
 
 

@@ -10,6 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from sgg.reward.case import ScoredAnswer, edge_hits, node_hits
 from sgg.scene.boxes import iou
 from sgg.scene.graph import Box, SceneGraph
+from sgg.scene.match import reaches
 from sgg.scene.vocab import canonical
 
 MAX_COMPARED = 256
@@ -73,7 +74,7 @@ def _merged(graph: SceneGraph, iou_threshold: float) -> list[int]:
         return distinct
     boxes = np.array([box for _, box in ids], dtype=np.float64)
     names = np.unique([name for name, _ in ids], return_inverse=True)[1]
-    same = (iou(boxes, boxes) >= iou_threshold) & (names[:, None] == names)
+    same = reaches(iou(boxes, boxes), iou_threshold) & (names[:, None] == names)
     if same.sum() == len(ids):
         return distinct
     component = connected_components(same)[1].tolist()

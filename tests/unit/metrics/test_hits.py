@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scoring import ALL_MODES, metrics, scored
-from strategies import scene
+from strategies import scene, small_graphs
 
 from sgg.config.data import Duplicates
-from sgg.config.protocol import BoxArea, Matching, NgFill, ProtocolConfig
+from sgg.config.protocol import BoxArea, Matching, Mode, NgFill, ProtocolConfig
 from sgg.metrics.arrays import Names, to_arrays
-from sgg.metrics.hits import NEVER, Overlap, iou, rank, unions
+from sgg.metrics.hits import NEVER, Overlap, rank, unions
+from sgg.scene.boxes import iou
+from sgg.scene.match import object_hits, triplet_hits
 from sgg.scene.vocab import VOCABULARIES, Vocabulary
 
 DOG = ("dog", (20, 20, 40, 40))
@@ -181,6 +183,16 @@ def test_repeated_relations_are_dropped_between_the_same_two_objects_only():
     assert kept.deduplicated.tolist() == [0, NEVER, NEVER, NEVER]
 
 
+@given(small_graphs(), small_graphs(), st.sampled_from([0.25, 0.5, 1.0]))
+def test_a_relation_hits_where_rewards_say_so(pred, gold, threshold):
+    names, protocol = Names(), ProtocolConfig(iou_threshold=threshold)
+    overlap = Overlap(to_arrays(pred, names), to_arrays(gold, names), protocol)
+    objects = object_hits(pred, gold, iou(pred.boxes_xyxy, gold.boxes_xyxy), threshold)
+    assert overlap.objects().tolist() == objects.tolist()
+    found = overlap.hits(overlap.pair_hits(Mode.sgdet))
+    assert found.tolist() == triplet_hits(pred, gold, objects).tolist()
+
+
 SIDES = st.tuples(*[st.integers(0, 6)] * 4)
 
 
@@ -198,8 +210,8 @@ def test_overlap_with_and_without_the_extra_pixel(a, b, extra):
     left, right = (to_arrays(scene([("a", box)]), Names()).boxes for box in (a, b))
     union = len(cells(a) | cells(b))
     expected = len(cells(a) & cells(b)) / union if union else 0.0
-    assert iou(left, right, extra)[0] == pytest.approx(expected)
-    assert iou(left, right)[0] == iou(left, right, 0.0)[0]
+    assert iou(left, right, extra)[0, 0] == pytest.approx(expected)
+    assert iou(left, right)[0, 0] == iou(left, right, 0.0)[0, 0]
 
 
 def test_the_extra_pixel_is_the_protocols():
@@ -212,8 +224,8 @@ def test_the_extra_pixel_is_the_protocols():
     plain = Overlap(pred, gold, ProtocolConfig()).iou[0, 0]
     more = Overlap(pred, gold, ProtocolConfig(box_area=BoxArea.plus_one)).iou[0, 0]
     assert (plain, more) == (pytest.approx(4 / 9), pytest.approx(5 / 10))
-    assert iou(pred.boxes, gold.boxes).tolist() == [pytest.approx(4 / 9)]
-    assert iou(pred.boxes / 90, gold.boxes / 90).tolist() == [pytest.approx(4 / 9)]
+    assert iou(pred.boxes, gold.boxes).tolist() == [[pytest.approx(4 / 9)]]
+    assert iou(pred.boxes / 90, gold.boxes / 90).tolist() == [[pytest.approx(4 / 9)]]
 
 
 def test_a_union_is_the_smallest_box_around_both_ends():

@@ -14,7 +14,7 @@ from strategies import naive_overlap, scene, small_graphs
 from sgg.config.reward import MatchWeights, SimilarityKind
 from sgg.scene.boxes import iou
 from sgg.scene.graph import SceneGraph
-from sgg.scene.match import assign, assign_group, edge_ends, triplet_hits
+from sgg.scene.match import assign, assign_group, edge_ends, object_hits, triplet_hits
 from sgg.scene.vocab import canonical
 
 WEIGHTS = st.builds(MatchWeights, name=st.floats(0, 5), giou=st.floats(0, 5), l1=st.floats(0, 5))
@@ -82,9 +82,15 @@ def test_empty_sides_have_empty_values(pred_nodes, gold_nodes):
     assert match.pred_of_gold == ((0, 1) if pred_nodes else (-1, -1))[:gold_nodes]
 
 
+def hits_of(pred, gold, threshold):
+    """Relations that hit, by objects that hit."""
+    overlap = iou(pred.boxes_xyxy, gold.boxes_xyxy)
+    return triplet_hits(pred, gold, object_hits(pred, gold, overlap, threshold))
+
+
 @given(small_graphs(), small_graphs(), st.sampled_from([0.0, 0.25, 0.5, 1.0]))
 def test_triplet_hits_equal_plain_loops(pred, gold, threshold):
-    hits = triplet_hits(pred, gold, iou(pred.boxes_xyxy, gold.boxes_xyxy), threshold)
+    hits = hits_of(pred, gold, threshold)
     assert hits.shape == (len(pred.edges), len(gold.edges))
     for i, p in enumerate(pred.edges):
         for j, g in enumerate(gold.edges):
@@ -105,7 +111,7 @@ def test_both_ends_have_to_overlap(moved):
     gold = scene(nodes, [(0, "on", 1)])
     nodes[moved] = (nodes[moved][0], (20, 20, 30, 30))
     pred = scene(nodes, [(0, "on", 1)])
-    assert not triplet_hits(pred, gold, iou(pred.boxes_xyxy, gold.boxes_xyxy), 0.5).any()
+    assert not hits_of(pred, gold, 0.5).any()
 
 
 @pytest.mark.parametrize(("height", "hit"), [(5, True), (4.99, False)])
@@ -113,7 +119,7 @@ def test_the_threshold_is_inclusive(height, hit):
     """10 × 5 in 10 × 10: IoU exactly .5."""
     gold = scene([("man", (0, 0, 10, 10))], [(0, "on", 0)])
     pred = scene([("man", (0, 0, 10, height))], [(0, "on", 0)])
-    assert triplet_hits(pred, gold, iou(pred.boxes_xyxy, gold.boxes_xyxy), 0.5).tolist() == [[hit]]
+    assert hits_of(pred, gold, 0.5).tolist() == [[hit]]
 
 
 @pytest.mark.parametrize("side", [100, 640, 333])
