@@ -23,7 +23,7 @@ from sgg.config.model import Frame
 from sgg.config.protocol import Mode, ProtocolConfig
 from sgg.data import cache as table
 from sgg.data.clean import Report
-from sgg.data.prepare import Prepared, decode_row
+from sgg.data.prepared_split import Prepared, decode_row
 from sgg.evaluation.predictions import read_predictions
 from sgg.evaluation.score import score
 from sgg.metrics.tally import Task

@@ -132,8 +132,10 @@ def _split_golds(found: list[_Found], config: Config, part: str) -> list[Gold]:
     if part not in ("train", "eval"):
         raise SggError(f"split={part}: allowed are train and eval.")
     prepared = prepare(config.data, part, Path(config.paths.cache))
-    split = (prepared.gold(i) for i in range(len(prepared)))
-    golds = {g["image_id"]: Gold(g["graph"], g["width"], g["height"]) for g in split}
+    golds = {
+        gold["image_id"]: Gold(gold["graph"], gold["width"], gold["height"])
+        for gold in prepared.golds()
+    }
     for row in found:
         if row.image_id not in golds:
             raise SggError(

@@ -53,7 +53,8 @@ def main(argv: list[str]) -> None:
 
 
 def _score(own: dict[str, str], overrides: list[str]) -> None:
-    from sgg.cli.sides import one_side, part_of, refuse_two_judges, rival_of
+    from sgg.cli.sides import one_side, refuse_two_judges, rival_of
+    from sgg.config.derived import scored_part
     from sgg.data.prepare import prepare, vocabulary
     from sgg.evaluation.prediction_files import find
     from sgg.evaluation.predictions import read_predictions
@@ -73,8 +74,8 @@ def _score(own: dict[str, str], overrides: list[str]) -> None:
     validate(config)
     names = vocabulary(config.data)
     find(path, "predictions")  # before gold is prepared, which may take minutes
-    gold = prepare(gold_data(config), part_of(config), Path(config.paths.cache))
-    ids = gold.rows["image_id"]
+    gold = prepare(gold_data(config), scored_part(config), Path(config.paths.cache))
+    ids = gold.image_ids
     predictions = read_predictions(path, names, ids=ids)
     answers = read_predictions(rival.path, names, rival.key, ids) if rival is not None else None
     if rival is not None:

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from sgg.cli.run_config import config_beside, config_for
+from sgg.config.derived import scored_part
 from sgg.config.frozen import FROZEN_NAME
 from sgg.config.schema import Config
-from sgg.config.stage import EvalConfig
-from sgg.data.prepare import Prepared, prepare
+from sgg.data.prepare import prepare
+from sgg.data.prepared_split import Prepared
 from sgg.errors import SggError
 from sgg.evaluation.score import plain
 from sgg.spec import gold_data, graph_spec
@@ -90,7 +91,7 @@ def refuse_two_judges(main: Side, rival: Side, gold: Prepared) -> None:
     ours, theirs = _gold_words(main.config), _gold_words(rival.config)
     if ours == theirs:
         return
-    cache, part = Path(rival.config.paths.cache), part_of(rival.config)
+    cache, part = Path(rival.config.paths.cache), scored_part(rival.config)
     try:
         why = _gold_difference(gold, prepare(gold_data(rival.config), part, cache, quiet=True))
     except SggError as error:
@@ -103,11 +104,6 @@ def refuse_two_judges(main: Side, rival: Side, gold: Prepared) -> None:
         )
 
 
-def part_of(config: Config) -> str:
-    """The part of the data that a config scores."""
-    return config.stage.split.name if isinstance(config.stage, EvalConfig) else "eval"
-
-
 def _protocol_words(config: Config) -> dict[str, Any]:
     """The protocol, its name first; its quirks are sentences about it."""
     words = _plain(config.protocol)
@@ -116,7 +112,7 @@ def _protocol_words(config: Config) -> dict[str, Any]:
 
 def _gold_words(config: Config) -> dict[str, Any]:
     """What decides which images are asked for, and what their gold is."""
-    part = part_of(config)
+    part = scored_part(config)
     data = _plain(gold_data(config))
     unread = ("workers", "eval" if part == "train" else "train")
     return {"data": {k: v for k, v in data.items() if k not in unread}, "stage": {"part": part}}
@@ -126,11 +122,7 @@ def _gold_difference(ours: Prepared, theirs: Prepared) -> str:
     """The first difference of two prepared splits; empty if there is none."""
     if ours.fingerprint == theirs.fingerprint:
         return ""
-    names = ("width", "height", "graph")
-    mine, others = (
-        dict(zip(g.rows["image_id"], zip(*(g.rows[n] for n in names), strict=True), strict=True))
-        for g in (ours, theirs)
-    )
+    mine, others = ours.stored_gold(), theirs.stored_gold()
     if mine.keys() != others.keys():
         shared = len(mine.keys() & others.keys())
         return f"{len(mine)} and {len(others)} images, of which {shared} are in both"

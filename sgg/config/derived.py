@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from sgg.config.hardware import RolloutMode
 from sgg.config.schema import Config
-from sgg.config.stage import GrpoConfig
+from sgg.config.stage import EvalConfig, GrpoConfig
 
 
 def pixel_budget(config: Config) -> tuple[int, int]:
     """(min, max) area of a resized image: the model's, lowered by the stage."""
     limit = config.stage.max_pixels or config.model.max_pixels
     return config.model.min_pixels, min(config.model.max_pixels, limit)
+
+
+def read_part(config: Config) -> str:
+    """Which part of the data the stage reads, train or eval: SFT and GRPO read train."""
+    return config.stage.split.name if isinstance(config.stage, EvalConfig) else "train"
+
+
+def scored_part(config: Config) -> str:
+    """Which part of the data answers are scored against: an evaluation's, and eval without one."""
+    return config.stage.split.name if isinstance(config.stage, EvalConfig) else "eval"
 
 
 def zero_stage(config: Config) -> int:

@@ -11,7 +11,8 @@ import logging
 from pathlib import Path
 
 from sgg.config.data import DataConfig
-from sgg.data.prepare import Prepared, is_prepared, open_reader, prepare
+from sgg.data.prepare import is_prepared, open_reader, prepare
+from sgg.data.prepared_split import Prepared
 from sgg.data.sources.hub_rows import RowsReader
 from sgg.data.sources.source import Part
 from sgg.data.sources.table import SOURCES

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,54 +21,17 @@ from tqdm import tqdm
 from sgg.config.data import BoxFormat, DataConfig, ImageSource
 from sgg.data import cache as table
 from sgg.data.clean import Policy, Report
-from sgg.data.example import Example
 from sgg.data.images import ImageStore
 from sgg.data.loss import refuse_empty, warnings, without_objects
+from sgg.data.prepared_split import Prepared, decode_row
 from sgg.data.sources.base import Reader
 from sgg.data.sources.source import Part
 from sgg.data.sources.table import SOURCES
 from sgg.data.workers import Job, clean_all
-from sgg.scene.graph import from_dict
 from sgg.scene.vocab import VOCABULARIES, Vocabulary
 
 FORMAT = 5
 """Raise when prepared tables change meaning: old caches are then not found."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A checked split."""
-
-    rows: Any
-    """`datasets.Dataset` with image_id, image_ref, width, height, graph and columns (JSON), and
-    digest, by which pictures are told apart (empty where there is none)."""
-    report: dict[str, Any]
-    fingerprint: str
-    warnings: tuple[str, ...] = ()
-    """What whoever uses the split should know, in sentences."""
-    refusal: str = ""
-    """Why no run should use it (`loss.without_objects`); empty where one may."""
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def gold(self, index: int) -> dict[str, Any]:
-        """A row without its picture: image_id, width, height, graph (`SceneGraph`), columns."""
-        return decode_row(self.rows[index])
-
-
-def decode_row(row: dict[str, Any]) -> dict[str, Any]:
-    """A stored row with its graph and columns as objects."""
-    graph, columns = from_dict(json.loads(row["graph"])), json.loads(row["columns"])
-    return {**row, "graph": graph, "columns": columns}
-
-
-def example(row: dict[str, Any], store: ImageStore) -> Example:
-    """A stored row with its picture."""
-    gold = decode_row(row)
-    graph, width, height = gold["graph"], gold["width"], gold["height"]
-    image = store.load(gold["image_ref"], graph, width, height)
-    return Example(gold["image_id"], image, width, height, graph, gold["columns"])
 
 
 def vocabulary(data: DataConfig) -> Vocabulary | None:

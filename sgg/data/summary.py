@@ -13,7 +13,7 @@ from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig
 from sgg.data.clean import KINDS
 from sgg.data.overlap import shared_images
-from sgg.data.prepare import Prepared
+from sgg.data.prepared_split import Prepared
 from sgg.errors import SggError
 from sgg.files import write_json
 from sgg.runs.folder import DATA

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from sgg.config.data import DataConfig
 from sgg.config.protocol import ProtocolConfig
-from sgg.data.prepare import Prepared, open_reader, prepare, vocabulary
+from sgg.data.prepare import open_reader, prepare, vocabulary
+from sgg.data.prepared_split import Prepared
 from sgg.data.sources.base import ROW_ERRORS, load_json
 from sgg.errors import SggError
 from sgg.scene.graph import Triplet
@@ -40,8 +41,7 @@ def unseen_triplets(
 def _stated(prepared: Prepared) -> set[Triplet]:
     """All canonical triplets of a split."""
     stated = set()
-    for index in range(len(prepared)):
-        graph = prepared.gold(index)["graph"]
+    for graph in prepared.graphs():
         for edge in graph.edges:
             subject, predicate, obj = graph.triplet(edge)
             stated.add((canonical(subject), canonical(predicate), canonical(obj)))

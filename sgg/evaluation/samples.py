@@ -7,9 +7,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from sgg.config.derived import scored_part
 from sgg.config.schema import Config
-from sgg.config.stage import EvalConfig
-from sgg.data.prepare import example, image_store, prepare, vocabulary
+from sgg.data.prepare import image_store, prepare, vocabulary
 from sgg.evaluation.predictions import read_predictions
 from sgg.metrics.judged import judged
 from sgg.metrics.tally import Task
@@ -39,15 +39,14 @@ def draw_samples(config: Config, completions: Path, count: int) -> list[Sample]:
 
     A hit is what the protocol counts as one (`metrics.judged`).
     """
-    assert isinstance(config.stage, EvalConfig)
-    part = config.stage.split.name
+    part = scored_part(config)
     prepared = prepare(gold_data(config), part, Path(config.paths.cache), quiet=True)
     store, spec = image_store(config.data, part), graph_spec(config)
     task = Task(config.protocol, vocabulary(config.data))
     predictions = read_predictions(completions, vocabulary(config.data), "completions")
     samples = []
     for index in range(min(count, len(prepared))):
-        item = example(prepared.rows[index], store)
+        item = prepared.example(index, store)
         parsed, text = predictions.parsed(item.image_id, spec, item.width, item.height)[0]
         if parsed is None:
             parsed = parse(text, spec, item.width, item.height)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from functools import partial
@@ -18,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from sgg.data.prepare import Prepared, decode_row
+from sgg.data.prepared_split import Prepared
 from sgg.data.workers import forked
 from sgg.errors import SggError
 from sgg.evaluation.predictions import Predictions
@@ -82,7 +81,7 @@ def score(
         SggError: the file holds answers to images that are not in the split.
 
     """
-    ids = prepared.rows["image_id"]
+    ids = prepared.image_ids
     strangers = sorted(set(predictions.answers) - set(ids))
     if strangers:
         raise SggError(
@@ -151,13 +150,8 @@ class _Job:
 
 def _tally_chunk(job: _Job, indices: range) -> tuple[Tally, list[Failure]]:
     builder, failures = Builder(job.task, first=indices.start == 0), []
-    columns = job.prepared.rows[indices.start : indices.stop]
-    rows: Sequence[dict[str, Any]] = [
-        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
-    ]
-    for index, row in zip(indices, rows, strict=True):
-        gold = decode_row(row)
-        image_id, size = row["image_id"], (row["width"], row["height"])
+    for index, gold in zip(indices, job.prepared.golds(indices), strict=True):
+        image_id, size = gold["image_id"], (gold["width"], gold["height"])
         answers = job.predictions.parsed(image_id, job.spec, *size)
         stored = job.predictions.answers.get(image_id, [])
         places = [answer.index for answer in stored] or [0]

@@ -11,11 +11,13 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from sgg.config.derived import scored_part
 from sgg.config.frozen import FROZEN_NAME
 from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig
 from sgg.config.tracker import TrackerKind
-from sgg.data.prepare import Prepared, image_store, prepare, vocabulary
+from sgg.data.prepare import image_store, prepare, vocabulary
+from sgg.data.prepared_split import Prepared
 from sgg.data.zero_shot import unseen_triplets
 from sgg.evaluation.predictions import Predictions, read_predictions
 from sgg.evaluation.score import Scored, score
@@ -39,7 +41,7 @@ def run(config: Config, run_dir: Path) -> None:
     from sgg.plan.opening import opening
 
     assert isinstance(config.stage, EvalConfig)
-    part = config.stage.split.name
+    part = scored_part(config)
     ranks = Ranks.start(config.hardware)
     with ranks.main_process_first():
         folder = locate(config.model.path, config.model.revision)
@@ -125,7 +127,7 @@ def score_split(
         spec: how these answers are written, where it is not as the config says.
 
     """
-    part = config.stage.split.name if isinstance(config.stage, EvalConfig) else "eval"
+    part = scored_part(config)
     cache = Path(config.paths.cache)
     unseen = unseen_triplets(config.protocol, config.data, part, cache, prepared)
     task = Task(config.protocol, vocabulary(config.data), unseen)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tqdm import tqdm
 
 from sgg.data.images import ImageStore
-from sgg.data.prepare import Prepared, example
+from sgg.data.prepared_split import Prepared, picture
 from sgg.errors import SggError
 from sgg.runs.folder import COMPLETIONS, PARTS, append_json, read_json_lines
 from sgg.runs.sweep import resume_command
@@ -133,17 +133,18 @@ def generate_split(
     part = parts / f"rank{shard.rank}.jsonl"
     done = {(r["image_id"], r["index"]) for r in _written(parts)}
     _mend(part)
+    ids = prepared.image_ids
     ranges = list(_ranges(len(prepared), engine.batch_size))[shard.rank :: shard.world]
 
     def batches() -> Iterator[Batch]:
         for places in ranges:
-            ids = [prepared.rows[i]["image_id"] for i in places]
-            wanted = {(image_id, k) for image_id in ids for k in range(sampling.completions)}
+            asked = ids[places.start : places.stop]
+            wanted = {(image_id, k) for image_id in asked for k in range(sampling.completions)}
             if missing := wanted - done:
                 requests = [_request(prepared, store, prompter, i, shuffle_images) for i in places]
                 yield Batch(places.start, requests, missing)
 
-    mine = {prepared.rows[i]["image_id"] for places in ranges for i in places}
+    mine = {ids[i] for places in ranges for i in places}
     total = len(mine) * sampling.completions
     ready = sum(image_id in mine for image_id, _ in done)
     quiet = shard.rank > 0
@@ -161,8 +162,8 @@ def _request(
 ) -> Request:
     gold = prepared.gold(place)
     chat = prompter.messages(gold["width"], gold["height"], gold["columns"])
-    picture = prepared.rows[_other(place, len(prepared), shuffle_images)]
-    return Request(prepared.rows[place]["image_id"], chat, example(picture, store).image)
+    shown = prepared.gold((place + 1) % len(prepared)) if shuffle_images else gold
+    return Request(gold["image_id"], chat, picture(shown, store))
 
 
 def merge(prepared: Prepared, run_dir: Path, completions: int) -> Path:
@@ -173,8 +174,7 @@ def merge(prepared: Prepared, run_dir: Path, completions: int) -> Path:
 
     """
     found = {(r["image_id"], r["index"]): r for r in _written(run_dir / PARTS)}
-    ids = prepared.rows["image_id"]
-    wanted = [(image_id, index) for image_id in ids for index in range(completions)]
+    wanted = [(image_id, index) for image_id in prepared.image_ids for index in range(completions)]
     missing = [key for key in wanted if key not in found]
     if missing:
         raise SggError(
@@ -192,10 +192,6 @@ def merge(prepared: Prepared, run_dir: Path, completions: int) -> Path:
 
 def _ranges(count: int, size: int) -> Iterator[range]:
     return (range(i, min(i + size, count)) for i in range(0, count, size))
-
-
-def _other(index: int, count: int, shuffle: bool) -> int:
-    return (index + 1) % count if shuffle else index
 
 
 def _written(parts: Path) -> list[dict[str, Any]]:

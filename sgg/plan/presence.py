@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sgg.config.derived import read_part
 from sgg.config.schema import Config
-from sgg.config.stage import EvalConfig, GrpoConfig
+from sgg.config.stage import GrpoConfig
 from sgg.data.prepare import open_reader
 from sgg.models.lora import check_targets
 from sgg.models.weights import locate, look_as_runs_do, matrices
@@ -39,7 +40,7 @@ class Preflight:
             if model.lora.enable and (names := matrices(folder)) and not _is_adapter(folder):
                 check_targets(model, names)
             self._found.add(weights)
-        part = config.stage.split.name if isinstance(config.stage, EvalConfig) else "train"
+        part = read_part(config)
         data = f"{part} {config.data}"
         if data not in self._found:
             open_reader(config.data, part)

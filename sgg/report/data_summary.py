@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sgg.data.prepare import Prepared
+from sgg.data.prepared_split import Prepared
 from sgg.data.summary import amiss_rows, count_rows
 from sgg.report.tables import markdown
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -26,7 +25,6 @@ from sgg.plan.batch import refuse_too_few
 from sgg.reward.score import RewardSpec, with_counts
 from sgg.reward.trl_adapter import reward_functions
 from sgg.rollout.from_config import ends, rollouts
-from sgg.scene.graph import from_dict
 from sgg.spec import answer_grammar, graph_spec, prompter, reward_mix
 from sgg.text.grammar import AnswerGrammar
 from sgg.train.advantages import refuse_infinite, undecided
@@ -215,5 +213,5 @@ def _tell_of_cut_sampling(config: Config) -> None:
 
 def _predicate_counts(parts: TrainerInputs) -> dict[str, int]:
     """How often each predicate occurs in the training split; what `edge_rare` weighs by."""
-    graphs = (from_dict(json.loads(text)) for text in parts.prepared.rows["graph"])
+    graphs = parts.prepared.graphs()
     return dict(Counter(edge.predicate for graph in graphs for edge in graph.edges))

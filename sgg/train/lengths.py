@@ -7,7 +7,7 @@ from typing import Any
 
 from trl.data_utils import apply_chat_template, prepare_multimodal_messages
 
-from sgg.data.prepare import Prepared, decode_row
+from sgg.data.prepared_split import Prepared
 from sgg.errors import SggError
 from sgg.train.rows import SftRows
 
@@ -22,7 +22,7 @@ def refuse_longer(limit: int | None, prepared: Prepared, rows: SftRows, processo
     """
     if limit is None:
         return
-    lengths = [(tokens(row, rows, processor), row["image_id"]) for row in prepared.rows]
+    lengths = [(tokens(gold, rows, processor), gold["image_id"]) for gold in prepared.golds()]
     longest, image_id = max(lengths)
     longer = sum(length > limit for length, _ in lengths)
     if longer:
@@ -35,9 +35,8 @@ def refuse_longer(limit: int | None, prepared: Prepared, rows: SftRows, processo
     log.info("the longest of %d examples has %d tokens", len(lengths), longest)
 
 
-def tokens(row: dict[str, Any], rows: SftRows, processor: Any) -> int:
-    """Tokens of prompt, picture and answer of a stored row, as TRL makes them."""
-    gold = decode_row(row)
+def tokens(gold: dict[str, Any], rows: SftRows, processor: Any) -> int:
+    """Tokens of prompt, picture and answer of a row as `Prepared.gold` gives it, as TRL makes them."""
     width, height = gold["width"], gold["height"]
     said = rows.texts(gold["image_id"], width, height, gold["graph"], gold["columns"])
     said["prompt"] = prepare_multimodal_messages(said["prompt"], images=[None])

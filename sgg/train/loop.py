@@ -19,7 +19,8 @@ from accelerate.utils import is_peft_model
 from sgg.config.derived import in_pieces
 from sgg.config.schema import Config
 from sgg.config.stage import OptimizerKind, TrainStageConfig
-from sgg.data.prepare import Prepared, prepare
+from sgg.data.prepare import prepare
+from sgg.data.prepared_split import Prepared
 from sgg.data.summary import tell
 from sgg.distributed import Ranks
 from sgg.errors import Stopped

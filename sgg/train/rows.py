@@ -16,7 +16,7 @@ import numpy as np
 
 from sgg.data.example import Example
 from sgg.data.images import ImageStore
-from sgg.data.prepare import Prepared, example
+from sgg.data.prepared_split import Prepared, example
 from sgg.errors import SggError
 from sgg.scene.graph import SceneGraph
 from sgg.text.codec import render

@@ -22,7 +22,8 @@ from sgg.config.data import (
 )
 from sgg.data.box_format import fits, suspicion
 from sgg.data.paint import paint
-from sgg.data.prepare import example, image_store, prepare
+from sgg.data.prepare import image_store, prepare
+from sgg.data.prepared_split import example
 from sgg.scene.boxes import iou
 from sgg.scene.vocab import VOCABULARIES
 

@@ -54,7 +54,7 @@ def test_examples_are_as_long_as_trl_makes_them(tmp_path, words):
     collate = DataCollatorForVisionLanguageModeling(processor, completion_only_loss=True)
     dataset = as_trl_dataset(prepared, rows)
     made = [int(collate([dataset[i]])["attention_mask"].sum().item()) for i in range(len(prepared))]
-    counted = [tokens(row, rows, processor) for row in prepared.rows]
+    counted = [tokens(gold, rows, processor) for gold in prepared.golds()]
     assert counted == made
     longest = max(counted)
     refuse_longer(longest, prepared, rows, processor)

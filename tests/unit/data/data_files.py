@@ -10,7 +10,8 @@ from PIL import Image
 
 from sgg.config.data import DataConfig, Source, SplitConfig
 from sgg.data.example import RawExample, RawObject, RawRelation
-from sgg.data.prepare import Prepared, prepare
+from sgg.data.prepare import prepare
+from sgg.data.prepared_split import Prepared
 from sgg.scene.graph import SceneGraph
 
 

@@ -28,7 +28,8 @@ from PIL import Image
 from sgg.config.data import BoxFormat, Duplicates, ImageCheck, ImageSource, VocabularyName
 from sgg.data import workers as parallel
 from sgg.data.clean import KINDS, Policy
-from sgg.data.prepare import example, image_store, open_reader, prepare
+from sgg.data.prepare import image_store, open_reader, prepare
+from sgg.data.prepared_split import example
 from sgg.data.workers import Job, clean_all
 from sgg.errors import SggError
 

@@ -14,7 +14,8 @@ from data_files import BOXES, NEAR, config, line, picture, prepared
 
 from sgg.config.compose import compose_config
 from sgg.config.data import ImageCheck
-from sgg.data.prepare import example, image_store, prepare
+from sgg.data.prepare import image_store, prepare
+from sgg.data.prepared_split import example
 from sgg.data.row_pictures import Places, shortest_names
 from sgg.errors import SggError
 

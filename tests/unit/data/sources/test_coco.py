@@ -11,7 +11,8 @@ import pytest
 from data_files import config, picture, prepared, triplets, write_json
 
 from sgg.config.data import BoxFormat, ImageSource
-from sgg.data.prepare import example, image_store
+from sgg.data.prepare import image_store
+from sgg.data.prepared_split import example
 from sgg.errors import SggError
 
 CATEGORIES = [{"id": 1, "name": "man"}, {"id": 3, "name": "dog", "supercategory": "animal"}]

@@ -13,7 +13,8 @@ import pytest
 from data_files import BOXES, NEAR, config, line, picture, prepared, rotated, triplets, truncated
 
 from sgg.config.data import ImageCheck, ImageSource
-from sgg.data.prepare import example, image_store
+from sgg.data.prepare import image_store
+from sgg.data.prepared_split import example
 from sgg.data.rows_table import open_table
 from sgg.data.sources.hub_rows import RowsReader
 from sgg.errors import SggError

@@ -23,7 +23,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgg.config.data import ImageCheck, ImageSource
-from sgg.data.prepare import example, image_store
+from sgg.data.prepare import image_store
+from sgg.data.prepared_split import example
 from sgg.data.sources.jsonl import JsonlReader, parse_items
 from sgg.errors import SggError
 

@@ -7,7 +7,8 @@ import pytest
 from data_files import config, prepared
 
 from sgg.config.data import ScenePlan
-from sgg.data.prepare import example, image_store, open_reader
+from sgg.data.prepare import image_store, open_reader
+from sgg.data.prepared_split import example
 from sgg.data.shapes import COLOURS, draw, predicate, scene
 from sgg.scene.boxes import iou
 from sgg.scene.graph import Node, SceneGraph
