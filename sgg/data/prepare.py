@@ -13,7 +13,6 @@ import hashlib
 import json
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 from tqdm import tqdm
