@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sgg.data.example import Example
 from sgg.data.images import ImageStore
 from sgg.scene.graph import SceneGraph, from_dict
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _AT_ONCE = 128
 """Rows that are read together."""
@@ -85,6 +88,6 @@ def example(row: Mapping[str, Any], store: ImageStore) -> Example:
     )
 
 
-def picture(gold: Mapping[str, Any], store: ImageStore) -> Any:
-    """The picture (`PIL.Image.Image`) of a row that `Prepared.gold` gave."""
+def picture(gold: Mapping[str, Any], store: ImageStore) -> Image:
+    """The picture of a row that `Prepared.gold` gave."""
     return store.load(gold["image_ref"], gold["graph"], gold["width"], gold["height"])
