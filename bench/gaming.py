@@ -159,7 +159,7 @@ def presets() -> list[str]:
 
 def totals(preset: str, images: int = 40, seed: int = 0) -> dict[str, float]:
     """Mean total of each answer under a preset, as a share of the gold's own."""
-    mix = reward_mix(compose_config([f"reward={preset}"])[0].reward)
+    mix = reward_mix(compose_config([f"reward={preset}"]).reward)
     means = {}
     for name, make in {**HONEST, **ADVERSARIES}.items():
         rng, total = random.Random(seed), 0.0

@@ -1,18 +1,87 @@
-"""Runs a frozen config on this machine: in this process where one is enough, else supervised."""
+"""A run on this machine: `prepared` makes its frozen folder from a config, `execute` runs that to its end.
+
+One process is enough for some runs, and is then this one; else the node's supervisor starts them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from launchers.node.agent import raise_for_status, run_node
+from launchers.node.agent import check_machine, raise_for_status, run_node
 from launchers.node.signals import listening, preceded
 from launchers.placement import NodePlacement
 from launchers.process_plan import make_plan
+from sgg.config.frozen import FROZEN_NAME, read_frozen
 from sgg.config.schema import Config
+from sgg.explain.run import explained
+from sgg.plan.opening import opening
+from sgg.plan.presence import Preflight
+from sgg.plan.unread import refuse_unread
+from sgg.plan.use import Use
+from sgg.plan.validate import validate
+from sgg.report.run_report import write_report
 from sgg.runs.exit_status import exit_status_of, forget_exit_status
+from sgg.runs.folder import make_folder, open_run
 from sgg.runs.lease import Lease, release_all
+from sgg.runs.progress import progress
+from sgg.runs.sweep import resume_command
+from sgg.stages import run_stage
+
+
+@contextmanager
+def prepared(config: Config, overrides: Sequence[str]) -> Iterator[Path]:
+    """The folder of a run that can start: its config checked and frozen in it, and ours inside the block.
+
+    Args:
+        overrides: the words that made the config; each has to be read by something.
+
+    Raises:
+        SggError: the config cannot run here, or something that it starts from is missing: then no folder
+            is made; or the folder is another run's.
+
+    """
+    refuse_unread(overrides, [Use(config)])
+    validate(config)
+    Preflight().check(config)
+    check_machine(config, NodePlacement.single())
+    run_dir = make_folder(config)
+    with held(run_dir):
+        open_run(config)
+        yield run_dir
+
+
+def describe(config: Config) -> None:
+    """What a run would be: model, data and steps, and the processes that it takes; for dry_run=true."""
+    print(opening(config))
+    print(make_plan(config).describe())
+
+
+def execute(run_dir: Path) -> None:
+    """Run what a folder that is ours holds to its end, write its report and print the last numbers.
+
+    Raises:
+        SggError: the run failed.
+        Stopped: a signal ended it.
+
+    """
+    launch(run_dir / FROZEN_NAME, read_frozen(run_dir / FROZEN_NAME), run_stage)
+    write_report(run_dir)
+    done, numbers, _ = progress(run_dir)
+    print(f"{run_dir}: {done}  {numbers}".rstrip())
+
+
+@contextmanager
+def held(run_dir: Path) -> Iterator[None]:
+    """A run folder is this process's inside the block; a full disk or GPU is told with the way on.
+
+    Raises:
+        SggError: another process owns it.
+
+    """
+    with explained([run_dir], resume_command(run_dir)), owned(run_dir):
+        yield
 
 
 def launch(frozen: Path, config: Config, run_stage: Callable[[Path], None]) -> None:

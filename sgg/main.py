@@ -1,7 +1,6 @@
-"""Two doors, one dispatch: `main` for people (Hydra), `run_stage` for ranks and resumed runs.
+"""The command line: `sgg key=value …` runs the stage that the config names; `sgg TOOL …` is a tool.
 
-`sgg key=value …` runs the stage that the config names; `sgg VERB …` is a tool. Nothing heavy is
-imported before the config stands.
+Nothing heavy is imported before the config is composed and checked.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from sgg.cli.help import help_screen
 from sgg.config.argv import TOOLS
 from sgg.explain.exit_codes import run_and_report
-from sgg.stages import run_stage
 
 if TYPE_CHECKING:
     from sgg.config.schema import Config
@@ -96,13 +94,14 @@ def _start_composed(cfg: Any) -> None:
     from hydra.core.hydra_config import HydraConfig
 
     from launchers.hydra_plugins import as_typed, refuse_unread_by_hydra, searchpath_words
-    from sgg.config.frozen import to_typed
+    from sgg.config.compose import with_choices
 
     hydra_config = HydraConfig.get()
-    choices = dict(hydra_config.runtime.choices)
-    refuse_unread_by_hydra(hydra_config, is_sweep=choices["hydra/launcher"] == "slurm")
+    choices = hydra_config.runtime.choices
+    by_slurm = choices["hydra/launcher"] == "slurm"
+    refuse_unread_by_hydra(hydra_config, is_sweep=by_slurm)
     words = [*searchpath_words(hydra_config), *as_typed(hydra_config.overrides.task)]
-    if choices["hydra/launcher"] == "slurm":  # which Hydra itself heeds only with -m
+    if by_slurm:  # which Hydra itself heeds only with -m
         from launchers.sweep.commands import LaunchOptions, start_sweep
 
         launcher = hydra_config.launcher
@@ -110,23 +109,22 @@ def _start_composed(cfg: Any) -> None:
             [words], LaunchOptions("slurm", launcher.parallel, launcher.retries, launcher.wait)
         )
     else:
-        start(to_typed(cfg), choices, words)
+        start(with_choices(cfg, choices), words)
 
 
-def start(config: Config, choices: dict[str, str | None], overrides: list[str]) -> Path:
+def start(config: Config, overrides: list[str]) -> Path:
     """Check, freeze and run to the end; returns the folder of the run or pipeline."""
     from launchers.kinds import frozen_config, run_folder
+    from launchers.local import describe, execute, held, prepared
+    from launchers.local_pipeline import run_pipeline
     from launchers.node.agent import check_machine
     from launchers.placement import NodePlacement
-    from launchers.process_plan import make_plan
     from launchers.sweep.status import refuse_queued
     from sgg.config.derived import node_count
-    from sgg.plan.opening import opening
-    from sgg.plan.presence import Preflight
     from sgg.plan.unread import refuse_unread
     from sgg.plan.use import Use
     from sgg.plan.validate import validate
-    from sgg.runs.folder import make_folder, refuse_others
+    from sgg.runs.folder import refuse_others
 
     if config.resume is not None:
         refuse_others(config.resume, overrides)
@@ -135,44 +133,18 @@ def start(config: Config, choices: dict[str, str | None], overrides: list[str]) 
         _refuse_part_of_sweep(run_dir, node_count(config))
         refuse_queued(run_dir)
         check_machine(config, NodePlacement.single())
-        return _run(config, run_dir, is_new=False)
-    config.choices = {k: v for k, v in choices.items() if v and not k.startswith("hydra/")}
+        with held(run_dir):
+            execute(run_dir)
+        return run_dir
     if config.pipeline is not None:
-        from launchers.node.signals import preceded
-        from sgg.pipeline import run
-        from sgg.runs.lease import release_all
-
-        validate(config)
-        with preceded(release_all):
-            return run(config, overrides, start)
-    refuse_unread(overrides, [Use(config)])
-    validate(config)
+        return run_pipeline(config, overrides)
     if config.dry_run:
-        print(opening(config))
-        print(make_plan(config).describe())
+        refuse_unread(overrides, [Use(config)])
+        validate(config)
+        describe(config)
         return Path(config.paths.run_dir or config.paths.root)
-    Preflight().check(config)
-    check_machine(config, NodePlacement.single())
-    return _run(config, make_folder(config), is_new=True)
-
-
-def _run(config: Config, run_dir: Path, is_new: bool) -> Path:
-    """The run in its folder, from the lease to the report."""
-    from launchers.local import launch, owned
-    from sgg.config.frozen import FROZEN_NAME
-    from sgg.explain.run import explained
-    from sgg.report.run_report import write_report
-    from sgg.runs.folder import open_run
-    from sgg.runs.progress import progress
-    from sgg.runs.sweep import resume_command
-
-    with explained([run_dir], resume_command(run_dir)), owned(run_dir):
-        if is_new:
-            open_run(config)
-        launch(run_dir / FROZEN_NAME, config, run_stage)
-        write_report(run_dir)
-    done, numbers, _ = progress(run_dir)
-    print(f"{run_dir}: {done}  {numbers}".rstrip())
+    with prepared(config, overrides) as run_dir:
+        execute(run_dir)
     return run_dir
 
 

@@ -1,46 +1,34 @@
 """Several runs in order, each from the former's output: SFT -> GRPO -> eval on one command.
 
 A step is composed like a command: the pipeline's own overrides, then the command line's, then the
-step's. Every step has a run folder of its own below the pipeline's; a finished step is not run again,
-so the same command with the same paths.run_dir goes on where it was stopped. Who starts the steps is
-another matter: `run` does it here in order, a launcher makes jobs that depend on each other, and the
-last step that ends, wherever it ran, calls `finish_if_complete`.
+step's. Every step has a run folder of its own below the pipeline's. Who starts the steps is another
+matter: `launchers.local_pipeline` does it here in order, a sweep makes jobs that depend on each other, and
+the last step that ends, wherever it ran, calls `finish_if_complete`.
 """
 
 from __future__ import annotations
 
 import json
-import logging
-import shlex
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
-from sgg.config.argv import assignment
 from sgg.config.compose import Composer
 from sgg.config.model import Init
 from sgg.config.pipeline import PipelineConfig
 from sgg.config.schema import Config
 from sgg.config.stage import StageName
-from sgg.errors import SggError, Stopped
+from sgg.errors import SggError
 from sgg.evaluation.stage import read_metrics
 from sgg.files import write_json
 from sgg.models.weights import is_complete
-from sgg.plan.presence import Preflight
 from sgg.plan.unread import refuse_unread
 from sgg.plan.use import Use
 from sgg.plan.validate import validate
 from sgg.report.run_report import write_report
 from sgg.report.tables import metrics_table
-from sgg.runs.folder import PIPELINE, made, open_run, stamped
-from sgg.runs.lease import Lease
-
-log = logging.getLogger("sgg")
-
-Start = Callable[[Config, dict[str, str | None], list[str]], Path]
-"""What runs one composed config to its end: `main.start`."""
+from sgg.runs.folder import PIPELINE, open_run
 
 
 @dataclass(frozen=True)
@@ -51,52 +39,6 @@ class Step:
     init_from: str | None
     """Step whose final model it starts from."""
     config: Config
-    choices: dict[str, str | None]
-
-
-def run(config: Config, overrides: list[str], start: Start) -> Path:
-    """Run all steps here, print and write the table; returns the pipeline's folder."""
-    pipeline = config.pipeline
-    assert pipeline is not None
-    base = Path(config.paths.root) / config.choices.get("pipeline", "pipeline")
-    folder = Path(config.paths.run_dir) if config.paths.run_dir else stamped(base)
-    steps = plan_steps(pipeline, overrides, folder, Composer())
-    refuse_unread(overrides, [Use(step.config) for step in steps])
-    if config.dry_run:
-        _run_steps(steps, overrides, folder, start)
-        return folder
-    preflight = Preflight()
-    for step in steps:
-        preflight.check(step.config, model_is_made=step.init_from is not None)
-    if config.paths.run_dir:
-        folder.mkdir(parents=True, exist_ok=True)
-    elif not made(folder):
-        return run(config, overrides, start)
-    with Lease(folder):
-        freeze_steps(pipeline, steps, folder)
-        _run_steps(steps, overrides, folder, start)
-        finish_if_complete(folder)
-    return folder
-
-
-def _run_steps(steps: list[Step], overrides: list[str], folder: Path, start: Start) -> None:
-    """All steps in order.
-
-    Raises:
-        Stopped: a signal came; the message has the command that goes on with the pipeline.
-
-    """
-    for number, step in enumerate(steps, start=1):
-        stage = step.config.stage.name.name
-        print(f"\n[{number}/{len(steps)}] {step.name}: stage={stage}", flush=True)
-        try:
-            start(step.config, step.choices, [])
-        except Stopped as stopped:
-            same = [o.removeprefix("++") for o in overrides if not o.startswith("paths.run_dir=")]
-            command = shlex.join(["sgg", *same, assignment("paths.run_dir", str(folder))])
-            raise Stopped(
-                f"Stopped in step {step.name}. Go on with: {command}", stopped.signal_number
-            ) from stopped
 
 
 def plan_steps(
@@ -111,11 +53,11 @@ def plan_steps(
 
 
 def freeze_steps(pipeline: PipelineConfig, steps: list[Step], folder: Path) -> list[Path]:
-    """Write FOLDER/pipeline.json and every step's frozen config; returns the run folders."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write every step's frozen config, then FOLDER/pipeline.json; returns the run folders."""
+    run_dirs = [open_run(step.config) for step in steps]
     record = {"steps": [step.name for step in steps], "table": pipeline.table}
     write_json(folder / PIPELINE, record)
-    return [open_run(step.config) for step in steps]
+    return run_dirs
 
 
 def finish_if_complete(folder: Path) -> None:
@@ -151,7 +93,7 @@ def _step(
                 f"pipeline.steps.{name}.init_from={step.init_from}: no earlier step of that name."
             )
         source_folder = folder / step.init_from
-    config, choices = composer.compose([*ours, *step.overrides])
+    config = composer.compose([*ours, *step.overrides])
     try:
         refuse_unread(step.overrides, [Use(config, launcher)])
     except SggError as error:
@@ -162,6 +104,5 @@ def _step(
         config.model.path, config.model.init = str(source_folder), Init.pretrained
     if config.stage.name is not StageName.eval and name in pipeline.table:
         raise SggError(f"pipeline.table names {name}, which is no eval step.")
-    config.choices = {k: v for k, v in choices.items() if v and not k.startswith("hydra/")}
     validate(config)
-    return Step(name, step.init_from, config, choices)
+    return Step(name, step.init_from, config)

@@ -14,7 +14,7 @@ def options(group):
 
 def check(overrides):
     """The composed config, which must be valid."""
-    config, _ = compose_config(overrides)
+    config = compose_config(overrides)
     validate(config)
     return config
 

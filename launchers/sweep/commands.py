@@ -34,7 +34,7 @@ from launchers.sweep.cancellation import (
 from launchers.sweep.changes import change_jobs
 from launchers.sweep.code_snapshot import take_snapshot
 from launchers.sweep.local import LocalSweep, check_local
-from launchers.sweep.points import Point, compose_points, refuse_another_sweep, sweep_folder
+from launchers.sweep.points import Point, compose_points, refuse_another_sweep, sweep_folders
 from launchers.sweep.status import ACTIVE, RunStatus, status_of
 from launchers.sweep.status_table import status_table
 from launchers.sweep.wait import wait
@@ -87,20 +87,19 @@ def start_sweep(lines: Sequence[list[str]], launching: LaunchOptions) -> Path:
             )
     composer = Composer()
     first = _first_that_composes(lines, composer)
-    folder = sweep_folder(first)
-    if launching.launcher == "slurm" and not first.dry_run:
-        require_slurm(folder, len(lines))
-    points = compose_points(lines, composer, folder, launching.check, launching.launcher)
+    for folder in sweep_folders(first):
+        if launching.launcher == "slurm" and not first.dry_run:
+            require_slurm(folder, len(lines))
+        points = compose_points(lines, composer, folder, launching.check, launching.launcher)
+        if first.dry_run or first.paths.sweep_dir or made(folder):
+            break
     gc.enable()  # `main` does without while composing; waiting may take days
     record = _new_record(lines, launching, points, folder)
     configs = {(p.number, s.name): s.config for p in points for s in p.steps}
     if first.dry_run:
         _describe(folder, record, lambda run: configs[run.point, run.step])
         return folder
-    if first.paths.sweep_dir:
-        folder.mkdir(parents=True, exist_ok=True)
-    elif not made(folder):
-        return start_sweep(lines, launching)
+    folder.mkdir(parents=True, exist_ok=True)
     with owned(folder):  # while it starts runs; waiting for Slurm writes nothing
         refuse_another_sweep(folder)  # which may have been started meanwhile
         for point in points:
@@ -117,11 +116,11 @@ def _first_that_composes(lines: Sequence[list[str]], composer: Composer) -> Conf
     """For the folder of the sweep; what the other points cannot be is told with their names."""
     for line in lines[:-1]:
         try:
-            return composer.compose(line)[0]
+            return composer.compose(line)
         except Exception as error:
             if explain(error) is None:
                 raise
-    return composer.compose(lines[-1])[0]
+    return composer.compose(lines[-1])
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ records of them for sweep.json. Submits nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from sgg.plan.presence import Preflight
 from sgg.plan.unread import refuse_unread
 from sgg.plan.use import Use
 from sgg.plan.validate import validate
-from sgg.runs.folder import open_run, stamped
+from sgg.runs.folder import new_names, open_run
 from sgg.runs.sweep import POINTS, SWEEP, PointRecord, RunRecord
 
 _SLUG_LENGTH = 60
@@ -59,8 +59,8 @@ class Point:
         ]
 
 
-def sweep_folder(config: Config) -> Path:
-    """The folder of a new sweep; it is not made yet.
+def sweep_folders(config: Config) -> Iterator[Path]:
+    """Folders that a new sweep may have: the configured one, or new names until one can be made.
 
     Raises:
         SggError: the configured one holds another sweep.
@@ -69,8 +69,8 @@ def sweep_folder(config: Config) -> Path:
     if config.paths.sweep_dir is not None:
         folder = Path(config.paths.sweep_dir).expanduser().resolve()
         refuse_another_sweep(folder)
-        return folder
-    return stamped(Path(config.paths.root).resolve() / "sweep")
+        return iter([folder])
+    return new_names(Path(config.paths.root).resolve() / "sweep")
 
 
 def refuse_another_sweep(folder: Path) -> None:
@@ -125,7 +125,7 @@ def compose_points(
 def _steps(
     words: list[str], composer: Composer, folder: Path, launcher: str
 ) -> tuple[Config, list[Step]]:
-    config, choices = composer.compose(words)
+    config = composer.compose(words)
     for key, value in (("paths.run_dir", config.paths.run_dir), ("resume", config.resume)):
         if value is not None:
             raise SggError(
@@ -135,9 +135,8 @@ def _steps(
     if config.pipeline is not None:
         return config, plan_steps(config.pipeline, words, folder, composer, launcher)
     config.paths.run_dir = str(folder)
-    config.choices = {k: v for k, v in choices.items() if v and not k.startswith("hydra/")}
     validate(config)
-    return config, [Step(config.stage.name.name, None, config, choices)]
+    return config, [Step(config.stage.name.name, None, config)]
 
 
 def _name_points(lines: Sequence[list[str]]) -> list[PointRecord]:

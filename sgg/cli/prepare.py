@@ -28,7 +28,7 @@ def main(argv: list[str]) -> None:
         raise SggError(f"split={', '.join(unknown)}: allowed are train, eval and all.")
     overrides = [w for w in words if not w.startswith("split=")]
     refuse_starts(overrides)
-    config, _ = compose_config(overrides)
+    config = compose_config(overrides)
     from sgg.data.overlap import shared_images
     from sgg.data.prepare import prepare as prepare_part
     from sgg.plan.unread import refuse_unread_by

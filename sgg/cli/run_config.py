@@ -31,7 +31,7 @@ def config_for(path: Path, overrides: list[str], otherwise: Path | None = None) 
     refuse_starts(overrides)
     frozen = config_beside(path) or (None if otherwise is None else config_beside(otherwise))
     keys = [_key_of(word, frozen.parent) for word in overrides] if frozen is not None else []
-    composed, _ = compose_config(["stage=eval", *overrides])
+    composed = compose_config(["stage=eval", *overrides])
     if frozen is None:
         return composed
     try:

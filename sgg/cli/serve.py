@@ -52,7 +52,7 @@ def main(argv: list[str]) -> None:
         raise SggError(f"port={own['port']}: must be a number from 1 to 65535.")
     check_address(own["host"], int(own["port"]))
     refuse_starts(rest, further=("debug",))
-    config, _ = compose_config(["stage=eval", "generate=vllm", *rest])
+    config = compose_config(["stage=eval", "generate=vllm", *rest])
     refuse_unread_by("serve", rest, config)
     _serve(config, own["host"], int(own["port"]))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from hydra import compose, initialize_config_dir
@@ -19,13 +19,17 @@ from sgg.config.schema import Config
 from sgg.config.stage import STAGES
 from sgg.config.tree import CONF_DIR, cache_here
 
-Composed = tuple[Config, dict[str, str | None]]
-"""The typed config, and the option chosen in each group."""
 
-
-def compose_config(overrides: list[str]) -> Composed:
-    """The typed config of these overrides, and the option chosen in each group."""
+def compose_config(overrides: list[str]) -> Config:
+    """The typed config of these overrides."""
     return Composer().compose(overrides)
+
+
+def with_choices(cfg: DictConfig, choices: Mapping[str, str | None]) -> Config:
+    """A composed config as typed objects, and in it the option chosen in each group of `conf`."""
+    config = to_typed(cfg)
+    config.choices = {k: v for k, v in choices.items() if v and not k.startswith("hydra/")}
+    return config
 
 
 class Composer:
@@ -38,8 +42,8 @@ class Composer:
         register()
         self._bases: dict[tuple[str, ...], tuple[DictConfig, dict[str, str | None]]] = {}
 
-    def compose(self, overrides: list[str]) -> Composed:
-        """The typed config of these overrides, and the option chosen in each group."""
+    def compose(self, overrides: list[str]) -> Config:
+        """The typed config of these overrides."""
         parsed = read_words(overrides)
         with _hydra():
             chosen = tuple(str(o.input_line) for o in parsed if _chooses(o))
@@ -48,7 +52,7 @@ class Composer:
             base, choices = self._bases[chosen]
             cfg = copy.deepcopy(base)
             ConfigLoaderImpl._apply_overrides_to_config([o for o in parsed if not _chooses(o)], cfg)
-            return to_typed(cfg), dict(choices)
+            return with_choices(cfg, choices)
 
 
 def _chooses(override: Override) -> bool:

@@ -21,6 +21,7 @@ import os
 import platform
 import shlex
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -87,23 +88,20 @@ def make_folder(config: Config) -> Path:
     return run_dir
 
 
-def stamped(base: Path) -> Path:
-    """BASE-TIME."""
-    return base.with_name(f"{base.name}-{datetime.now():%Y%m%d-%H%M%S}")
-
-
 def new_folder(base: Path) -> Path:
     """Make the folder BASE-TIME, or BASE-TIME-N where another start has made that already."""
-    first = stamped(base)
-    for number in count():
-        folder = first.with_name(f"{first.name}-{number}") if number else first
-        if made(folder):
-            return folder
-    raise AssertionError("numbers do not end")
+    return next(name for name in new_names(base) if made(name))
+
+
+def new_names(base: Path) -> Iterator[Path]:
+    """BASE-TIME, BASE-TIME-1, BASE-TIME-2, …, for what has to know its folder before that is `made`."""
+    first = base.with_name(f"{base.name}-{datetime.now():%Y%m%d-%H%M%S}")
+    yield first
+    yield from (first.with_name(f"{first.name}-{number}") for number in count(1))
 
 
 def made(folder: Path) -> bool:
-    """Make a new folder; False where another start of the same second has it."""
+    """Make a new folder; False where another start has made one of that name."""
     try:
         folder.mkdir(parents=True)
     except FileExistsError:

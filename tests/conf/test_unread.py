@@ -90,7 +90,7 @@ COLOCATE = [*GRPO, "hardware.gpu=true", "hardware.rollout.mode=colocate"]
 
 def judged(words, **use):
     """What is refused, with the config that these words make; empty if nothing is."""
-    config, _ = COMPOSER.compose(words)
+    config = COMPOSER.compose(words)
     try:
         refuse_unread(words, [Use(config, **use)])
     except SggError as error:
@@ -222,7 +222,7 @@ def test_words_for_slurm_are_not_told_to_slurm(caplog):
 
 
 def test_a_word_for_another_stage_or_point_of_many_is_heeded():
-    configs = [compose_config([word])[0] for word in ("stage=sft", "stage=eval")]
+    configs = [compose_config([word]) for word in ("stage=sft", "stage=eval")]
     refuse_unread(["generate.temperature=1"], [Use(config) for config in configs])
     with pytest.raises(SggError, match="stage=sft or eval"):
         refuse_unread(["hardware.rollout.mode=colocate"], [Use(config) for config in configs])
@@ -231,7 +231,7 @@ def test_a_word_for_another_stage_or_point_of_many_is_heeded():
 @pytest.mark.parametrize("name", options("pipeline"))
 def test_a_pipeline_reads_what_any_of_its_steps_reads(name, tmp_path):
     data = JSONL if name == "overfit" else []
-    config, _ = compose_config([f"pipeline={name}", *data])
+    config = compose_config([f"pipeline={name}", *data])
     words = [*data, "reward=balanced", "generate.batch_size=4", "protocol=sgg", "tracker=wandb"]
     steps = plan_steps(config.pipeline, words, tmp_path, COMPOSER)
     refuse_unread(words, [Use(step.config) for step in steps])
@@ -325,7 +325,7 @@ def test_words_of_hydra_that_nothing_here_reads_are_refused(words, is_sweep, tol
     ],
 )
 def test_a_tool_refuses_what_only_runs_read(tool, words, told):
-    config, _ = compose_config(["stage=eval", *words])
+    config = compose_config(["stage=eval", *words])
     if not told:
         refuse_unread_by(tool, words, config)
         return
@@ -335,7 +335,7 @@ def test_a_tool_refuses_what_only_runs_read(tool, words, told):
 
 def test_prepare_says_what_it_passes_over(caplog):
     words = ["model=qwen2_vl_7b", "reward=balanced"]
-    refuse_unread_by("prepare", words, compose_config(words)[0])
+    refuse_unread_by("prepare", words, compose_config(words))
     assert caplog.messages == [
         "model, reward change nothing here: they are read by runs, not by `sgg prepare`."
     ]
@@ -361,7 +361,7 @@ def _words(line):
 @pytest.mark.parametrize("words", commands())
 def test_no_command_of_the_docs_sets_anything_for_nothing(words, tmp_path):
     assert len(commands()) > 10
-    config, _ = compose_config(words)
+    config = compose_config(words)
     configs = [config]
     if config.pipeline is not None:
         configs = [s.config for s in plan_steps(config.pipeline, words, tmp_path, COMPOSER)]
@@ -428,7 +428,7 @@ def test_a_plus_does_not_open_the_schema(word):
 def test_a_plus_adds_to_what_may_hold_any_key():
     words = ["++stage.args.warmup_steps=3", "++hardware.slurm.sbatch.mail-type=END"]
     words += ["+hardware.environment.A=b", "+reward.terms.own.weight=2", "++data.eval.limit=8"]
-    config, _ = compose_config(["stage=sft", *words])
+    config = compose_config(["stage=sft", *words])
     assert config.stage.args["warmup_steps"] == 3
     assert config.hardware.slurm.sbatch["mail-type"] == "END"
     assert config.hardware.environment["A"] == "b"

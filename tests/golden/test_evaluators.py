@@ -104,7 +104,7 @@ def case(request, tmp_path_factory):
         words = [f"data={SETS[folder]}", f"data.eval.path={home / 'dataset.jsonl'}", "stage=eval"]
         words += ["data.image_source=painted", f"protocol={protocol}", f"paths.cache={home}"]
         words += [f"protocol.cutoffs=[{','.join(map(str, KS))}]"]
-        config, _ = compose_config([*words, *more])
+        config = compose_config([*words, *more])
         prepared = prepare(gold_data(config), "eval", Path(config.paths.cache), quiet=True)
         predictions = read_predictions(home / "said.json", vocabulary(config.data))
         return score_split(config, predictions, prepared).content["metrics"]

@@ -40,7 +40,7 @@ def reference(folder):
 def setting(folder, cache, protocol, *more):
     words = [f"data={SETS[folder]}", f"data.eval.path={HERE / folder}", "data.image_source=painted"]
     words += ["stage=eval", f"protocol={protocol}", f"paths.cache={cache}", *more]
-    config, _ = compose_config(words)
+    config = compose_config(words)
     return config, prepare(gold_data(config), "eval", Path(config.paths.cache), quiet=True)
 
 

@@ -35,7 +35,7 @@ OF_LAUNCHERS = [
     ["slurm"],
     ["node"],
     ["local"],
-    ["sweep"],
+    ["local_pipeline", "sweep"],
     ["hydra_plugins"],
 ]
 """The same inside `launchers`."""

@@ -36,7 +36,7 @@ def found(tmp_path_factory):
         "data.eval.limit=400",
     ]
     words += ["stage=eval", f"paths.cache={folder}", "protocol.modes=[sgdet,phrdet,sgcls,predcls]"]
-    config, _ = compose_config(words)
+    config = compose_config(words)
     gold = prepare(gold_data(config), "eval", folder, quiet=True)
     with (folder / "answers.jsonl").open("w") as file:
         for index in range(len(gold)):
@@ -80,7 +80,7 @@ def test_real_gold_under_evaluators(protocol, tmp_path):
         f"protocol={protocol}",
         "protocol.unknown=miss",
     ]
-    config, _ = compose_config(words)
+    config = compose_config(words)
     gold = prepare(gold_data(config), "eval", tmp_path, quiet=True)
     predicates = [canonical(p) for p in VOCABULARIES["vg150"].predicates]
     draw, images = random.Random(0), []

@@ -37,7 +37,7 @@ def test_two_jobs_on_one_run_folder(cluster, tmp_path):
     run_dir = tmp_path / "run"
     run_dir.mkdir()
     words = [*SFT, *NODES, f"stage.args.max_steps={STEPS}", f"paths.run_dir={run_dir}"]
-    config, _ = compose_config(words)
+    config = compose_config(words)
     config.paths.cache = str(tmp_path / "cache")
     write_frozen(config, run_dir / FROZEN_NAME)
     jobs = [submit(tmp_path, run_dir) for _ in range(2)]

@@ -78,7 +78,7 @@ def expected(rewards, scale, aggregation):
 
 def outcomes(folder, cases, *words):
     """What each rank says of each case."""
-    config, _ = compose_config([*WORDS, *words, f"paths.run_dir={folder / 'run'}"])
+    config = compose_config([*WORDS, *words, f"paths.run_dir={folder / 'run'}"])
     (folder / "run").mkdir()
     write_frozen(config, folder / "run" / FROZEN_NAME)
     (folder / "cases.json").write_text(json.dumps(cases))

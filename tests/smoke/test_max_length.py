@@ -10,7 +10,7 @@ WORDS = ["stage=sft", "debug=steps"]
 
 
 def configured(tmp_path, *words):
-    config, _ = compose_config([*WORDS, f"paths.cache={tmp_path}/cache", *words])
+    config = compose_config([*WORDS, f"paths.cache={tmp_path}/cache", *words])
     config.paths.run_dir = str(tmp_path / "run")
     (tmp_path / "run").mkdir()
     write_frozen(config, tmp_path / "run" / "config.yaml")

@@ -77,7 +77,7 @@ def test_of_two_starts_one_trains_and_what_is_killed_is_resumed_at_once(tmp_path
 @pytest.mark.slow
 def test_folders_in_use_are_refused_whatever_is_started_in_them(tmp_path):
     """By a command for each kind of folder; nothing in the folder is changed."""
-    config, _ = compose_config(["debug=steps", f"paths.run_dir={tmp_path / 'run'}"])
+    config = compose_config(["debug=steps", f"paths.run_dir={tmp_path / 'run'}"])
     for name in ("run", "pipeline", "sweep"):
         (tmp_path / name).mkdir()
     write_frozen(config, tmp_path / "run" / FROZEN_NAME)

@@ -50,7 +50,7 @@ WORDS = [
 def frozen(folder, *words):
     """The frozen config of a run in a folder of its own."""
     folder.mkdir(exist_ok=True)
-    config, _ = compose_config([*WORDS, *words, f"paths.run_dir={folder}"])
+    config = compose_config([*WORDS, *words, f"paths.run_dir={folder}"])
     write_frozen(config, folder / FROZEN_NAME)
     return folder / FROZEN_NAME
 

@@ -27,7 +27,7 @@ from sgg.tracking.open import tracking
 logging.basicConfig(level=logging.INFO)
 run_dir, offset, steps = Path(sys.argv[1]), float(sys.argv[2]), map(int, sys.argv[3].split(","))
 run_dir.mkdir(exist_ok=True)
-config, _ = compose_config(["tracker=wandb"])
+config = compose_config(["tracker=wandb"])
 with tracking(config, run_dir) as tracker:
     for step in steps:
         tracker.log({"loss": step + offset}, step)

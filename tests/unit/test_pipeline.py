@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from launchers.local_pipeline import run_pipeline
 from sgg.config.argv import assignment
 from sgg.config.compose import Composer, compose_config
 from sgg.config.model import Init
 from sgg.errors import SggError
-from sgg.pipeline import plan_steps, run
+from sgg.pipeline import plan_steps
 
 WORDS = ["pipeline=sft_grpo_eval"]
 FOLDERS = [
@@ -30,7 +31,7 @@ def composer():
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_pipeline_composes_in_any_folder(name, composer):
-    config, _ = composer.compose(WORDS)
+    config = composer.compose(WORDS)
     folder = Path("/runs") / name
     sft, grpo, evaluation = plan_steps(config.pipeline, WORDS, folder, composer)
     assert sft.config.paths.run_dir == str(folder / "sft")
@@ -42,7 +43,7 @@ def test_a_pipeline_composes_in_any_folder(name, composer):
 
 @pytest.mark.parametrize("name", [*FOLDERS, "plain", "12", "null", "a'\\'b"])
 def test_an_assignment_is_read_back_as_it_is(name, composer):
-    assert composer.compose([assignment("paths.run_dir", name)])[0].paths.run_dir == name
+    assert composer.compose([assignment("paths.run_dir", name)]).paths.run_dir == name
 
 
 def test_data_of_a_later_step_are_missed_before_the_first(tmp_path):
@@ -50,11 +51,6 @@ def test_data_of_a_later_step_are_missed_before_the_first(tmp_path):
     words = [*WORDS, f"paths.run_dir={folder}", "data=jsonl", f"data.root={tmp_path}"]
     words += ["data.train.path=there.jsonl", "data.eval.path=missing.jsonl"]
     (tmp_path / "there.jsonl").write_text("")
-    config, _ = compose_config(words)
-
-    def start(*_):
-        raise AssertionError("a step was started")
-
     with pytest.raises(SggError, match=r"data.eval.path.*missing.jsonl"):
-        run(config, words, start)
+        run_pipeline(compose_config(words), words)
     assert not folder.exists()

@@ -89,7 +89,7 @@ def test_gold_may_come_from_the_data(tmp_path, capsys):
     from sgg.data.prepare import prepare
 
     words = ["data=shapes", "data.eval.limit=2", f"paths.cache={tmp_path / 'cache'}"]
-    prepared = prepare(compose_config(words)[0].data, "eval", Path(tmp_path / "cache"), quiet=True)
+    prepared = prepare(compose_config(words).data, "eval", Path(tmp_path / "cache"), quiet=True)
     rows = [{"image_id": prepared.gold(i)["image_id"], "index": 0, "text": ""} for i in range(2)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     reward.main([f"completions={path}", "reward=balanced", *words])

@@ -13,7 +13,7 @@ from sgg.errors import SggError
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    write_frozen(compose_config(["stage=eval", "seed=4"])[0], folder / "config.yaml")
+    write_frozen(compose_config(["stage=eval", "seed=4"]), folder / "config.yaml")
     return folder
 
 

@@ -23,7 +23,7 @@ QWEN2 = "model=tiny_qwen2_vl"
 def run_of(folder, words, texts=None):
     """An evaluated run; without `texts` its answers are gold, in its own frame."""
     folder.mkdir(parents=True)
-    config, _ = compose_config(["stage=eval", f"paths.cache={folder.parent}/cache", *words])
+    config = compose_config(["stage=eval", f"paths.cache={folder.parent}/cache", *words])
     write_frozen(config, folder / "config.yaml")
     if texts is None:
         gold = prepare(config.data, "eval", folder.parent / "cache", quiet=True)

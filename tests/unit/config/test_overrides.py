@@ -165,15 +165,15 @@ def test_all_words_that_are_wrong_are_told_at_once():
     "value", ["1e3", "1_000", "007", "true", "No", "1.50", "nan", "2024", "a b", "x:y", "50%", "$5"]
 )
 def test_text_stays_the_text_that_was_typed(value):
-    config, _ = compose([f"tracker.group={value}", f"hardware.environment.A={value}"])
+    config = compose([f"tracker.group={value}", f"hardware.environment.A={value}"])
     assert (config.tracker.group, config.hardware.environment["A"]) == (value, value)
 
 
 def test_numbers_and_null_stay_what_they_are():
-    config, _ = compose(["seed=1_000", "tracker.group=null", "stage.args.x=1e3", "data.root='1'"])
+    config = compose(["seed=1_000", "tracker.group=null", "stage.args.x=1e3", "data.root='1'"])
     assert (config.seed, config.tracker.group, config.stage.args["x"]) == (1000, None, 1000.0)
     assert config.data.root == "1"
-    read, _ = compose(["prompt.system=", "hardware.environment.A="])
+    read = compose(["prompt.system=", "hardware.environment.A="])
     assert (read.prompt.system, read.hardware.environment) == ("", {"A": ""})
 
 
@@ -249,7 +249,7 @@ def test_what_is_looked_up_in_vain_names_its_key_and_both_ways_out(
     assert message.startswith(f"{key}=")
     assert said in message
     written = [shlex.split(part)[0] for part in re.findall(r"write: (.*)", message)]
-    configs = [compose([w])[0] for w in written]
+    configs = [compose([w]) for w in written]
     found = [c.tracker.group if key == "tracker.group" else c.data.root for c in configs]
     assert found[0] == literal
     if "which has no HOME" in message:
@@ -260,7 +260,7 @@ def test_an_element_of_a_list_is_mended_in_its_list():
     with pytest.raises(Exception, match="JOB") as error:
         compose(["hardware.slurm.setup=[module load x,'cd ${JOB}']"])
     word = shlex.split(explain(error.value).partition("write: ")[2])[0]
-    assert compose([word])[0].hardware.slurm.setup == ["module load x", "cd ${JOB}"]
+    assert compose([word]).hardware.slurm.setup == ["module load x", "cd ${JOB}"]
 
 
 def test_a_list_has_no_keys():
@@ -309,7 +309,7 @@ def test_flags_that_hydra_does_not_have(words, said):
 
 def test_folders_of_paths_may_begin_with_a_tilde(monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
-    paths = compose(['paths.root="~/runs"', 'paths.run_dir="~/a"', "paths.cache='~/c'"])[0].paths
+    paths = compose(['paths.root="~/runs"', 'paths.run_dir="~/a"', "paths.cache='~/c'"]).paths
     assert (paths.root, paths.run_dir, paths.cache) == ("/home/me/runs", "/home/me/a", "/home/me/c")
     with pytest.raises(RuntimeError) as error:
         compose(['paths.root="~nosuchuser/x"'])

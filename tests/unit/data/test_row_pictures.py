@@ -286,5 +286,5 @@ def test_composed(tmp_path, more):
     table_of(tmp_path / "set")
     words = ["data=vg150", f"data.train.path={tmp_path}/set"]
     words += [f"data.image_folder={tmp_path}/set"] if more else []
-    composed, _ = compose_config(words)
+    composed = compose_config(words)
     assert len(prepare(composed.data, "train", tmp_path / "cache", quiet=True)) == 1

@@ -38,7 +38,7 @@ def folder(tmp_path):
 def told(folder, tmp_path, *words, part="train"):
     """The run folder after its start."""
     words = ["data=jsonl", f"data.root={folder}", f"paths.cache={tmp_path}/cache", *words]
-    config, _ = compose_config(words)
+    config = compose_config(words)
     run_dir = tmp_path / "run"
     run_dir.mkdir(exist_ok=True)
     write_frozen(config, run_dir / FROZEN_NAME)

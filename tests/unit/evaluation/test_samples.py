@@ -33,7 +33,7 @@ def gallery(tmp_path):
         (root / "annotations.jsonl").write_text(json.dumps(row))
         said = {"image_id": "a", "index": 0, "objects": objects, "relationships": relations}
         (run_dir / COMPLETIONS).write_text(json.dumps(said) + "\n")
-        config, _ = compose_config(
+        config = compose_config(
             [
                 *("stage=eval", "data=jsonl", f"data.root={root}", f"paths.cache={tmp_path}/cache"),
                 *("data.duplicates=keep", f"paths.run_dir={run_dir}", *words),

@@ -86,7 +86,7 @@ def test_against_prints_the_paired_test(words, tmp_path, capsys):
 
 
 def test_processes_change_no_number(words, monkeypatch):
-    config, _ = compose_config(["stage=eval", *words[1:]])
+    config = compose_config(["stage=eval", *words[1:]])
     gold = prepare(gold_data(config), "eval", Path(config.paths.cache), True)
     predictions = read_predictions(Path(words[0].partition("=")[2]))
     whole = score_split(config, predictions, gold)
@@ -99,7 +99,7 @@ def test_processes_change_no_number(words, monkeypatch):
 def test_a_run_folder_brings_its_own_config(words, tmp_path, capsys):
     from sgg.config.frozen import FROZEN_NAME, write_frozen
 
-    config, _ = compose_config(["stage=eval", *words[1:]])
+    config = compose_config(["stage=eval", *words[1:]])
     run = tmp_path / "run"
     run.mkdir()
     write_frozen(config, run / FROZEN_NAME)

@@ -91,7 +91,7 @@ def test_nodes_tell_each_other_their_ports(tmp_path):
 
 
 def test_waiting_for_a_node_ends_with_a_signal_or_the_runs_end(tmp_path):
-    config, _ = compose_config(["hardware.nodes=2", f"paths.run_dir={tmp_path}"])
+    config = compose_config(["hardware.nodes=2", f"paths.run_dir={tmp_path}"])
     write_frozen(config, tmp_path / FROZEN_NAME)
     ending = run_node(tmp_path / FROZEN_NAME, place(1), [signal.SIGTERM])
     assert (ending.state, ending.code, ending.attempt) == (State.stopped, 143, "7_2-0-0")

@@ -17,7 +17,7 @@ COPIES = [*SERVING, "hardware.rollout.tensor_parallel=4"]
 
 
 def plan_of(*words, **more):
-    config, _ = compose_config(list(words))
+    config = compose_config(list(words))
     return config, make_plan(config, **more)
 
 

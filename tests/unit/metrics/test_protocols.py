@@ -55,7 +55,7 @@ def test_the_table_names_every_protocol_and_every_field():
 
 @pytest.mark.parametrize("place", range(len(COLUMNS)), ids=COLUMNS)
 def test_every_field_of_a_protocol(place):
-    config, _ = compose_config([f"protocol={COLUMNS[place]}"])
+    config = compose_config([f"protocol={COLUMNS[place]}"])
     found = {name: written(getattr(config.protocol, name)) for name in TABLE}
     assert found == {name: row[place] for name, row in TABLE.items()}
 

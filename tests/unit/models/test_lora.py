@@ -24,7 +24,7 @@ WRONG = {
 
 
 def configured(*words):
-    return compose_config([*ADAPTER, *words])[0]
+    return compose_config([*ADAPTER, *words])
 
 
 @pytest.mark.parametrize("targets", WRONG)
@@ -40,7 +40,7 @@ def test_a_target_that_fits_nothing_is_told_before_the_run_has_a_folder(targets)
 def test_that_needs_no_torch():
     code = (
         "import sys; from sgg.config.compose import compose_config; from sgg.plan.presence import Preflight; "
-        f"Preflight().check(compose_config({ADAPTER!r})[0]); print('torch' in sys.modules)"
+        f"Preflight().check(compose_config({ADAPTER!r})); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split()[-1] == "False"
@@ -59,7 +59,7 @@ def test_the_headers_name_what_the_loaded_model_has():
 
     from sgg.models.load import load_model
 
-    config = compose_config([])[0]
+    config = compose_config([])
     folder = locate(config.model.path)
     model = load_model(config.model, folder, torch.float32, 0)
     linear = {n.rpartition(".")[2] for n, m in model.named_modules() if type(m) is torch.nn.Linear}

@@ -16,9 +16,7 @@ from sgg.runs.folder import open_run
 
 
 def config_of(tmp_path, *words):
-    config, choices = compose_config([*words, f"paths.cache={tmp_path}/cache"])
-    config.choices = {k: v for k, v in choices.items() if v}
-    return config
+    return compose_config([*words, f"paths.cache={tmp_path}/cache"])
 
 
 def line(number, side=90):

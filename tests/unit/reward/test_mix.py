@@ -28,7 +28,7 @@ def one(mix, text=PERFECT):
 
 
 def problems(*overrides):
-    config, _ = compose_config(["stage=grpo", "reward=none", *overrides])
+    config = compose_config(["stage=grpo", "reward=none", *overrides])
     with pytest.raises(SggError) as caught:
         validate(config)
     return str(caught.value)
@@ -108,7 +108,7 @@ def test_a_preset_becomes_a_mix():
         "reward.terms.edge_f1.clip=[0,0.9]",
         "reward.unknown=zero",
     ]
-    mix = reward_mix(compose_config(keys)[0].reward)
+    mix = reward_mix(compose_config(keys).reward)
     assert mix.weights["edge_f1"] == 5
     assert mix.gates["edge_f1"] == "answered"
     assert (mix.warmup_steps, mix.clips) == ({"edge_f1": 50}, {"edge_f1": (0, 0.9)})
@@ -121,7 +121,7 @@ def test_a_term_of_weight_0_may_be_a_gate_with_options():
         "reward.terms.count_guard.options.of=objects",
         "reward.terms.node_acc.gate=count_guard",
     ]
-    mix = reward_mix(compose_config(["reward=none", *keys])[0].reward)
+    mix = reward_mix(compose_config(["reward=none", *keys]).reward)
     assert list(mix.weights) == ["node_acc"]
     crowd = answer([*OBJECTS, ("a.3", [1, 1, 2, 2]), ("b.4", [1, 1, 2, 2])])
     assert one(mix, crowd).breakdown == {"node_acc": 0.5}
@@ -198,6 +198,6 @@ def test_a_group_term_wants_whole_groups_on_each_process():
 def test_trls_way_of_summing_can_be_chosen():
     """TRL's own field; its value is TRL's to judge when the run starts."""
     key = "stage.args.multi_objective_aggregation=normalize_then_sum"
-    config, _ = compose_config(["stage=grpo", "reward=balanced", key])
+    config = compose_config(["stage=grpo", "reward=balanced", key])
     validate(config)
     assert config.stage.args["multi_objective_aggregation"] == "normalize_then_sum"

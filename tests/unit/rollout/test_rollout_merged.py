@@ -29,7 +29,7 @@ def pushed(model):
 
 def policy(dtype=torch.float32, seed=0, **lora):
     """The tiny model with an adapter that has learnt something."""
-    config, _ = compose_config(["stage=grpo", "model=tiny_qwen2_5_vl"])
+    config = compose_config(["stage=grpo", "model=tiny_qwen2_5_vl"])
     base = load_model(config.model, locate("tiny_qwen2_5_vl"), dtype, 0)
     model = add_lora(base, replace(config.model, lora=LoraConfig(enable=True, **lora)), seed)
     learn(model)

@@ -75,14 +75,14 @@ def test_damaged_records_of_a_run_count_as_absent(tmp_path, left):
     assert progress(tmp_path) == ("", "", 0)
     assert read_metrics(tmp_path) is None
     assert count_failure(tmp_path, "1-0", "n1") == {"1-0": "n1"}
-    record_start(tmp_path, compose_config(["stage=sft"])[0])
+    record_start(tmp_path, compose_config(["stage=sft"]))
     assert len(starts(tmp_path)) == 1
     with pytest.raises(SggError, match="no sweep, pipeline or run"):
         status_of(tmp_path)
 
 
 def test_a_damaged_tracker_record_costs_neither_the_tracker_nor_the_run(tmp_path, left):
-    config, _ = compose_config(["stage=sft", "tracker=tensorboard"])
+    config = compose_config(["stage=sft", "tracker=tensorboard"])
     (tmp_path / TRACKER).write_bytes(left)
     tracker = open_tracker(config, tmp_path)
     assert not isinstance(tracker, NoTracker)

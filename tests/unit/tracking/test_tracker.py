@@ -26,7 +26,7 @@ def offline(monkeypatch):
 
 @pytest.fixture
 def by_wandb():
-    return compose_config(["tracker=wandb"])[0]
+    return compose_config(["tracker=wandb"])
 
 
 def stored(run_dir):
@@ -130,7 +130,7 @@ from sgg.config.compose import compose_config
 from sgg.tracking.state import failure_note
 from sgg.tracking.open import tracking
 logging.basicConfig(level=logging.WARNING)
-config, _ = compose_config(["tracker=wandb"])
+config = compose_config(["tracker=wandb"])
 run_dir = Path(sys.argv[1])
 with tracking(config, run_dir) as tracker:
     step = 1
@@ -180,7 +180,7 @@ def test_a_new_start_forgets_that_the_last_one_failed(tmp_path, by_wandb):
 
 
 def test_a_tracker_that_cannot_start_is_told_of(tmp_path, caplog):
-    config, _ = compose_config(["tracker=tensorboard"])
+    config = compose_config(["tracker=tensorboard"])
     (tmp_path / "tensorboard").write_text("no folder")
     with tracking(config, tmp_path) as tracker:
         assert isinstance(tracker, NoTracker)
@@ -194,7 +194,7 @@ import os, signal, sys
 from pathlib import Path
 from sgg.config.compose import compose_config
 from sgg.tracking.open import open_tracker
-tracker = open_tracker(compose_config(["tracker=tensorboard"])[0], Path(sys.argv[1]))
+tracker = open_tracker(compose_config(["tracker=tensorboard"]), Path(sys.argv[1]))
 for step in (1, 2, 3, 4):
     tracker.log({"loss": float(step)}, step)
 os.kill(os.getpid(), signal.SIGKILL)
@@ -205,7 +205,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_tensorboard_has_each_step_once_after_a_kill(tmp_path):
     """What the killed start had not written, and what it made after its last checkpoint."""
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
-    config, _ = compose_config(["tracker=tensorboard"])
+    config = compose_config(["tracker=tensorboard"])
     with tracking(config, tmp_path) as tracker:
         for step in (1, 2, 3, 4, 5):
             tracker.log({"loss": step + 0.5}, step)
@@ -225,7 +225,7 @@ from sgg.config.compose import compose_config
 from sgg.tracking.state import failure_note
 from sgg.tracking.open import tracking
 logging.basicConfig(level=logging.INFO)
-config, _ = compose_config(["tracker=wandb"])
+config = compose_config(["tracker=wandb"])
 started = time.monotonic()
 with tracking(config, Path(sys.argv[1])) as tracker:
     print(time.monotonic() - started)

@@ -21,7 +21,7 @@ OBJECTS = [{"id": "man.1", "bbox": [10, 10, 50, 60]}]
 
 @pytest.fixture(scope="module")
 def composed():
-    return compose_config(["data=jsonl", "data.root=.", "data.workers=1", "prompt=open"])[0]
+    return compose_config(["data=jsonl", "data.root=.", "data.workers=1", "prompt=open"])
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ FAILED = ExitStatus(State.failed, 1, "rank5 fell", "2")
 
 
 def frozen(folder, *words):
-    config, _ = compose_config([*words, f"paths.run_dir={folder}"])
+    config = compose_config([*words, f"paths.run_dir={folder}"])
     folder.mkdir(parents=True, exist_ok=True)
     write_frozen(config, folder / FROZEN_NAME)
     return folder / FROZEN_NAME

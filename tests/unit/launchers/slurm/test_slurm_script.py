@@ -13,7 +13,7 @@ from sgg.config.compose import compose_config
 
 
 def config(*words):
-    return compose_config(["stage=sft", "model.path=x/y", *words])[0]
+    return compose_config(["stage=sft", "model.path=x/y", *words])
 
 
 def script(*words, points=(0, 1, 2, 5), after=None):

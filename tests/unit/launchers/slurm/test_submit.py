@@ -29,7 +29,7 @@ def stand_in(tmp_path, monkeypatch):
 def array(tmp_path):
     sweep = tmp_path / "sweep"
     (sweep / "slurm").mkdir(parents=True)
-    config = compose_config(["stage=sft"])[0]
+    config = compose_config(["stage=sft"])
     return Array(sweep, "sft", config, (0, 1), 7, str(tmp_path))
 
 

@@ -22,9 +22,9 @@ def changed(tmp_path):
         record.runs = [RunRecord(0, "sft", None, "points/000")]
         path = tmp_path / "points/000/config.yaml"
         path.parent.mkdir(parents=True)
-        write_frozen(Composer().compose(words)[0], path)
+        write_frozen(Composer().compose(words), path)
         change_jobs(tmp_path, record, record.runs, 0, changes)
-        return read_frozen(path), Composer().compose([*words, *changes])[0]
+        return read_frozen(path), Composer().compose([*words, *changes])
 
     return change
 
@@ -74,7 +74,6 @@ def test_a_mistake_is_told_in_words_and_nothing_changes(changed, word, said, tmp
         changed(word)
     told = explain(raised.value)
     assert said in (told or "")
-    assert (
-        read_frozen(tmp_path / "points/000/config.yaml")
-        == Composer().compose([*TINY, f"paths.root={tmp_path}/runs"])[0]
+    assert read_frozen(tmp_path / "points/000/config.yaml") == Composer().compose(
+        [*TINY, f"paths.root={tmp_path}/runs"]
     )

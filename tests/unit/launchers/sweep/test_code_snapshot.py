@@ -21,7 +21,7 @@ def config(*paths):
             f"++reward.terms.own{number}.weight=1",
         )
     ]
-    return compose_config(["stage=grpo", *words])[0]
+    return compose_config(["stage=grpo", *words])
 
 
 def taken(tmp_path, monkeypatch, *configs):

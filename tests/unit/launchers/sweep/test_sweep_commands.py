@@ -31,8 +31,8 @@ from launchers.sweep.status_table import status_table
 from sgg.cli.cancel import main as cancel
 from sgg.cli.sweep import main as resume
 from sgg.config.argv import prepare_argv
-from sgg.config.compose import Composer
-from sgg.config.frozen import to_typed, write_frozen
+from sgg.config.compose import Composer, with_choices
+from sgg.config.frozen import write_frozen
 from sgg.config.tree import CONF_DIR
 from sgg.errors import SggError, Stopped
 from sgg.runs.code_state import git_state
@@ -69,7 +69,7 @@ def composed_by_hydra(words):
     choices = dict(cfg.hydra.runtime.choices)
     with open_dict(cfg):
         del cfg["hydra"]
-    return to_typed(cfg), choices
+    return with_choices(cfg, choices)
 
 
 def test_a_quickly_composed_point_is_the_one_hydra_composes():
@@ -82,8 +82,9 @@ def test_a_quickly_composed_point_is_the_one_hydra_composes():
         [*shared, "~reward.terms.edge_soft", "model.lora.enable=true"],
         [*shared, "stage.args.beta=0.1"],
     ):
-        config, choices = composer.compose(words)
-        assert (config, choices) == composed_by_hydra(words)
+        config = composer.compose(words)
+        assert config == composed_by_hydra(words)
+        assert (config.choices["hardware"], config.choices["reward"]) == ("a100", "soft_recall")
         assert ("edge_soft" in config.reward.terms) == ("~reward.terms.edge_soft" not in words)
 
 

@@ -85,7 +85,7 @@ def test_limits_are_positive(limit):
 def test_composing_imports_no_http_library():
     code = (
         "import sys; from sgg.config.compose import compose_config; from sgg.plan.validate import validate\n"
-        f"config, _ = compose_config({[*SERVER, GOOD]!r}); validate(config)\n"
+        f"config = compose_config({[*SERVER, GOOD]!r}); validate(config)\n"
         "print([m for m in ('httpx', 'torch') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -93,5 +93,5 @@ def test_composing_imports_no_http_library():
 
 
 def test_serving_takes_the_words_of_the_evaluation():
-    config, _ = compose_config(["stage=eval", "generate=vllm", *SERVER, GOOD])
+    config = compose_config(["stage=eval", "generate=vllm", *SERVER, GOOD])
     assert config.generate.engine is Engine.server

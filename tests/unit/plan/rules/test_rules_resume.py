@@ -10,7 +10,7 @@ LORA = ("model.lora.enable=true", "stage.optimizer.kind=trl")
 
 
 def check(*words):
-    validate(compose_config(list(words))[0])
+    validate(compose_config(list(words)))
 
 
 @pytest.mark.parametrize(

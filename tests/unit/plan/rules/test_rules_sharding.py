@@ -13,7 +13,7 @@ TWO = ["hardware.processes_per_node=2", "stage.optimizer.kind=trl"]
 
 
 def check(*words):
-    validate(compose_config(list(words))[0])
+    validate(compose_config(list(words)))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_the_micro_batch_follows_from_the_models_size():
     from sgg.plan.validate import batch_plan
 
     def plan(model):
-        config, _ = compose_config(["stage=sft", f"model={model}", "data=vg150", "hardware=a100"])
+        config = compose_config(["stage=sft", f"model={model}", "data=vg150", "hardware=a100"])
         return batch_plan(config)
 
     small, large = plan("qwen2_vl_2b"), plan("qwen2_vl_7b")

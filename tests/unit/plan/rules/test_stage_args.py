@@ -254,7 +254,7 @@ def test_what_the_tiny_models_own_optimiser_does_not_read_is_refused():
     ],
 )
 def test_an_adapter_that_would_learn_nothing_is_refused(words, phrase):
-    config, _ = compose_config(
+    config = compose_config(
         ["stage=sft", "model.lora.enable=true", "stage.optimizer.kind=trl", *words]
     )
     with pytest.raises(SggError) as error:

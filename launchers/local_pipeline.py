@@ -1,0 +1,98 @@
+"""A pipeline on this machine: all its steps are prepared before the first one starts, then executed in order.
+
+A finished step is not run again, so the same command with the same paths.run_dir goes on where it was
+stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from launchers.local import describe, execute, held, owned
+from launchers.node.agent import check_machine
+from launchers.placement import NodePlacement
+from sgg.config.compose import Composer
+from sgg.config.frozen import FROZEN_NAME, read_frozen
+from sgg.config.schema import Config
+from sgg.files import read_json
+from sgg.models.weights import is_complete
+from sgg.pipeline import Step, finish_if_complete, freeze_steps, plan_steps
+from sgg.plan.presence import Preflight
+from sgg.plan.unread import refuse_unread
+from sgg.plan.use import Use
+from sgg.plan.validate import validate
+from sgg.runs.folder import PIPELINE, made, new_names
+
+
+def run_pipeline(config: Config, overrides: list[str]) -> Path:
+    """Run all steps here, print and write the table; returns the pipeline's folder.
+
+    Raises:
+        SggError: a step cannot run here, and none was started; or one has failed.
+        Stopped: a signal ended one.
+
+    """
+    pipeline = config.pipeline
+    assert pipeline is not None
+    validate(config)
+    composer = Composer()
+    for folder in _folders(config):
+        steps = plan_steps(pipeline, overrides, folder, composer)
+        refuse_unread(overrides, [Use(step.config) for step in steps])
+        if config.dry_run:
+            _describe(steps)
+            return folder
+        _look_for_all(steps)
+        if config.paths.run_dir or made(folder):
+            break
+    folder.mkdir(parents=True, exist_ok=True)
+    with owned(folder):
+        freeze_steps(pipeline, steps, folder)
+        execute_steps(folder)
+    return folder
+
+
+def execute_steps(folder: Path) -> None:
+    """Run the steps that are not finished, from their frozen configs; then write the table and the report.
+
+    Args:
+        folder: of a pipeline whose steps are frozen; it is ours.
+
+    Raises:
+        SggError: a step has failed, or another process owns its folder.
+        Stopped: a signal ended one.
+
+    """
+    names = read_json(folder / PIPELINE)["steps"]
+    for number, name in enumerate(names, start=1):
+        run_dir = folder / name
+        stage = read_frozen(run_dir / FROZEN_NAME).stage.name.name
+        done = is_complete(run_dir)
+        said = ", which is finished" if done else ""
+        print(f"\n[{number}/{len(names)}] {name}: stage={stage}{said}", flush=True)
+        if not done:
+            with held(run_dir):
+                execute(run_dir)
+    finish_if_complete(folder)
+
+
+def _folders(config: Config) -> Iterable[Path]:
+    """The configured folder, or new names until one can be made."""
+    if config.paths.run_dir:
+        return [Path(config.paths.run_dir)]
+    return new_names(Path(config.paths.root) / config.choices.get("pipeline", "pipeline"))
+
+
+def _describe(steps: Sequence[Step]) -> None:
+    for number, step in enumerate(steps, start=1):
+        print(f"\n[{number}/{len(steps)}] {step.name}: stage={step.config.stage.name.name}")
+        describe(step.config)
+
+
+def _look_for_all(steps: Iterable[Step]) -> None:
+    """Weights, data, packages and GPUs of all steps."""
+    preflight, here = Preflight(), NodePlacement.single()
+    for step in steps:
+        preflight.check(step.config, model_is_made=step.init_from is not None)
+        check_machine(step.config, here)
