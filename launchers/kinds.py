@@ -1,35 +1,56 @@
-"""What a path holds that somebody wants to go on with, and the command for it."""
+"""What a folder is that somebody wants to go on with: a run, a pipeline, a sweep, or else what."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from itertools import compress
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from sgg.config.argv import assignment
 from sgg.config.frozen import FROZEN_NAME, read_frozen
 from sgg.config.schema import Config
-from sgg.errors import SggError, did_you_mean
+from sgg.errors import SggError, counted, did_you_mean
+from sgg.models.weights import is_complete
 from sgg.runs.folder import PIPELINE
 from sgg.runs.progress import starts
-from sgg.runs.sweep import SWEEP, sweep_of
+from sgg.runs.sweep import SWEEP, resume_command, sweep_of
 
 _MODEL_FILES = ("config.json", "adapter_config.json")
 
 
-def run_folder(path: str) -> Path:
-    """The run folder that `resume=PATH` names.
+class Kind(Enum):
+    """What can be gone on with."""
+
+    run = "run"
+    pipeline = "pipeline"
+    sweep = "sweep"
+    """Or a part of one: a point, or a run that is not finished."""
+
+
+def kind_of(folder: Path) -> Kind:
+    """What a folder is that somebody wants to go on with.
+
+    A finished run of a sweep is a run: it starts nothing and hands over what its tracker lacks.
 
     Raises:
-        SggError: it is none; the message says what is there, and the command for that.
+        SggError: it is none of these; the message says what is there, and the command for that.
 
     """
-    folder = Path(path).expanduser()
-    if (folder / FROZEN_NAME).is_file() and folder.is_dir():
-        return folder
-    raise SggError(f"resume={path}: no run folder. {_what_it_is(folder)}")
+    if (folder / SWEEP).is_file():
+        return Kind.sweep
+    is_run, is_pipeline = ((folder / name).is_file() for name in (FROZEN_NAME, PIPELINE))
+    if (is_run or is_pipeline) and sweep_of(folder) is not None and not is_complete(folder):
+        return Kind.sweep
+    if is_run:
+        return Kind.run
+    if is_pipeline:
+        return Kind.pipeline
+    raise SggError(
+        f"sgg resume {shlex.quote(str(folder))}: neither a run, a pipeline nor a sweep. "
+        f"{_what_it_is(folder)}"
+    )
 
 
 def frozen_config(run_dir: Path) -> Config:
@@ -59,10 +80,14 @@ def _made_again(run_dir: Path) -> str:
 
 
 def _by_people(known: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those of the starts that somebody can give again: `sgg …`, and not a job's own program."""
-    programs = [Path(shlex.split(start["command"])[0]) for start in known]
-    ours = [p.name == "sgg" or p.parts[-2:] == ("sgg", "__main__.py") for p in programs]
-    return list(compress(known, ours))
+    """Those of the starts that began it: `sgg key=value …`, and neither a job's own program nor a resume."""
+    return [start for start in known if _began(*shlex.split(start["command"]))]
+
+
+def _began(program: str, *words: str) -> bool:
+    path = Path(program)
+    is_ours = path.name == "sgg" or path.parts[-2:] == ("sgg", "__main__.py")
+    return is_ours and words[:1] != ("resume",)
 
 
 def _same(start: dict[str, Any], folder: Path) -> str:
@@ -80,19 +105,15 @@ def _what_it_is(folder: Path) -> str:
         beside = [p.name for p in parent.iterdir() if p.is_dir()] if parent.is_dir() else []
         return f"There is nothing of that name.{did_you_mean(folder.name, beside)}"
     if folder.is_file():
-        return "It is a file." + (f" Its run: {_command('resume', of_run)}" if of_run else "")
-    if (folder / SWEEP).is_file():
-        return f"It is a sweep: {shlex.join(['sgg', 'sweep', f'resume={folder}'])}"
-    if (folder / PIPELINE).is_file():
-        return f"It is a pipeline: {_pipeline_command(folder)}"
+        return "It is a file." + (f" Its run: {resume_command(of_run)}" if of_run else "")
     if of_run and re.fullmatch(r"checkpoint-\d+", folder.name):
         return (
             f"It is a checkpoint of a run, which goes on from its newest whole one: "
-            f"{_command('resume', of_run)}\nTo start another run from these weights: "
+            f"{resume_command(of_run)}\nTo start another run from these weights: "
             f"{_command('model.path', folder)} …"
         )
     if any((folder / name).is_file() for name in _MODEL_FILES):
-        its_run = f"\nThe run that made it: {_command('resume', of_run)}" if of_run else ""
+        its_run = f"\nThe run that made it: {resume_command(of_run)}" if of_run else ""
         return f"It is a model, to start from with: {_command('model.path', folder)} …{its_run}"
     if not any(folder.iterdir()):
         return f"It is empty. To start a run in it: {_command('paths.run_dir', folder)} …"
@@ -101,25 +122,13 @@ def _what_it_is(folder: Path) -> str:
 
 def _what_is_below(folder: Path) -> str:
     """A folder that holds runs, or none of ours."""
+    if sweep_of(folder) is not None:
+        return f"It lies in a sweep: {resume_command(folder)}"
     below = [p for p in folder.iterdir() if (p / FROZEN_NAME).is_file()]
     if below:
         newest = max(below, key=lambda p: p.stat().st_mtime)
-        return f"It holds {len(below)} of them; the newest: {_command('resume', newest)}"
-    if (sweep := sweep_of(folder)) is not None:
-        return f"It lies in a sweep: {shlex.join(['sgg', 'sweep', f'resume={sweep}'])}"
+        return f"It holds {counted(len(below), 'run')}; the newest: {resume_command(newest)}"
     return f"{FROZEN_NAME} is missing there."
-
-
-def _pipeline_command(folder: Path) -> str:
-    """A sweep's goes on with the sweep; another by the words that began it, in the same folder."""
-    if (sweep := sweep_of(folder)) is not None:
-        return shlex.join(["sgg", "sweep", f"resume={sweep}"])
-    steps = sorted(path for path in folder.iterdir() if path.is_dir())
-    known = [start for step in steps for start in _by_people(starts(step))]
-    if not known:
-        here = assignment("paths.run_dir", str(folder))
-        return f"the command that began it, with {shlex.quote(here)}"
-    return _same(min(known, key=lambda start: start["time"]), folder)
 
 
 def _command(key: str, path: Path) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from launchers.kinds import frozen_config
 from launchers.node.agent import check_machine, raise_for_status, run_node
 from launchers.node.signals import listening, preceded
 from launchers.placement import NodePlacement
@@ -50,6 +51,19 @@ def prepared(config: Config, overrides: Sequence[str]) -> Iterator[Path]:
     with held(run_dir):
         open_run(config)
         yield run_dir
+
+
+def resume_run(run_dir: Path) -> None:
+    """Go on with a run from its newest whole checkpoint, by its frozen config alone.
+
+    Raises:
+        SggError: this machine is not enough for it, another process owns its folder, or it failed.
+        Stopped: a signal ended it.
+
+    """
+    check_machine(frozen_config(run_dir), NodePlacement.single())
+    with held(run_dir):
+        execute(run_dir)
 
 
 def describe(config: Config) -> None:

@@ -1,7 +1,6 @@
 """A pipeline on this machine: all its steps are prepared before the first one starts, then executed in order.
 
-A finished step is not run again, so the same command with the same paths.run_dir goes on where it was
-stopped.
+A finished step is not run again.
 """
 
 from __future__ import annotations
@@ -9,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from launchers.kinds import frozen_config
 from launchers.local import describe, execute, held, owned
 from launchers.node.agent import check_machine
 from launchers.placement import NodePlacement
 from sgg.config.compose import Composer
 from sgg.config.frozen import FROZEN_NAME, read_frozen
 from sgg.config.schema import Config
+from sgg.errors import SggError
 from sgg.files import read_json
 from sgg.models.weights import is_complete
 from sgg.pipeline import Step, finish_if_complete, freeze_steps, plan_steps
@@ -53,6 +54,21 @@ def run_pipeline(config: Config, overrides: list[str]) -> Path:
     return folder
 
 
+def resume_pipeline(folder: Path) -> None:
+    """Go on with the steps that are not finished, by their frozen configs alone.
+
+    Raises:
+        SggError: this machine is not enough for a step, another process owns a folder, or a step has failed.
+        Stopped: a signal ended one.
+
+    """
+    here = NodePlacement.single()
+    for name in _names(folder):
+        check_machine(frozen_config(folder / name), here)
+    with owned(folder):
+        execute_steps(folder)
+
+
 def execute_steps(folder: Path) -> None:
     """Run the steps that are not finished, from their frozen configs; then write the table and the report.
 
@@ -64,7 +80,7 @@ def execute_steps(folder: Path) -> None:
         Stopped: a signal ended one.
 
     """
-    names = read_json(folder / PIPELINE)["steps"]
+    names = _names(folder)
     for number, name in enumerate(names, start=1):
         run_dir = folder / name
         stage = read_frozen(run_dir / FROZEN_NAME).stage.name.name
@@ -82,6 +98,16 @@ def _folders(config: Config) -> Iterable[Path]:
     if config.paths.run_dir:
         return [Path(config.paths.run_dir)]
     return new_names(Path(config.paths.root) / config.choices.get("pipeline", "pipeline"))
+
+
+def _names(folder: Path) -> list[str]:
+    record = read_json(folder / PIPELINE)
+    if record is None:
+        raise SggError(
+            f"{folder / PIPELINE} is damaged. Go on with each step: sgg resume {folder}/STEP"
+        )
+    names: list[str] = record["steps"]
+    return names
 
 
 def _describe(steps: Sequence[Step]) -> None:

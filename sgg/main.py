@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import re
-import shlex
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -26,24 +25,11 @@ def main() -> None:
     words = sys.argv[1:]
     if words and words[0] in TOOLS:
         sys.exit(run_and_report(lambda: _tool(words[0], words[1:])))
-    if words[:1] == ["resume"]:
-        sys.exit(run_and_report(lambda: _refuse_verb_resume(words[1:])))
     if not words or "--help" in words or "-h" in words:
         if code := run_and_report(lambda: print(help_screen())):
             sys.exit(code)
         return
     sys.exit(run_and_report(lambda: _arrange(words)) or _hydra_app())
-
-
-def _refuse_verb_resume(words: list[str]) -> None:
-    """`sgg resume RUN_DIR` is what many type first."""
-    from sgg.config.argv import assignment
-    from sgg.errors import SggError
-
-    path = words[0] if words else "RUN_DIR"
-    raise SggError(
-        f"resume is a key, not a tool. Write: {shlex.join(['sgg', assignment('resume', path)])}"
-    )
 
 
 def _tool(verb: str, words: list[str]) -> None:
@@ -114,28 +100,12 @@ def _start_composed(cfg: Any) -> None:
 
 def start(config: Config, overrides: list[str]) -> Path:
     """Check, freeze and run to the end; returns the folder of the run or pipeline."""
-    from launchers.kinds import frozen_config, run_folder
-    from launchers.local import describe, execute, held, prepared
+    from launchers.local import describe, execute, prepared
     from launchers.local_pipeline import run_pipeline
-    from launchers.node.agent import check_machine
-    from launchers.placement import NodePlacement
-    from launchers.sweep.status import refuse_queued
-    from sgg.config.derived import node_count
     from sgg.plan.unread import refuse_unread
     from sgg.plan.use import Use
     from sgg.plan.validate import validate
-    from sgg.runs.folder import refuse_others
 
-    if config.resume is not None:
-        refuse_others(config.resume, overrides)
-        run_dir = run_folder(config.resume)
-        config = frozen_config(run_dir)
-        _refuse_part_of_sweep(run_dir, node_count(config))
-        refuse_queued(run_dir)
-        check_machine(config, NodePlacement.single())
-        with held(run_dir):
-            execute(run_dir)
-        return run_dir
     if config.pipeline is not None:
         return run_pipeline(config, overrides)
     if config.dry_run:
@@ -146,15 +116,3 @@ def start(config: Config, overrides: list[str]) -> Path:
     with prepared(config, overrides) as run_dir:
         execute(run_dir)
     return run_dir
-
-
-def _refuse_part_of_sweep(run_dir: Path, nodes: int) -> None:
-    """A sweep's run of several nodes goes on by the launcher that found the nodes."""
-    from sgg.errors import SggError
-    from sgg.runs.sweep import resume_command, sweep_of
-
-    if nodes > 1 and sweep_of(run_dir) is not None:
-        raise SggError(
-            f"resume={run_dir} takes {nodes} nodes, and this is one machine. It belongs to a "
-            f"sweep, whose launcher has them. Go on with: {resume_command(run_dir)}"
-        )

@@ -177,7 +177,7 @@ def resume(check: Check) -> dict[str, Any]:
     with ThreadPoolExecutor() as pool:
         alone = pool.submit(check.sgg, "whole", *words, f"paths.run_dir={whole}")
         kill_after_checkpoint(check, [*words, f"paths.run_dir={killed}"], killed)
-        check.sgg("resumed", f"resume={killed}")
+        check.sgg("resumed", "resume", str(killed))
         alone.result()
     return {"largest_difference": difference(whole, killed)}
 

@@ -113,7 +113,7 @@ def submit(array: Array, others: bool) -> str:
     """
     script = array.script()
     script.write_text(batch_script(array), encoding="utf-8")
-    resume = f"sgg sweep resume={array.sweep}"
+    resume = f"sgg resume {array.sweep}"
     try:
         done = subprocess.run(
             ["sbatch", "--parsable", str(script)],

@@ -71,12 +71,12 @@ def _refuse_others(override: Override) -> None:
     word, key = str(override.input_line).lstrip("+"), override.key_or_group
     if not key.startswith(_OF_JOBS):
         raise SggError(
-            f"sgg sweep {word}: a run has one config from its first step to its last, or its numbers "
+            f"{word}: a run has one config from its first step to its last, or its numbers "
             f"could not be told apart, so only {_OF_JOBS}… can change when a sweep goes on. Start a new "
             f"sweep with {key}."
         )
     if override.is_delete():
-        raise SggError(f"sgg sweep {word}: write {key}=VALUE; null leaves it to the cluster.")
+        raise SggError(f"{word}: write {key}=VALUE; null leaves it to the cluster.")
 
 
 def _changed(run_dir: Path, overrides: list[Override]) -> Config:

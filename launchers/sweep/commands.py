@@ -125,7 +125,7 @@ def _first_that_composes(lines: Sequence[list[str]], composer: Composer) -> Conf
 
 @dataclass(frozen=True)
 class Resuming:
-    """What `sgg sweep resume=` may say anew; None for as before."""
+    """What `sgg resume SWEEP_DIR` may say anew; None for as before."""
 
     parallel: int | None = None
     retries: int | None = None
@@ -143,7 +143,7 @@ def resume_sweep(folder: Path, how: Resuming) -> None:
     """
     sweep = sweep_of(folder)
     if sweep is None:
-        raise SggError(f"{folder}: no sweep there. A single run goes on by: sgg resume={folder}")
+        raise SggError(f"{folder}: no sweep there.")
     with owned(sweep):
         launching = _start_again(folder, how)
     _after_launch(sweep, launching)
@@ -288,7 +288,7 @@ def _after_launch(folder: Path, launching: LaunchOptions) -> None:
     if bad:
         raise Failed(
             f"{len(bad)} of {len(status.runs)} runs did not finish. Start them again with: "
-            f"sgg sweep resume={folder}",
+            f"sgg resume {folder}",
             max(_code(s) for s in bad),
         )
 

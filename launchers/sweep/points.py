@@ -77,7 +77,7 @@ def refuse_another_sweep(folder: Path) -> None:
     """Raise SggError if the folder holds a sweep."""
     if (folder / SWEEP).is_file():
         raise SggError(
-            f"paths.sweep_dir={folder} holds a sweep. Go on with it by `sgg sweep resume={folder}`, "
+            f"paths.sweep_dir={folder} holds a sweep. Go on with it by `sgg resume {folder}`, "
             "or take another folder."
         )
 
@@ -126,12 +126,11 @@ def _steps(
     words: list[str], composer: Composer, folder: Path, launcher: str
 ) -> tuple[Config, list[Step]]:
     config = composer.compose(words)
-    for key, value in (("paths.run_dir", config.paths.run_dir), ("resume", config.resume)):
-        if value is not None:
-            raise SggError(
-                f"{key}={value}: points of a sweep have folders of their own below paths.sweep_dir. "
-                f"Leave {key} out; `sgg sweep resume=SWEEP_DIR` goes on with a sweep."
-            )
+    if config.paths.run_dir is not None:
+        raise SggError(
+            f"paths.run_dir={config.paths.run_dir}: points of a sweep have folders of their own below "
+            "paths.sweep_dir. Leave it out; `sgg resume SWEEP_DIR` goes on with a sweep."
+        )
     if config.pipeline is not None:
         return config, plan_steps(config.pipeline, words, folder, composer, launcher)
     config.paths.run_dir = str(folder)

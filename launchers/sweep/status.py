@@ -21,6 +21,8 @@ from sgg.models.weights import is_complete
 from sgg.runs.exit_status import ExitStatus, read_exit_status
 from sgg.runs.exit_status import State as Ended
 from sgg.runs.folder import PIPELINE
+from sgg.runs.lease import holder
+from sgg.runs.owner import Owner
 from sgg.runs.process_id import is_alive
 from sgg.runs.progress import starts
 from sgg.runs.sweep import SLURM, RunRecord, SweepRecord, read_sweep, sweep_of
@@ -60,6 +62,16 @@ class FolderStatus:
         """The folder of one of the runs."""
         return self.folder / status.run.folder
 
+    @property
+    def can_go_on(self) -> bool:
+        """Whether `sgg resume` has something to do here, and nobody is at work."""
+        states = {status.state for status in self.runs}
+        queued = {"queued"} if self.record is not None else set()  # else only not started yet
+        if states == {"finished"} or states & {"running", "unknown", *queued}:
+            return False
+        owner = holder(self.folder)
+        return owner is None or (Owner().shares_processes_with(owner) and not owner.runs())
+
 
 def status_of(folder: Path) -> FolderStatus:
     """The status of a sweep, or of what lies in one.
@@ -86,18 +98,6 @@ def status_of(folder: Path) -> FolderStatus:
         statuses[run.point, run.step] = _status(sweep, run, jobs, record, before, is_cancelled)
     chosen = [status for status in statuses.values() if status.run in ours]
     return FolderStatus(sweep, record, chosen, _note(record, jobs))
-
-
-def refuse_queued(run_dir: Path) -> None:
-    """Raise SggError for a run that a job of its sweep will make, or makes: two would train in its folder."""
-    if sweep_of(run_dir) is None:
-        return
-    for status in status_of(run_dir).runs:
-        if status.state in ACTIVE and status.run.jobs:
-            raise SggError(
-                f"resume={run_dir}: its sweep has that run {status.state}, as job {status.run.jobs[-1]}. "
-                f"Leave it to that job, or end it first with: sgg cancel {run_dir}"
-            )
 
 
 def _slurm_jobs(record: SweepRecord) -> dict[str, JobState] | None:
@@ -239,4 +239,4 @@ def _started_by_hand(run_dir: Path, run: RunRecord) -> RunStatus:
         return RunStatus(run, "unknown", "the version of sgg that started it wrote no process down")
     if is_alive(last["process"]):
         return RunStatus(run, "running")
-    return RunStatus(run, "stopped", f"go on with: sgg resume={run_dir}")
+    return RunStatus(run, "stopped", "killed, or its machine went down")

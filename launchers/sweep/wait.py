@@ -88,7 +88,7 @@ class SweepWatcher:
             )
 
     def _commands(self) -> str:
-        return f"sgg status {self.folder}, and sgg sweep resume={self.folder} wait=true"
+        return f"sgg status {self.folder}, and sgg resume {self.folder} wait=true"
 
 
 def _stands(status: FolderStatus) -> str:

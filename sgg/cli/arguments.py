@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from sgg.errors import SggError, did_you_mean
 
-_OF_A_START = ("pipeline", "resume", "dry_run", "choices")
+_OF_A_START = ("pipeline", "dry_run", "choices")
 """Keys that say how runs are started."""
 
 

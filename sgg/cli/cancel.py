@@ -15,7 +15,7 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="sgg cancel",
         description="End what is queued or running. Runs save first where they can, and "
-        "`sgg sweep resume=SWEEP_DIR` goes on with them.",
+        "`sgg resume SWEEP_DIR` goes on with them.",
     )
     parser.add_argument("folder", type=Path, help="SWEEP_DIR, or one point of it")
     folder = parser.parse_args(argv).folder
@@ -24,7 +24,5 @@ def main(argv: list[str]) -> None:
     count = cancel_sweep(folder)
     is_step = (folder.resolve().parent / PIPELINE).is_file()  # those behind it are cancelled, too
     whole = folder.resolve().parent if is_step else folder
-    resume_command = (
-        f" Go on with: {shlex.join(['sgg', 'sweep', f'resume={whole}'])}" if count else ""
-    )
-    print(f"{counted(count, 'run')} cancelled.{resume_command}")
+    way_on = f" Go on with: {shlex.join(['sgg', 'resume', str(whole)])}" if count else ""
+    print(f"{counted(count, 'run')} cancelled.{way_on}")

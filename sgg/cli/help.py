@@ -9,7 +9,6 @@ HELP = """sgg: scene graph generation with vision-language models
   sgg -m key=a,b …           sweep over values on this machine
   sgg … hydra/launcher=slurm submit the run, pipeline or sweep (with -m) to Slurm
   sgg … dry_run=true         print processes, GPUs and jobs, and start nothing
-  sgg resume=RUN_DIR         go on with a run from its newest whole checkpoint
   sgg … --cfg job            print the composed config and stop
 
   sgg prepare data=…         read, check, count and cache a data set
@@ -19,7 +18,7 @@ HELP = """sgg: scene graph generation with vision-language models
   sgg report RUN_DIR         write one HTML file about a run or a pipeline
   sgg reward completions=…   what each completion of a file earns, term by term, and why
   sgg status DIR             how the runs of a sweep, a pipeline or a run folder stand
-  sgg sweep resume=SWEEP_DIR start again what did not finish
+  sgg resume DIR             go on with a run, a pipeline or a sweep
   sgg cancel SWEEP_DIR       end what is queued or running
 
 Groups and their options (group=option):

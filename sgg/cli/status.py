@@ -19,5 +19,10 @@ def main(argv: list[str]) -> None:
     folder = parser.parse_args(argv).folder
     from launchers.sweep.status import status_of
     from launchers.sweep.status_table import status_table
+    from sgg.runs.sweep import resume_command
 
-    print(status_table(status_of(folder)))
+    status = status_of(folder)
+    table, command = status_table(status), resume_command(folder)
+    print(table)
+    if status.can_go_on and command not in table:
+        print(f"Go on with: {command}")

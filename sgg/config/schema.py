@@ -47,8 +47,6 @@ class Config:
     pipeline: PipelineConfig | None = None
     seed: int = 0
     """Of weights, data order, sampling and drawn scenes' pictures."""
-    resume: str | None = None
-    """Run folder to go on from; its frozen config is used, so nothing else may be set."""
     dry_run: bool = False
     """Print the processes, GPUs and (with hydra/launcher=slurm) the job, and start nothing."""
     choices: dict[str, str] = field(default_factory=dict)

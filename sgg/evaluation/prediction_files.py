@@ -103,7 +103,7 @@ def find(path: Path, key: str) -> Path:
         if (path / FROZEN_NAME).is_file():
             raise SggError(
                 f"{key}={path}: a run folder without {COMPLETIONS}. Only stage=eval leaves one, when "
-                f"all images are answered: sgg resume={path} finishes it, sgg stage=eval model.path={path} "
+                f"all images are answered: sgg resume {path} finishes it, sgg stage=eval model.path={path} "
                 "evaluates a trained model."
             )
     return path

@@ -17,7 +17,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from sgg.config.argv import quoted
+from sgg.config.argv import TOOLS, quoted
 from sgg.config.overrides import kind_of
 from sgg.config.schema import Config
 from sgg.config.stage import STAGES
@@ -138,7 +138,7 @@ def _bad_group(message: str) -> str:
     by = f" {asking[1]} asks for it." if asking else ""
     allowed = [*groups(), *(f.name for f in fields(Config))]
     return (
-        f"{name}: no such group or key.{did_you_mean(name, allowed)}{by} "
+        f"{name}: no such group or key.{_tool(name) or did_you_mean(name, allowed)}{by} "
         f"Groups: {', '.join(groups())}. `sgg --help` shows their options."
     )
 
@@ -152,12 +152,18 @@ def _bad_key_or_value(cause: OmegaConfBaseException, message: str) -> str:
         parent, _, last = key.rpartition(".")
         under = f" under {parent}" if parent else ""
         listed = f" Allowed{under}: {', '.join(sorted(allowed))}." if allowed else ""
-        return f"{key}: no such key.{_stages_with(key) or did_you_mean(last, allowed)}{listed}"
+        meant = _tool(key) or _stages_with(key) or did_you_mean(last, allowed)
+        return f"{key}: no such key.{meant}{listed}"
     if "missing mandatory value" in said.lower():
         return f"{key} must be given: {key}=VALUE. {_doc_of(key)}".rstrip()
     found = re.search(r"override (\S+)", message)
     shown = found[1].lstrip("+") if found else key
     return f"{shown}: {said.rstrip('.')}."
+
+
+def _tool(key: str) -> str:
+    """What to read about a tool whose name stands where a key does; empty where it is none."""
+    return f" It is a tool: `sgg {key} --help`." if key in TOOLS else ""
 
 
 def _stages_with(key: str) -> str:

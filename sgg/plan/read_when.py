@@ -149,7 +149,6 @@ READ: dict[str, When | None] = {
     "pipeline.steps.*": None,
     "pipeline.table": None,
     "seed": None,
-    "resume": None,
     "dry_run": None,
     "choices": when.CHOICES,
     "choices.*": None,

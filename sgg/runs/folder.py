@@ -1,6 +1,6 @@
 """The run folder: what a run was told, what it ran on, and where it writes.
 
-    RUN_DIR/config.yaml       frozen config; ranks and `resume` read this file alone
+    RUN_DIR/config.yaml       frozen config; ranks and `sgg resume` read this file alone
     RUN_DIR/provenance.json   code, versions, hardware, command, each start
     RUN_DIR/run.log           everything logged, of every start
     RUN_DIR/data.json         what the split held: counts, everything amiss, warnings
@@ -124,23 +124,12 @@ def open_run(config: Config) -> Path:
             listed = "\n".join(f"  {d}" for d in differing[:8])
             raise SggError(
                 f"{run_dir} holds a run with another config:\n{listed}\n"
-                f"Go on with that one by resume={run_dir}, or take another paths.run_dir."
+                f"Go on with that one by: {shlex.join(['sgg', 'resume', str(run_dir)])}\n"
+                "Or take another paths.run_dir."
             )
     else:
         write_frozen(config, frozen)
     return run_dir
-
-
-def refuse_others(path: str, overrides: list[str]) -> None:
-    """Raise SggError if more than `resume` was set: a frozen config would not heed it."""
-    others = [
-        o for o in overrides if not o.lstrip("+").startswith(("resume=", "hydra.searchpath="))
-    ]
-    if others:
-        raise SggError(
-            f"resume={path} runs the frozen config of that run; {' '.join(others)} would be ignored. "
-            "Leave it out, or start a new run."
-        )
 
 
 class LogFile(logging.FileHandler):
@@ -242,7 +231,7 @@ def _base_name(config: Config) -> Path:
     return Path(config.paths.root) / "-".join(parts)
 
 
-_NOT_COMPARED = ("resume", "dry_run", "choices", "paths.sweep_dir")
+_NOT_COMPARED = ("dry_run", "choices", "paths.sweep_dir")
 
 
 def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:

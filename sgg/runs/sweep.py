@@ -17,9 +17,9 @@ import shlex
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from sgg.config.argv import assignment
 from sgg.errors import SggError
 from sgg.files import read_json, write_json
+from sgg.runs.folder import PIPELINE
 from sgg.runs.folder import POINTS as POINTS
 from sgg.runs.folder import SWEEP as SWEEP
 
@@ -53,7 +53,7 @@ class PointRecord:
 
 @dataclass
 class ChangeRecord:
-    """What `sgg sweep resume=` changed in the configs of runs that it started again."""
+    """What `sgg resume` changed in the configs of runs that it started again."""
 
     time: str
     """ISO 8601 with zone."""
@@ -110,11 +110,12 @@ def read_sweep(folder: Path) -> SweepRecord:
     return SweepRecord(**values)
 
 
-def resume_command(run_dir: Path) -> str:
-    """The command that goes on with a run, wherever it stands, or with a sweep."""
-    sweep = sweep_of(run_dir)
-    words = ["sgg", assignment("resume", str(run_dir))]
-    return shlex.join(words if sweep is None else ["sgg", "sweep", f"resume={sweep}"])
+def resume_command(folder: Path) -> str:
+    """The command that goes on with a run, a pipeline or a sweep; of a part of one, with the whole."""
+    whole = sweep_of(folder)
+    if whole is None:
+        whole = folder.parent if (folder.parent / PIPELINE).is_file() else folder
+    return shlex.join(["sgg", "resume", str(whole)])
 
 
 def sweep_of(folder: Path) -> Path | None:

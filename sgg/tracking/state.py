@@ -93,7 +93,7 @@ def _way_to_upload(run_dir: Path) -> str:
     online it is sgg that tells the server what is missing there.
     """
     if any((run_dir / "wandb").glob("run-*/*.wandb")):
-        return f" What is missing is handed over by: sgg resume={shlex.quote(str(run_dir))}"
+        return f" What is missing is handed over by: sgg resume {shlex.quote(str(run_dir))}"
     if any((run_dir / "wandb").glob("offline-run-*/*.wandb")):
         files = shlex.quote(str(run_dir / "wandb"))
         return f" What it has stored here is uploaded by: wandb sync {files}/offline-run-*"

@@ -144,4 +144,4 @@ def test_the_way_to_help_is_free_of_numpy_and_hydra():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
-    assert "sgg resume=RUN_DIR" in done.stdout
+    assert "sgg resume DIR" in done.stdout

@@ -198,7 +198,7 @@ def test_a_failure_is_tried_again_on_other_nodes(cluster, tmp_path):
     )
     assert "%|" not in told
     # by a person it is tried as often again, and by then the fault may be mended
-    sweep.sgg("sweep", f"resume={sweep.sweep}")
+    sweep.sgg("resume", str(sweep.sweep))
     sweep.until(1, "running", 4)
     sweep.tell(1, "fail")
     sweep.until(1, "running", 5)

@@ -222,7 +222,7 @@ def test_resume_finishes_what_did_not(faulty):
     before = {fault: faulty.job(fault) for fault in FAULTS}
     shutil.rmtree(faulty.checkout)
     shutil.copytree(faulty.sweep / "code", faulty.checkout)
-    done = faulty.sgg("sweep", f"resume={faulty.sweep}", "wait=true")
+    done = faulty.sgg("resume", str(faulty.sweep), "wait=true")
     assert done.returncode == 1
     assert f"3 of {len(FAULTS)} runs" in done.stdout
     assert "7 finished, 1 failed" in done.stdout.replace(

@@ -84,7 +84,7 @@ def test_queued_jobs_are_seen_cancelled_and_started_again(cluster, tmp_path):
     assert {s.state for s in states(sweep).values()} == {"cancelled"}
     _refuses_science(sweep, tmp_path)
     changes = ["hardware.slurm.time_min=240", "hardware.slurm.partition=preempt"]
-    again = sgg_ok("sweep", f"resume={sweep}", *changes, cwd=tmp_path)
+    again = sgg_ok("resume", str(sweep), *changes, cwd=tmp_path)
     assert "3 of 3 runs" in again.stdout
     jobs = {run["jobs"][-1].partition("_")[0] for run in _record(sweep)["runs"]}
     asked = cluster.slurm("squeue", "-h", "-j", ",".join(jobs), "-o", "%P %l").split("\n")
@@ -93,11 +93,11 @@ def test_queued_jobs_are_seen_cancelled_and_started_again(cluster, tmp_path):
     assert (change["words"], len(change["runs"])) == (changes, 3)
     frozen = read_frozen(points(sweep)[0] / "sft" / "config.yaml").hardware.slurm
     assert (frozen.time_min, frozen.sbatch) == (240, {"begin": "now+1hour"})
-    done = sgg("sweep", f"resume={sweep}", "hardware.slurm.time_min=9", cwd=tmp_path)
+    done = sgg("resume", str(sweep), "hardware.slurm.time_min=9", cwd=tmp_path)
     assert done.returncode == 2
     assert f"sgg cancel {sweep}" in done.stderr
     assert {s.state for s in states(sweep).values()} == {"queued"}
-    assert "0 of 3 runs" in sgg_ok("sweep", f"resume={sweep}", cwd=tmp_path).stdout
+    assert "0 of 3 runs" in sgg_ok("resume", str(sweep), cwd=tmp_path).stdout
     sgg_ok("cancel", str(sweep), cwd=tmp_path)
 
 
@@ -107,7 +107,7 @@ def test_held_jobs_are_not_waited_for(cluster, tmp_path):
     done = sgg("-m", *words, "seed=0,1", f"paths.sweep_dir={sweep}", cwd=tmp_path)
     assert done.returncode == 1, done.stderr[-3000:]
     assert "scontrol release" in done.stderr
-    assert f"sgg sweep resume={sweep} wait=true" in done.stderr
+    assert f"sgg resume {sweep} wait=true" in done.stderr
     assert "2 runs cancelled" in sgg_ok("cancel", str(sweep), cwd=tmp_path).stdout
 
 
@@ -131,7 +131,7 @@ def test_the_shells_sbatch_variables_do_not_count(cluster, tmp_path):
     assert "5:00" not in {line.split()[1] for line in asked if line}
     cluster.slurm("scancel", f"{job}_1")  # of which Slurm then knows nothing
     assert [s.state for s in states(sweep).values()] == ["queued", "cancelled"]
-    again = sgg_ok("sweep", f"resume={sweep}", "hardware.slurm.time_min=9", cwd=tmp_path).stdout
+    again = sgg_ok("resume", str(sweep), "hardware.slurm.time_min=9", cwd=tmp_path).stdout
     assert "hardware.slurm.time_min=9: for 1 run" in again
     assert "1 more are queued or running and keep what they asked for" in again
     sgg_ok("cancel", str(sweep), cwd=tmp_path)
@@ -147,7 +147,7 @@ def _refuses_science(sweep, folder):
         ("hardware.slurm.time_mun=9", "Did you mean 'time_min'?"),
         ("hardware.slurm.time_min=long", "could not be converted to Integer"),
     ]:
-        done = sgg("sweep", f"resume={sweep}", "hardware.slurm.qos=q", word, cwd=folder)
+        done = sgg("resume", str(sweep), "hardware.slurm.qos=q", word, cwd=folder)
         assert (done.returncode, why in done.stderr) == (2, True), done.stderr
     assert (sweep / "sweep.json").read_text() == before
     assert read_frozen(points(sweep)[0] / "sft" / "config.yaml").hardware.slurm.qos is None

@@ -33,7 +33,7 @@ def test_a_failed_point_neither_stops_nor_hides_the_others(tmp_path, tmp_path_fa
     words = [*WORDS, f"model.path={models}", "stage.args.max_steps=2", f"paths.sweep_dir={sweep}"]
     done = sgg(*words, "hydra.launcher.parallel=2", cwd=tmp_path)
     assert done.returncode == 1
-    assert f"sgg sweep resume={sweep}" in done.stderr
+    assert f"sgg resume {sweep}" in done.stderr
     assert "1 failed, 1 finished" in done.stdout
     assert MISMATCH in done.stdout
     assert "1 failed, 1 finished" in sgg_ok("status", str(sweep), cwd=tmp_path).stdout
@@ -72,10 +72,10 @@ def test_stopped_and_resumed(tmp_path):
     launcher.send_signal(signal.SIGTERM)
     stderr = launcher.communicate(timeout=120)[1]
     assert launcher.returncode == 128 + signal.SIGTERM
-    assert f"sgg sweep resume={sweep}" in stderr
+    assert f"sgg resume {sweep}" in stderr
     log = (points(sweep)[0] / "run.log").read_text()
-    assert re.search(rf"Stopped at step \d+\. Go on with: sgg sweep resume={sweep}\n", log)
+    assert re.search(rf"Stopped at step \d+\. Go on with: sgg resume {sweep}\n", log)
     assert "1 stopped, 1 lost" in sgg_ok("status", str(sweep), cwd=tmp_path).stdout
-    assert "2 finished" in sgg_ok("sweep", f"resume={sweep}", cwd=tmp_path).stdout
+    assert "2 finished" in sgg_ok("resume", str(sweep), cwd=tmp_path).stdout
     assert [len(starts(point)) for point in points(sweep)] == [2, 1]
     assert "going on from checkpoint-" in (points(sweep)[0] / "run.log").read_text()

@@ -60,13 +60,13 @@ def test_of_two_starts_one_trains_and_what_is_killed_is_resumed_at_once(tmp_path
     refused, trains = both
     assert refused.returncode == 2
     assert f"sgg: {run_dir} is in use by process {trains.pid} on " in refused.communicate()[1]
-    beside = sgg(f"resume={run_dir}", cwd=tmp_path)
+    beside = sgg("resume", str(run_dir), cwd=tmp_path)
     assert beside.returncode == 2
     assert f"in use by process {trains.pid}" in beside.stderr
     until(lambda: len(steps(run_dir)) >= 7, trains)
     trains.kill()
     trains.communicate()
-    done = sgg_ok(f"resume={run_dir}", cwd=tmp_path)
+    done = sgg_ok("resume", str(run_dir), cwd=tmp_path)
     assert f"taken over from process {trains.pid} on " in done.stderr
     assert f"taken over from process {trains.pid} on " in (run_dir / "run.log").read_text()
     assert steps(run_dir) == list(range(1, 25))
@@ -83,7 +83,7 @@ def test_folders_in_use_are_refused_whatever_is_started_in_them(tmp_path):
     write_frozen(config, tmp_path / "run" / FROZEN_NAME)
     node = [sys.executable, "-m", "launchers.node", str(tmp_path / "run" / FROZEN_NAME)]
     starts = {
-        "run": [command(f"resume={tmp_path / 'run'}"), node],
+        "run": [command("resume", str(tmp_path / "run")), node],
         "pipeline": [command("pipeline=sft_grpo_eval", f"paths.run_dir={tmp_path / 'pipeline'}")],
         "sweep": [
             command("-m", "debug=steps", "seed=0,1", f"paths.sweep_dir={tmp_path / 'sweep'}")
@@ -137,13 +137,13 @@ def test_a_run_on_another_host_is_left_alone_while_it_lives_and_taken_over_when_
     there = started(tmp_path, *words, on=ELSEWHERE)
     until(lambda: len(steps(run_dir)) >= 7, there)
     assert holder(run_dir).host == "elsewhere"
-    beside = sgg(f"resume={run_dir}", cwd=tmp_path)
+    beside = sgg("resume", str(run_dir), cwd=tmp_path)
     assert beside.returncode == 2
     assert "looking for up to 60 s whether it renews its lease" in beside.stderr
     assert f"in use by process {there.pid} on elsewhere" in beside.stderr
     there.kill()
     there.communicate()
-    done = sgg_ok(f"resume={run_dir}", cwd=tmp_path)
+    done = sgg_ok("resume", str(run_dir), cwd=tmp_path)
     assert "it has not renewed its lease for 60 s" in done.stderr
     assert steps(run_dir) == list(range(1, 61))
 
@@ -161,7 +161,7 @@ def test_a_run_that_stood_still_and_was_taken_over_ends_when_it_is_woken(tmp_pat
     ranks = _children(first.pid) if processes > 1 else []
     for pid in (first.pid, *ranks):
         os.kill(pid, signal.SIGSTOP)
-    second = started(tmp_path, f"resume={run_dir}")
+    second = started(tmp_path, "resume", str(run_dir))
     until(lambda: holder(run_dir).host != "elsewhere", second)
     for pid in (first.pid, *ranks):
         os.kill(pid, signal.SIGCONT)

@@ -104,9 +104,9 @@ def test_stopped_and_resumed_ends_at_the_same_weights(undisturbed, number):
         (half / "model.safetensors").write_bytes(b"half")
     else:
         assert code == 128 + number, stderr[-3000:]
-        assert f"sgg resume={run_dir}" in stderr
+        assert f"sgg resume {run_dir}" in stderr
         assert "Traceback" not in stderr
-    sgg_ok(f"resume={run_dir}", cwd=folder)
+    sgg_ok("resume", str(run_dir), cwd=folder)
     assert weights(run_dir) == weights(folder / "whole")
     logged = [s for s in steps(run_dir) if s <= TOTAL_STEPS]
     assert sorted(set(logged)) == list(range(1, TOTAL_STEPS + 1))
@@ -137,7 +137,7 @@ def test_a_rank_of_two_that_is_hit_ends_both_and_resumes(undisturbed, number):
         assert "rank1 on node 0 (127.0.0.1) was killed by SIGKILL" in ending["reason"]
     else:
         assert ending["state"] == "stopped"
-    sgg_ok(f"resume={run_dir}", cwd=folder)
+    sgg_ok("resume", str(run_dir), cwd=folder)
     assert weights(run_dir) == weights(whole)
 
 
@@ -156,7 +156,7 @@ def test_a_run_killed_after_its_last_step_makes_no_further_one(tmp_path):
     sgg_ok(*words, cwd=tmp_path)
     whole = weights(run_dir)
     shutil.rmtree(run_dir / "model")
-    sgg_ok(f"resume={run_dir}", cwd=tmp_path)
+    sgg_ok("resume", str(run_dir), cwd=tmp_path)
     assert max(steps(run_dir)) == 3
     assert weights(run_dir) == whole
 

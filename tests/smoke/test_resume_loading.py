@@ -133,7 +133,7 @@ def spoil(file, part):
 
 
 def refused(folder, run_dir):
-    done = sgg(f"resume={run_dir}", cwd=folder)
+    done = sgg("resume", str(run_dir), cwd=folder)
     assert done.returncode == 2, done.stderr[-3000:]
     assert "Traceback" not in done.stderr
     assert not (run_dir / "model").exists()
@@ -170,7 +170,7 @@ def test_a_checkpoint_of_before_there_were_checksums_is_resumed_from(unfinished,
     checkpoint = run_dir / "checkpoint-1"
     (checkpoint / RECORD).unlink()
     mark_complete(checkpoint)
-    sgg_ok(f"resume={run_dir}", cwd=unfinished)
+    sgg_ok("resume", str(run_dir), cwd=unfinished)
     said = (run_dir / "run.log").read_text()
     assert said.count("checkpoint-1 was saved by a version that wrote no checksums") == 1
     assert json.loads((run_dir / "checkpoint-2" / RECORD).read_text()).keys() == {

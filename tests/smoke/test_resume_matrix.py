@@ -209,7 +209,7 @@ def resumed(undisturbed, words_of, stage, part, way, name):
     run_dir = whole.with_name(f"{whole.name}-{name}")
     words = [*words_of(stage, part, way), f"paths.run_dir={run_dir}"]
     stop(words, whole.parent, run_dir, name)
-    sgg_ok(f"resume={run_dir}", cwd=whole.parent, **KEPT)
+    sgg_ok("resume", str(run_dir), cwd=whole.parent, **KEPT)
     assert "going on from checkpoint-" in (run_dir / "run.log").read_text()
     return whole, run_dir
 
@@ -245,6 +245,6 @@ def test_killed_after_the_last_step_only_the_model_is_written(undisturbed, part,
     whole = undisturbed("grpo-beta", part, way)
     run_dir = shutil.copytree(whole, whole.with_name(f"{whole.name}-late"))
     shutil.rmtree(run_dir / "model")
-    sgg_ok(f"resume={run_dir}", cwd=whole.parent, **KEPT)
+    sgg_ok("resume", str(run_dir), cwd=whole.parent, **KEPT)
     assert curves(run_dir) == curves(whole)
     assert weights(run_dir) == weights(whole)

@@ -165,12 +165,12 @@ def test_a_killed_server_ends_the_run_in_words_and_another_one_finishes_it(servi
     _, said = run.communicate(timeout=120)
     assert run.returncode == 2
     assert f"No server is left of generate.servers=[{serving.url}]; last error: " in said
-    assert f"resume={run_dir}" in said
+    assert f"sgg resume {run_dir}" in said
     assert "Traceback" not in said
     written = lines(run_dir)
     assert 20 <= len(written) < 150
     serving.start()
-    sgg_ok(f"resume={run_dir}", cwd=tmp_path, OPENAI_API_KEY=KEY)
+    sgg_ok("resume", str(run_dir), cwd=tmp_path, OPENAI_API_KEY=KEY)
     assert lines(run_dir)[: len(written)] == written
     assert len(lines(run_dir)) == 150  # nothing was answered twice
     assert (run_dir / "completions.jsonl").read_bytes() == (

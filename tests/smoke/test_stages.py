@@ -1,12 +1,16 @@
 """The three stages, the report and prediction, on real trainers with the tiny models."""
 
 import json
+import signal
+import subprocess
+import time
 
 import pytest
-from commands import sgg_ok
+from commands import command, environment, sgg_ok
 from event_files import events, scalars
 from PIL import Image
 
+from sgg.runs.progress import starts
 from sgg.tracking.state import failure_note
 
 MODELS = ["tiny_qwen2_5_vl", pytest.param("tiny_qwen2_vl", marks=pytest.mark.thorough)]
@@ -56,6 +60,39 @@ def test_pipeline_hands_models_on_and_reports(pipeline):
     assert metrics["made_from"]["seed"] == 3
     assert "triplet recall" in done.stdout
     assert str(folder / "report.html") in done.stdout
+
+
+@pytest.mark.slow
+def test_a_stopped_pipeline_goes_on_from_its_frozen_configs(tmp_path):
+    folder = tmp_path / "all"
+    words = [
+        "pipeline=sft_grpo_eval",
+        "pipeline.steps.sft.overrides=['stage=sft','stage.args.max_steps=12']",
+        f"pipeline.steps.grpo.overrides=[{','.join(map(repr, GRPO))}]",
+        *("data.eval.limit=12", "generate.max_new_tokens=40", f"paths.run_dir={folder}"),
+    ]
+    process = subprocess.Popen(
+        command(*words), cwd=tmp_path, env=environment(tmp_path), stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 240
+    while not (folder / "sft" / "metrics.jsonl").is_file():
+        assert process.poll() is None, process.stderr.read()[-3000:]
+        assert time.monotonic() < deadline, "the first step does not train"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    stderr = process.communicate(timeout=120)[1]
+    assert process.returncode == 128 + signal.SIGTERM, stderr[-3000:]
+    way_on = f"Go on with: sgg resume {folder}\n"
+    assert way_on in stderr
+    status = sgg_ok("status", str(folder), cwd=tmp_path).stdout
+    assert status.count(way_on.strip()) == 1
+    resumed = sgg_ok("resume", str(folder), cwd=tmp_path).stdout
+    assert "[1/3] sft: stage=sft\n" in resumed
+    assert str(folder / "report.html") in resumed
+    assert len(curve(folder / "sft", "loss")) == 12
+    again = sgg_ok("resume", str(folder), cwd=tmp_path).stdout
+    assert again.count(", which is finished\n") == 3
+    assert [len(starts(folder / step)) for step in ("sft", "grpo", "eval")] == [2, 1, 1]
 
 
 @pytest.mark.slow
@@ -151,7 +188,7 @@ def test_evaluation_goes_on_where_it_was_killed(pipeline, tmp_path):
     part.write_text("".join(lines[:6]) + lines[6][:20])
     (tmp_path / "cut" / "completions.jsonl").unlink()
     (tmp_path / "cut" / "metrics.json").unlink()
-    sgg_ok(f"resume={tmp_path / 'cut'}", cwd=tmp_path)
+    sgg_ok("resume", str(tmp_path / "cut"), cwd=tmp_path)
     assert (tmp_path / "cut" / "completions.jsonl").read_text() == whole
     assert part.read_text().splitlines(keepends=True)[:6] == lines[:6]
     ours, theirs = (

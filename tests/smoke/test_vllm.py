@@ -245,11 +245,11 @@ def test_an_evaluation_killed_three_times_ends_with_the_same_file(tmp_path):
     sgg_ok(*SAMPLED, f"paths.run_dir={whole}", cwd=tmp_path)
     written = killed(run_dir, [*SAMPLED, f"paths.run_dir={run_dir}"], 20)
     for more in (150, 150):
-        resumed = killed(run_dir, [f"resume={run_dir}"], len(written) + more)
+        resumed = killed(run_dir, ["resume", str(run_dir)], len(written) + more)
         assert resumed[: len(written)] == written
         written = resumed
     assert len(written) < 500
-    sgg_ok(f"resume={run_dir}", cwd=tmp_path)
+    sgg_ok("resume", str(run_dir), cwd=tmp_path)
     part = lines(run_dir / "completions.parts" / "rank0.jsonl")
     assert part[: len(written)] == written  # nothing was answered twice
     assert len(part) == 500

@@ -173,9 +173,9 @@ def test_a_network_that_dies_holds_no_run_back_and_what_is_missing_arrives_later
     sealed = (run_dir / "model" / "whole.json").stat().st_mtime
     assert time.time() - sealed < 15
     assert "failed at the end of the run" in stderr
-    assert f"What is missing is handed over by: sgg resume={run_dir}" in stderr
+    assert f"What is missing is handed over by: sgg resume {run_dir}" in stderr
     server.is_down = False
-    sgg_ok(f"resume={run_dir}", cwd=tmp_path, **more)
+    sgg_ok("resume", str(run_dir), cwd=tmp_path, **more)
     [run] = server.runs.values()
     assert run.steps == list(range(1, 101))
     assert failure_note(run_dir) is None

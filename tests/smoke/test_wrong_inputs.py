@@ -90,7 +90,8 @@ def told(words, cwd, *phrases):
         ),
         (["model.path=nowhere/at/all"], ["model.path=nowhere/at/all: no such folder"]),
         (["model.family=qwen2_vl"], ["model.family=qwen2_vl", "is a qwen2_5_vl"]),
-        (["resume=nowhere"], ["resume=nowhere", "no run folder"]),
+        (["resume", "nowhere"], ["sgg resume nowhere: neither a run, a pipeline nor a sweep."]),
+        (["resume=runs/a"], ["resume: no such", "It is a tool: `sgg resume --help`."]),
         (["model.path=a=b"], ["model.path=a=b: not an override: = at character 13", "Write: "]),
         (["tracker.group=${NO_SUCH}"], ["tracker.group=${NO_SUCH}", "write: 'tracker.group="]),
     ],
@@ -198,12 +199,16 @@ def test_weights_that_are_no_safetensors(finished_run, tmp_path):
 def test_run_folder_of_another_config(finished_run, tmp_path):
     words = ["debug=steps", f"paths.run_dir={finished_run}", "seed=7"]
     told(
-        words, tmp_path, "holds a run with another config", "seed: 0 -> 7", f"resume={finished_run}"
+        words,
+        tmp_path,
+        "holds a run with another config",
+        "seed: 0 -> 7",
+        f"sgg resume {finished_run}",
     )
 
 
 def test_resume_with_other_overrides(finished_run, tmp_path):
-    words = [f"resume={finished_run}", "seed=7"]
+    words = ["resume", str(finished_run), "seed=7"]
     told(words, tmp_path, "seed=7 would be ignored", "start a new run")
 
 
@@ -261,7 +266,7 @@ def test_a_full_disk_is_told_with_the_file_and_the_command_to_go_on(
     message = stderr[stderr.rfind("sgg: ") :]
     assert message.startswith(f"sgg: {run_dir}/"), stderr
     assert f"{name}: the disk is full (it holds " in message
-    assert f"go on with: sgg resume={run_dir}\n" in message
+    assert f"go on with: sgg resume {run_dir}\n" in message
     for word in ("Traceback", "Logging error", "inline_container", "RUN_DIR"):
         assert word not in stderr
 
@@ -281,7 +286,7 @@ def test_a_damaged_config_is_told_with_the_command_that_makes_it_again(
     shutil.copytree(finished_run, run_dir)
     frozen = run_dir / "config.yaml"
     frozen.write_text(damage(frozen.read_text()))
-    words = [f"resume={run_dir}"]
+    words = ["resume", str(run_dir)]
     command = f"sgg debug=steps paths.run_dir={run_dir}"
     told(words, tmp_path, f"{frozen}: ", phrase, "was damaged. Move it away", command)
 

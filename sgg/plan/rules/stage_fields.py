@@ -23,7 +23,7 @@ OWNED: dict[str, str] = {
     **{
         "output_dir": "paths.run_dir",
         "run_name": "paths.run_dir",
-        "resume_from_checkpoint": "resume",
+        "resume_from_checkpoint": "nothing: `sgg resume RUN_DIR` takes the newest whole checkpoint",
     },
     **{"seed": "seed", "data_seed": "seed", "local_rank": "hardware.processes_per_node"},
     **dict.fromkeys(("report_to", "project", "log_multimodal", "log_unique_prompts"), "tracker"),

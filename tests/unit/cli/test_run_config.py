@@ -21,7 +21,7 @@ def run(tmp_path_factory):
     "word",
     [
         *("debug=fast", "experiment=eval_2b", "++debug=steps", "~reward.terms.format", "model@x=y"),
-        *("hydra.launcher.parallel=2", "pipeline=demo", "resume=x", "dry_run=true", "choices.a=b"),
+        *("hydra.launcher.parallel=2", "pipeline=demo", "dry_run=true", "choices.a=b"),
     ],
 )
 @pytest.mark.parametrize("of", ["", "completions.jsonl"])
@@ -43,7 +43,7 @@ def test_keys_and_groups_change_it(run):
     [
         (prepare, ["dry_run=true"]),
         (prepare, ["pipeline=demo"]),
-        (serve, ["resume=x"]),
+        (serve, ["choices.a=b"]),
         (serve, ["debug=fast"]),
     ],
 )

@@ -192,7 +192,7 @@ def test_a_run_with_such_words_runs_resumes_and_reports(tmp_path):
     assert (config.tracker.group, config.hardware.environment) == ("${x}", {"SCRATCH": "/s/${JOB}"})
     assert "${JOB}" in (run / "report.html").read_text()
     assert "finished" in sgg("status", str(run), cwd=tmp_path).stdout
-    sgg_ok(f"resume={run}", cwd=tmp_path)
+    sgg_ok("resume", str(run), cwd=tmp_path)
 
 
 def test_points_of_a_sweep_are_frozen_with_the_words_as_typed(tmp_path):

@@ -5,7 +5,7 @@ import os
 import subprocess
 
 import pytest
-from commands import command, environment, sgg
+from commands import command, environment
 
 from sgg.errors import SggError
 from sgg.explain.exit_codes import CLOSED_PIPE, run_and_report
@@ -87,9 +87,3 @@ def test_processes_that_sgg_starts_show_no_tracebacks_of_mistakes(capsys):
         assert done.stderr == "sgg: no\n"
 
     assert run_and_report(start) == 0
-
-
-def test_resume_typed_as_a_tool_names_the_word(tmp_path):
-    done = sgg("resume", "runs/my run", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "Write: sgg 'resume=\"runs/my run\"'" in done.stderr

@@ -183,7 +183,7 @@ def test_a_lasting_fault_leaves_the_server_out_or_ends_the_run(fault, start, ask
     message = told(ask, bad)
     assert f"No server is left of generate.servers=[{bad.url}]" in message
     assert words in message
-    assert f"resume={tmp_path}" in message
+    assert f"sgg resume {tmp_path}" in message
 
 
 def test_a_server_that_nobody_can_reach_is_left_out(start, ask, caplog, tmp_path):
@@ -194,7 +194,7 @@ def test_a_server_that_nobody_can_reach_is_left_out(start, ask, caplog, tmp_path
     assert (
         f"No server is left of generate.servers=[{dead.url}]; last error: {dead.url}: " in message
     )
-    assert f"resume={tmp_path}" in message
+    assert f"sgg resume {tmp_path}" in message
 
 
 def test_a_server_that_hangs_is_left_out_after_one_limit(start, ask, caplog):

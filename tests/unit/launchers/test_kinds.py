@@ -1,18 +1,18 @@
-"""`resume=` of something that is no run folder says what it is, and the command for it."""
+"""What can be gone on with; of anything else `sgg resume` says what it is, and the command for it."""
 
 import json
 import shlex
 
 import pytest
 
-from launchers.kinds import frozen_config, run_folder
+from launchers.kinds import Kind, frozen_config, kind_of
 from sgg.errors import SggError
 from sgg.runs.sweep import SweepRecord
 
 
 def said(path):
-    with pytest.raises(SggError, match="no run folder") as error:
-        run_folder(str(path))
+    with pytest.raises(SggError, match="neither a run, a pipeline nor a sweep") as error:
+        kind_of(path)
     return str(error.value)
 
 
@@ -29,11 +29,11 @@ def run(tmp_path):
 
 
 def test_a_run_folder(run):
-    assert run_folder(str(run)) == run
+    assert kind_of(run) is Kind.run
 
 
 def test_parts_of_a_run_name_the_run_and_what_else_they_are_for(run):
-    resume = shlex.join(["sgg", f'resume="{run}"'])
+    resume = shlex.join(["sgg", "resume", str(run)])
     assert f"It is a file. Its run: {resume}" in said(run / "run.log")
     assert f"It is a file. Its run: {resume}" in said(run / "config.yaml")
     checkpoint = said(run / "checkpoint-20")
@@ -41,13 +41,14 @@ def test_parts_of_a_run_name_the_run_and_what_else_they_are_for(run):
     assert resume in checkpoint
     assert f'model.path="{run}/checkpoint-20"' in checkpoint
     model = said(run / "model")
-    assert model.startswith(f"resume={run}/model: no run folder. It is a model")
+    assert model.startswith(f"sgg resume '{run}/model': neither a run")
+    assert "It is a model" in model
     assert f'model.path="{run}/model"' in model
     assert resume in model
 
 
 def test_a_folder_of_runs_names_the_newest(run):
-    assert f"It holds 1 of them; the newest: sgg 'resume=\"{run}\"'" in said(run.parent)
+    assert f"It holds 1 run; the newest: sgg resume '{run}'" in said(run.parent)
 
 
 def test_a_model_from_elsewhere(tmp_path):
@@ -68,27 +69,23 @@ def test_nothing_there(run):
 
 def test_a_sweep_and_what_lies_in_it(tmp_path):
     SweepRecord("local", 1, "/", "now", [], [], []).write(tmp_path)
-    command = f"sgg sweep resume={tmp_path}"
-    assert f"It is a sweep: {command}" in said(tmp_path)
-    point = tmp_path / "points" / "000_seed-0"
-    point.mkdir(parents=True)
-    (point / "pipeline.json").touch()
-    assert f"It is a pipeline: {command}" in said(point)
+    assert kind_of(tmp_path) is Kind.sweep
+    run, chain = (tmp_path / "points" / name for name in ("000_seed-0", "001_seed-1"))
+    for folder, name in ((run, "config.yaml"), (chain, "pipeline.json")):
+        folder.mkdir(parents=True)
+        (folder / name).touch()
+        assert kind_of(folder) is Kind.sweep
+    (run / "metrics.json").touch()
+    assert kind_of(run) is Kind.run  # which is finished
     (tmp_path / "slurm").mkdir()
     (tmp_path / "slurm" / "sft.runs").touch()
-    assert f"It lies in a sweep: {command}" in said(tmp_path / "slurm")
+    for folder in (tmp_path / "slurm", tmp_path / "points"):
+        assert f"It lies in a sweep: sgg resume {tmp_path}" in said(folder)
 
 
-def test_a_pipeline_goes_on_by_the_words_that_began_it(tmp_path):
+def test_a_pipeline(tmp_path):
     (tmp_path / "pipeline.json").touch()
-    (tmp_path / "sft").mkdir()
-    assert "the command that began it, with paths.run_dir=" in said(tmp_path)
-    starts = [
-        {"time": "2026-01-02", "command": "/bin/sgg resume=x"},
-        {"time": "2026-01-01", "command": "/bin/sgg pipeline=demo paths.run_dir=old 'a=\"b c\"'"},
-    ]
-    (tmp_path / "sft" / "provenance.json").write_text(json.dumps({"starts": starts}))
-    assert said(tmp_path).endswith(f"sgg pipeline=demo 'a=\"b c\"' paths.run_dir={tmp_path}")
+    assert kind_of(tmp_path) is Kind.pipeline
 
 
 def test_a_damaged_config_of_a_job_has_no_command_that_makes_it_again(tmp_path):

@@ -169,7 +169,7 @@ def test_a_signal_reaches_the_ranks_and_they_save(tmp_path, number):
     ending = supervise(tmp_path, rank(0, SAVES), rank(1, SAVES))
     assert (ending.state, ending.code) == (State.stopped, 128 + number)
     assert "after saving" in ending.reason
-    assert f"sgg resume={tmp_path}" in ending.reason
+    assert f"sgg resume {tmp_path}" in ending.reason
     assert log(tmp_path, "rank1") == f"ready\nsaved {int(number)}\n"
 
 

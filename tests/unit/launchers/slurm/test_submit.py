@@ -46,11 +46,11 @@ def test_refused_at_a_later_array_the_rest_is_submitted_by_resuming(array, stand
     stand_in("sbatch", "echo 'Job violates limits' >&2; exit 1")
     with pytest.raises(SggError) as raised:
         submit(array, others=True)
-    assert f"sgg sweep resume={array.sweep}" in str(raised.value)
+    assert f"sgg resume {array.sweep}" in str(raised.value)
     assert "Job violates limits" in str(raised.value)
     with pytest.raises(NothingSubmitted, match="Nothing was submitted") as raised:
         submit(array, others=False)
-    assert f"sgg sweep resume={array.sweep} hardware.slurm.KEY=VALUE" in str(raised.value)
+    assert f"sgg resume {array.sweep} hardware.slurm.KEY=VALUE" in str(raised.value)
 
 
 def test_no_answer_may_still_mean_a_job(array, stand_in, monkeypatch):
@@ -58,7 +58,7 @@ def test_no_answer_may_still_mean_a_job(array, stand_in, monkeypatch):
     monkeypatch.setattr(slurm, "_TIMEOUT_S", 0.2)
     with pytest.raises(SggError, match=r"squeue --me --name=sweep\.sft") as raised:
         submit(array, others=False)
-    assert f"sgg sweep resume={array.sweep}" in str(raised.value)
+    assert f"sgg resume {array.sweep}" in str(raised.value)
 
 
 def test_more_points_than_an_array_may_have(stand_in):

@@ -1,4 +1,4 @@
-"""What `sgg sweep resume=` may change: its words are read as those of a first submission are."""
+"""What `sgg resume ` may change: its words are read as those of a first submission are."""
 
 import pytest
 

@@ -26,10 +26,11 @@ from launchers.sweep.commands import (
 )
 from launchers.sweep.local import LocalSweep, check_local, gpu_shares
 from launchers.sweep.points import compose_points
-from launchers.sweep.status import refuse_queued, status_of
+from launchers.sweep.status import status_of
 from launchers.sweep.status_table import status_table
 from sgg.cli.cancel import main as cancel
-from sgg.cli.sweep import main as resume
+from sgg.cli.resume import main as resume
+from sgg.cli.status import main as show_status
 from sgg.config.argv import prepare_argv
 from sgg.config.compose import Composer, with_choices
 from sgg.config.frozen import write_frozen
@@ -37,6 +38,7 @@ from sgg.config.tree import CONF_DIR
 from sgg.errors import SggError, Stopped
 from sgg.runs.code_state import git_state
 from sgg.runs.exit_status import ExitStatus, State, read_exit_status
+from sgg.runs.lease import Lease
 from sgg.runs.process_id import process_id
 from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord, read_sweep, resume_command
 
@@ -387,7 +389,7 @@ def test_a_resume_that_slurm_refuses_changes_nothing(sweep, slurm_queue, capsys)
     with pytest.raises(SggError) as raised:
         resume_sweep(folder, changes)
     assert "invalid partition specified: nosuch" in str(raised.value)
-    assert f"sgg sweep resume={folder} hardware.slurm.KEY=VALUE" in str(raised.value)
+    assert f"sgg resume {folder} hardware.slurm.KEY=VALUE" in str(raised.value)
     for path, content in before.items():
         assert path.read_bytes() == content, path
     assert "records" not in capsys.readouterr().out
@@ -403,7 +405,7 @@ def test_a_profile_cannot_change_when_a_sweep_goes_on(sweep, slurm_queue):
     folder, _ = sweep("slurm")
     slurm_queue("")
     with pytest.raises(SggError, match=r"only hardware.slurm.… can change"):
-        resume([f"resume={folder}", "hardware=a100"])
+        resume([str(folder), "hardware=a100"])
 
 
 def test_what_a_later_array_is_refused_for_keeps_the_change(sweep, slurm_queue):
@@ -419,16 +421,17 @@ def test_what_a_later_array_is_refused_for_keeps_the_change(sweep, slurm_queue):
     assert now.changes[0].words == ["hardware.slurm.time_min=77"]
 
 
-def test_a_run_that_slurm_has_queued_is_not_resumed_by_hand(sweep, slurm_queue):
+def test_a_run_that_slurm_has_queued_is_left_to_its_job(sweep, slurm_queue, capsys):
     folder, record = sweep("slurm")
     slurm_queue("")
+    [point] = composed([TINY])
     record.runs[0].jobs = ["1_0"]
     record.write(folder)
-    with pytest.raises(SggError, match="has that run queued, as job 1_0") as raised:
-        refuse_queued(folder / record.runs[0].folder)
-    assert f"sgg cancel {folder}/points/000/sft" in str(raised.value)
-    refuse_queued(folder / record.runs[1].folder)  # nothing is submitted for it
-    refuse_queued(folder.parent)  # no sweep
+    run_dir = folder / record.runs[0].folder
+    write_frozen(point.config, run_dir / "config.yaml")
+    resume([str(run_dir)])
+    assert "Starting 0 of 3 runs" in capsys.readouterr().out
+    assert read_sweep(folder).runs[0].jobs == ["1_0"]
 
 
 def test_cancelling_a_step_names_the_folder_of_the_whole_chain(sweep, slurm_queue, capsys):
@@ -439,7 +442,7 @@ def test_cancelling_a_step_names_the_folder_of_the_whole_chain(sweep, slurm_queu
     (folder / "points/000/pipeline.json").write_text('{"steps": ["sft", "grpo", "eval"]}')
     cancel([str(folder / "points/000/grpo")])
     told = capsys.readouterr().out
-    assert told == f"1 run cancelled. Go on with: sgg sweep resume={folder}/points/000\n"
+    assert told == f"1 run cancelled. Go on with: sgg resume {folder}/points/000\n"
 
 
 def test_a_sweep_that_an_earlier_version_cancelled_is_read(sweep):
@@ -498,21 +501,33 @@ def test_missing_gpus_are_told_before_the_first_point_starts(monkeypatch):
         check_local(point.config, 1)
 
 
-def test_the_way_on_is_that_of_the_sweep(sweep):
+def test_the_way_on_is_that_of_the_sweep_or_the_pipeline(sweep, tmp_path_factory):
     folder, record = sweep("slurm")
-    assert resume_command(folder / record.runs[0].folder) == f"sgg sweep resume={folder}"
-    assert resume_command(Path("/runs/a")) == "sgg resume=/runs/a"
+    assert resume_command(folder / record.runs[0].folder) == f"sgg resume {folder}"
+    assert resume_command(Path("/runs/a b")) == "sgg resume '/runs/a b'"
+    pipeline = tmp_path_factory.mktemp("pipeline")
+    (pipeline / "pipeline.json").touch()
+    assert resume_command(pipeline / "sft") == resume_command(pipeline) == f"sgg resume {pipeline}"
 
 
-def test_a_run_of_several_nodes_in_a_sweep_names_the_way_on(tmp_path, sweep):
-    folder, record = sweep("slurm")
-    [point] = composed([[*TINY, "hardware.nodes=2"]])
-    run_dir = folder / record.runs[0].folder
-    write_frozen(point.config, run_dir / "config.yaml")
-    done = sgg(f"resume={run_dir}", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "takes 2 nodes, and this is one machine" in done.stderr
-    assert f"sgg sweep resume={folder}" in done.stderr
+@pytest.mark.parametrize(
+    ("ended", "told"), [({"sft": State.finished}, True), ({}, True), (None, False)]
+)
+def test_status_of_a_pipeline_says_how_it_goes_on(tmp_path, capsys, ended, told):
+    """Once a step has ended or never began, unless all are finished."""
+    (tmp_path / "pipeline.json").write_text('{"steps": ["sft", "eval"], "table": ["eval"]}')
+    for name in ("sft", "eval"):
+        (tmp_path / name).mkdir()
+        if ended is None or name in ended:
+            (tmp_path / name / "metrics.json").write_text(
+                '{"answers": 1, "metrics": {"R": 0, "failure_rate": 0}}'
+            )
+    show_status([str(tmp_path)])
+    assert (f"Go on with: sgg resume {tmp_path}\n" in capsys.readouterr().out) == told
+    if told:
+        with Lease(tmp_path):
+            show_status([str(tmp_path)])
+        assert "Go on with" not in capsys.readouterr().out
 
 
 def test_status_of_a_run_of_an_older_version(tmp_path):
@@ -598,7 +613,7 @@ def test_gpus_of_slots_are_disjoint(monkeypatch):
         gpu_shares(2, 2)
 
 
-@pytest.mark.parametrize("verb", ["status", "sweep", "cancel"])
+@pytest.mark.parametrize("verb", ["status", "resume", "cancel"])
 def test_help_comes_without_torch(verb):
     code = f"import sys; sys.argv = ['sgg', '{verb}', '--help']\nfrom sgg.main import main\n"
     code += "try: main()\nexcept SystemExit: print('torch' in sys.modules)"
@@ -610,16 +625,18 @@ def test_help_comes_without_torch(verb):
     ("words", "said"),
     [
         (["status", "nowhere"], "no sweep, pipeline or run there"),
-        (["sweep", "resum=x"], "Did you mean 'resume'?"),
-        (["sweep", "resume=x", "parallel=none"], "parallel=none"),
-        (["sweep", "resume=x", "retries=-1"], "retries=-1: must be a whole number, 0 or more"),
-        (["sweep", "resume=x", "seed=1"], "no such key"),
+        (["resume", "a_sweep", "parallel=none"], "parallel=none"),
+        (["resume", "a_sweep", "retries=-1"], "retries=-1: must be a whole number, 0 or more"),
+        (["resume", "a_sweep", "retrys=1"], "Did you mean 'retries'?"),
+        (["resume", "a_sweep", "seed=1"], "no such key"),
         (["-m", "stage=sft", "seed=0,1", "hydra.launcher.parallel=0"], "hydra.launcher.parallel=0"),
         (["-m", "stage=sft", "seed=0,1", "hydra.launcher.retries=x"], "hydra.launcher.retries=x"),
         (["-m", "stage=sft", "seed=0,1", "paths.run_dir=x"], "paths.run_dir=x"),
     ],
 )
 def test_mistakes_in_words(words, said, tmp_path):
+    (tmp_path / "a_sweep").mkdir()
+    SweepRecord("local", 1, "/", "now", [], [], []).write(tmp_path / "a_sweep")
     done = sgg(*words, cwd=tmp_path)
     assert done.returncode == 2
     assert said in done.stderr

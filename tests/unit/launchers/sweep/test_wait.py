@@ -46,7 +46,7 @@ def test_slurm_may_be_away_for_a_while_but_not_for_ever():
     watch.changes(status(RUNNING), 1800)
     watch.changes(away, 1900)
     watch.changes(away, 3600)
-    with pytest.raises(Failed, match="sgg sweep resume=/sweep wait=true"):
+    with pytest.raises(Failed, match="sgg resume /sweep wait=true"):
         watch.changes(away, 3700)
 
 
@@ -56,4 +56,4 @@ def test_held_jobs_are_not_waited_for():
     SweepWatcher(SWEEP).changes(status(held, queued()), 0)
     with pytest.raises(Failed, match=r"JobHeldUser.*scontrol release 7_0,") as raised:
         SweepWatcher(SWEEP).changes(status(held, queued("Dependency"), ("finished", "", False)), 0)
-    assert "sgg sweep resume=/sweep wait=true" in str(raised.value)
+    assert "sgg resume /sweep wait=true" in str(raised.value)

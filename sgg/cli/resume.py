@@ -1,0 +1,90 @@
+"""`sgg resume DIR`: go on with a run, a pipeline or a sweep."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+from sgg.cli.arguments import split_words
+from sgg.config.tree import groups
+from sgg.errors import SggError, did_you_mean
+
+KEYS = ("parallel", "retries", "wait")
+_EPILOG = """\
+DIR may be
+  a run        goes on from its newest whole checkpoint, with its frozen config
+  a pipeline   goes on with the steps that are not finished, with their frozen configs
+  a sweep      starts again, by the same launcher, what is not finished, queued or running; also one point
+               or one run of it. A run of a sweep that is finished hands over what its tracker lacks
+
+words, for a sweep:
+  parallel=N                points at once (as before)
+  retries=N                 how often a run that fails is started again by itself (as before)
+  wait=true                 stay until all have ended (false)
+  hardware.slurm.KEY=VALUE  what the jobs ask of Slurm from now on, such as hardware.slurm.time_min=240;
+                            kept in sweep.json. No other key of a run can change.
+
+examples:
+  sgg resume runs/my-run
+  sgg resume runs/my-sweep hardware.slurm.time_min=240"""
+
+
+def main(argv: list[str]) -> None:
+    """`sgg resume DIR [parallel=N] [retries=N] [wait=true] [hardware.slurm.KEY=VALUE …]`."""
+    parser = argparse.ArgumentParser(
+        prog="sgg resume",
+        usage="sgg resume DIR [key=value ...]",
+        description="Go on with a run, a pipeline or a sweep, in the same folders.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", metavar="DIR", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("words", nargs="*", metavar="key=value", help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    from launchers.kinds import Kind, kind_of
+
+    folder = args.folder.expanduser()
+    kind = kind_of(folder)
+    if kind is Kind.sweep:
+        _resume_sweep(folder, args.words)
+        return
+    if args.words:
+        raise SggError(
+            f"{shlex.join(args.words)} would be ignored: what goes on is the frozen config of {folder}. "
+            "Leave it out, or start a new run."
+        )
+    if kind is Kind.pipeline:
+        from launchers.local_pipeline import resume_pipeline
+
+        resume_pipeline(folder)
+    else:
+        from launchers.local import resume_run
+
+        resume_run(folder)
+
+
+def _resume_sweep(folder: Path, words: list[str]) -> None:
+    given, changes = split_words(words, KEYS)
+    for word in changes:
+        key = word.partition("=")[0]
+        if "." not in key and key not in groups():  # what may not change is told later
+            raise SggError(
+                f"sgg resume {word}: no such key.{did_you_mean(key, KEYS)} Allowed: "
+                f"{', '.join(KEYS)}, hardware.slurm.…."
+            )
+    if given.get("wait", "false") not in ("true", "false"):
+        raise SggError(f"wait={given['wait']}: allowed are true and false.")
+    parallel, retries = _number(given, "parallel", 1), _number(given, "retries", 0)
+    from launchers.sweep.commands import Resuming, resume_sweep
+
+    resume_sweep(folder, Resuming(parallel, retries, given.get("wait") == "true", tuple(changes)))
+
+
+def _number(given: dict[str, str], key: str, lowest: int) -> int | None:
+    value = given.get(key)
+    if value is None:
+        return None
+    if not value.isdigit() or int(value) < lowest:
+        raise SggError(f"{key}={value}: must be a whole number, {lowest} or more.")
+    return int(value)
