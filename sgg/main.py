@@ -1,11 +1,14 @@
 """The command line: `sgg key=value …` runs the stage that the config names; `sgg TOOL …` is a tool.
 
+`run` is the same for Python.
+
 Nothing heavy is imported before the config is composed and checked.
 """
 
 from __future__ import annotations
 
 import gc
+import os
 import re
 import sys
 from importlib import import_module
@@ -116,3 +119,38 @@ def start(config: Config, overrides: list[str]) -> Path:
     with prepared(config, overrides) as run_dir:
         execute(run_dir)
     return run_dir
+
+
+def run(overrides: list[str]) -> tuple[Path, dict[str, float]]:
+    """Compose these words and run to the end: the folder, and the metrics of an evaluation.
+
+    Raises:
+        SggError: the words are wrong, something is missing, or the run has failed.
+
+    """
+    import shlex
+
+    from sgg.config.compose import compose_config
+    from sgg.errors import SggError
+    from sgg.explain.exceptions import explain
+    from sgg.files import read_json
+    from sgg.runs.folder import COMMAND_VARIABLE, METRICS
+
+    for word in overrides:
+        if word.lstrip("+~").startswith("hydra/"):
+            raise SggError(
+                f"{word}: sgg.run starts one run, here. Use the command line for others."
+            )
+    try:
+        config = compose_config(overrides)
+    except Exception as error:
+        message = explain(error)
+        if message is None or isinstance(error, SggError):
+            raise
+        raise SggError(message) from error
+    os.environ[COMMAND_VARIABLE] = shlex.join(["sgg", *overrides])  # for the run's provenance
+    try:
+        folder = start(config, overrides)
+    finally:
+        os.environ.pop(COMMAND_VARIABLE)
+    return folder, (read_json(folder / METRICS) or {"metrics": {}})["metrics"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import io
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from typing import IO, Any
 
 from launchers.node.last_words import MESSAGE, error_in, last_line, lines_of, mistake_in
 from launchers.process_plan import Process
-from sgg.runs.folder import COMMAND_VARIABLE
+from sgg.runs.folder import COMMAND_VARIABLE, command
 
 LOGS = "logs"
 _LAST_LINES = 20
@@ -122,7 +121,7 @@ class Child:
 def _environment(process: Process) -> dict[str, str]:
     """This process's environment with the child's; GPUs counted among those that are visible here."""
     inherited = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    inherited[COMMAND_VARIABLE] = shlex.join(sys.argv)
+    inherited[COMMAND_VARIABLE] = command()
     inherited["PYTHONUNBUFFERED"] = "1"
     inherited["PYTHONSAFEPATH"] = "1"  # the code is ours, not what lies in the current folder
     if process.visible_gpus:

@@ -169,7 +169,7 @@ def start_logging(run_dir: Path, rank: int = 0) -> None:
 
 
 def command() -> str:
-    """The words by which somebody began this process's run, as a shell takes them."""
+    """The words by which somebody began this process's run, as a shell takes them; `sgg.run` says its own."""
     return os.environ.get(COMMAND_VARIABLE) or shlex.join(sys.argv)
 
 
