@@ -42,7 +42,7 @@ def recall(run: Path) -> str:
 def difference(folder: Path, kind: str) -> str:
     """GRPO - SFT, its 95 % interval and the p of the paired test."""
     out = folder / f"difference_{kind}"
-    sgg("score", f"predictions={folder}/grpo_{kind}", f"against={folder}/sft_{kind}", f"out={out}")
+    sgg("score", f"{folder}/grpo_{kind}", f"against={folder}/sft_{kind}", f"out={out}")
     test = metrics(out)["against"]["tests"]["R"]
     return (
         f"{test['difference']:+.3f} [{test['low']:+.3f}, {test['high']:+.3f}], p = {test['p']:.2g}"

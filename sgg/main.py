@@ -36,8 +36,7 @@ def main() -> None:
 
 
 def _tool(verb: str, words: list[str]) -> None:
-    flag = r"-{1,2}(?!-)(?!out=)" if verb == "predict" else r"-{1,2}"
-    if dashed := [word for word in words if re.match(flag + r"[\w./@]+=", word)]:
+    if dashed := [word for word in words if re.match(r"-{1,2}[\w./@]+=", word)]:
         from sgg.config.overrides import read_words
 
         read_words(dashed)  # says how a key is set

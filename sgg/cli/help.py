@@ -12,11 +12,11 @@ HELP = """sgg: scene graph generation with vision-language models
   sgg … --cfg job            print the composed config and stop
 
   sgg prepare data=…         read, check, count and cache a data set
-  sgg score predictions=FILE score answers without a model, or compare two runs (against=FILE)
+  sgg score PREDICTIONS      score answers without a model, or compare two runs (against=FILE)
   sgg predict MODEL IMAGE    one picture in, drawn picture and JSON out
   sgg serve model.path=…     a vLLM server that generate=server may ask
   sgg report RUN_DIR         write one HTML file about a run or a pipeline
-  sgg reward completions=…   what each completion of a file earns, term by term, and why
+  sgg reward COMPLETIONS     what each completion of a file earns, term by term, and why
   sgg status DIR             how the runs of a sweep, a pipeline or a run folder stand
   sgg resume DIR             go on with a run, a pipeline or a sweep
   sgg cancel SWEEP_DIR       end what is queued or running

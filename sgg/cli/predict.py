@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from sgg.cli.arguments import split_words
 from sgg.cli.run_config import config_for
 from sgg.config.model import Init, LoraConfig
 from sgg.config.schema import Config
@@ -21,27 +22,29 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="sgg predict",
         description="Write the scene graph of one picture as JSON and draw it.",
-        epilog="example: sgg predict runs/my-run photo.jpg --out graphs",
+        epilog="example: sgg predict runs/my-run photo.jpg out=graphs",
     )
     parser.add_argument("model", help="run folder, checkpoint folder or hub id")
     parser.add_argument("image", type=Path)
-    parser.add_argument("--out", type=Path, default=Path(), help="folder to write to (.)")
     parser.add_argument(
         "overrides",
         nargs="*",
-        help="key=value, such as generate.temperature=1; without a run folder also model=…",
+        metavar="key=value",
+        help="out=DIR, where to write to (.); generate.temperature=1 and the like; without a run folder "
+        "also model=…",
     )
-    args = parser.parse_intermixed_args(argv)
-    if bare := [word for word in args.overrides if "=" not in word and not word.startswith("~")]:
+    args = parser.parse_args(argv)
+    own, overrides = split_words(args.overrides, ("out",))
+    if bare := [word for word in overrides if "=" not in word and not word.startswith("~")]:
         raise SggError(
             f"{bare[0]}: sgg predict reads one picture a call. Call it again for each other picture; what "
             "is read otherwise is said by key=value."
         )
-    config = _config_for(args.model, args.overrides)
-    refuse_unread_by("predict", args.overrides, config)
+    config = _config_for(args.model, overrides)
+    refuse_unread_by("predict", overrides, config)
     from sgg.inference.predict import predict_file
 
-    written, parsed = predict_file(config, args.image, args.out)
+    written, parsed = predict_file(config, args.image, Path(own.get("out", ".")).expanduser())
     print("\n".join(map(str, written)), file=sys.stdout)
     print(_summary(parsed), file=sys.stderr)
 

@@ -17,42 +17,47 @@ if TYPE_CHECKING:
     from sgg.config.schema import Config
     from sgg.reward.score import Reward, RewardSpec, Scorer
 
-OWN_KEYS = ("completions", "explain", "split")
+OWN_KEYS = ("explain", "split")
 
 
 def main(argv: list[str]) -> None:
-    """`sgg reward completions=FILE reward=… data=… [explain=ID]`: each term for each completion."""
+    """`sgg reward COMPLETIONS reward=… data=… [explain=ID]`: each term for each completion."""
     parser = argparse.ArgumentParser(
         prog="sgg reward",
         description="Print what each completion earns, term by term, and the means. No model is needed.",
-        epilog="A line of FILE: {image_id, index, text}, as evaluation writes completions.jsonl; gold is "
-        "then the split that data=… names. Or self-contained, with width, height and gold: {objects, "
+        epilog="A line of COMPLETIONS: {image_id, index, text}, as evaluation writes completions.jsonl; gold "
+        "is then the split that data=… names. Or self-contained, with width, height and gold: {objects, "
         "relationships} in pixels. Boxes of the text are read in the frame of the config's model "
-        "(as its prompt asks for them). example: sgg reward completions=runs/R/completions.jsonl "
+        "(as its prompt asks for them). example: sgg reward runs/R "
         "reward=balanced explain=2300001",
+    )
+    parser.add_argument(
+        "completions",
+        metavar="COMPLETIONS",
+        type=Path,
+        help="completions.jsonl, or the run folder that holds it",
     )
     parser.add_argument(
         "overrides",
         nargs="*",
-        help="completions=FILE; explain=ID or ID#INDEX; split=train|eval (eval); key=value as for a run. "
+        metavar="key=value",
+        help="explain=ID or ID#INDEX; split=train|eval (eval); key=value as for a run. "
         "Beside a run's config.yaml, its model, prompt and data are the defaults",
     )
-    words = parser.parse_args(argv).overrides
-    own, overrides = split_words(words, OWN_KEYS)
-    if "completions" not in own:
-        raise SggError("sgg reward needs completions=FILE.")
-    path = Path(own["completions"]).expanduser()
+    args = parser.parse_args(argv)
+    own, overrides = split_words(args.overrides, OWN_KEYS)
+    path = args.completions.expanduser()
     from sgg.cli.reward_rows import read_rows
     from sgg.cli.sides import one_side
     from sgg.plan.unread import refuse_unread_by
     from sgg.reward.score import Scorer, with_counts
     from sgg.spec import graph_spec, reward_mix
 
-    side = one_side("completions", path, overrides)
+    side = one_side(path, overrides)
     config = side.config
     refuse_unread_by("reward", overrides, config)
     _check(config)
-    print(f"{side.named}: read {side.how}", file=sys.stderr)
+    print(f"{side.path}: read {side.how}", file=sys.stderr)
     rows = read_rows(path, config, own.get("split", "eval"))
     golds = {id(row.gold): row.gold for row in rows}.values()
     mix = with_counts(

@@ -60,13 +60,13 @@ def read_rows(path: Path, config: Config, part: str) -> list[Row]:
             the split.
 
     """
-    predictions = read_predictions(path, key="completions")
+    predictions = read_predictions(path)
     found = []
     for answer in (answer for several in predictions.answers.values() for answer in several):
-        place = f"completions={predictions.path}, {answer.read.where}, image {answer.image_id}"
+        place = f"{predictions.path}, {answer.read.where}, image {answer.image_id}"
         if answer.form is not Form.text:
             raise SggError(
-                f"{place}: text is missing. A reward is of a completion's text; `sgg score predictions=` "
+                f"{place}: text is missing. A reward is of a completion's text; `sgg score` "
                 f"reads rows with {answer.form.name}."
             )
         found.append(_Found(answer.image_id, answer.index, place, answer.read()))

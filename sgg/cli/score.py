@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sgg.cli.arguments import split_words
-from sgg.errors import SggError
 
 if TYPE_CHECKING:
     from sgg.cli.sides import Side
     from sgg.evaluation.predictions import Predictions
     from sgg.evaluation.score import Scored
 
-OWN = ("predictions", "against", "out")
+OWN = ("against", "out")
 """Words of this tool; the others are keys of a config."""
 _EPILOG = """\
-words of this tool:
-  predictions=PATH   a run folder, completions.jsonl, one graph a line, R1-SGG's folder of JSON files
+  PREDICTIONS        a run folder, completions.jsonl, one graph a line, R1-SGG's folder of JSON files
                      or its gathered file (docs/metrics.md)
+words of this tool:
   against=PATH       other answers to the same images: prints the paired test
   out=DIR            where metrics.json, per_predicate.csv and failures.jsonl go
                      (score-PROTOCOL beside the predictions)
@@ -29,30 +28,29 @@ read by its own config (a file without one as the other side is), and both are j
 one gold; where their configs name two, say one for both, such as protocol=sgg.
 
 examples:
-  sgg score predictions=runs/my-eval
-  sgg score predictions=graphs.jsonl data=jsonl data.root=DIR protocol=sgg
-  sgg score predictions=R1_SGG_OUTPUT data=vg150 protocol=vg150_val5k_r1sgg
-  sgg score predictions=runs/a against=runs/b"""
+  sgg score runs/my-eval
+  sgg score graphs.jsonl data=jsonl data.root=DIR protocol=sgg
+  sgg score R1_SGG_OUTPUT data=vg150 protocol=vg150_val5k_r1sgg
+  sgg score runs/a against=runs/b"""
 
 
 def main(argv: list[str]) -> None:
-    """`sgg score predictions=PATH data=… protocol=…`: score answers without a model."""
+    """`sgg score PREDICTIONS data=… protocol=…`: score answers without a model."""
     parser = argparse.ArgumentParser(
         prog="sgg score",
-        usage="sgg score predictions=PATH [against=PATH] [out=DIR] [key=value ...]",
+        usage="sgg score PREDICTIONS [against=PATH] [out=DIR] [key=value ...]",
         description="Score answers against gold and write what was found.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
-    words = parser.parse_args(argv).words
-    own, rest = split_words(words, OWN)
-    if not own.get("predictions"):
-        raise SggError("predictions=PATH must be given: `sgg score --help` lists what it may be.")
-    _score(own, rest)
+    parser.add_argument("predictions", metavar="PREDICTIONS", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("words", nargs="*", metavar="key=value", help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    own, rest = split_words(args.words, OWN)
+    _score(args.predictions.expanduser(), own, rest)
 
 
-def _score(own: dict[str, str], overrides: list[str]) -> None:
+def _score(path: Path, own: dict[str, str], overrides: list[str]) -> None:
     from sgg.cli.sides import one_side, refuse_two_judges, rival_of
     from sgg.config.derived import scored_part
     from sgg.data.prepare import prepare, vocabulary
@@ -65,19 +63,18 @@ def _score(own: dict[str, str], overrides: list[str]) -> None:
     from sgg.report.score_table import comparison_table, score_table
     from sgg.spec import gold_data
 
-    path = Path(own["predictions"]).expanduser()
     other = Path(own["against"]).expanduser() if own.get("against") else None
-    side = one_side("predictions", path, overrides, other)
+    side = one_side(path, overrides, other)
     rival = rival_of(side, other, overrides) if other is not None else None
     config = side.config
     refuse_unread_by("score", overrides, config)
     validate(config)
     names = vocabulary(config.data)
-    find(path, "predictions")  # before gold is prepared, which may take minutes
+    find(path)  # before gold is prepared, which may take minutes
     gold = prepare(gold_data(config), scored_part(config), Path(config.paths.cache))
     ids = gold.image_ids
     predictions = read_predictions(path, names, ids=ids)
-    answers = read_predictions(rival.path, names, rival.key, ids) if rival is not None else None
+    answers = read_predictions(rival.path, names, ids) if rival is not None else None
     if rival is not None:
         refuse_two_judges(side, rival, gold)
     scored = score_split(config, predictions, gold)
@@ -92,7 +89,7 @@ def _score(own: dict[str, str], overrides: list[str]) -> None:
     beside = path if path.is_dir() else path.parent
     folder = Path(out).expanduser() if out else beside / f"score-{config.protocol.id}"
     written = scored.write(folder)
-    print(f"{side.named}: read {side.how}", file=sys.stderr)
+    print(f"{side.path}: read {side.how}", file=sys.stderr)
     print(score_table(scored.content))
     if rival is not None:
         print(f"\n{comparison_table(scored.content['against'])}")

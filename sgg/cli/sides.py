@@ -30,8 +30,6 @@ _READING = ("model", "prompt", "stage.max_pixels")
 class Side:
     """Answers, and how they are read."""
 
-    key: str
-    """The word of the command line that names them."""
     path: Path
     config: Config
     source: Path | None
@@ -50,23 +48,18 @@ class Side:
         model = self.config.model.path
         return f"with texts in the box frame of model.path={model}; no {FROZEN_NAME} lies beside it"
 
-    @property
-    def named(self) -> str:
-        """As the user wrote it."""
-        return f"{self.key}={self.path}"
 
-
-def one_side(key: str, path: Path, words: list[str], other: Path | None = None) -> Side:
-    """What `key=path` names, with the config of `other` if it has none of its own."""
+def one_side(path: Path, words: list[str], other: Path | None = None) -> Side:
+    """The answers of a file or run folder, with the config of `other` if it has none of its own."""
     source = config_beside(path) or (None if other is None else config_beside(other))
-    return Side(key, path, config_for(path, words, other), source)
+    return Side(path, config_for(path, words, other), source)
 
 
 def rival_of(main: Side, path: Path, words: list[str]) -> Side:
     """What `against=path` names."""
     if config_beside(path) is None:
-        return Side("against", path, main.config, main.source)
-    return one_side("against", path, [word for word in words if not _about_reading(word)])
+        return Side(path, main.config, main.source)
+    return one_side(path, [word for word in words if not _about_reading(word)])
 
 
 def _about_reading(word: str) -> bool:
@@ -84,7 +77,7 @@ def refuse_two_judges(main: Side, rival: Side, gold: Prepared) -> None:
     ours, theirs = _protocol_words(main.config), _protocol_words(rival.config)
     if ours != theirs:
         raise SggError(
-            f"{main.named} and {rival.named} are of two protocols: {_differences(ours, theirs, 'protocol')}. "
+            f"{main.path} and {rival.path} are of two protocols: {_differences(ours, theirs, 'protocol')}. "
             f"Scores under two protocols cannot be compared. Name one for both, such as "
             f"protocol={ours['id'].replace('-', '_')}."
         )
@@ -95,10 +88,10 @@ def refuse_two_judges(main: Side, rival: Side, gold: Prepared) -> None:
     try:
         why = _gold_difference(gold, prepare(gold_data(rival.config), part, cache, quiet=True))
     except SggError as error:
-        why = f"the gold of {rival.named} cannot be read here ({error})"
+        why = f"the gold of {rival.path} cannot be read here ({error})"
     if why:
         raise SggError(
-            f"{main.named} and {rival.named} answer to different gold: {why}. Their configs differ in "
+            f"{main.path} and {rival.path} answer to different gold: {why}. Their configs differ in "
             f"{_differences(ours, theirs)}. Say for both what they are scored against, by the same words "
             "data=… data.eval.limit=…; images without an answer count as the protocol says."
         )

@@ -87,7 +87,7 @@ class _Line:
         return row
 
 
-def find(path: Path, key: str) -> Path:
+def find(path: Path) -> Path:
     """The file or folder to read: of a run folder, the answers in it.
 
     Raises:
@@ -95,14 +95,14 @@ def find(path: Path, key: str) -> Path:
 
     """
     if not path.exists():
-        raise SggError(f"{key}={path}: no such file or folder.")
+        raise SggError(f"{path}: no such file or folder.")
     if path.is_dir():
         for name in (COMPLETIONS, f"{COMPLETIONS}.gz"):
             if (path / name).is_file():
                 return path / name
         if (path / FROZEN_NAME).is_file():
             raise SggError(
-                f"{key}={path}: a run folder without {COMPLETIONS}. Only stage=eval leaves one, when "
+                f"{path}: a run folder without {COMPLETIONS}. Only stage=eval leaves one, when "
                 f"all images are answered: sgg resume {path} finishes it, sgg stage=eval model.path={path} "
                 "evaluates a trained model."
             )
@@ -114,7 +114,7 @@ def is_gathered(path: Path) -> bool:
     return path.is_file() and path.name.removesuffix(".gz").endswith(".json")
 
 
-def rows(path: Path, key: str) -> Iterator[tuple[Row, Reader]]:
+def rows(path: Path) -> Iterator[tuple[Row, Reader]]:
     """All rows of a folder of JSON files or of a file of lines, in their order.
 
     Raises:
@@ -122,13 +122,11 @@ def rows(path: Path, key: str) -> Iterator[tuple[Row, Reader]]:
 
     """
     if not path.is_dir():
-        yield from _lines(path, key)
+        yield from _lines(path)
         return
     files = sorted(path.glob("*.json"))
     if not files:
-        raise SggError(
-            f"{key}={path}: neither {COMPLETIONS} nor one JSON file an image in this folder."
-        )
+        raise SggError(f"{path}: neither {COMPLETIONS} nor one JSON file an image in this folder.")
     for file in files:
         yield _load(file), _File(file)
 
@@ -141,23 +139,21 @@ def gathered(path: Path) -> Iterator[tuple[str, Row]]:
         yield image_id, {"graph": None, **row}
 
 
-def _lines(path: Path, key: str) -> Iterator[tuple[Row, Reader]]:
+def _lines(path: Path) -> Iterator[tuple[Row, Reader]]:
     packed = is_packed(path)
     handle, start = -1 if packed else os.open(path, os.O_RDONLY), 0
     try:
         with open_unpacked(path) as file:
             for number, line in enumerate(file, 1):
                 content = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-                row = _row(content, f"{key}={path}, line {number}", number == 1)
+                row = _row(content, f"{path}, line {number}", number == 1)
                 if row is not None:
                     begin = start + len(line) - len(content)
                     place = _Line(handle, begin, len(content), number)
                     yield row, Held(place.where, row) if packed else place
                 start += len(line)
     except DAMAGED as error:
-        raise SggError(
-            f"{key}={path}: damaged gzip data ({error}). Copy the file again."
-        ) from error
+        raise SggError(f"{path}: damaged gzip data ({error}). Copy the file again.") from error
 
 
 def _row(line: bytes, where: str, first: bool) -> Row | None:

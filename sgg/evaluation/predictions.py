@@ -97,14 +97,12 @@ class Predictions:
 def read_predictions(
     path: Path,
     vocabulary: Vocabulary | None = None,
-    key: str = "predictions",
     ids: Collection[str] = (),
 ) -> Predictions:
     """The answers behind a path: a run folder, one of the files above, or a folder of them.
 
     Args:
         vocabulary: of the data, by which a gathered file is read.
-        key: what the path was given as.
         ids: of the images that are asked for. Rows that name a picture file mean the image with the file's
             name as its id; where there is none, without the suffix.
 
@@ -113,11 +111,11 @@ def read_predictions(
             rows are the same answer; the message names the rows.
 
     """
-    path = find(path, key)
+    path = find(path)
     found = (
-        _gathered_answers(path, vocabulary, key)
+        _gathered_answers(path, vocabulary)
         if is_gathered(path)
-        else _of_images(list(_answers(path, key)), ids)
+        else _of_images(list(_answers(path)), ids)
     )
     answers: dict[str, list[Stored]] = {}
     seen: dict[tuple[str, int], Reader] = {}
@@ -125,12 +123,12 @@ def read_predictions(
         before = seen.setdefault((answer.image_id, answer.index), answer.read)
         if before is not answer.read:
             raise SggError(
-                f"{key}={path}: {before.where} and {answer.read.where} are both answer {answer.index} to "
+                f"{path}: {before.where} and {answer.read.where} are both answer {answer.index} to "
                 f"image {answer.image_id}. Remove one, or tell them apart by index: 0, 1, …"
             )
         answers.setdefault(answer.image_id, []).append(answer)
     if not answers:
-        raise SggError(f"{key}={path}: no answer in it.")
+        raise SggError(f"{path}: no answer in it.")
     for several in answers.values():
         several.sort(key=lambda answer: answer.index)
     return Predictions(path, answers, vocabulary)
@@ -150,17 +148,17 @@ def _of_images(found: list[tuple[Stored, bool]], ids: Collection[str]) -> Iterat
             yield answer
 
 
-def _answers(path: Path, key: str) -> Iterator[tuple[Stored, bool]]:
-    for row, reader in rows(path, key):
-        place = f"{key}={path}, {reader.where}"
+def _answers(path: Path) -> Iterator[tuple[Stored, bool]]:
+    for row, reader in rows(path):
+        place = f"{path}, {reader.where}"
         image_id, is_file = image_of(row, place, Path(reader.where).stem if path.is_dir() else None)
         place = f"{place}, image {image_id}"
         yield Stored(image_id, index_of(row, place), form_of(row, place), reader), is_file
 
 
-def _gathered_answers(path: Path, vocabulary: Vocabulary | None, key: str) -> Iterator[Stored]:
+def _gathered_answers(path: Path, vocabulary: Vocabulary | None) -> Iterator[Stored]:
     for image_id, row in gathered(path):
-        check_gathered(row, f"{key}={path}, image {image_id}", vocabulary)
+        check_gathered(row, f"{path}, image {image_id}", vocabulary)
         yield Stored(image_id, 0, Form.graph, Held(f"image {image_id}", row))
 
 

@@ -43,7 +43,7 @@ def draw_samples(config: Config, completions: Path, count: int) -> list[Sample]:
     prepared = prepare(gold_data(config), part, Path(config.paths.cache), quiet=True)
     store, spec = image_store(config.data, part), graph_spec(config)
     task = Task(config.protocol, vocabulary(config.data))
-    predictions = read_predictions(completions, vocabulary(config.data), "completions")
+    predictions = read_predictions(completions, vocabulary(config.data))
     samples = []
     for index in range(min(count, len(prepared))):
         item = prepared.example(index, store)

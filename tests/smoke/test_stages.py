@@ -163,7 +163,7 @@ def test_tensorboard_has_every_number_of_every_step_once(pipeline):
 def test_predict_from_a_run_folder(pipeline, tmp_path):
     folder, _, _ = pipeline
     Image.new("RGB", (300, 200), "white").save(tmp_path / "photo.jpg")
-    done = sgg_ok("predict", str(folder / "grpo"), "photo.jpg", "--out", "out", cwd=tmp_path)
+    done = sgg_ok("predict", str(folder / "grpo"), "photo.jpg", "out=out", cwd=tmp_path)
     written = [line for line in done.stdout.splitlines() if line.startswith("out/")]
     assert written == ["out/photo.graph.json", "out/photo.graph.png"]
     graph = json.loads((tmp_path / "out" / "photo.graph.json").read_text())

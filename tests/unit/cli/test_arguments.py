@@ -19,12 +19,12 @@ def test_a_tools_words_and_a_configs():
 @pytest.mark.parametrize(
     ("tool", "words", "said"),
     [
-        (score, ["predictions=x", "against="], "against=: no value. Write against=VALUE, or leave"),
-        (score, ["predictions=x", "out= "], "out=: no value"),
-        (reward, ["completions=x", "split="], "split=: no value"),
-        (reward, ["completions=x", "explain="], "explain=: no value"),
-        (score, ["predictions=x", "agianst=y"], "agianst=y: no such key. Did you mean 'against'?"),
-        (reward, ["completion=x"], "Did you mean 'completions'?"),
+        (score, ["x", "against="], "against=: no value. Write against=VALUE, or leave"),
+        (score, ["x", "out= "], "out=: no value"),
+        (reward, ["x", "split="], "split=: no value"),
+        (reward, ["x", "explain="], "explain=: no value"),
+        (score, ["x", "agianst=y"], "agianst=y: no such key. Did you mean 'against'?"),
+        (reward, ["x", "explian=y"], "Did you mean 'explain'?"),
         (predict, ["runs/a", "a.jpg", "b.jpg"], "b.jpg: sgg predict reads one picture a call"),
     ],
 )

@@ -33,7 +33,7 @@ def file(tmp_path):
 
 
 def test_the_table_has_a_row_per_completion_and_the_means(file, capsys):
-    reward.main([f"completions={file}", *HERE])
+    reward.main([str(file), *HERE])
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines[0] == ["completion", "format", "edge_hard", "total"]
     assert lines[1] == ["7#0", "1.000", "0.000", "1.000"]
@@ -48,7 +48,7 @@ def test_the_table_names_what_was_wrong_without_a_failure(file, capsys):
     rows[1]["text"] = '{"objects": [{"id": "man", "bbox": [0, 0, 9, 9]}], "relationships": [], '
     rows[1]["text"] += '"relationships": []}'
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    reward.main([f"completions={file}", *HERE])
+    reward.main([str(file), *HERE])
     line = capsys.readouterr().out.splitlines()[2]
     assert line.split()[:2] == ["7#1", "0.000"]
     assert line.endswith(" duplicate_key, odd_id")
@@ -56,7 +56,7 @@ def test_the_table_names_what_was_wrong_without_a_failure(file, capsys):
 
 def test_explain_says_what_keeps_the_nearest_prediction_from_hitting(file, capsys):
     """The dog's box is a quarter of gold's; `near` is said of the man and himself."""
-    reward.main([f"completions={file}", "explain=7#0", *HERE])
+    reward.main([str(file), "explain=7#0", *HERE])
     said = capsys.readouterr().out
     assert "gold 1: man – on – dog  MISSED" in said
     assert "object: IoU 0.25 is below 0.5" in said
@@ -74,7 +74,7 @@ def test_one_prediction_serves_one_gold_relation(tmp_path, capsys):
     )
     row = {"image_id": "a", "text": text, "width": 1000, "height": 1000, "gold": to_dict(twins)}
     (tmp_path / "c.jsonl").write_text(json.dumps(row) + "\n")
-    reward.main([f"completions={tmp_path / 'c.jsonl'}", "explain=a", *HERE])
+    reward.main([str(tmp_path / "c.jsonl"), "explain=a", *HERE])
     said = capsys.readouterr().out
     assert "HIT by prediction 1" in said
     assert "it is taken" in said
@@ -92,21 +92,21 @@ def test_gold_may_come_from_the_data(tmp_path, capsys):
     prepared = prepare(compose_config(words).data, "eval", Path(tmp_path / "cache"), quiet=True)
     rows = [{"image_id": prepared.gold(i)["image_id"], "index": 0, "text": ""} for i in range(2)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    reward.main([f"completions={path}", "reward=balanced", *words])
+    reward.main([str(path), "reward=balanced", *words])
     assert "mean" in capsys.readouterr().out
     path.write_text(json.dumps({"image_id": "nobody", "text": ""}) + "\n")
     with pytest.raises(SggError, match="image nobody is not in the eval split"):
-        reward.main([f"completions={path}", "reward=balanced", *words])
+        reward.main([str(path), "reward=balanced", *words])
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "needs completions=FILE"),
-        (["completions=nowhere.jsonl"], "completions=nowhere.jsonl: no such file"),
-        (["completions={file}", "reward=none"], "Take reward=balanced"),
-        (["completions={file}", "reward.terms.edge_hrad.weight=1"], "Did you mean 'edge_hard'"),
-        (["completions={file}", "explain=8"], "explain=8: no such image"),
+        (["reward=balanced"], "reward=balanced: no such file or folder"),
+        (["nowhere.jsonl"], "nowhere.jsonl: no such file"),
+        (["{file}", "reward=none"], "Take reward=balanced"),
+        (["{file}", "reward.terms.edge_hrad.weight=1"], "Did you mean 'edge_hard'"),
+        (["{file}", "explain=8"], "explain=8: no such image"),
     ],
 )
 def test_mistakes_die_in_words(file, words, said):
@@ -122,7 +122,7 @@ def test_a_row_without_text_and_gold_without_a_size_are_told(file, tmp_path):
     ]:
         path.write_text(json.dumps(row) + "\n")
         with pytest.raises(SggError, match=said):
-            reward.main([f"completions={path}", *HERE])
+            reward.main([str(path), *HERE])
 
 
 def test_help_answers_without_torch():
@@ -133,12 +133,12 @@ def test_help_answers_without_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
-    assert "completions=FILE" in done.stdout
+    assert "COMPLETIONS" in done.stdout
 
 
 def test_explain_takes_the_threshold_of_the_rewards_own_terms(file, capsys):
     """The dog's IoU is .25: a hit for a term that asks for .2, none for .5."""
-    words = [f"completions={file}", "explain=7#0", *HERE]
+    words = [str(file), "explain=7#0", *HERE]
     reward.main([*words, "+reward.terms.edge_hard.options.iou_threshold=0.2"])
     said = capsys.readouterr().out
     assert "hits at IoU 0.2 and above (edge_hard)" in said

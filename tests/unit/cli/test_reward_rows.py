@@ -25,7 +25,7 @@ def without(name):
 def said(tmp_path, capsys, content, name="c.jsonl"):
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    main([f"completions={path}", *WORDS])
+    main([str(path), *WORDS])
     return capsys.readouterr().out
 
 
@@ -54,7 +54,7 @@ def test_one_line_without_an_end_is_an_answer(tmp_path, capsys):
 
 def test_a_run_folder_is_read_as_by_score(tmp_path, capsys):
     said(tmp_path, capsys, row("a"), "completions.jsonl")
-    main([f"completions={tmp_path}", *WORDS])
+    main([str(tmp_path), *WORDS])
     assert totals(capsys.readouterr().out) == {"a#0": 5}
 
 
@@ -77,9 +77,7 @@ def test_each_row_has_its_own_size(tmp_path, capsys):
         size = {"width": width, "height": height, "gold": gold}
         content += row("a", json.dumps(whole), index=index, **size) + "\n"
     (tmp_path / "c.jsonl").write_text(content)
-    main(
-        [f"completions={tmp_path}/c.jsonl", "reward=r1_sgg_det", "model=qwen2_vl_7b", "prompt=open"]
-    )
+    main([f"{tmp_path}/c.jsonl", "reward=r1_sgg_det", "model=qwen2_vl_7b", "prompt=open"])
     assert totals(capsys.readouterr().out) == {"a#0": 5, "a#1": 5}
 
 
@@ -91,11 +89,11 @@ def test_answers_are_listed_by_their_indices(tmp_path, capsys):
 def test_explain_takes_each_answers_own_gold(tmp_path, capsys):
     content = row("a") + "\n" + row("a", gold=OTHER, index=1)
     said(tmp_path, capsys, content)
-    main([f"completions={tmp_path}/c.jsonl", *WORDS, "explain=a"])
+    main([f"{tmp_path}/c.jsonl", *WORDS, "explain=a"])
     out = capsys.readouterr().out
     assert "a#0: total 5.000" in out
     assert "a#1: total 5.000" not in out
-    main([f"completions={tmp_path}/c.jsonl", *WORDS, "explain=a#1"])
+    main([f"{tmp_path}/c.jsonl", *WORDS, "explain=a#1"])
     assert "a#0" not in capsys.readouterr().out
 
 
@@ -127,7 +125,7 @@ def test_what_cannot_be_scored_is_said(tmp_path, capsys, content, words):
     with pytest.raises(SggError) as told:
         said(tmp_path, capsys, content)
     assert words in str(told.value)
-    assert f"completions={tmp_path}/c.jsonl" in str(told.value)
+    assert f"{tmp_path}/c.jsonl" in str(told.value)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def assert_equal_sides(folder):
 
 
 def score(tmp_path, predictions, rival, *words):
-    main([f"predictions={predictions}", f"against={rival}", f"out={tmp_path}/out", *words])
+    main([str(predictions), f"against={rival}", f"out={tmp_path}/out", *words])
     return tmp_path / "out"
 
 
@@ -80,14 +80,14 @@ def test_two_files_without_a_config_are_read_by_the_words(run, tmp_path):
     one, other = (copy_of(run, tmp_path / "kept" / name) for name in ("a.jsonl", "b.jsonl"))
     words = [*SHAPES, f"paths.cache={tmp_path}/cache"]
     assert_equal_sides(score(tmp_path, one, other, QWEN2, *words))
-    main([f"predictions={one}", f"out={tmp_path}/default", *words])
+    main([str(one), f"out={tmp_path}/default", *words])
     wrong = json.loads((tmp_path / "default" / "metrics.json").read_text())
     assert wrong["metrics"]["R"] < 0.5  # another model's frame: what the message warns of
 
 
 def test_how_a_file_without_a_config_is_read_is_said(run, tmp_path, capsys):
     copy = copy_of(run, tmp_path / "kept" / "a.jsonl")
-    main([f"predictions={copy}", f"out={tmp_path}/out", *SHAPES, f"paths.cache={tmp_path}/cache"])
+    main([str(copy), f"out={tmp_path}/out", *SHAPES, f"paths.cache={tmp_path}/cache"])
     said = capsys.readouterr().err
     assert "in the box frame of model.path=tiny_qwen2_5_vl; no config.yaml lies beside it" in said
 
@@ -116,7 +116,7 @@ def test_two_splits_are_told(run, tmp_path):
     with pytest.raises(SggError) as told:
         score(tmp_path, run, fewer)
     said = str(told.value)
-    assert f"predictions={run} and against={fewer} answer to different gold" in said
+    assert f"{run} and {fewer} answer to different gold" in said
     assert "20 and 10 images, of which 10 are in both" in said
     assert "data.eval.limit: 20 and 10" in said
     out = score(tmp_path, run, fewer, "data.eval.limit=20")
@@ -164,7 +164,7 @@ def test_runs_under_two_protocols(tmp_path, annotated):
     )
     with pytest.raises(SggError) as told:
         score(tmp_path, a, b)
-    assert f"predictions={a} and against={b} are of two protocols" in str(told.value)
+    assert f"{a} and {b} are of two protocols" in str(told.value)
     assert "protocol.id: sgg and vg150-val5k-r1sgg" in str(told.value)
     with pytest.raises(SggError, match=r"such as protocol=vg150_val5k_r1sgg\."):
         score(tmp_path, b, a)
@@ -208,7 +208,7 @@ def test_a_run_that_was_not_evaluated_is_told(run, tmp_path):
     (run / "provenance.json").write_text("{}")
     (run / "completions.jsonl").unlink()
     with pytest.raises(SggError, match=r"a run folder without completions\.jsonl"):
-        main([f"predictions={run}"])
+        main([str(run)])
 
 
 def test_another_programs_config_beside_the_answers_is_told(run, tmp_path):
@@ -217,4 +217,4 @@ def test_another_programs_config_beside_the_answers_is_told(run, tmp_path):
     with pytest.raises(
         SggError, match=r"lr: no such key\..*move the answers to a folder without one"
     ):
-        main([f"predictions={copy}", *SHAPES])
+        main([str(copy), *SHAPES])

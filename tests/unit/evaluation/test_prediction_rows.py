@@ -111,7 +111,7 @@ def test_a_last_line_cut_short_is_left_out_and_said(tmp_path, caplog, at):
 def test_what_cannot_be_read_is_said_with_its_place(tmp_path, content, said):
     message = refused(tmp_path / "c.jsonl", content)
     assert said in message
-    assert f"predictions={tmp_path}/c.jsonl" in message
+    assert f"{tmp_path}/c.jsonl" in message
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_an_odd_box_scale_is_said_with_file_line_and_image(tmp_path, scale):
     bad = {"image_id": "9", "response": TEXT, "box_scale": scale}
     good = {"image_id": "8", "response": TEXT, "box_scale": [1000, 500]}
     message = refused(tmp_path / "r.jsonl", lines(good, bad))
-    assert f"predictions={tmp_path}/r.jsonl, line 2, image 9: box_scale is " in message
+    assert f"{tmp_path}/r.jsonl, line 2, image 9: box_scale is " in message
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "9.json").write_text(json.dumps(bad))
@@ -172,7 +172,7 @@ def test_uneven_gathered_rows_are_said_with_file_and_image(tmp_path, change, sai
     assert list(read(path, json.dumps({"7": GATHERED})).answers) == ["7"]
     message = refused(path, json.dumps({"7": GATHERED, "8": {**GATHERED, **change}}))
     assert said in message
-    assert f"predictions={path}, image 8" in message
+    assert f"{path}, image 8" in message
 
 
 @pytest.mark.parametrize("packed", [False, True])

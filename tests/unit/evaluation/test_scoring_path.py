@@ -39,7 +39,7 @@ def words(tmp_path):
         path = tmp_path / f"{name}.jsonl"
         path.write_text("".join(json.dumps(r) + "\n" for r in rows))
     return [
-        f"predictions={tmp_path / 'said.jsonl'}",
+        str(tmp_path / "said.jsonl"),
         "data=jsonl",
         f"data.root={tmp_path}",
         "data.eval.path=gold.jsonl",
@@ -88,7 +88,7 @@ def test_against_prints_the_paired_test(words, tmp_path, capsys):
 def test_processes_change_no_number(words, monkeypatch):
     config = compose_config(["stage=eval", *words[1:]])
     gold = prepare(gold_data(config), "eval", Path(config.paths.cache), True)
-    predictions = read_predictions(Path(words[0].partition("=")[2]))
+    predictions = read_predictions(Path(words[0]))
     whole = score_split(config, predictions, gold)
     monkeypatch.setattr(module, "CHUNK", 3)
     config.data.workers = 2
@@ -106,17 +106,17 @@ def test_a_run_folder_brings_its_own_config(words, tmp_path, capsys):
     lines = [json.loads(x) for x in (tmp_path / "said.jsonl").open()]
     rows = [{"image_id": r.pop("image_id"), "index": 0, "text": json.dumps(r)} for r in lines]
     (run / "completions.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-    main([f"predictions={run}"])
+    main([str(run)])
     assert json.loads((run / "score-sgg" / "metrics.json").read_text())["images"] == 10
-    main([f"predictions={run}", "protocol=sgbench", "protocol.cutoffs=[5]", "data.eval.limit=10"])
+    main([str(run), "protocol=sgbench", "protocol.cutoffs=[5]", "data.eval.limit=10"])
     content = json.loads((run / "score-sgbench" / "metrics.json").read_text())
     assert "R@5" in content["metrics"]
     with pytest.raises(SggError, match="not in the"):
-        main([f"predictions={run}", "data.eval.limit=3"])
+        main([str(run), "data.eval.limit=3"])
 
 
 def test_wrong_words(words):
-    with pytest.raises(SggError, match="predictions=PATH must be given"):
+    with pytest.raises(SggError, match="data=shapes: no such file or folder"):
         main(["data=shapes"])
     with pytest.raises(SggError, match="sgdet must be among them"):
         main([*words, "protocol.modes=[phrdet]"])

@@ -41,9 +41,9 @@ def test_output_of_tools_into_a_closed_pipe(tmp_path):
     gold = {"objects": [], "relationships": []}
     row = json.dumps({"image_id": "a", "text": "", "width": 9, "height": 9, "gold": gold})
     (tmp_path / "c.jsonl").write_text(f"{row}\n")
-    done = unread("reward", "completions=c.jsonl", "reward=hard_recall", cwd=tmp_path)
+    done = unread("reward", "c.jsonl", "reward=hard_recall", cwd=tmp_path)
     (read_by,) = done.stderr.splitlines()  # what is said of every file, and no traceback
-    assert (done.returncode, read_by.partition(":")[0]) == (CLOSED_PIPE, "completions=c.jsonl")
+    assert (done.returncode, read_by.partition(":")[0]) == (CLOSED_PIPE, "c.jsonl")
     assert unread("seed=x", cwd=tmp_path, both=True).returncode == CLOSED_PIPE
 
 
