@@ -52,7 +52,7 @@ def run(checkout, command):
     """What a command of the page prints; it must go well."""
     assert command in [line for block in COMMANDS.findall(PAGE) for line in block.splitlines()]
     for word, value in (("DIR", "own"), ("RUN_DIR", "run"), ("ANSWERS.jsonl", "answers.jsonl")):
-        command = re.sub(rf"(?<==){re.escape(word)}(?=\s|$)", value, command)
+        command = re.sub(rf"(?<=[= ]){re.escape(word)}(?=\s|$)", value, command)
     environment = {
         **os.environ,
         "PATH": f"{checkout / 'bin'}:{os.environ['PATH']}",

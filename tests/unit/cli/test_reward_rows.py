@@ -1,4 +1,4 @@
-"""`sgg reward completions=FILE` reads other people's files: every answer by its own gold, or one sentence."""
+"""`sgg reward FILE` reads other people's files: every answer by its own gold, or one sentence."""
 
 import gzip
 import json

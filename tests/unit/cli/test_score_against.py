@@ -1,4 +1,4 @@
-"""`sgg score predictions=A against=B`: each side read as it was written, both judged alike, or words."""
+"""`sgg score A against=B`: each side read as it was written, both judged alike, or words."""
 
 import gzip
 import json
@@ -200,7 +200,7 @@ def test_gold_that_is_the_same_in_two_places_is_the_same(tmp_path, annotated):
     with pytest.raises(SggError, match=r"image a has other gold.*data\.root"):
         score(tmp_path, a, b)
     shutil.rmtree(tmp_path / "copied")
-    with pytest.raises(SggError, match=rf"the gold of against={b} cannot be read here"):
+    with pytest.raises(SggError, match=rf"the gold of {b} cannot be read here"):
         score(tmp_path, a, b)
 
 

@@ -16,5 +16,5 @@ from sgg.config.derived import read_part, scored_part
     ],
 )
 def test_the_part_that_is_read_and_the_part_that_is_scored(words, read, scored):
-    config, *_ = compose_config(words)
+    config = compose_config(words)
     assert (read_part(config), scored_part(config)) == (read, scored)

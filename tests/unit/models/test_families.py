@@ -44,7 +44,7 @@ def test_every_family_of_the_config_has_a_record():
 
 def test_every_option_names_its_checkpoints_family():
     for path in (CONF_DIR / "model").glob("*.yaml"):
-        config, _ = compose_config([f"model={path.stem}"])
+        config = compose_config([f"model={path.stem}"])
         assert config.model.family.name in path.stem
         frame = graph_spec(config).frame
         family = FAMILIES[config.model.family]

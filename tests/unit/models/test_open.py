@@ -16,7 +16,7 @@ LORA = ["model.lora.enable=true", "stage.optimizer.kind=trl"]
 
 
 def configured(*words):
-    return compose_config(list(words))[0]
+    return compose_config(list(words))
 
 
 @pytest.mark.parametrize(

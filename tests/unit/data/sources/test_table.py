@@ -14,7 +14,7 @@ from sgg.errors import SggError
 @pytest.fixture(scope="module")
 def composed():
     """`data` of every option."""
-    return [compose_config([f"data={name}"])[0].data for name in options_of("data")]
+    return [compose_config([f"data={name}"]).data for name in options_of("data")]
 
 
 def test_every_source_of_the_config_has_a_record():
