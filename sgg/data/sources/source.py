@@ -52,8 +52,9 @@ class Part:
         """
         if self.data.image_source is ImageSource.painted:
             return None
-        folder = self.data.image_folder or self.data.root
-        return existing_folder(folder, "data.image_folder").resolve()
+        folder = self.data.image_folder
+        found = existing_folder(folder, "data.image_folder") if folder else self.root()
+        return found.resolve()
 
     def file(self) -> Path:
         """The annotation file that the split's path names below `data.root`; it may not be there.

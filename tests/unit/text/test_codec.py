@@ -435,7 +435,7 @@ def check(text, spec):
 
 SPECS = st.builds(
     GraphSpec,
-    st.builds(FrameSpec, st.sampled_from(Frame)),
+    st.builds(FrameSpec, st.sampled_from(Frame), factor=st.just(28)),
     st.booleans(),
     st.sampled_from([None, Vocabulary("v", ("man",), ("on",))]),
 )
