@@ -99,8 +99,7 @@ class PolicyHead:
         temperature: float,
         outputs: tuple[str, ...],
     ) -> FusedCausalLMOutput:
-        bias = weight.new_zeros(weight.shape[0])
-        bias[self._forbidden] = BIAS
+        bias = self._bias(weight)
         if self._masks is None:
             return _unmasked(hidden, weight, bias, labels, temperature, outputs)
         wanted = labels != -100
@@ -113,6 +112,16 @@ class PolicyHead:
         return FusedCausalLMOutput(
             log_probs=_spread(log_probs, wanted), entropy=_spread(entropies, wanted)
         )
+
+    def _bias(self, weight: torch.Tensor) -> torch.Tensor:
+        """(V,); under ZeRO-3 marked as a whole parameter, since TRL's kernel asks in its backward."""
+        bias: Any = weight.new_zeros(weight.shape[0])
+        bias[self._forbidden] = BIAS
+        if hasattr(weight, "ds_status"):
+            from deepspeed.runtime.zero.partition_parameters import ZeroParamStatus
+
+            bias.ds_status = ZeroParamStatus.AVAILABLE
+        return bias
 
 
 def _unmasked(
