@@ -1,10 +1,10 @@
 """Answers a second by vLLM beside transformers, same machine, same model: `python bench/generate.py`.
 
     --model PATH    model.path: a tiny base's name, a run folder, a folder, a hub id
-    --images N      pictures, each another one
+    --images N      images, each another one
     --tokens N      longest answer
     --batches N …   images of a batch of transformers, several in turn; 8 is the config's default
-    --side N        width and height of the pictures, pixels
+    --side N        width and height of the images, pixels
     --gpu           on the GPU in bf16, with the larger batch sizes it takes
 
 Prints the speeds and their ratios; the time until an engine is up is not in them, but printed.
@@ -37,7 +37,7 @@ WARM_UP = 8
 
 
 def requests(count: int, side: int, seed: int) -> list[Request]:
-    """Pictures of coloured blocks."""
+    """Images of coloured blocks."""
     random = np.random.default_rng(seed)
     blocks = random.integers(0, 256, (count, 4, 4, 3), dtype=np.uint8)
     pictures = (Image.fromarray(b).resize((side, side), Image.Resampling.NEAREST) for b in blocks)
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=192)
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--batches", type=int, nargs="+", default=[8, 32], help="of transformers")
-    parser.add_argument("--side", type=int, default=SIDE, help="of the pictures, pixels")
+    parser.add_argument("--side", type=int, default=SIDE, help="of the images, pixels")
     parser.add_argument("--gpu", action="store_true")
     asked = parser.parse_args()
     dtype = torch.bfloat16 if asked.gpu else torch.float32

@@ -1,4 +1,4 @@
-"""The only errors that are shown without a traceback: what a user can mend, said in words."""
+"""Errors that the user can fix: shown without a traceback, naming the key and the way out."""
 
 from __future__ import annotations
 

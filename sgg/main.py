@@ -69,7 +69,7 @@ def _hydra_app() -> int:
     codes: list[int] = []
 
     def task(cfg: Any) -> None:
-        """What goes wrong is told here: Hydra would add its own words."""
+        """Errors are reported here, because Hydra would wrap them in its own message."""
         codes.append(run_and_report(lambda: _start_composed(cfg)))
 
     app = hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")(task)

@@ -1,6 +1,6 @@
 """Log-probabilities of sampling against those of training: `python bench/gpu/logp_gap.py OUT.json FOLDER`.
 
-Eight answers to pictures are sampled by transformers, token by token with a cache, then scored in one pass
+Eight answers to images are sampled by transformers, token by token with a cache, then scored in one pass
 as GRPO does. Printed for bf16 weights, and for fp32 weights that sample in fp32 (TF32 on a GPU) and are
 scored under bf16's autocast, as full fine-tuning on one GPU has them.
 """
@@ -30,7 +30,7 @@ def prompts(folder: Path, side: int, count: int) -> Any:
     plan = ScenePlan(side=side, max_objects=8, min_side=side // 10, max_side=side // 3)
     processor = load_processor(folder, 4 * 28**2, 512 * 28**2)
     chat = processor.apply_chat_template(
-        messages("Write the scene graph of this picture.", ""),
+        messages("Write the scene graph of this image.", ""),
         tokenize=False,
         add_generation_prompt=True,
     )

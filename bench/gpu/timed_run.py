@@ -78,7 +78,7 @@ def wrap(owner: Any, method: str, clock: Clock, phase: str) -> None:
 
 
 def count_tokens(owner: Any, method: str, clock: Clock) -> None:
-    """What the loss is taken on: all tokens, those that are answers, and patches of pictures."""
+    """What the loss is taken on: all tokens, those that are answers, and patches of images."""
     inner = getattr(owner, method)
 
     def counting(self: Any, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:

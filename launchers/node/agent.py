@@ -1,4 +1,4 @@
-"""What one node does for a frozen run: supervise its processes, say how it ended, ask to be queued again.
+"""One node's part of a run: supervise its processes, record the exit status, ask to be queued again.
 
 Under Slurm it takes its place from the step. A run that is stopped by its time limit or by a preemption is
 queued again and goes on from its newest whole checkpoint; so is one that fails, as often as the sweep allows.
@@ -142,7 +142,7 @@ def _stopped_early(run_dir: Path, place: NodePlacement, received: list[int]) -> 
 
 
 def raise_for_status(ending: ExitStatus) -> None:
-    """Raise what the caller is to tell, unless all went well."""
+    """Raise Stopped or Failed unless the run finished."""
     if ending.state is State.stopped:
         raise Stopped(ending.reason, ending.code - 128)
     if ending.state is State.failed:

@@ -1,4 +1,4 @@
-"""The key that a run's ranks and rollout servers share: made from a secret of the user, kept by nobody.
+"""The key that a run's ranks and rollout servers share: derived from a secret of the user and never stored.
 
 All nodes must have it without talking, and it may stand in no config, log or run folder. So it is derived
 from a file that only its owner can read, in a home that the nodes share.

@@ -1,6 +1,6 @@
 """The runs of a sweep on this machine: some at once, in order, each in a process of its own.
 
-A run that fails keeps nobody else from running but those that start from its model. Processes have
+A failed run blocks only the runs that start from its model. Processes have
 sessions of their own: they go on when this one is killed, and `sgg status` still knows them.
 """
 

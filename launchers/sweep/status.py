@@ -123,7 +123,7 @@ def _status(
     before: RunStatus | None,
     is_cancelled: bool,
 ) -> RunStatus:
-    """Who runs comes first, then files that say it is finished, then who waits, then the rest."""
+    """In this order: running, finished by its files, queued, everything else."""
     run_dir = sweep / run.folder
     ending = read_exit_status(run_dir)
     job = (jobs or {}).get(run.jobs[-1]) if run.jobs else None
@@ -178,7 +178,9 @@ def _without_words(
     if record.launcher == "slurm" and run.jobs and not _has_begun(sweep, run.jobs[-1]):
         # Slurm keeps nothing of a task that is taken out of its array before it starts
         return RunStatus(run, "cancelled", "taken out of Slurm's queue before it began")
-    reason = "it ended without a word" if run.jobs else "no job was submitted for it"
+    reason = (
+        "its process ended without writing exit.json" if run.jobs else "no job was submitted for it"
+    )
     return RunStatus(run, "lost", reason)
 
 

@@ -1,4 +1,4 @@
-"""Waiting for a sweep's jobs: what is told meanwhile, and when waiting has no end."""
+"""Waits for a sweep's jobs, prints changes, and gives up when nothing can move any more."""
 
 from __future__ import annotations
 

@@ -116,9 +116,7 @@ class ChatClient:
         try:
             return msgspec.json.decode(response.content, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise RetryableError(
-                f"an answer that is none: {error}: {self._said(response)}"
-            ) from error
+            raise RetryableError(f"malformed response: {error}: {self._said(response)}") from error
 
     def _check_status(self, url: str, response: httpx.Response) -> None:
         if response.is_success:

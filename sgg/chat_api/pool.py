@@ -1,4 +1,4 @@
-"""Which server answers next: the least busy one that is well.
+"""Which server answers next: the least busy healthy one.
 
 A server that fails rests for a while, longer each time; one that fails again after the last rest, or has
 answered nothing within a request's whole limit, is left out for the rest of the run. An answer resets the

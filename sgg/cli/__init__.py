@@ -1,1 +1,1 @@
-"""The tools: one module per verb of `sgg`, each with one function `main(argv)`."""
+"""The tools of the command line: a module for each, with `main(argv)`, and what they share."""

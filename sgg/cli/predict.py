@@ -1,4 +1,4 @@
-"""`sgg predict`: one picture in, its graph out."""
+"""`sgg predict`: one image in, its graph out."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from sgg.text.codec import Parsed
 
 
 def main(argv: list[str]) -> None:
-    """`sgg predict MODEL IMAGE`: one picture in, drawn picture and JSON out."""
+    """`sgg predict MODEL IMAGE`: one image in, drawn image and JSON out."""
     parser = argparse.ArgumentParser(
         prog="sgg predict",
-        description="Write the scene graph of one picture as JSON and draw it.",
+        description="Write the scene graph of one image as JSON and draw it.",
         epilog="example: sgg predict runs/my-run photo.jpg out=graphs",
     )
     parser.add_argument("model", help="run folder, checkpoint folder or hub id")
@@ -37,7 +37,7 @@ def main(argv: list[str]) -> None:
     own, overrides = split_words(args.overrides, ("out",))
     if bare := [word for word in overrides if "=" not in word and not word.startswith("~")]:
         raise SggError(
-            f"{bare[0]}: sgg predict reads one picture a call. Call it again for each other picture; what "
+            f"{bare[0]}: sgg predict reads one image a call. Call it again for each other image; what "
             "is read otherwise is said by key=value."
         )
     config = _config_for(args.model, overrides)

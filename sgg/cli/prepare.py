@@ -38,7 +38,7 @@ def main(argv: list[str]) -> None:
     refuse_unread_by("prepare", overrides, config)
     validate(config)
     for part in chosen:
-        prepared = prepare_part(config.data, part, Path(config.paths.cache), every_picture=True)
+        prepared = prepare_part(config.data, part, Path(config.paths.cache), every_image=True)
         print(f"\n{summary(part, prepared)}")
         if prepared.refusal:
             raise SggError(prepared.refusal)

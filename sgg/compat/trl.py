@@ -1,4 +1,4 @@
-"""What TRL gets wrong when vLLM answers questions about pictures, and whether this TRL still does.
+"""What TRL gets wrong when vLLM answers questions about images, and whether this TRL still does.
 
 Each function names its report upstream and looks at the installed TRL's own source, so that a cure ends
 with the fault. `generation.py` applies them.
@@ -24,7 +24,7 @@ def expands_twice() -> bool:
 
 @cache
 def keeps_image_features() -> bool:
-    """trl#7198: after a push only the prefix cache is emptied; pictures seen before keep old features."""
+    """trl#7198: after a push only the prefix cache is emptied; images seen before keep old features."""
     return "encoder_cache" not in inspect.getsource(VLLMGeneration.sync_weights)
 
 

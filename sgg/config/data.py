@@ -31,7 +31,7 @@ class Source(Enum):
     vrd = "vrd"
     """VRD relations."""
     jsonl = "jsonl"
-    """Our own graph format, one JSON object a line, beside a folder of pictures."""
+    """Our own graph format, one JSON object a line, beside a folder of images."""
     shapes = "shapes"
     """Synthetic scenes, drawn when needed."""
 
@@ -65,7 +65,7 @@ class BoxFormat(Enum):
 
 
 class ImageSource(Enum):
-    """Where the pictures of annotated examples come from."""
+    """Where the images of annotated examples come from."""
 
     files = "files"
     """The source's own images."""
@@ -88,10 +88,10 @@ class Split(Enum):
 
 
 class ImageCheck(Enum):
-    """How far pictures are looked at when data is prepared."""
+    """How far images are looked at when data is prepared."""
 
     decode = "decode"
-    """Every picture is decoded once: finds truncated files before a job does."""
+    """Every image is decoded once: finds truncated files before a job does."""
     header = "header"
     """Only opened: finds missing files and wrong sizes."""
 
@@ -138,7 +138,7 @@ class DataConfig:
     root: str | None = None
     """Folder of a raw data set; splits may name files below it."""
     image_folder: str | None = None
-    """Folder of the pictures, where it is not the root."""
+    """Folder of the images, where it is not the root."""
     image_source: ImageSource = ImageSource.files
     train: SplitConfig = field(default_factory=SplitConfig)
     eval: SplitConfig = field(default_factory=SplitConfig)

@@ -46,7 +46,7 @@ class Config:
     paths: PathsConfig = field(default_factory=PathsConfig)
     pipeline: PipelineConfig | None = None
     seed: int = 0
-    """Of weights, data order, sampling and drawn scenes' pictures."""
+    """Of weights, data order, sampling and drawn scenes' images."""
     dry_run: bool = False
     """Print the processes, GPUs and (with hydra/launcher=slurm) the job, and start nothing."""
     choices: dict[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""A site's own options: the folder that SGG_CONF names stands on Hydra's search path after conf/."""
+"""Adds the folder that SGG_CONF names to Hydra's search path, after conf/, for options of a site."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class EvalConfig(StageConfig):
     split: Split = Split.eval
     """Split that is answered; `train` tells memory from generalisation."""
     shuffle_images: bool = False
-    """Control: give every prompt another example's picture; a model that looks falls to chance."""
+    """Control: give every prompt another example's image; a model that looks falls to chance."""
 
 
 STAGES = {StageName.sft: SftConfig, StageName.grpo: GrpoConfig, StageName.eval: EvalConfig}

@@ -18,7 +18,7 @@ SITE = "SGG_CONF"
 """Environment variable: a folder of a site's own options, such as hardware/mycluster.yaml below it."""
 
 PRIVATE_GROUPS = ("stage_model", "stage_hardware", "hydra")
-"""Folders of the tree that nobody chooses from: other options ask for what they hold."""
+"""Groups that other options include; they cannot be chosen on the command line."""
 
 
 def site_folder() -> Path | None:

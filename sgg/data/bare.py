@@ -1,7 +1,7 @@
-"""A picture file without what stands beside its pixels, for files whose notes keep Pillow from the pixels.
+"""An image file without what stands beside its pixels, for files whose notes keep Pillow from the pixels.
 
 Comes in: a whole file. Goes out: the file with nothing but what decoding needs, and the EXIF block and XMP
-packet that were taken out, so that the picture can still be brought upright. Formats: JPEG (ITU T.81), PNG
+packet that were taken out, so that the image can still be brought upright. Formats: JPEG (ITU T.81), PNG
 (W3C), WebP (RFC 9649), TIFF 6.0 and AVIF (ISO 23000-22). Nothing here raises for any bytes, and no pixel is
 touched: a file whose blocks have wrong lengths stays broken, for where its pixels begin is then a guess.
 """

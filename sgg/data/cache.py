@@ -1,4 +1,4 @@
-"""The prepared table on disk: rows, report, and what the picture files were like.
+"""The prepared table on disk: rows, report, and what the image files were like.
 
 A table is written beside its place and moved there, so a killed run leaves nothing half done.
 """
@@ -18,9 +18,9 @@ from sgg.data.images import stamp
 
 REPORT_NAME = "report.json"
 DROPPED_NAME = "dropped.json"
-"""Stamps of the picture files that images were dropped for, by path; null where there was no file."""
+"""Stamps of the image files that images were dropped for, by path; null where there was no file."""
 KEPT_NAME = "kept.json"
-"""Stamps of all other picture files."""
+"""Stamps of all other image files."""
 
 
 def write(folder: Path, rows: Sequence[dict[str, Any]], report: Report) -> None:
@@ -52,14 +52,14 @@ def read_rows(folder: Path) -> Any:
     return datasets.load_from_disk(str(folder))
 
 
-def is_current(folder: Path, every_picture: bool) -> bool:
-    """Whether a table is there, and no picture that it lacks was mended since.
+def is_current(folder: Path, every_image: bool) -> bool:
+    """Whether a table is there, and no image that it lacks was mended since.
 
-    With `every_picture`, also whether no picture that it has was changed: a look at each file.
+    With `every_image`, also whether no image that it has was changed: a look at each file.
     """
     if not folder.is_dir():
         return False
-    for name in (DROPPED_NAME, KEPT_NAME) if every_picture else (DROPPED_NAME,):
+    for name in (DROPPED_NAME, KEPT_NAME) if every_image else (DROPPED_NAME,):
         files = json.loads((folder / name).read_text(encoding="utf-8"))
         if any(stamp(file) != before for file, before in files.items()):
             return False

@@ -21,7 +21,7 @@ from sgg.scene.vocab import VOCABULARIES, Vocabulary, canonical
 MAX_ASPECT = 200
 """Widest ratio of sides that Qwen's image processors accept."""
 MAX_PIXELS = 400_000_000
-"""Largest area: PIL refuses to decode pictures of twice its `MAX_IMAGE_PIXELS` (`sgg.data.images`)."""
+"""Largest area: PIL refuses to decode images of twice its `MAX_IMAGE_PIXELS` (`sgg.data.images`)."""
 SHOWN_PER_KIND = 5
 FIRST_OBJECTS = 2000
 """Objects whose classes are counted, at least: enough to see whether they are classes."""
@@ -31,14 +31,14 @@ _LONE = 0.9
 
 KINDS = {
     "unreadable_row": "the row could not be read; image dropped",
-    "no_image": "picture missing; image dropped",
-    "broken_image": "picture cannot be decoded; image dropped",
-    "wrong_size": "picture has another size than annotated; image dropped",
-    "size_before_turn": "annotated size is the picture's before EXIF turns it, and boxes must belong to the "
-    "upright picture; image dropped",
-    "turned": "EXIF turns the picture; boxes are taken as those of the upright picture",
-    "damaged_exif": "EXIF cannot be read, or its orientation is none of 1 to 8; picture used",
-    "several_frames": "picture moves or has pages; the first one is used",
+    "no_image": "its file is missing; image dropped",
+    "broken_image": "cannot be decoded; image dropped",
+    "wrong_size": "has another size than annotated; image dropped",
+    "size_before_turn": "annotated size is the image's before EXIF turns it, and boxes must belong to the "
+    "upright image; image dropped",
+    "turned": "EXIF turns the image; boxes are taken as those of the upright image",
+    "damaged_exif": "EXIF cannot be read, or its orientation is none of 1 to 8; image used",
+    "several_frames": "image moves or has pages; the first one is used",
     "wide_grey": "grey of more than 8 bits; scaled to 8",
     "bad_size": "no positive width and height, one over 200 times the other, or over 400 megapixels; "
     "image dropped",
@@ -109,11 +109,11 @@ class Report:
     shown: dict[str, list[str]] = field(default_factory=dict)
     """First image ids by kind, with the reason where the kind does not say it."""
     looked_for: list[str] = field(default_factory=list)
-    """The files that the first missing picture was looked for as."""
+    """The files that the first missing image was looked for as."""
     remarks: list[str] = field(default_factory=list)
     """What the reader chose or missed as a whole, in sentences."""
     dropped_files: dict[str, str | None] = field(default_factory=dict)
-    """Stamps (`images.stamp`) of the picture files that images were dropped for, by path; None if missing."""
+    """Stamps (`images.stamp`) of the image files that images were dropped for, by path; None if missing."""
     kept_files: dict[str, str | None] = field(default_factory=dict)
     """Stamps of all others."""
     zero_shot: set[tuple[str, str, str]] = field(default_factory=set)
@@ -130,7 +130,7 @@ class Report:
             shown.append(entry)
 
     def drop_picture(self, kind: str, raw: RawExample) -> None:
-        """An image is dropped for its picture, before `clean` sees it."""
+        """An image is dropped for its file, before `clean` sees it."""
         self.count_read(raw)
         self.note(kind, raw.image_id)
         self.dropped_files |= dict.fromkeys(raw.looked_for)

@@ -48,7 +48,7 @@ class RawExample:
 
     image_id: str
     image_ref: str
-    """Where `images.ImageStore` finds the picture; empty if the row has none."""
+    """Where `images.ImageStore` finds the image; empty if the row has none."""
     width: int
     height: int
     objects: tuple[RawObject, ...]
@@ -56,19 +56,19 @@ class RawExample:
     columns: Mapping[str, str] = field(default_factory=dict)
     """Further text columns of the row, such as prompt_open."""
     picture_problem: str = ""
-    """Kind of what is wrong with the picture (`check.KINDS`), if the size had to be asked from it."""
-    picture_digest: str = ""
-    """`reader.picture_digest` of a picture that the row holds itself."""
+    """Kind of what is wrong with the image (`check.KINDS`), if the size had to be asked from it."""
+    image_digest: str = ""
+    """`reader.image_digest` of an image that the row holds itself."""
     looked_for: tuple[str, ...] = ()
-    """Files that a missing picture was looked for as, where there are several or none is its reference."""
+    """Files that a missing image was looked for as, where there are several or none is its reference."""
     picture_odd: frozenset[str] = frozenset()
-    """Kinds of what is odd about the picture and costs nothing, if it had to be asked."""
+    """Kinds of what is odd about the image and costs nothing, if it had to be asked."""
     broken: str = ""
     """Why the row could not be read at all, in words; empty if it could."""
 
     @property
     def picture_file(self) -> str:
-        """Path of the file that the picture lies in; empty where it lies in none."""
+        """Path of the file that the image lies in; empty where it lies in none."""
         return self.image_ref.removeprefix("file:") if self.image_ref.startswith("file:") else ""
 
     @staticmethod

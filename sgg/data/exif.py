@@ -1,7 +1,7 @@
-"""Which way up a picture is stored: the orientation in its EXIF block or XMP packet, nothing else of them.
+"""Which way up an image is stored: the orientation in its EXIF block or XMP packet, nothing else of them.
 
 Comes in: what a file holds beside its pixels. Goes out: an orientation of 1 to 8 (EXIF 2.3, tag 0x0112) and
-whether something about it is odd. Pillow would read the whole block, and write it again once the picture is
+whether something about it is odd. Pillow would read the whole block, and write it again once the image is
 turned; any tag of a wrong type ends that. Nothing here raises for any bytes.
 """
 
@@ -23,13 +23,13 @@ TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What brings a picture upright, by its orientation; 1 is upright."""
+"""What brings an image upright, by its orientation; 1 is upright."""
 SWAPPING = [TRANSPOSE[value] for value in (5, 6, 7, 8)]
 """Those that swap width and height."""
 
 
 class Orientation(NamedTuple):
-    """How a picture is stored."""
+    """How an image is stored."""
 
     value: int = 1
     """1 to 8; 1 where nothing usable is said."""

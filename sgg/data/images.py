@@ -1,7 +1,7 @@
-"""Pictures by reference: files, rows of a published data set, painted gold, drawn scenes.
+"""Images by reference: files, rows of a published data set, painted gold, drawn scenes.
 
-A prepared table holds references, not pixels, so that preparing copies no pictures and a cache stays
-small. Every picture comes out as RGB, turned upright by its EXIF tag.
+A prepared table holds references, not pixels, so that preparing copies no images and a cache stays
+small. Every image comes out as RGB, turned upright by its EXIF tag.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ Note = Callable[[str], None]
 
 
 class BrokenPicture(Exception):
-    """A file is no picture, or cannot be decoded; the message says why."""
+    """A file is no image, or cannot be decoded; the message says why."""
 
 
 class ImageStore:
-    """Fetches pictures; opens a published table only when a row of it is asked for."""
+    """Fetches images; opens a published table only when a row of it is asked for."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class ImageStore:
         self._painted = painted
 
     def load(self, ref: str, graph: SceneGraph, width: int, height: int) -> Image.Image:
-        """The picture behind a reference, RGB, `width` × `height`.
+        """The image behind a reference, RGB, `width` × `height`.
 
         Raises:
             SggError: it is missing, cannot be decoded or has another size (it was changed after it
@@ -78,13 +78,13 @@ class ImageStore:
         return image
 
     def _lost(self, ref: str, what: str) -> SggError:
-        """A picture that was sound when the data was prepared, or was not decoded then."""
+        """An image that was sound when the data was prepared, or was not decoded then."""
         kind, _, place = ref.partition(":")
         name = f"of row {place}" if kind == "row" else place
         return SggError(
-            f"{self._key}: picture {name} {what}. It changed after the data was prepared, or its pixels "
+            f"{self._key}: image {name} {what}. It changed after the data was prepared, or its pixels "
             "were not looked at then. Put it back, or run `sgg prepare` again with this run's data.… "
-            "words and data.image_check=decode: it finds all such pictures and drops them. Then start "
+            "words and data.image_check=decode: it finds all such images and drops them. Then start "
             "the run with the same words."
         )
 
@@ -93,12 +93,12 @@ class ImageStore:
             assert self._open_rows is not None, "a row reference needs its table"
             self._rows = self._open_rows()
         source = row_picture(self._rows[index]["image"])
-        assert source is not None, "rows without a picture are dropped when data is prepared"
+        assert source is not None, "rows without an image are dropped when data is prepared"
         return source
 
 
 def row_picture(value: Mapping[str, Any] | None) -> Path | BytesIO | None:
-    """What PIL can open of an undecoded `datasets.Image` value; None where there is no picture."""
+    """What PIL can open of an undecoded `datasets.Image` value; None where there is no image."""
     if value is None:
         return None
     if value["bytes"] is not None:
@@ -107,13 +107,13 @@ def row_picture(value: Mapping[str, Any] | None) -> Path | BytesIO | None:
 
 
 def _ignore(kind: str) -> None:
-    """What is odd about a picture, to somebody who does not ask."""
+    """What is odd about an image, to somebody who does not ask."""
 
 
 def open_upright(source: Path | BytesIO, note: Note = _ignore) -> Image.Image:
-    """The decoded picture of a file, RGB, its first frame, turned as EXIF or XMP say.
+    """The decoded image of a file, RGB, its first frame, turned as EXIF or XMP say.
 
-    `note` is called with each kind (`check.KINDS`) of what is odd about the picture and costs nothing.
+    `note` is called with each kind (`check.KINDS`) of what is odd about the image and costs nothing.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -126,7 +126,7 @@ def open_upright(source: Path | BytesIO, note: Note = _ignore) -> Image.Image:
 
 
 def look(source: Path | BytesIO | None, decode: bool, note: Note = _ignore) -> tuple[Size, str]:
-    """The size of a picture once upright and "", or (0, 0) and what is wrong by `check.KINDS`.
+    """The size of an image once upright and "", or (0, 0) and what is wrong by `check.KINDS`.
 
     Without `decode` only the header is read. `note` as in `open_upright`.
     """
@@ -141,10 +141,10 @@ def look(source: Path | BytesIO | None, decode: bool, note: Note = _ignore) -> t
 
 
 def _taken(source: Path | BytesIO, decode: bool, note: Note) -> tuple[Size, Image.Image | None]:
-    """The upright size and, if decoded, the picture of a file.
+    """The upright size and, if decoded, the image of a file.
 
     Pillow raises whatever its plugins happen to stumble over, so any error is the file's. A file is
-    tried again without its metadata: they must not cost a picture whose pixels are whole.
+    tried again without its metadata: they must not cost an image whose pixels are whole.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of metadata; `note` counts what matters

@@ -132,18 +132,18 @@ def _ways_out(data: DataConfig, report: Mapping[str, Any]) -> list[str]:
 
 
 def _pictures_missing(data: DataConfig, looked_for: list[str]) -> list[str]:
-    """What to do where pictures are missing, and where the first one was looked for."""
+    """What to do where images are missing, and where the first one was looked for."""
     painted = ", or data.image_source=painted to go without"
     if data.image_source is ImageSource.painted:
         painted = ""
     if not looked_for:
         return [
-            "The rows neither hold nor name a picture. Add them; gold alone needs a column image_size "
+            "The rows neither hold nor name an image. Add them; gold alone needs a column image_size "
             "beside data.image_source=painted, and no column image."
         ]
     where = (
-        "Set data.image_folder to the folder of the pictures"
+        "Set data.image_folder to the folder of the images"
         if data.image_folder is None
-        else f"Put the pictures below data.image_folder={data.image_folder}, or set it to their folder"
+        else f"Put the images below data.image_folder={data.image_folder}, or set it to their folder"
     )
     return [f"{where}{painted}.", f"Looked for {', '.join(looked_for)}."]

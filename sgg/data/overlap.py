@@ -1,8 +1,8 @@
 """Whether the train and the eval split share images: what is measured on those is memory.
 
-Comes in: one prepared split. Goes out: a sentence with the counts, or none. Images are the same by their
-pictures' bytes or by their ids; scenes of shapes by seed and place. The other split is prepared for it where
-that is quick; else its ids alone are read, and where it is not on this machine nothing is said.
+Comes in: one prepared split. Goes out: a sentence with the counts, or none. Images are the same by the
+bytes of their files or by their ids; scenes of shapes by seed and place. The other split is prepared for it
+where that is quick; else its ids alone are read, and where it is not on this machine nothing is said.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ log = logging.getLogger("sgg")
 QUICK = 2000
 """Images of the other split up to which it is prepared, if it was not yet."""
 
-Pictures = dict[str, str]
-"""Digests by image id; empty where a picture is not known."""
+Digests = dict[str, str]
+"""Digests by image id; empty where an image is not known."""
 
 
 def shared_images(data: DataConfig, part: str, prepared: Prepared, cache: Path) -> str:
@@ -35,7 +35,7 @@ def shared_images(data: DataConfig, part: str, prepared: Prepared, cache: Path) 
     if not is_here(data, other):
         return ""
     try:
-        found = _pictures(data, other, cache)
+        found = _digests(data, other, cache)
     except SggError as error:
         log.info(
             "Whether data.%s has images of data.%s is not known: %s",
@@ -70,7 +70,7 @@ def _shared_scenes(data: DataConfig) -> str:
     )
 
 
-def _pictures(data: DataConfig, part: str, cache: Path) -> Pictures:
+def _digests(data: DataConfig, part: str, cache: Path) -> Digests:
     """All images of a split.
 
     Raises:
@@ -83,14 +83,14 @@ def _pictures(data: DataConfig, part: str, cache: Path) -> Pictures:
         stop = len(reader) if split.limit is None else min(len(reader), split.offset + split.limit)
         if stop - split.offset > QUICK:
             indices = range(split.offset, stop)
-            if isinstance(reader, RowsReader):  # whose rows may hold pictures
+            if isinstance(reader, RowsReader):  # whose rows may hold images
                 return dict.fromkeys(reader.ids()[split.offset : stop], "")
             return {reader.read(index).image_id: "" for index in indices}
     rows = prepare(data, part, cache, quiet=True).rows
     return dict(zip(rows["image_id"], rows["digest"], strict=True))
 
 
-def _sentence(train: Pictures, evaluated: Pictures) -> str:
+def _sentence(train: Digests, evaluated: Digests) -> str:
     digests = {digest for digest in train.values() if digest}
     same = {i for i, digest in evaluated.items() if digest in digests}
     named = {i for i in evaluated.keys() & train.keys() if i not in same}
@@ -98,7 +98,7 @@ def _sentence(train: Pictures, evaluated: Pictures) -> str:
     if not same and not named:
         return ""
     ways = [
-        f"{len(same):,} by their pictures" * bool(same),
+        f"{len(same):,} by their content" * bool(same),
         f"{len(named - other):,} by their ids" * bool(named - other),
         f"{len(other):,} by their ids alone, their files differing (one photograph stored twice, or ids "
         "that count anew in each file)" * bool(other),

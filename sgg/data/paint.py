@@ -1,6 +1,6 @@
-"""Pictures for gold that comes without: each box is painted with a pattern that its class decides.
+"""Images for gold that comes without: each box is painted with a pattern that its class decides.
 
-A picture is a pure function of the graph and the size, so the whole path (decode, resize, train,
+An image is a pure function of the graph and the size, so the whole path (decode, resize, train,
 evaluate) runs on real annotations where the photographs cannot be had.
 """
 
@@ -18,7 +18,7 @@ _GREY = (200, 200, 200)
 
 
 def paint(graph: SceneGraph, width: int, height: int) -> Image.Image:
-    """An RGB picture of `width` × `height`: large boxes first, stripes in the class's two colours."""
+    """An RGB image of `width` × `height`: large boxes first, stripes in the class's two colours."""
     image = Image.new("RGB", (width, height), _GREY)
     for node in sorted(graph.nodes, key=_area, reverse=True):
         _paint_node(image, node)

@@ -2,7 +2,7 @@
 
 Transparency lies over white, as Qwen's own utilities put it. Grey of more than 8 bits is scaled to 8 and not
 cut off at 255: whole numbers of 16 bits by the range of their type (12 where the file says 12); in wider
-pixels and in fractions nothing says what white is, so the range that the picture fits into decides: 0 to 1
+pixels and in fractions nothing says what white is, so the range that the image fits into decides: 0 to 1
 (fractions only), 0 to 255, 0 to 65535, or else from its darkest to its brightest pixel.
 """
 
@@ -21,7 +21,7 @@ def is_wide_grey(image: Image.Image) -> bool:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """The same picture, 8-bit RGB."""
+    """The same image, 8-bit RGB."""
     if is_wide_grey(image):
         image = _grey(image)
     elif image.mode == "La":  # multiplied by its transparency; Pillow converts it to LA only

@@ -1,9 +1,9 @@
 """From a source to a prepared table: read, check, count, cache.
 
 Comes in: a `DataConfig` and the part (train or eval). Goes out: a `Prepared` with one row per usable
-image (references to pictures, not pixels), the report of everything amiss, and a fingerprint: same
-annotations and config, same fingerprint, on any machine. Pictures are checked where they lie and are
-no part of the fingerprint: a table is kept per place, and made again when a picture that it lacks was
+image (references to images, not pixels), the report of everything amiss, and a fingerprint: same
+annotations and config, same fingerprint, on any machine. Images are checked where they lie and are
+no part of the fingerprint: a table is kept per place, and made again when an image that it lacks was
 mended.
 """
 
@@ -39,7 +39,7 @@ def vocabulary(data: DataConfig) -> Vocabulary | None:
 
 
 def image_store(data: DataConfig, part: str) -> ImageStore:
-    """Where the pictures of a part come from."""
+    """Where the images of a part come from."""
     source = SOURCES[data.source]
     plan = data.shapes if source.is_drawn else None
     rows = partial(source.table, Part(data, part)) if source.table is not None else None
@@ -47,11 +47,11 @@ def image_store(data: DataConfig, part: str) -> ImageStore:
 
 
 def prepare(
-    data: DataConfig, part: str, cache: Path, quiet: bool = False, every_picture: bool = False
+    data: DataConfig, part: str, cache: Path, quiet: bool = False, every_image: bool = False
 ) -> Prepared:
     """The checked split, from the cache if it was prepared before.
 
-    With `every_picture`, it is made again if any picture file was changed since, and not only if one
+    With `every_image`, it is made again if any image file was changed since, and not only if one
     was mended that it lacks.
 
     Raises:
@@ -64,7 +64,7 @@ def prepare(
     folder = _table_folder(data, part, fingerprint, cache)
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
-        if not table.is_current(folder, every_picture):
+        if not table.is_current(folder, every_image):
             _build(reader, data, part, folder, quiet)
         report = table.read_report(folder)
         refuse_empty(data, part, report)
@@ -82,7 +82,7 @@ def is_prepared(data: DataConfig, part: str, cache: Path) -> bool:
     """
     fingerprint = _fingerprint(data, part, open_reader(data, part))
     folder = _table_folder(data, part, fingerprint, cache)
-    return table.is_current(folder, every_picture=False)
+    return table.is_current(folder, every_image=False)
 
 
 def usable_images(data: DataConfig, part: str, cache: Path) -> int | None:
@@ -93,7 +93,7 @@ def usable_images(data: DataConfig, part: str, cache: Path) -> int | None:
 
     """
     folder = _table_folder(data, part, _fingerprint(data, part, open_reader(data, part)), cache)
-    if not table.is_current(folder, every_picture=False):
+    if not table.is_current(folder, every_image=False):
         return None
     return int(table.read_report(folder)["kept"].get("images", 0))
 
@@ -114,7 +114,7 @@ def open_reader(data: DataConfig, part: str) -> Reader:
 
 
 def _place(data: DataConfig, part: str) -> str:
-    """What a prepared table's references to picture files depend on."""
+    """What a prepared table's references to image files depend on."""
     source = SOURCES[data.source]
     return str(source.place(Part(data, part)) if source.reads_pictures(data) else None)
 

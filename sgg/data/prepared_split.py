@@ -27,7 +27,7 @@ class Prepared:
 
     rows: Any
     """`datasets.Dataset` with image_id, image_ref, width, height, graph and columns (JSON), and
-    digest, by which pictures are told apart (empty where there is none)."""
+    digest, by which images are told apart (empty where there is none)."""
     report: dict[str, Any]
     fingerprint: str
     warnings: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Prepared:
         return list(self.rows["image_id"])
 
     def gold(self, index: int) -> dict[str, Any]:
-        """A row without its picture: image_id, width, height, graph (`SceneGraph`), columns."""
+        """A row without its image: image_id, width, height, graph (`SceneGraph`), columns."""
         return decode_row(self.rows[index])
 
     def golds(self, indices: range | None = None) -> Iterator[dict[str, Any]]:
@@ -60,7 +60,7 @@ class Prepared:
         return (from_dict(json.loads(text)) for text in self.rows["graph"])
 
     def example(self, index: int, store: ImageStore) -> Example:
-        """A row with its picture."""
+        """A row with its image."""
         return example(self.rows[index], store)
 
     def stored_gold(self) -> dict[str, tuple[int, int, str]]:
@@ -76,11 +76,11 @@ def decode_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def example(row: Mapping[str, Any], store: ImageStore) -> Example:
-    """A stored row with its picture."""
+    """A stored row with its image."""
     gold = decode_row(row)
     return Example(
         gold["image_id"],
-        picture(gold, store),
+        image_of(gold, store),
         gold["width"],
         gold["height"],
         gold["graph"],
@@ -88,6 +88,6 @@ def example(row: Mapping[str, Any], store: ImageStore) -> Example:
     )
 
 
-def picture(gold: Mapping[str, Any], store: ImageStore) -> Image:
-    """The picture of a row that `Prepared.gold` gave."""
+def image_of(gold: Mapping[str, Any], store: ImageStore) -> Image:
+    """The image of a row that `Prepared.gold` gave."""
     return store.load(gold["image_ref"], gold["graph"], gold["width"], gold["height"])

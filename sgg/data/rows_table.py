@@ -1,6 +1,6 @@
 """Opens published rows wherever they lie: a hub id, `save_to_disk`, parquet or Arrow files, JSON lines.
 
-Pictures stay undecoded. Shards of one split are read as one table: where they give a column different
+Images stay undecoded. Shards of one split are read as one table: where they give a column different
 types (arrow knows no type for a list that is empty in every row of a shard), the common type is taken and
 said; where there is none, the error names column, types and files.
 """
@@ -25,13 +25,13 @@ class Table(NamedTuple):
     identity: str
     """Digest of the files or of the hub revision."""
     folders: tuple[Path, ...] = ()
-    """Where its files lie: picture files that it names may lie beside them. None for the hub's."""
+    """Where its files lie: image files that it names may lie beside them. None for the hub's."""
     remarks: tuple[str, ...] = ()
     """What was done so that shards fit together, in sentences."""
 
 
 def open_table(path: str, split: str | None, key: str) -> Table:
-    """The table of a hub id, folder or file, pictures undecoded; `split` defaults to `train`.
+    """The table of a hub id, folder or file, images undecoded; `split` defaults to `train`.
 
     Raises:
         SggError: nothing readable is there; the message names the config key.
@@ -85,7 +85,7 @@ def _dedupe(folders: Sequence[Path]) -> tuple[Path, ...]:
 
 
 class LinesTable:
-    """The published rows as JSON lines: gold handed on without its pictures, or beside them."""
+    """The published rows as JSON lines: gold handed on without its images, or beside them."""
 
     def __init__(self, rows: list[dict[str, Any]]) -> None:
         self._rows = rows
@@ -237,7 +237,7 @@ def _undecoded(table: Any, path: str, key: str) -> Any:
         return table.cast_column("image", datasets.Image(decode=False))
     except Exception as error:  # pyarrow raises many types
         kind = table.features["image"]
-        raise SggError(f"{key}={path}: column image holds no pictures, but {kind}.") from error
+        raise SggError(f"{key}={path}: column image holds no images, but {kind}.") from error
 
 
 def _from_hub(path: str, split: str, key: str) -> Table:

@@ -56,7 +56,7 @@ def predicate(subject: Box, obj: Box) -> str:
 
 
 def draw(plan: ScenePlan, graph: SceneGraph) -> Image.Image:
-    """The picture of a scene, RGB, `plan.side` pixels square; large shapes lie behind small ones."""
+    """The image of a scene, RGB, `plan.side` pixels square; large shapes lie behind small ones."""
     image = Image.fromarray(_background(plan.side))
     pen = ImageDraw.Draw(image)
     for node in sorted(graph.nodes, key=lambda n: n.box[0] - n.box[2]):

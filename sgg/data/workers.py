@@ -21,7 +21,7 @@ from sgg.config.data import ImageCheck
 from sgg.data.clean import Policy, Report, clean
 from sgg.data.example import RawExample
 from sgg.data.images import look_at_file, stamp
-from sgg.data.sources.base import Reader, picture_digest
+from sgg.data.sources.base import Reader, image_digest
 from sgg.errors import SggError
 from sgg.scene.graph import SceneGraph, Triplet, to_dict
 from sgg.scene.vocab import canonical
@@ -39,7 +39,7 @@ class Job:
     reader: Reader
     policy: Policy
     check: ImageCheck | None
-    """How far picture files are looked at; None where pictures are drawn or painted."""
+    """How far image files are looked at; None where images are drawn or painted."""
 
 
 @dataclass(frozen=True)
@@ -141,14 +141,14 @@ def _clean_chunk(job: Job, indices: range) -> Chunk:
 
 
 def _digest(raw: RawExample, check: ImageCheck | None) -> str:
-    """What tells the row's picture apart; empty where it is drawn or painted."""
+    """What tells the row's image apart; empty where it is drawn or painted."""
     if not raw.picture_file or check is None:
-        return raw.picture_digest
-    return picture_digest(Path(raw.picture_file), whole=check is ImageCheck.decode)
+        return raw.image_digest
+    return image_digest(Path(raw.picture_file), whole=check is ImageCheck.decode)
 
 
 def _picture_problem(raw: RawExample, check: ImageCheck | None, odd: set[str]) -> str:
-    """The kind of what is wrong with a row's picture, or an empty string; `odd` takes what is not wrong."""
+    """The kind of what is wrong with a row's image, or an empty string; `odd` takes what is not wrong."""
     if raw.picture_problem or raw.broken or check is None:
         return raw.picture_problem
     if raw.image_ref.startswith("row:"):  # looked at when the row was read

@@ -16,7 +16,7 @@ from sgg.evaluation.prediction_files import FORMS, Row
 from sgg.scene.vocab import Vocabulary
 
 _LARGEST = 1e9
-"""Above every side of a picture."""
+"""Above every side of an image."""
 
 
 class Form(Enum):
@@ -45,7 +45,7 @@ def form_of(row: Row, place: str) -> Form:
 
 
 def image_of(row: Row, place: str, file: str | None) -> tuple[str, bool]:
-    """The id of the image that a row answers, and whether it is the name of a picture file.
+    """The id of the image that a row answers, and whether it is the name of an image file.
 
     Args:
         file: name of the file that is the row, without its suffix; the id, if the row gives none.

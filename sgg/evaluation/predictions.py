@@ -103,7 +103,7 @@ def read_predictions(
 
     Args:
         vocabulary: of the data, by which a gathered file is read.
-        ids: of the images that are asked for. Rows that name a picture file mean the image with the file's
+        ids: of the images that are asked for. Rows that name an image file mean the image with the file's
             name as its id; where there is none, without the suffix.
 
     Raises:
@@ -135,7 +135,7 @@ def read_predictions(
 
 
 def _of_images(found: list[tuple[Stored, bool]], ids: Collection[str]) -> Iterator[Stored]:
-    """The answers with the ids of their images; `found` says of which the id is a picture file's name."""
+    """The answers with the ids of their images; `found` says of which the id is an image file's name."""
     asked = set(ids)
     files = (answer.image_id for answer, is_file in found if is_file)
     distinct = distinct_ids(files, lambda file: str(file.with_suffix("")))

@@ -24,8 +24,8 @@ class Sample:
     """One answered image."""
 
     image_id: str
-    gold_picture: Image.Image
-    answer_picture: Image.Image
+    gold_image: Image.Image
+    answer_image: Image.Image
     gold_relations: list[tuple[bool, str]]
     """(found, text) of each gold relation."""
     answer_relations: list[tuple[bool, str]]
@@ -35,7 +35,7 @@ class Sample:
 
 
 def draw_samples(config: Config, completions: Path, count: int) -> list[Sample]:
-    """The first `count` answers of the file, drawn; failures show as bare pictures.
+    """The first `count` answers of the file, drawn; failures show as bare images.
 
     A hit is what the protocol counts as one (`metrics.judged`).
     """
@@ -55,8 +55,8 @@ def draw_samples(config: Config, completions: Path, count: int) -> list[Sample]:
         samples.append(
             Sample(
                 image_id=item.image_id,
-                gold_picture=draw_graph(item.image, item.graph),
-                answer_picture=draw_graph(item.image, pred),
+                gold_image=draw_graph(item.image, item.graph),
+                answer_image=draw_graph(item.image, pred),
                 gold_relations=_said(item.graph, found),
                 answer_relations=_said(pred, right),
                 text=text,

@@ -114,7 +114,7 @@ def _track(config: Config, run_dir: Path, metrics: dict[str, Any]) -> None:
     with tracking(config, run_dir) as tracker:
         tracker.log({f"eval/{name}": value for name, value in metrics["metrics"].items()}, 0)
         drawn = draw_samples(config, run_dir / COMPLETIONS, config.tracker.samples)
-        rows = [[s.image_id, s.gold_picture, s.answer_picture, s.text] for s in drawn]
+        rows = [[s.image_id, s.gold_image, s.answer_image, s.text] for s in drawn]
         tracker.table("eval/samples", ["image", "gold", "answer", "text"], rows)
 
 

@@ -1,6 +1,6 @@
 """Answers by OpenAI-compatible servers: many requests in flight over all of them, one answer each.
 
-The model is not loaded here, only its processor. Pictures go along as PNG at the size at which the model
+The model is not loaded here, only its processor. Images go along as PNG at the size at which the model
 sees them, so that the server has nothing to resize. A vLLM server is told the ends of an answer and the
 tokens never to sample, and tells the tokens of its answers, from which text comes as in the other engines.
 Other servers are asked in OpenAI's words alone, and their text and count of tokens are taken as they are.
@@ -167,7 +167,7 @@ class ServerEngine:
     def _check_prompt(
         self, server: Server, request: Request, answer: Answer, expected: int
     ) -> None:
-        """Raise if vLLM saw another prompt: pictures resized by other limits, or another chat template."""
+        """Raise if vLLM saw another prompt: images resized by other limits, or another chat template."""
         seen = answer.usage.prompt_tokens
         if server.is_vllm and seen != expected:
             raise SggError(
@@ -203,7 +203,7 @@ class Session:
 
 
 def _data_url(image: Image, processor: Any) -> str:
-    """The picture at the size at which the model sees it, without loss."""
+    """The image at the size at which the model sees it, without loss."""
     file = io.BytesIO()
     resized(image, processor).save(file, "PNG", compress_level=1)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

@@ -1,4 +1,4 @@
-"""Prompts and pictures -> answers, by an engine, into a file that can be gone on with.
+"""Prompts and images -> answers, by an engine, into a file that can be gone on with.
 
 Comes in: a prepared split. Goes out: `completions.jsonl`, one JSON object per answer in the order of
 the split. Batches are the same in every start and an answer's randomness hangs on the seed and its batch
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tqdm import tqdm
 
 from sgg.data.images import ImageStore
-from sgg.data.prepared_split import Prepared, picture
+from sgg.data.prepared_split import Prepared, image_of
 from sgg.errors import SggError
 from sgg.runs.folder import COMPLETIONS, PARTS, append_json, read_json_lines
 from sgg.runs.sweep import resume_command
@@ -58,7 +58,7 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One picture and what is asked about it."""
+    """One image and what is asked about it."""
 
     image_id: str
     chat: Messages
@@ -67,7 +67,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Pictures that are answered together."""
+    """Images that are answered together."""
 
     start: int
     """Place of the first one in the split."""
@@ -85,7 +85,7 @@ class Engine(Protocol):
     def answers(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
         """All that is missing, each as soon as it is there; more than is missing perhaps.
 
-        Takes batches as it has room for them, not all at once: pictures are read when they are taken.
+        Takes batches as it has room for them, not all at once: images are read when they are taken.
         """
         ...
 
@@ -125,7 +125,7 @@ def generate_split(
     """Answer every image of the split that has no answer yet, into this rank's part file.
 
     Args:
-        shuffle_images: give each prompt the next image's picture: the control for looking.
+        shuffle_images: give each prompt the next example's image: the control for looking.
 
     """
     parts = run_dir / PARTS
@@ -163,7 +163,7 @@ def _request(
     gold = prepared.gold(place)
     chat = prompter.messages(gold["width"], gold["height"], gold["columns"])
     shown = prepared.gold((place + 1) % len(prepared)) if shuffle_images else gold
-    return Request(gold["image_id"], chat, picture(shown, store))
+    return Request(gold["image_id"], chat, image_of(shown, store))
 
 
 def merge(prepared: Prepared, run_dir: Path, completions: int) -> Path:

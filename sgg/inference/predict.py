@@ -1,4 +1,4 @@
-"""One picture in, its scene graph out: as JSON in original pixels, and drawn."""
+"""One image in, its scene graph out: as JSON in original pixels, and drawn."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def predict_file(config: Config, image: Path, out: Path) -> tuple[list[Path], Pa
         Their paths, and what was read from the answer.
 
     Raises:
-        SggError: the picture or the weights are missing or broken.
+        SggError: the image or the weights are missing or broken.
 
     """
     odd: list[str] = []
     try:
         picture = open_upright(image, odd.append)
     except FileNotFoundError as error:
-        raise SggError(f"{image}: no such picture.") from error
+        raise SggError(f"{image}: no such image.") from error
     except BrokenPicture as error:
-        raise SggError(f"{image}: not a picture that can be decoded ({error}).") from error
+        raise SggError(f"{image}: not an image that can be decoded ({error}).") from error
     for kind in odd:
         if kind != "turned":  # as every viewer turns it
             log.warning("%s: %s", image, KINDS[kind])

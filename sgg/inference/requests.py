@@ -1,6 +1,6 @@
 """What vLLM is asked, in this process or over HTTP, so that it computes what transformers would.
 
-The same pixels: pictures are resized here, as `sgg.models.processor` does, so that vLLM's own resizing
+The same pixels: images are resized here, as `sgg.models.processor` does, so that vLLM's own resizing
 has nothing left to do. The same prompt: of known length, to be checked against what was understood. The same
 seed, whatever else is asked for, and when. Loads no model.
 """
@@ -24,14 +24,14 @@ def prompt_text(chat: Messages, processor: Any) -> str:
 
 
 def resized(image: Image, processor: Any) -> Image:
-    """The picture at the size, in pixels, at which the model sees it."""
+    """The image at the size, in pixels, at which the model sees it."""
     from PIL.Image import Resampling
 
     return image.convert("RGB").resize(_size(image, processor), Resampling.BICUBIC)
 
 
 def prompt_tokens(text: str, image: Image, processor: Any) -> int:
-    """Tokens of a prompt with those of its picture."""
+    """Tokens of a prompt with those of its image."""
     width, height = _size(image, processor)
     pictured = processor.family.image_tokens(width * height)
     return len(processor.tokenizer(text)["input_ids"]) - 1 + pictured
@@ -44,7 +44,7 @@ def answer_seed(seed: int, key: Key) -> int:
 
 
 def stop_and_forbidden(ends: list[int], processor: Any) -> dict[str, Any]:
-    """What vLLM is told so that answers end where ours do, and never stand for pictures.
+    """What vLLM is told so that answers end where ours do, and never stand for images.
 
     Args:
         ends: tokens that end an answer; vLLM's own idea of them is put aside.

@@ -1,1 +1,1 @@
-"""Metrics: pure functions over graphs and matches."""
+"""Metrics: pure functions over graphs."""

@@ -43,16 +43,16 @@ class ModelFamily:
     merge: int
     """Patches along each side that make one token."""
     image_mean: tuple[float, float, float]
-    """Of red, green and blue, subtracted from a picture in 0..1."""
+    """Of red, green and blue, subtracted from an image in 0..1."""
     image_std: tuple[float, float, float]
     processor_class: str
     """transformers' class that reads what our processor saves."""
     video_processor_class: str
     image_token: str
-    """Stands for one token of a picture in a prompt."""
+    """Stands for one token of an image in a prompt."""
     video_token: str
     vision_tokens: tuple[str, ...]
-    """What stands for pictures in a prompt, never in an answer: the model would look for their pixels."""
+    """What stands for images in a prompt, never in an answer: the model would look for their pixels."""
     tower: str
     """Name of the vision tower in the loaded model."""
     mergers: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Processors: pictures and chats to what a model takes, within a pixel budget.
+"""Processors: images and chats to what a model takes, within a pixel budget.
 
 The processor is image-only and resizes with PIL everywhere, so pixels are the same on every machine, with or
 without torchvision. Of the checkpoint's own settings only tokenizer and chat template are read; all else is

@@ -178,8 +178,8 @@ def _from_hub(path: str, revision: str | None, fetch: bool) -> Path:
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise SggError(
-            f"model.path={path}: the weights are neither here nor to be had from the hub ({reason}); "
-            f"{Path(path).resolve()} is no folder. "
+            f"model.path={path}: not found here ({Path(path).resolve()} is no folder), and the hub could not "
+            f"be asked or has no such repository ({reason}). "
             f"On a machine with internet run `{_download(path)}`, or give a folder: model.path=DIR."
         ) from error
     problem = _safetensors_problem(folder)

@@ -58,7 +58,7 @@ ANNOTATED = When(
     "Choose the data set by data=…",
 )
 FILES = When(
-    "where pictures are files, not drawn by data=shapes or data.image_source=painted",
+    "where images are files, not drawn by data=shapes or data.image_source=painted",
     lambda use: source_of(use).reads_pictures(use.config.data),
     "data.source data.image_source",
     "Choose the data set by data=…, or take data.image_source=files",

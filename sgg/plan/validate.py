@@ -240,7 +240,7 @@ def _generate(config: Config) -> Iterator[str]:
         )
     if isinstance(config.stage, EvalConfig) and config.model.lora.enable:
         yield (
-            "model.lora.enable=true makes a fresh adapter, which stage=eval would only add noise with. "
+            "model.lora.enable=true would add an untrained adapter, which is wrong for stage=eval. "
             "Evaluate the trained run by model.path=RUN_DIR."
         )
 

@@ -1,1 +1,1 @@
-"""Metrics and answers -> tables and HTML. Reads files only."""
+"""Metrics and answers -> tables and HTML."""

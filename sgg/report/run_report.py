@@ -140,9 +140,9 @@ def _gallery(run_dir: Path, config: Config) -> Html:
     for sample in draw_samples(config, run_dir / COMPLETIONS, config.tracker.samples):
         wrong = ", ".join(f"{p.kind.value} {p.item}".strip() for p in sample.parsed.problems)
         card = {
-            "gold_image": image_tag(sample.gold_picture, "gold"),
+            "gold_image": image_tag(sample.gold_image, "gold"),
             "gold": _marked(sample.gold_relations),
-            "answer_image": image_tag(sample.answer_picture, "answer"),
+            "answer_image": image_tag(sample.answer_image, "answer"),
             "answer": _marked(sample.answer_relations),
             "wrong": wrong,
             "image_id": sample.image_id,

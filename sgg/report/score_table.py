@@ -37,7 +37,7 @@ def score_table(content: Mapping[str, Any]) -> str:
 
 def comparison_table(against: Mapping[str, Any]) -> str:
     """Differences of two runs, metric by metric."""
-    rows = [["metric", "difference", "95 % interval", "p (exchanged in pairs)"]]
+    rows = [["metric", "difference", "95 % interval", "p (paired permutation test)"]]
     for name, test in against["tests"].items():
         span = f"{test['low']:+.4f} to {test['high']:+.4f}"
         rows.append([name, f"{test['difference']:+.4f}", span, f"{test['p']:.4f}"])

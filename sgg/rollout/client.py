@@ -35,7 +35,7 @@ _PAUSE_S = 0.5
 _AT_ONCE = 64
 _MEMORY = Path("/dev/shm")
 NodePlacement = Callable[[dict[str, Any] | None, list[int]], dict[str, Any] | None]
-"""Points a picture's features at the image tokens of its prompt."""
+"""Points an image's features at the image tokens of its prompt."""
 
 
 class ServerFault(Exception):

@@ -71,7 +71,7 @@ class Colocated(Rollouts):
             self.llm.wake_up(tags=["kv_cache"])
         self.llm.seeds = []
         params = SamplingParams(max_tokens=probe.LENGTH, logprobs=0, **probe.sampling)
-        picture = {"image": self.resized([[probe.picture]])[0]}
+        picture = {"image": self.resized([[probe.image]])[0]}
         prompt = {"prompt_token_ids": self.for_engine(probe.ids), "multi_modal_data": picture}
         (output,) = self.llm.generate([prompt], params, use_tqdm=False)
         answer = output.outputs[0]

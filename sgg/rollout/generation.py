@@ -1,6 +1,6 @@
-"""TRL's rollouts by vLLM, right: the trainer's weights, the trainer's pixels, and no wait without an end.
+"""vLLM rollouts for TRL with the trainer's current weights and pixels, and a timeout on every wait.
 
-Comes in: prompts as token ids and pictures, of which a group's rows follow each other. Goes out: completions
+Comes in: prompts as token ids and images, of which a group's rows follow each other. Goes out: completions
 with the log-probabilities they were sampled with. What is gathered and sampled is TRL's; here stands what
 `colocated.py` and `remote.py` share: seeds that hang on the step alone, so that a resumed run draws the
 same, and the check that vLLM really has the weights (`probe.py`).
@@ -107,7 +107,7 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
         return [int(s) for s in rng.integers(0, 1 << 48, count)]
 
     def resized(self, images: list[list[Any] | None]) -> list[list[Any] | None]:
-        """Pictures as transformers' processor would resize them; a group's rows go on sharing one."""
+        """Images as transformers' processor would resize them; a group's rows go on sharing one."""
         known: dict[int, Any] = {}
         for image in (image for row in images for image in row or []):
             if id(image) not in known:

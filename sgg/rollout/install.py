@@ -1,4 +1,4 @@
-"""Our classes in TRL's places: a GRPOTrainer takes neither an engine nor a client from outside."""
+"""Substitutes our rollout classes inside TRL, whose GRPOTrainer accepts no engine or client."""
 
 from __future__ import annotations
 

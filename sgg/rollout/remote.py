@@ -51,7 +51,7 @@ class Remote(Rollouts):
     def answers(
         self, prompts: list[list[int]], images: list[list[Any] | None], group: int, profiler: Any
     ) -> tuple[list[list[int]], list[list[list[float | None]]]]:
-        """By the main rank for all; a group's picture travels once, be the group spread over ranks or not."""
+        """By the main rank for all; a group's image travels once, be the group spread over ranks or not."""
         first = self.accelerator.process_index * len(prompts)
         leads = [(first + i) % group == 0 for i in range(len(prompts))]
         needed = [picture if lead else None for picture, lead in zip(images, leads, strict=True)]
@@ -79,7 +79,7 @@ class Remote(Rollouts):
         def ask() -> None:
             if self.accelerator.is_main_process:
                 found[0] = self.vllm_client.probe(
-                    probe, self.resized([[probe.picture]])[0], self._place_features
+                    probe, self.resized([[probe.image]])[0], self._place_features
                 )
 
         fault = self._on_main("asking the probe", ask)

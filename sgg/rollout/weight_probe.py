@@ -22,7 +22,7 @@ class Answer:
 
 
 class Probe:
-    """A picture of noise and a question; vLLM writes a few tokens, the trainer scores the same ones."""
+    """An image of noise and a question; vLLM writes a few tokens, the trainer scores the same ones."""
 
     LENGTH = 4
     """Tokens."""
@@ -30,8 +30,8 @@ class Probe:
     def __init__(self, settings: RolloutSettings, processor: Any) -> None:
         self._settings = settings
         noise = np.random.default_rng(0).integers(0, 256, (56, 56, 3), dtype=np.uint8)
-        self.picture = Image.fromarray(noise)
-        content = [{"type": "image", "image": self.picture}, {"type": "text", "text": "?"}]
+        self.image = Image.fromarray(noise)
+        content = [{"type": "image", "image": self.image}, {"type": "text", "text": "?"}]
         self._inputs = processor.apply_chat_template(
             [[{"role": "user", "content": content}]],
             add_generation_prompt=True,

@@ -1,4 +1,4 @@
-"""Draws a graph onto its picture: boxes with their names, and arrows for relations."""
+"""Draws a graph onto its image: boxes with their names, and arrows for relations."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from PIL import Image, ImageDraw, ImageFont
 from sgg.scene.graph import Box, SceneGraph, node_id
 
 SMALLEST_SIDE = 448
-"""Smaller pictures are enlarged to this, so that names can be read."""
+"""Smaller images are enlarged to this, so that names can be read."""
 LARGEST_SIDE = 4096
-"""No picture is enlarged past this: a strip of 20 × 4000 pixels would outgrow what JPEG can hold."""
+"""No image is enlarged past this: a strip of 20 × 4000 pixels would outgrow what JPEG can hold."""
 
 
 def draw_graph(image: Image.Image, graph: SceneGraph) -> Image.Image:
-    """A copy of the picture with the graph on it; boxes are in pixels of `image`."""
+    """A copy of the image with the graph on it; boxes are in pixels of `image`."""
     scale = max(1.0, min(SMALLEST_SIDE / min(image.size), LARGEST_SIDE / max(image.size)))
     size = (round(image.width * scale), round(image.height * scale))
     canvas = image.convert("RGB").resize(size, Image.Resampling.BICUBIC)

@@ -27,9 +27,9 @@ THOUGHT = r"[\n -;=-~]"
 """A character of a thought: ASCII without `<`, which begins the tag that ends it."""
 
 _TALL = 10_000
-"""Height of a picture above every pixel budget."""
+"""Height of an image above every pixel budget."""
 _LONGEST = 200
-"""Width over height of the longest picture that Qwen's image processors take."""
+"""Width over height of the longest image that Qwen's image processors take."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class AnswerGrammar:
 
 
 def largest_coordinate(frame: FrameSpec) -> int:
-    """The largest number of a box in any picture: of the longest one, shrunk or grown to the budget."""
+    """The largest number of a box in any image: of the longest one, shrunk or grown to the budget."""
     pictures = (_LONGEST * _TALL, _TALL), (_LONGEST, 1)
     return max(max(frame.size(*picture)) for picture in pictures)
 

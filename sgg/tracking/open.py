@@ -22,7 +22,7 @@ log = logging.getLogger("sgg")
 
 
 class Tracker(Protocol):
-    """Takes numbers and pictures. Each start of a run hands over the run's whole history anew."""
+    """Takes numbers and images. Each start of a run hands over the run's whole history anew."""
 
     def log(self, values: dict[str, float], step: int) -> None:
         """Numbers of one step; steps do not go back."""
@@ -120,7 +120,7 @@ class TensorboardTracker:
         self._written |= values.keys()
 
     def table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:
-        """Pictures by row; texts beside them as Markdown."""
+        """Images by row; texts beside them as Markdown."""
         import numpy as np
 
         for index, row in enumerate(rows):

@@ -201,7 +201,7 @@ def _steps_in(file: Path) -> Iterator[int]:
 
 @contextmanager
 def _pictures_kept_in(folder: Path) -> Iterator[None]:
-    """A table's pictures wait for their upload in the run folder, not in the user's home: they move along."""
+    """A table's images wait for their upload in the run folder, not in the user's home: they move along."""
     name = "WANDB_DATA_DIR"
     before = os.environ.get(name)
     os.environ[name] = before or str(folder)

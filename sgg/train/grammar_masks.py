@@ -20,7 +20,7 @@ from sgg.errors import SggError
 CHUNK = 128
 """Tokens whose logits are there at once, as fp32 and as masks of whole numbers."""
 _NEVER = -1e30
-"""A logit that no sum notices, finite so that its share of the entropy is 0 and no NaN."""
+"""A masked logit: negligible in any softmax, but finite, so that the entropy has no NaN."""
 
 
 class Masks:

@@ -1,4 +1,4 @@
-"""Reinforcement learning: TRL's GRPOTrainer with pictures and graph rewards."""
+"""Reinforcement learning: TRL's GRPOTrainer with images and graph rewards."""
 
 from __future__ import annotations
 

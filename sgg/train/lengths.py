@@ -1,4 +1,4 @@
-"""How long SFT's examples are, pictures unread: what stage.args.max_length is held against."""
+"""How long SFT's examples are, images unread: what stage.args.max_length is held against."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def refuse_longer(limit: int | None, prepared: Prepared, rows: SftRows, processo
     if longer:
         raise SggError(
             f"stage.args.max_length={limit}: {longer} of {len(lengths)} examples are longer, and their "
-            f"targets would be cut; the longest has {longest} tokens of prompt, picture and answer (image "
+            f"targets would be cut; the longest has {longest} tokens of prompt, image and answer (image "
             f"{image_id}). Take stage.args.max_length=null, or {longest} or more; a smaller "
-            "stage.max_pixels shortens pictures."
+            "stage.max_pixels shortens images."
         )
     log.info("the longest of %d examples has %d tokens", len(lengths), longest)
 
 
 def tokens(gold: dict[str, Any], rows: SftRows, processor: Any) -> int:
-    """Tokens of prompt, picture and answer of a row as `Prepared.gold` gives it, as TRL makes them."""
+    """Tokens of prompt, image and answer of a row as `Prepared.gold` gives it, as TRL makes them."""
     width, height = gold["width"], gold["height"]
     said = rows.texts(gold["image_id"], width, height, gold["graph"], gold["columns"])
     said["prompt"] = prepare_multimodal_messages(said["prompt"], images=[None])
@@ -48,4 +48,4 @@ def tokens(gold: dict[str, Any], rows: SftRows, processor: Any) -> int:
     )
     looks = processor.image_processor
     picture = looks.get_number_of_image_patches(height, width) // looks.merge_size**2
-    return int(count - 1 + picture)  # the prompt's text has one token for the picture
+    return int(count - 1 + picture)  # the prompt's text has one token for the image

@@ -5,7 +5,7 @@ TRL puts a head of its own into the policy and the reference model, and asks bot
 model's forward, since only there FSDP and ZeRO-3 have the weights whole and DDP waits for their gradients.
 
 Two things change the distribution, in this order, and whatever samples or scores with the model gets the
-same one. Forbidden tokens: those that stand for pictures; a sampled one makes training die of “image
+same one. Forbidden tokens: those that stand for images; a sampled one makes training die of “image
 features and image tokens do not match”. vLLM is forbidden them by `sgg.inference.requests`. Then the masks
 of a grammar (`grammar_masks`), which only what is scored needs: transformers' `generate` applies none.
 """
@@ -34,7 +34,7 @@ _VOCABULARY_CHUNK = 32768
 
 
 def forbidden_tokens(processor: Any) -> list[int]:
-    """Ids of the tokens that stand for pictures."""
+    """Ids of the tokens that stand for images."""
     return list(processor.tokenizer.convert_tokens_to_ids(list(processor.family.vision_tokens)))
 
 

@@ -1,4 +1,4 @@
-"""Prepared rows -> what TRL's trainers eat: chat messages, the picture, and target or gold.
+"""Prepared rows -> what TRL's trainers eat: chat messages, the image, and target or gold.
 
 Rows are made when they are asked for, so nothing is copied or rendered ahead. A row's content depends
 on the row, the seed and the epoch alone, never on a random state: a resumed run sees the same.
@@ -23,7 +23,7 @@ from sgg.text.codec import render
 from sgg.text.prompt import Prompter
 
 RECENT_PICTURES = 64
-"""Decoded pictures that a loader process of GRPO keeps: some 150 MB of VG."""
+"""Decoded images that a loader process of GRPO keeps: some 150 MB of VG."""
 
 
 class Epoch:
@@ -65,7 +65,7 @@ class SftRows:
         graph: SceneGraph,
         columns: Mapping[str, str],
     ) -> dict[str, Any]:
-        """The row without its picture, whose size is in pixels."""
+        """The row without its image, whose size is in pixels."""
         if self.shuffle_objects:
             graph = shuffled(graph, self.seed, self.epoch.get(), image_id)
         target = render(graph, self.prompter.spec, width, height)
@@ -80,7 +80,7 @@ class GrpoRows:
     """prompt, image, and the gold that rewards compare with.
 
     TRL asks for a row once per answer of its group and again in each accumulation step: the latest
-    pictures are kept, so that each is decoded once.
+    images are kept, so that each is decoded once.
     """
 
     store: ImageStore

@@ -1,4 +1,4 @@
-"""DeepSpeed and FSDP: what must stand before the model is built, and where weights lie in pieces.
+"""DeepSpeed and FSDP: what is set up before the model is built, and models whose weights are sharded.
 
 Comes in: the config, with the process group up. Goes out: an environment in which TRL's trainers shard.
 Knows what the libraries leave out, on a CPU above all; the sharding itself is theirs.

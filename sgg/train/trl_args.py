@@ -46,7 +46,7 @@ def trl_args(config: Config, run_dir: Path) -> Any:
 
 @contextmanager
 def words_of_trl() -> Iterator[None]:
-    """What TRL's constructors refuse is told in TRL's own words, with the key that feeds them.
+    """Raise errors of TRL's constructors as SggError, with the key that they are about.
 
     Around nothing but a constructor: what our own parts raise has nothing to do with `stage.args`. The one
     of a trainer asks for its first row; see `rows.as_trl_dataset` for what that raises.

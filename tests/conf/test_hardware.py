@@ -95,7 +95,7 @@ SERVER = ["hardware.gpu=true", "hardware.rollout.mode=server"]
     [
         (
             ["hardware.rollout.gpus_per_node=4"],
-            ["gpus_per_node=4", "serves nobody", "mode=trainer"],
+            ["gpus_per_node=4", "has no effect", "mode=trainer"],
         ),
         (SERVER, ["mode=server needs GPUs", "hardware.rollout.gpus_per_node"]),
         (
@@ -116,7 +116,7 @@ SERVER = ["hardware.gpu=true", "hardware.rollout.mode=server"]
         ),
         (
             ["hardware=a100", "hardware.rollout.max_length=1200"],
-            ["max_length=1200 leaves no room", "a picture of 512 tokens"],
+            ["max_length=1200 leaves no room", "an image of 512 tokens"],
         ),
         (["hardware.rollout.max_logp_difference=0"], ["max_logp_difference=0.0: must be above 0"]),
         (

@@ -1,4 +1,4 @@
-"""Real pictures and real annotations through SFT -> GRPO -> eval -> report with the tiny model."""
+"""Real images and real annotations through SFT -> GRPO -> eval -> report with the tiny model."""
 
 import json
 import os

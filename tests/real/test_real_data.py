@@ -105,7 +105,7 @@ def test_a_graph_of_vg150_by_hand(vg150):
 
 
 def test_vg_sgg_layout_gives_the_graphs_of_the_gold(real, cache, vg150, tmp_path):
-    """75 images in the h5 layout, every third of another split; pictures are files."""
+    """75 images in the h5 layout, every third of another split; images are files."""
     _, gold = vg150
     rows = [gold.gold(i) for i in range(75)]
     write_vg_sgg(tmp_path, real / "vg150_test" / DICTS, rows)

@@ -43,8 +43,8 @@ def test_a_failed_point_neither_stops_nor_hides_the_others(tmp_path, tmp_path_fa
 
 @pytest.mark.thorough
 def test_a_mistake_of_all_points_that_shows_late_is_one_message(tmp_path):
-    """Pictures are looked at by the runs; nothing of Python is shown."""
-    (tmp_path / "one.png").write_bytes(b"no picture")
+    """Images are looked at by the runs; nothing of Python is shown."""
+    (tmp_path / "one.png").write_bytes(b"no image")
     objects = [{"id": "cup.1", "bbox": [1, 2, 30, 35]}, {"id": "table.2", "bbox": [0, 20, 60, 40]}]
     relations = [{"subject": "cup.1", "predicate": "on", "object": "table.2"}]
     row = {"image": "one.png", "objects": objects, "relationships": relations}

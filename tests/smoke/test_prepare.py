@@ -29,7 +29,7 @@ def sgg(*words, home):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three lines: one good but for a box past the edge, one stated twice, one without a picture."""
+    """Three lines: one good but for a box past the edge, one stated twice, one without an image."""
     root = tmp_path / "mine"
     root.mkdir()
     rows = [
@@ -60,7 +60,7 @@ def test_counts_are_printed(folder, tmp_path):
     assert cells(first.stdout, "relations") == [["1", "1"], ["3", "2"]]
     assert [row[0] for row in cells(first.stdout, "box_past_edge")] == ["1", "2"]
     assert cells(first.stdout, "duplicate_relation")[0][0] == "1"
-    assert cells(first.stdout, "no_image") == [["1", "picture missing; image dropped", "c"]]
+    assert cells(first.stdout, "no_image") == [["1", "its file is missing; image dropped", "c"]]
     assert first.stdout.count("fingerprint ") == 2
     assert "prepare eval" in first.stderr  # the bar
     again = sgg(*words, home=tmp_path)
@@ -143,5 +143,5 @@ def test_boxes_of_another_format_are_refused_with_the_key(tmp_path, words):
 def test_train_and_eval_from_the_same_images_are_said(folder, tmp_path):
     done = sgg("prepare", "data=jsonl", f"data.root={folder}", home=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "**Warning:** 2 of 2 eval images are train images: 2 by their pictures." in done.stdout
+    assert "**Warning:** 2 of 2 eval images are train images: 2 by their content." in done.stdout
     assert "**Warning:** data.eval: 1 of 3 images were lost (33%)." in done.stdout

@@ -31,7 +31,7 @@ TESTS = Path(__file__).parents[1]
 KEY = "a key for tests"
 DIFFERENCE = "sampling/sampling_logp_difference/max"
 STEPS = 6
-# two pictures, both in every step, a learning rate that moves all weights, the vision tower's too
+# two images, both in every step, a learning rate that moves all weights, the vision tower's too
 WORDS = [
     "stage=grpo",
     "hardware.rollout.max_length=1024",

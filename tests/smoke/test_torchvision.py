@@ -1,4 +1,4 @@
-"""Pictures reach a model alike with torchvision and without, and a torchvision without its library loads."""
+"""Images reach a model alike with torchvision and without, and a torchvision without its library loads."""
 
 import importlib.util
 import subprocess

@@ -32,7 +32,7 @@ TIE = 1e-3
 
 
 def pictures(count):
-    """Coloured blocks in pictures of many sizes: too small, too large, and as the model wants them."""
+    """Coloured blocks in images of many sizes: too small, too large, and as the model wants them."""
     random = np.random.default_rng(0)
     for _ in range(count):
         blocks = random.integers(0, 256, (4, 5, 3), dtype=np.uint8)
@@ -107,7 +107,7 @@ def token_ids(monkeypatch):
 def test_greedy_answers_are_transformers_token_for_token(both, token_ids):
     theirs, ours = both.hf_answers(), both.vllm_answers()
     assert ours.keys() == theirs.keys()
-    assert len({c.text for c in theirs.values()}) > 25  # they look at the pictures
+    assert len({c.text for c in theirs.values()}) > 25  # they look at the images
     for key in theirs:
         one, other = json.loads(theirs[key].text), json.loads(ours[key].text)
         if one != other:

@@ -105,7 +105,7 @@ def test_missing_weights_are_all_that_a_real_run_lacks_here(tmp_path):
     words = ["experiment=grpo_7b", "model=qwen2_5_vl_7b", "hardware=a100"]
     code, stderr = said(*words, cwd=tmp_path, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "hf"))
     assert code == 2
-    assert "model.path=Qwen/Qwen2.5-VL-7B-Instruct: the weights are neither here nor" in stderr
+    assert "model.path=Qwen/Qwen2.5-VL-7B-Instruct: not found here" in stderr
     assert "hf download Qwen/Qwen2.5-VL-7B-Instruct" in stderr
     assert "Traceback" not in stderr
     assert not (tmp_path / "runs").exists()
@@ -123,7 +123,7 @@ def test_folder_without_the_right_columns(tmp_path):
         tmp_path,
         "data.train.path",
         "image_id, image, objects, relationships",
-        "picture, graph",
+        "image, graph",
     )
 
 
@@ -158,7 +158,7 @@ def test_broken_pictures_are_found_before_training(tmp_path):
         ["data=jsonl", f"data.root={folder}"],
         tmp_path,
         "none of 2 images is usable",
-        "broken_image: 2 (picture cannot be decoded; image dropped), first one, two",
+        "broken_image: 2 (cannot be decoded; image dropped), first one, two",
     )
 
 
@@ -292,9 +292,9 @@ def test_a_damaged_config_is_told_with_the_command_that_makes_it_again(
 
 
 def test_predict_without_a_picture(finished_run, tmp_path):
-    told(["predict", str(finished_run), "nothing.jpg"], tmp_path, "nothing.jpg: no such picture")
-    (tmp_path / "text.jpg").write_text("no picture")
-    told(["predict", str(finished_run), "text.jpg"], tmp_path, "not a picture that can be decoded")
+    told(["predict", str(finished_run), "nothing.jpg"], tmp_path, "nothing.jpg: no such image")
+    (tmp_path / "text.jpg").write_text("no image")
+    told(["predict", str(finished_run), "text.jpg"], tmp_path, "not an image that can be decoded")
 
 
 def test_predict_takes_a_picture_with_damaged_exif(finished_run, tmp_path):
@@ -329,7 +329,7 @@ def test_training_names_a_picture_that_changed_after_it_was_prepared(tmp_path, w
     told(
         [*words, "stage.global_batch=8", "stage.micro_batch=8", "stage.optimizer.kind=trl"],
         tmp_path,
-        f"data.train: picture {tmp_path}/4.png cannot be decoded",
+        f"data.train: image {tmp_path}/4.png cannot be decoded",
         "`sgg prepare`",
     )
     assert said("prepare", *data, cwd=tmp_path)[0] == 0

@@ -62,7 +62,7 @@ _BLOCK_BYTES = 1 << 20
 def file_identity(paths: Iterable[Path], tables: bool = False) -> str:
     """Digest of names, sizes and contents.
 
-    Tables carry pictures and may take hundreds of GB: of those above 64 MB only head and tail are
+    Tables carry images and may take hundreds of GB: of those above 64 MB only head and tail are
     read. Parquet's index of all its pages stands at the tail.
     """
     digest = hashlib.sha256()
@@ -78,8 +78,8 @@ def file_identity(paths: Iterable[Path], tables: bool = False) -> str:
     return digest.hexdigest()
 
 
-def picture_digest(picture: bytes | Path, whole: bool) -> str:
-    """What tells pictures apart: their bytes, or, unless `whole`, their length, first and last 64 kB.
+def image_digest(picture: bytes | Path, whole: bool) -> str:
+    """What tells images apart: their bytes, or, unless `whole`, their length, first and last 64 kB.
 
     Raises:
         OSError: the file cannot be read.
@@ -194,7 +194,7 @@ def one_too_many(folder: Path, found: Sequence[Path], key: str) -> SggError:
 
 
 def file_ref(folder: Path | None, name: str) -> str:
-    """The reference of a picture file for `ImageStore`; empty without a folder."""
+    """The reference of an image file for `ImageStore`; empty without a folder."""
     return f"file:{folder / name}" if folder is not None else ""
 
 

@@ -15,7 +15,7 @@ from sgg.data import written
 from sgg.data.example import RawExample, RawObject, RawRelation
 from sgg.data.fields import box_of, take
 from sgg.data.images import look
-from sgg.data.row_pictures import Places, shortest_names
+from sgg.data.row_images import Places, shortest_names
 from sgg.data.sources.base import ROW_ERRORS, existing_file, file_identity, id_at, unreadable
 from sgg.data.sources.coco_file import REL, CocoFile
 from sgg.data.sources.coco_relations import Link
@@ -142,7 +142,7 @@ def _file_of(root: Path, split: str, key: str) -> Path:
 
 
 def _folders(root: Path, images: Path, file: Path, split: str | None) -> list[Path]:
-    """Where pictures may lie, the likeliest first; all of them are folders."""
+    """Where images may lie, the likeliest first; all of them are folders."""
     plain = dict.fromkeys([images, root, root / "images", file.parent])
     of_split = [
         folder
@@ -159,7 +159,7 @@ def _open(part: Part) -> CocoReader:
 
 
 def _place(part: Part) -> str:
-    """Pictures may lie beside the annotations, too."""
+    """Images may lie beside the annotations, too."""
     return f"{part.images()} {part.root().resolve()}"
 
 

@@ -1,7 +1,7 @@
 """The published row format: image_id, image, prompt_open, prompt_close, objects, relationships.
 
-The last two are JSON strings (or lists). The picture is in the row (`datasets` images, bytes), and then
-fetched by row, or the row names a file, which `row_pictures` finds.
+The last two are JSON strings (or lists). The image is in the row (`datasets` images, bytes), and then
+fetched by row, or the row names a file, which `row_images` finds.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from sgg.data import written
 from sgg.data.example import RawExample
 from sgg.data.images import Note, look, row_picture
 from sgg.data.published_keys import check_items
-from sgg.data.row_pictures import Places, name_of, names_in, shortest_names
+from sgg.data.row_images import Places, name_of, names_in, shortest_names
 from sgg.data.rows_table import LinesTable, open_table
-from sgg.data.sources.base import ROW_ERRORS, existing_folder, picture_digest, unreadable
+from sgg.data.sources.base import ROW_ERRORS, existing_folder, image_digest, unreadable
 from sgg.data.sources.jsonl import parse_items
 from sgg.data.sources.source import DataSource, Part
 from sgg.errors import SggError
@@ -26,7 +26,7 @@ from sgg.scene.graph import Triplet
 
 REQUIRED = ("image_id", "image", "objects", "relationships")
 SIZE = "image_size"
-"""Column of gold without pictures: [width, height], pixels."""
+"""Column of gold without images: [width, height], pixels."""
 PROMPTS = ("prompt_open", "prompt_close")
 
 
@@ -41,20 +41,20 @@ class RowsReader:
         split: str | None,
         key: str,
         decode: bool = True,
-        pictures: bool = True,
+        files: bool = True,
         images: Path | None = None,
         root: Path | None = None,
     ) -> None:
-        """Without `pictures` the size may stand in a column `image_size` instead of in the image."""
+        """Without `files` the size may stand in a column `image_size` instead of in the image."""
         self._decode = decode
         table = open_table(path, split, key)
         self._table, self._identity, self.remarks = table.rows, table.identity, table.remarks
         found = self._table.column_names
-        self._sized = not pictures and SIZE in found
+        self._sized = not files and SIZE in found
         missing = [c for c in REQUIRED if c not in found and not (c == "image" and self._sized)]
         if missing == ["image"] and SIZE in found:
             raise SggError(
-                f"{key}={path}: gold without pictures. Set data.image_source=painted to go without."
+                f"{key}={path}: gold without images. Set data.image_source=painted to go without."
             )
         if missing:
             raise SggError(
@@ -95,16 +95,16 @@ class RowsReader:
             problem,
             looked_for=looked,
             picture_odd=frozenset(odd),
-            picture_digest=self._digest(row),
+            image_digest=self._digest(row),
         )
 
     def _digest(self, row: Mapping[str, Any]) -> str:
         if self._sized or name_of(row["image"]) or row["image"] is None:
             return ""
-        return picture_digest(row["image"]["bytes"], self._decode)
+        return image_digest(row["image"]["bytes"], self._decode)
 
     def ids(self) -> list[str]:
-        """All image ids, without a look at any picture."""
+        """All image ids, without a look at any image."""
         if isinstance(self._table, LinesTable):
             return [str(self._table[i]["image_id"]) for i in range(len(self))]
         return list(map(str, self._table["image_id"]))
@@ -135,8 +135,8 @@ def _table(part: Part) -> Any:
 
 def _open(part: Part) -> RowsReader:
     decode = part.data.image_check is ImageCheck.decode
-    pictures = part.data.image_source is ImageSource.files
-    return RowsReader(_path(part), part.split.name, part.key, decode, pictures, *_folders(part))
+    files = part.data.image_source is ImageSource.files
+    return RowsReader(_path(part), part.split.name, part.key, decode, files, *_folders(part))
 
 
 def _path(part: Part) -> str:

@@ -1,11 +1,11 @@
-"""Your own data: one graph a line beside a folder of pictures.
+"""Your own data: one graph a line beside a folder of images.
 
 A line: {"image": FILE, "width": W, "height": H, "objects": [{"id", "bbox"}], "relationships":
 [{"subject", "predicate", "object"}]}, boxes xyxy in pixels. The id names the class (`person.1`),
 unless the object has a "name". Optional: "image_id" (else the file's path, without its suffix where no
 other file of the set has the same),
 "vocabulary" (vg150, psg or shapes, for the unknown-class check). `width` and `height` may be left
-out; then the picture is asked. UTF-8, with or without byte order mark, any line ends.
+out; then the image is asked. UTF-8, with or without byte order mark, any line ends.
 """
 
 from __future__ import annotations

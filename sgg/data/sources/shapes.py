@@ -1,4 +1,4 @@
-"""The synthetic scenes as a source: annotations only, pictures are drawn when asked for."""
+"""The synthetic scenes as a source: annotations only, images are drawn when asked for."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _problems(data: DataConfig) -> Iterator[str]:
     if not 0 <= plan.nested <= 1:
         yield f"data.shapes.nested={plan.nested}: must be between 0 and 1."
     if data.image_source is ImageSource.painted:
-        yield "data.image_source=painted is for annotated data; data=shapes draws its own pictures."
+        yield "data.image_source=painted is for annotated data; data=shapes draws its own images."
 
 
 SOURCE = DataSource(_open, is_drawn=True, reads_path=False, reads_name=False, problems=_problems)

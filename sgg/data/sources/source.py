@@ -1,7 +1,7 @@
 """What a kind of data set is to the rest of the package: one record, made where its reader is.
 
 Comes in: a part of a data set as the config names it. Goes out: its reader, and the facts by which keys of
-`data` are checked, pictures are found and errors are worded.
+`data` are checked, images are found and errors are worded.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Part:
         return existing_folder(self.data.root, "data.root")
 
     def images(self) -> Path | None:
-        """The folder of the picture files, without symbolic links; None where gold is painted.
+        """The folder of the image files, without symbolic links; None where gold is painted.
 
         Raises:
             SggError: it is not there.
@@ -85,11 +85,11 @@ class DataSource:
     form: str = ""
     """Keys of its annotation files, for messages; empty where another library reads them."""
     is_drawn: bool = False
-    """Whether its pictures are drawn when they are needed, and nobody annotated them."""
+    """Whether its images are drawn when they are needed, and nobody annotated them."""
     table: Callable[[Part], Any] | None = None
-    """Opens the table whose rows hold pictures or name them; its path may be a hub id."""
+    """Opens the table whose rows hold images or name them; its path may be a hub id."""
     place: Callable[[Part], object] = _images_folder
-    """What a prepared table's references to picture files depend on, besides the annotations."""
+    """What a prepared table's references to image files depend on, besides the annotations."""
     reads_path: bool = True
     """Whether `data.train.path` and `data.eval.path` are read."""
     reads_name: bool = True
@@ -102,5 +102,5 @@ class DataSource:
     """What is wrong with the config of such a data set, whatever lies on the disk."""
 
     def reads_pictures(self, data: DataConfig) -> bool:
-        """Whether the pictures are somebody's files or rows, and not drawn by us."""
+        """Whether the images are somebody's files or rows, and not drawn by us."""
         return not self.is_drawn and data.image_source is ImageSource.files

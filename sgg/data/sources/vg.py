@@ -5,7 +5,7 @@ Xu et al., arXiv 1701.02426) and the gold as one JSON file (`vg150*.json[.gz]`, 
 follow the field: h5 split 0 is train + val (val = its first 5,000 images with boxes and relations),
 split 2 is test. A gold file is one split: the one in its name (`vg150_test.json`), else any; it may be
 named by the split's path. A list of zero-shot triplets beside them is read if there (JSON; pickles
-are refused). Pictures lie in one folder, or in VG_100K and VG_100K_2 below it, as VG packs them.
+are refused). Images lie in one folder, or in VG_100K and VG_100K_2 below it, as VG packs them.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ def open_vg(
 
 
 class _Pictures:
-    """Where the picture of an image id is."""
+    """Where the image of an image id is."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._packed = sorted(folder.glob("VG_100K*")) if folder is not None else []
 
     def ref(self, image_id: str) -> str:
-        """The reference of a picture; of the first place that has it where there are several."""
+        """The reference of an image; of the first place that has it where there are several."""
         name = f"{image_id}.jpg"
         for folder in self._packed:
             if (folder / name).is_file():

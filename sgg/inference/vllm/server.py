@@ -2,7 +2,7 @@
 
 Comes in: the folder that `vllm_model` wrote. Runs in this process until it is told to end: only processes
 that import sgg can import torchvision beside a CPU build of torch. Of the checkpoint's generation settings
-none is kept; ends of an answer and tokens never sampled come with each request. Pictures come inside
+none is kept; ends of an answer and tokens never sampled come with each request. Images come inside
 requests: the server fetches nothing.
 """
 
@@ -53,7 +53,7 @@ def arguments(config: Config, folder: Path, dtype: torch.dtype, host: str, port:
         "gpu-memory-utilization": str(generate.gpu_memory_utilization),
         "tensor-parallel-size": str(hardware.rollout.tensor_parallel),
         "seed": str(config.seed),
-        # a name that no host has: pictures come inside requests
+        # a name that no host has: images come inside requests
         "allowed-media-domains": "none.invalid",
         "middleware": f"{EndpointAllowlist.__module__}.{EndpointAllowlist.__name__}",
     }

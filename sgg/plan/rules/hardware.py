@@ -141,7 +141,7 @@ def _rollout(hardware: HardwareConfig) -> Iterator[str]:
     if rollout.mode is not RolloutMode.server:
         for name, value in serving.items():
             if value > 0:
-                yield f"hardware.rollout.{name}={value} serves nobody with {key}. Take 0, or mode=server."
+                yield f"hardware.rollout.{name}={value} has no effect with {key}. Take 0, or mode=server."
     if rollout.mode is RolloutMode.trainer:
         return
     if not hardware.gpu:
@@ -195,7 +195,7 @@ def _answer_fits(config: Config) -> Iterator[str]:
     if isinstance(longest, int) and longest + picture >= rollout.max_length:
         yield (
             f"hardware.rollout.max_length={rollout.max_length} leaves no room for a prompt beside "
-            f"stage.args.max_completion_length={longest} and a picture of {picture} tokens."
+            f"stage.args.max_completion_length={longest} and an image of {picture} tokens."
         )
 
 

@@ -41,7 +41,7 @@ def sharding_problems(config: Config) -> Iterator[str]:
         return
     if config.hardware.ranks == 1 and not config.hardware.gpu:
         yield (
-            f"{chosen} shares a model out, but hardware.processes_per_node=1 has no one to share with. "
+            f"{chosen} shards the model, but there is only one process (hardware.processes_per_node=1). "
             f"Take hardware.processes_per_node=2 or more, or {chosen}=null."
         )
     if config.deepspeed is not None:

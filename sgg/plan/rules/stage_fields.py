@@ -118,9 +118,9 @@ FIXED: dict[str, tuple[tuple[Any, ...], str]] = {
         ((None,), "only optimisers that sgg does not take read it"),
     ),
     **dict.fromkeys(
-        ("packing", "padding_free"), ((False,), "TRL has it for text alone, not for pictures")
+        ("packing", "padding_free"), ((False,), "TRL has it for text alone, not for images")
     ),
-    "packing_strategy": (("bfd",), "TRL packs text alone, not pictures"),
+    "packing_strategy": (("bfd",), "TRL packs text alone, not images"),
     "truncation_mode": (("keep_start",), "targets are never cut; see stage.args.max_length"),
     "sync_ref_model": (
         (False,),
@@ -138,7 +138,7 @@ FIXED: dict[str, tuple[tuple[Any, ...], str]] = {
         "answers would be drawn otherwise than they are scored. Set stage.args.temperature, "
         "top_p, top_k, min_p or repetition_penalty; grammar holds answers to a form",
     ),
-    "cache_implementation": ((None,), "not tried with pictures; hardware.rollout.mode is faster"),
+    "cache_implementation": ((None,), "not tried with images; hardware.rollout.mode is faster"),
     "ds3_gather_for_generation": (
         (True,),
         "not tried. hardware.rollout.mode=server keeps generation off the training GPUs",
@@ -149,7 +149,7 @@ FIXED: dict[str, tuple[tuple[Any, ...], str]] = {
 
 FIXED_IN: dict[str, dict[str, tuple[tuple[Any, ...], str]]] = {
     "sft": {
-        "pad_to_multiple_of": ((None, "auto"), "TRL has it for text alone, not for pictures"),
+        "pad_to_multiple_of": ((None, "auto"), "TRL has it for text alone, not for images"),
         "train_sampling_strategy": (
             ("random", "sequential"),
             "lengths are known only once a row is made",

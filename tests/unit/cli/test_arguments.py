@@ -25,7 +25,7 @@ def test_a_tools_words_and_a_configs():
         (reward, ["x", "explain="], "explain=: no value"),
         (score, ["x", "agianst=y"], "agianst=y: no such key. Did you mean 'against'?"),
         (reward, ["x", "explian=y"], "Did you mean 'explain'?"),
-        (predict, ["runs/a", "a.jpg", "b.jpg"], "b.jpg: sgg predict reads one picture a call"),
+        (predict, ["runs/a", "a.jpg", "b.jpg"], "b.jpg: sgg predict reads one image a call"),
     ],
 )
 def test_words_that_a_tool_cannot_heed(tool, words, said):

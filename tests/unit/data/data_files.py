@@ -85,7 +85,7 @@ def rotated(path: Path, size=(60, 100)) -> Path:
 
 
 def truncated(path: Path, size=(100, 80)) -> Path:
-    """A picture whose header is whole and whose pixels are cut off."""
+    """An image whose header is whole and whose pixels are cut off."""
     picture(path, size)
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 2 // 3])

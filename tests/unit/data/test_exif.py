@@ -1,4 +1,4 @@
-"""EXIF as phones, scanners and editors really write it: never worth a picture, and never an error."""
+"""EXIF as phones, scanners and editors really write it: never worth an image, and never an error."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def exif(*entries, behind=b""):
 
 
 def red(form, block=b"", **more):
-    """A red picture, 90 × 60 as stored, that carries an EXIF block as it is."""
+    """A red image, 90 × 60 as stored, that carries an EXIF block as it is."""
     file = BytesIO()
     Image.new("RGB", STORED, "red").save(file, form, **({"exif": block} if block else {}), **more)
     return file.getvalue()
 
 
 def seen(data):
-    """(size, kinds) of the decoded picture; the header must agree, and the pixels must be red."""
+    """(size, kinds) of the decoded image; the header must agree, and the pixels must be red."""
     kinds, of_header = set(), set()
     size, problem = look(BytesIO(data), True, kinds.add)
     assert (size, problem) == look(BytesIO(data), False, of_header.add)

@@ -1,4 +1,4 @@
-"""Pictures by reference: upright RGB of the annotated size, or an error in words."""
+"""Images by reference: upright RGB of the annotated size, or an error in words."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_270,
 }
-"""What a camera did to the upright picture, by the EXIF orientation it notes."""
+"""What a camera did to the upright image, by the EXIF orientation it notes."""
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
@@ -70,7 +70,7 @@ def test_exif_turns_pictures_upright(tmp_path, orientation, suffix):
 
 
 def broken_files(folder):
-    (folder / "text.jpg").write_text("no picture")
+    (folder / "text.jpg").write_text("no image")
     (folder / "empty.png").touch()
     (folder / "folder.jpg").mkdir()
     truncated(folder / "cut.png")
@@ -85,9 +85,7 @@ def test_broken_and_missing_files_are_told_apart(tmp_path):
             load(tmp_path / name)
     assert look(tmp_path / "no.jpg", decode=True) == ((0, 0), "no_image")
     assert look(None, decode=False) == ((0, 0), "no_image")
-    with pytest.raises(
-        SggError, match=r"^data\.eval: picture .*no\.jpg is missing\..*`sgg prepare`"
-    ):
+    with pytest.raises(SggError, match=r"^data\.eval: image .*no\.jpg is missing\..*`sgg prepare`"):
         load(tmp_path / "no.jpg")
 
 
@@ -126,7 +124,7 @@ def test_rows_are_opened_once_and_only_when_asked_for(tmp_path):
     assert store.load("row:1", EMPTY, 100, 80).size == (100, 80)
     assert store.load("row:1", EMPTY, 100, 80).getpixel((5, 5)) == (255, 0, 0)
     with pytest.raises(
-        SggError, match=r"^data\.train: picture of row 0 cannot be decoded \(UnidentifiedImageError"
+        SggError, match=r"^data\.train: image of row 0 cannot be decoded \(UnidentifiedImageError"
     ):
         store.load("row:0", EMPTY, 100, 80)
     assert len(opened) == 1
@@ -140,11 +138,11 @@ def test_rows_are_opened_once_and_only_when_asked_for(tmp_path):
         ({"bytes": b"x", "path": "a.jpg"}, BytesIO),
     ],
 )
-def test_row_pictures(value, kind):
+def test_row_images(value, kind):
     assert type(row_picture(value)) is kind
 
 
-def test_row_pictures_by_path(tmp_path):
+def test_row_images_by_path(tmp_path):
     path = picture(tmp_path / "a.png")
     assert look(row_picture({"bytes": None, "path": str(path)}), True) == ((100, 80), "")
 

@@ -62,17 +62,17 @@ def test_everything_outside_the_vocabulary_names_the_keys(tmp_path):
 
 def test_missing_pictures_never_ask_for_a_key_that_is_set(tmp_path):
     root = write_lines(tmp_path, [line("a.png", BOXES, NEAR)])
-    assert "Set data.image_folder to the folder of the pictures" in refusal(
+    assert "Set data.image_folder to the folder of the images" in refusal(
         jsonl_config(root), tmp_path
     )
     (tmp_path / "pictures").mkdir()
     message = refusal(jsonl_config(root, image_folder=str(tmp_path / "pictures")), tmp_path)
     assert "Set data.image_folder" not in message
-    assert f"Put the pictures below data.image_folder={tmp_path}/pictures" in message
+    assert f"Put the images below data.image_folder={tmp_path}/pictures" in message
 
 
 def some_lost(tmp_path, lost, count=10):
-    """Images of which the first few have no picture."""
+    """Images of which the first few have no image."""
     rows = [line(f"{i}.png", BOXES, NEAR) for i in range(count)]
     for i in range(lost, count):
         picture(tmp_path / f"{i}.png")
@@ -83,7 +83,7 @@ def test_a_fifth_may_be_lost_quietly_and_more_not(tmp_path):
     assert some_lost(tmp_path / "quiet", 2).warnings == ()
     images, objects, relations = some_lost(tmp_path / "loud", 3).warnings
     assert images == (
-        "data.eval: 3 of 10 images were lost (30%). no_image: 3 (picture missing; image dropped), "
+        "data.eval: 3 of 10 images were lost (30%). no_image: 3 (its file is missing; image dropped), "
         "first 0, 1, 2."
     )
     assert objects.startswith("data.eval: 6 of 20 objects were lost (30%)")

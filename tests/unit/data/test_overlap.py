@@ -35,12 +35,12 @@ def told(data, tmp_path, part="eval"):
 
 
 def coloured(root, name, number):
-    """A picture of its own."""
+    """An image of its own."""
     return picture(root / name, colour=(number, 255 - number, number * 7 % 256), format="PNG")
 
 
 def folder(root, train, evaluated):
-    """Two annotation files over pictures; names may stand in both."""
+    """Two annotation files over images; names may stand in both."""
     for number, name in enumerate(dict.fromkeys([*train, *evaluated])):
         if not (root / name).exists():
             coloured(root, name, number)
@@ -54,7 +54,7 @@ def folder(root, train, evaluated):
 def test_the_same_files(tmp_path, part, check):
     data = both(folder(tmp_path / "set", "abc", "cde"), image_check=check)
     assert told(data, tmp_path, part) == (
-        "1 of 3 eval images are train images: 1 by their pictures. What is measured on them is "
+        "1 of 3 eval images are train images: 1 by their content. What is measured on them is "
         "memory. Name other files by data.train.path and data.eval.path, or part one by "
         "data.train.limit and data.eval.offset."
     )
@@ -67,7 +67,7 @@ def test_nothing_shared_says_nothing(tmp_path):
 def test_a_copy_under_another_name(tmp_path):
     root = folder(tmp_path / "set", "ab", "cd")
     shutil.copy(root / "a", root / "c")
-    assert "1 of 2 eval images are train images: 1 by their pictures" in told(both(root), tmp_path)
+    assert "1 of 2 eval images are train images: 1 by their content" in told(both(root), tmp_path)
 
 
 def test_an_id_whose_file_differs(tmp_path):
@@ -117,7 +117,7 @@ def test_published_rows(tmp_path, form):
         parquet.write_table(pa.Table.from_pylist(rows), root / f"{file}.parquet")
     splits = {"train": {"path": "train.parquet"}, "evaluated": {"path": "eval.parquet"}}
     data = both(root, "rows", **splits)
-    assert "1 of 2 eval images are train images: 1 by their pictures" in told(data, tmp_path)
+    assert "1 of 2 eval images are train images: 1 by their content" in told(data, tmp_path)
 
 
 def test_splits_of_one_coco_file(tmp_path):
@@ -160,7 +160,7 @@ def test_a_large_split_that_is_not_prepared_is_compared_by_ids(tmp_path, monkeyp
     assert "1 of 2 eval images are train images: 1 by their ids. " in told(data, tmp_path)
     assert not is_prepared(data, "train", tmp_path / "cache")
     prepare(data, "train", tmp_path / "cache", quiet=True)
-    assert "1 by their pictures" in told(data, tmp_path)
+    assert "1 by their content" in told(data, tmp_path)
 
 
 def test_a_large_table_is_compared_by_its_column_of_ids(tmp_path, monkeypatch):

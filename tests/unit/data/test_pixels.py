@@ -15,7 +15,7 @@ RAMP = np.linspace(0, 1, 64 * 48).reshape(48, 64)
 
 
 def saved(pixels, form="TIFF", **more):
-    """(picture as it is used, kinds) of a file with these pixels."""
+    """(image as it is used, kinds) of a file with these pixels."""
     file, kinds = BytesIO(), set()
     image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
     image.save(file, form, **more)
@@ -23,7 +23,7 @@ def saved(pixels, form="TIFF", **more):
 
 
 def levels(pixels, form="TIFF", **more):
-    """One channel of a grey picture; the three are equal."""
+    """One channel of a grey image; the three are equal."""
     image, kinds = saved(pixels, form, **more)
     assert kinds == {"wide_grey"}
     red, green, blue = (np.asarray(channel).astype(int) for channel in image.split())

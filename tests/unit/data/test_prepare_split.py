@@ -169,7 +169,7 @@ def test_every_kind_is_counted(tmp_path):
             (5, 16, 6),
         ),
         ({"min_relations": 2}, {"few_relations": 5}, (1, 8, 3)),
-        # the header of the cut picture is whole
+        # the header of the cut image is whole
         ({"image_check": ImageCheck.header}, {"broken_image": 0}, (6, 18, 7)),
     ],
 )
@@ -351,7 +351,7 @@ def test_a_picture_changed_after_it_was_checked_is_no_silent_error(tmp_path):
     assert example(rows[0], store).image.size == (100, 80)
     with pytest.raises(SggError) as caught:
         example(rows[1], store)
-    assert str(caught.value).startswith(f"data.eval: picture {tmp_path}/1.png is 80 × 100, but was")
+    assert str(caught.value).startswith(f"data.eval: image {tmp_path}/1.png is 80 × 100, but was")
     assert "was prepared as 100 × 80." in str(caught.value)
     assert "`sgg prepare`" in str(caught.value)
 
@@ -372,17 +372,17 @@ def test_preparing_again_finds_pictures_that_changed(tmp_path, change, kind):
     data = jsonl_config(write_lines(root, [line(f"{i}.bmp", BOXES, NEAR) for i in range(3)]))
     assert len(prepared(data, tmp_path)) == 3
     before = tables(tmp_path)
-    prepare(data, "eval", tmp_path / "cache", quiet=True, every_picture=True)
+    prepare(data, "eval", tmp_path / "cache", quiet=True, every_image=True)
     assert tables(tmp_path) == before  # nothing changed: nothing is made again
     change(root / "1.bmp")
     assert len(prepared(data, tmp_path)) == 3  # a run does not look at each file
-    again = prepare(data, "eval", tmp_path / "cache", quiet=True, every_picture=True)
+    again = prepare(data, "eval", tmp_path / "cache", quiet=True, every_image=True)
     assert again.rows["image_id"] == prepared(data, tmp_path).rows["image_id"] == ["0", "2"]
     assert again.report["amiss"] == {kind: 1}
 
 
 def test_a_killed_build_leaves_nothing_usable(tmp_path):
-    """The build hangs in a picture that is a pipe; there it is killed."""
+    """The build hangs in an image that is a pipe; there it is killed."""
     root, cache = folder_of(tmp_path / "root"), tmp_path / "cache"
     (root / "1.png").unlink()
     os.mkfifo(root / "1.png")
@@ -406,7 +406,7 @@ def _writer_once_read(pipe):
             return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
         except OSError:  # nobody reads it yet
             time.sleep(0.005)
-    raise AssertionError("the build never came to the picture")
+    raise AssertionError("the build never came to the image")
 
 
 def test_what_a_killed_build_left_does_not_matter(tmp_path):
@@ -507,10 +507,10 @@ def test_nothing_usable_is_told_with_reasons(tmp_path):
             prepared(data, tmp_path)
     message = str(caught.value).splitlines()
     assert message[0] == "data.eval: none of 3 images is usable."
-    assert message[1] == "  no_image: 2 (picture missing; image dropped), first a, b"
+    assert message[1] == "  no_image: 2 (its file is missing; image dropped), first a, b"
     assert message[2].startswith("  unreadable_row: 1 (the row could not be read; image dropped), ")
     assert message[3].startswith(
-        "Set data.image_folder to the folder of the pictures, or data.image_source=p"
+        "Set data.image_folder to the folder of the images, or data.image_source=p"
     )
     picture(tmp_path / "a.png")
     assert prepared(data, tmp_path).rows["image_id"] == ["a"]

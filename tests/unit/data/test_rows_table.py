@@ -130,7 +130,7 @@ def test_a_saved_dict_that_lacks_a_folder(tmp_path):
 
 
 def test_shards_of_the_published_form_that_do_not_fit_say_why(tmp_path):
-    """No picture in either: what was done about the column is said even where nothing is usable."""
+    """No image in either: what was done about the column is said even where nothing is usable."""
     objects = [{"id": "man.1", "bbox": [1, 2, 30, 35]}]
     relation = {"subject": "man.1", "predicate": "on", "object": "man.1"}
     for number, relations in enumerate(([], [relation])):

@@ -22,7 +22,7 @@ NEAR = [{"subject": "man.1", "predicate": "near", "object": "<b>.2"}]
 
 @pytest.fixture
 def folder(tmp_path):
-    """Four lines, two of them without a picture; both splits read the same file."""
+    """Four lines, two of them without an image; both splits read the same file."""
     root = tmp_path / "set"
     root.mkdir()
     rows = [
@@ -47,8 +47,9 @@ def told(folder, tmp_path, *words, part="train"):
     return run_dir, prepared
 
 
-SHARED = "2 of 2 eval images are train images: 2 by their pictures."
-LOST = "data.train: 2 of 4 images were lost (50%). no_image: 2 (picture missing; image dropped), first c, d."
+SHARED = "2 of 2 eval images are train images: 2 by their content."
+LOST = "data.train: 2 of 4 images were lost (50%). "
+LOST += "no_image: 2 (its file is missing; image dropped), first c, d."
 
 
 def test_warnings_are_logged_kept_and_shown(folder, tmp_path, caplog):

@@ -82,7 +82,7 @@ def test_against_prints_the_paired_test(words, tmp_path, capsys):
     tests = json.loads((tmp_path / "score-sgg" / "metrics.json").read_text())["against"]["tests"]
     assert tests["R@20"]["difference"] == pytest.approx(0.5)
     assert tests["R@20"]["p"] == pytest.approx(2 / 32, abs=0.02)
-    assert "exchanged in pairs" in capsys.readouterr().out
+    assert "paired permutation test" in capsys.readouterr().out
 
 
 def test_processes_change_no_number(words, monkeypatch):

@@ -21,7 +21,7 @@ from sgg.text.prompt import BRIEF, messages
 
 TINY = locate("tiny_qwen2_5_vl")
 PROMPT = 45
-"""Tokens of the prompt with its picture, as a vLLM server counted them."""
+"""Tokens of the prompt with its image, as a vLLM server counted them."""
 GREEDY = Sampling(max_new_tokens=16)
 WHOLE = Completion(TEXT, 3, truncated=False)
 
@@ -151,7 +151,7 @@ def test_a_vllm_server_is_told_the_ends_and_tells_tokens(start, ask, processor):
 
 
 FAULTS = {
-    "no JSON": ("<html>", "an answer that is none"),
+    "no JSON": ("<html>", "malformed response"),
     "no choices": ('{"usage": {"prompt_tokens": 1, "completion_tokens": 1}}', "`choices`"),
     "empty choices": (json.dumps(answer() | {"choices": []}), "$.choices"),
     "null content": (answer(None), "an answer without content"),
@@ -207,8 +207,8 @@ def test_a_server_that_hangs_is_left_out_after_one_limit(start, ask, caplog):
 
 
 def test_what_one_server_cannot_answer_another_is_asked(start, ask):
-    server = start(lambda number: (500, "this picture"))
-    fine = start(lambda number: (500, "this picture") if number < 2 else answer())
+    server = start(lambda number: (500, "this image"))
+    fine = start(lambda number: (500, "this image") if number < 2 else answer())
     assert len(ask(server, fine, count=8, in_flight=2)) == 8
 
 
@@ -217,7 +217,7 @@ def test_one_answer_is_tried_so_often_and_no_more(start, ask):
 
     def script(number):
         first = poison.bodies[number]["seed"] == answer_seed(0, ("image-0", 0))
-        return (500, "this picture") if first else answer()
+        return (500, "this image") if first else answer()
 
     poison.script = script
     message = told(ask, poison, count=10_000, in_flight=3)

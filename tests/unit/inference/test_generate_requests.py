@@ -1,4 +1,4 @@
-"""What an engine is asked: each image once, by its own prompt; shuffled, with the next one's picture."""
+"""What an engine is asked: each image once, by its own prompt; shuffled, with the next one's image."""
 
 import numpy as np
 import pytest

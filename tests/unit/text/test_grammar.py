@@ -95,7 +95,7 @@ def test_what_render_writes_is_in_the_grammar(spec, vocabulary):
 
 
 def drawn(choose, vocabulary):
-    """A graph of boxes that are not all within one cell of the raster, in a picture of 640 × 480."""
+    """A graph of boxes that are not all within one cell of the raster, in an image of 640 × 480."""
     objects = vocabulary.objects if vocabulary else ("a man", "grass-merged", "zebra")
     predicates = vocabulary.predicates if vocabulary else ("on", "in front of")
     nodes = [Node(choose.choice(objects), (100.0, 50.0, 400.0, 300.0))]

@@ -1,4 +1,4 @@
-"""The policy's head: TRL's scores, without tokens that stand for pictures, and under a grammar's masks."""
+"""The policy's head: TRL's scores, without tokens that stand for images, and under a grammar's masks."""
 
 import copy
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Rows for TRL: a picture that fails is told as a picture, whoever asks for the row."""
+"""Rows for TRL: an image that fails is told as an image, whoever asks for the row."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def composed():
 
 @pytest.fixture
 def parts(composed, tmp_path):
-    """Three pictures, prepared: (config, prepared)."""
+    """Three images, prepared: (config, prepared)."""
     for i in range(3):
         Image.new("RGB", (100, 80), "red").save(tmp_path / f"{i}.png")
     rows = [
@@ -54,7 +54,7 @@ def other_size(path):
 
 
 def other_format(path):
-    path.write_text("no picture")
+    path.write_text("no image")
     return "cannot be decoded (UnidentifiedImageError:"
 
 
@@ -79,7 +79,7 @@ def test_a_picture_that_changed_names_itself_and_the_way_out(
     with pytest.raises(SggError) as caught, words_of_trl(), words_of_loaders():
         list(loader)
     said = str(caught.value)
-    assert said.startswith(f"data.train: picture {tmp_path}/1.png {what}")
+    assert said.startswith(f"data.train: image {tmp_path}/1.png {what}")
     assert "`sgg prepare`" in said
     assert "data.image_check=decode" in said
     assert "stage.args" not in said

@@ -390,7 +390,7 @@ def test_keys_of_another_name(tmp_path, key, other, words):
     assert f"7 (annotations[0] of the image {words})" in message
 
 
-# ------------------------------------------------------------------------------- which file, which pictures
+# ------------------------------------------------------------------------------- which file, which images
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ KEY = "data.eval.path"
 
 
 def columns(folder: Path, ids=("a", "b"), size=(100, 80)) -> dict[str, list]:
-    """Two images in the published columns, pictures as bytes and path."""
+    """Two images in the published columns, images as bytes and path."""
     graph = line("", BOXES, NEAR)
     picture(folder / "picture.png", size)
     image = {"bytes": (folder / "picture.png").read_bytes(), "path": "picture.png"}
@@ -43,7 +43,7 @@ def dataset(values: dict[str, list]) -> datasets.Dataset:
 
 
 def parquet(file: Path, values: dict[str, list]) -> Path:
-    """A parquet file by pyarrow alone: pictures stay structs, as many tools write them."""
+    """A parquet file by pyarrow alone: images stay structs, as many tools write them."""
     file.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(values), file)
     return file
@@ -110,7 +110,7 @@ def test_paths_below_the_root_and_from_home(tmp_path, monkeypatch):
 
 
 def test_values_as_other_tools_write_them(tmp_path):
-    """Plain bytes, picture paths, lists instead of JSON text, number ids, no prompts."""
+    """Plain bytes, image paths, lists instead of JSON text, number ids, no prompts."""
     values = columns(tmp_path, ids=(7, 8))
     graph = line("", BOXES, NEAR)
     del values["prompt_open"], values["prompt_close"]
@@ -136,7 +136,7 @@ def test_broken_rows_are_counted(tmp_path, place, check):
     values = columns(tmp_path, ids=["good", "cut", "text", "none", "turned", "json", "form"])
     for index, data in {
         1: truncated(tmp_path / "cut.jpg", (400, 300)).read_bytes(),
-        2: b"no picture",
+        2: b"no image",
         4: rotated(tmp_path / "turned.jpg", (60, 100)).read_bytes(),
     }.items():
         values["image"][index] = {"bytes": data, "path": None}
@@ -215,7 +215,7 @@ def test_missing_columns(tmp_path):
 
 def test_an_image_column_without_pictures(tmp_path):
     file = parquet(tmp_path / "rows.parquet", columns(tmp_path) | {"image": [1.5, 2.5]})
-    with pytest.raises(SggError, match="column image holds no pictures, but Value"):
+    with pytest.raises(SggError, match="column image holds no images, but Value"):
         RowsReader(str(file), None, KEY)
 
 
@@ -290,7 +290,7 @@ def test_identity_follows_the_content(tmp_path):
 
 
 def gold_lines(folder: Path, name: str, rows: list[dict]) -> Path:
-    """Rows without pictures, as JSON lines; gzipped if the name says so."""
+    """Rows without images, as JSON lines; gzipped if the name says so."""
     content = "".join(json.dumps(row) + "\n" for row in rows).encode()
     path = folder / name
     path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)

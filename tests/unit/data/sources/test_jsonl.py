@@ -187,13 +187,13 @@ def test_the_picture_is_asked_where_the_size_is_missing(tmp_path):
     picture(tmp_path / "a.jpg", (100, 80))
     rotated(tmp_path / "turned.jpg", (60, 100))
     truncated(tmp_path / "cut.png", (100, 80))
-    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "text.jpg").write_text("no image")
     names = ["a.jpg", "turned.jpg", "cut.png", "text.jpg", "missing.jpg"]
     write_lines(tmp_path, [line(n, BOXES, NEAR, size=None) for n in names])
     result = prepared(jsonl_config(tmp_path), tmp_path)
     sizes = {r["image_id"]: (r["width"], r["height"]) for r in result.rows}
     assert sizes == {"a": (100, 80), "turned": (100, 60)}
-    # upright, the turned picture ends at y = 60: dog.2 reaches to 70
+    # upright, the turned image ends at y = 60: dog.2 reaches to 70
     assert result.report["amiss"] == {
         "broken_image": 2,
         "no_image": 1,

@@ -29,7 +29,7 @@ def test_every_way_is_possible_with_two_processes(option, stage):
     ("words", "message"),
     [
         ((*TWO, "deepspeed=zero2", "fsdp=full_shard"), "deepspeed and fsdp both shard the model"),
-        (("deepspeed=zero2",), "hardware.processes_per_node=1 has no one to share with"),
+        (("deepspeed=zero2",), "there is only one process (hardware.processes_per_node=1)"),
         (("fsdp=full_shard",), "or fsdp=null"),
         (("deepspeed=zero2", TWO[0]), "stage.optimizer.kind=muon_adamw trains whole tiny models"),
         (

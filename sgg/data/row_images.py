@@ -1,4 +1,4 @@
-"""Where the picture files are that published rows name instead of holding them.
+"""Where the image files are that published rows name instead of holding them.
 
 Comes in: a name as whoever made the table wrote it (relative, or absolute on another machine) and the
 folders that may hold the file. Goes out: the file, or all places that were looked at. A longer part of the
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 
 class Found(NamedTuple):
-    """A picture file, or none, and the places that were looked at in vain."""
+    """An image file, or none, and the places that were looked at in vain."""
 
     file: Path | None
     looked: tuple[str, ...]
@@ -25,7 +25,7 @@ class Places:
     """The folders, in the order of the search."""
 
     images: Path | None
-    """`data.image_folder`: the pictures' own folder, so that names may lose all their folders there."""
+    """`data.image_folder`: the images' own folder, so that names may lose all their folders there."""
     others: tuple[Path, ...]
     """`data.root` and the folders of the table."""
     shortest: int = 1
@@ -55,7 +55,7 @@ class Places:
         """Whether a file may lie in the folder without the first parts of its name.
 
         Those of another machine mean nothing here; those of a relative name only where the folder is the
-        pictures' own, or is the one that they name.
+        images' own, or is the one that they name.
         """
         return (
             is_absolute or folder == self.images or folder.parts[-len(dropped) :] == tuple(dropped)
@@ -72,7 +72,7 @@ def shortest_names(names: Iterable[str]) -> int:
 
 
 def names_in(table: Any) -> list[str]:
-    """The picture files that an undecoded table names, without reading the pictures it holds."""
+    """The image files that an undecoded table names, without reading the images it holds."""
     import pyarrow.compute as compute
 
     if not hasattr(table, "data"):  # JSON lines
@@ -85,7 +85,7 @@ def names_in(table: Any) -> list[str]:
 
 
 def name_of(value: Any) -> str:
-    """The file that a row's picture is in; empty if the row holds the picture or has none."""
+    """The file that a row's image is in; empty if the row holds the image or has none."""
     if isinstance(value, str):
         return value
     if value is None or value.get("bytes") is not None:

@@ -1,4 +1,4 @@
-"""Pictures that published rows name: found where they lie here, or the places that were looked at."""
+"""Images that published rows name: found where they lie here, or the places that were looked at."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sgg.config.compose import compose_config
 from sgg.config.data import ImageCheck
 from sgg.data.prepare import image_store, prepare
 from sgg.data.prepared_split import example
-from sgg.data.row_pictures import Places, shortest_names
+from sgg.data.row_images import Places, shortest_names
 from sgg.errors import SggError
 
 
@@ -46,7 +46,7 @@ def rows_config(folder, **values):
 
 
 def colour(data, tmp_path, index=0):
-    """The top left pixel of a prepared picture."""
+    """The top left pixel of a prepared image."""
     item = example(prepared(data, tmp_path).rows[index], image_store(data, "eval"))
     return item.image.getpixel((0, 0))
 
@@ -187,7 +187,7 @@ def test_two_rows_never_share_a_file_that_their_names_tell_apart(tmp_path):
 
 
 def test_a_relative_name_keeps_its_folders_beside_the_table(tmp_path):
-    """Only data.image_folder is said to be the pictures' own folder."""
+    """Only data.image_folder is said to be the images' own folder."""
     parquet_of(tmp_path / "set", "val/1.png")
     picture(tmp_path / "set" / "1.png")
     with pytest.raises(SggError, match="none of 1 images"):
@@ -205,7 +205,7 @@ def test_rows_that_hold_their_pictures_need_no_file(tmp_path):
 
 def test_rows_without_any_picture_say_so(tmp_path):
     parquet_of(tmp_path / "set", None)
-    with pytest.raises(SggError, match="The rows neither hold nor name a picture") as caught:
+    with pytest.raises(SggError, match="The rows neither hold nor name an image") as caught:
         prepared(rows_config(tmp_path / "set"), tmp_path)
     assert "data.image_folder" not in str(caught.value)
 
@@ -234,7 +234,7 @@ def test_another_copy_of_the_table_has_its_own_pictures(tmp_path):
 def test_a_broken_file_is_counted_and_found_when_it_is_mended(tmp_path):
     parquet_of(tmp_path / "set", "1.png", "2.png")
     picture(tmp_path / "set" / "1.png")
-    (tmp_path / "set" / "2.png").write_bytes(b"no picture")
+    (tmp_path / "set" / "2.png").write_bytes(b"no image")
     data = rows_config(tmp_path / "set")
     assert prepared(data, tmp_path).report["amiss"] == {"broken_image": 1}
     picture(tmp_path / "set" / "2.png")
