@@ -30,7 +30,7 @@ class NodePlacement:
 
     @staticmethod
     def from_slurm() -> NodePlacement:
-        """The place that Slurm's step gives this process, or `alone`."""
+        """The node that this Slurm step runs on, or `single()`."""
         job = slurm_job()
         if job is None or "SLURM_STEP_ID" not in os.environ:
             return NodePlacement.single()

@@ -1,4 +1,4 @@
-"""From the whole config to the small specs that the deep modules take."""
+"""Builds the small specs for parsing, prompting, rewards and scoring from the whole config."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def graph_spec(config: Config) -> GraphSpec:
 
 
 def gold_data(config: Config) -> DataConfig:
-    """The data that a protocol scores against: some take gold's duplicates as annotated."""
+    """The data that a protocol scores against: some keep gold relations that are annotated twice."""
     wanted = config.protocol.gold_duplicates
     return config.data if wanted is None else replace(config.data, duplicates=wanted)
 

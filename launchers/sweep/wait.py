@@ -50,7 +50,7 @@ class SweepWatcher:
         """How the sweep stands, if it has changed since the last look; else nothing.
 
         Raises:
-            Failed: waiting has no end.
+            Failed: the jobs that are left cannot start, or Slurm has not answered.
 
         """
         self._give_up_on_silence(status, now_s)

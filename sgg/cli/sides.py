@@ -108,7 +108,7 @@ def _gold_words(config: Config) -> dict[str, Any]:
     part = scored_part(config)
     data = _plain(gold_data(config))
     unread = ("workers", "eval" if part == "train" else "train")
-    return {"data": {k: v for k, v in data.items() if k not in unread}, "stage": {"part": part}}
+    return {"data": {k: v for k, v in data.items() if k not in unread}, "stage": {"split": part}}
 
 
 def _gold_difference(ours: Prepared, theirs: Prepared) -> str:

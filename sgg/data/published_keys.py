@@ -1,4 +1,4 @@
-"""Keys of the published JSON form that have another name: told with the name they should have."""
+"""Reports misnamed keys in JSON annotations, with the expected name."""
 
 from __future__ import annotations
 

@@ -46,10 +46,10 @@ def amiss_rows(report: dict[str, Any]) -> Rows:
 def tell(config: Config, part: str, prepared: Prepared, run_dir: Path) -> None:
     """Log the split's warnings, and keep its report in the run's folder.
 
-    An evaluation of the train split is about memory, and is not told that it shares images with it.
+    An evaluation of the train split measures memorisation, so it gets no warning of shared images.
 
     Raises:
-        SggError: no run should use it.
+        SggError: the split is unusable, as `prepared.refusal` says.
 
     """
     if prepared.refusal:

@@ -1,4 +1,4 @@
-"""Errors that a run ends by through no fault of its config, in words: a full disk, a full GPU.
+"""Explains resource errors (a full disk, too little GPU memory) and names the command that resumes the run.
 
 Goes out: a message with the file, the folder and the command that goes on with this very run.
 """

@@ -1,4 +1,4 @@
-"""Prompts and images -> answers, by an engine, into a file that can be gone on with.
+"""Generates answers for a split with an engine, into a file from which generation can be resumed.
 
 Comes in: a prepared split. Goes out: `completions.jsonl`, one JSON object per answer in the order of
 the split. Batches are the same in every start and an answer's randomness hangs on the seed and its batch
@@ -80,7 +80,7 @@ class Engine(Protocol):
     """What generates."""
 
     batch_size: int
-    """Images of a batch: those that have an answer's randomness in common."""
+    """Images per batch; one random seed covers a batch."""
 
     def answers(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
         """All that is missing, each as soon as it is there; more than is missing perhaps.
@@ -125,7 +125,7 @@ def generate_split(
     """Answer every image of the split that has no answer yet, into this rank's part file.
 
     Args:
-        shuffle_images: give each prompt the next example's image: the control for looking.
+        shuffle_images: pair each prompt with the next example's image, as a control.
 
     """
     parts = run_dir / PARTS

@@ -1,4 +1,4 @@
-"""Example + spec -> chat messages: the only place where wording for a model is kept.
+"""Chat messages from an image's size, the graph spec and a template; all wording for a model is here.
 
 Comes in: an image size, a `GraphSpec`, a template's name. Goes out: a system and a user message in
 the chat format of transformers, the image as a placeholder. SFT, GRPO and evaluation share one

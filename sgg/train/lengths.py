@@ -1,4 +1,4 @@
-"""How long SFT's examples are, images unread: what stage.args.max_length is held against."""
+"""Counts the tokens of SFT examples without opening images, for stage.args.max_length."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def refuse_longer(limit: int | None, prepared: Prepared, rows: SftRows, processo
     """Raise if an example of the split is longer than `limit` tokens; null allows any length.
 
     TRL would cut it: a target cut in its middle teaches half a graph, one cut off whole teaches nothing.
-    So it is never told the limit.
+    So max_length is not passed to TRL.
     """
     if limit is None:
         return

@@ -69,7 +69,7 @@ def _compile_cpu_adam() -> None:
 
 
 def refuse_adapter(config: Config, folder: Path) -> None:
-    """An adapter to start from is merged into its base, which ZeRO-3 has already split.
+    """Refuse to start from an adapter under ZeRO-3: its base is sharded, so the adapter cannot be merged.
 
     Raises:
         SggError: the start is an adapter and the stage is 3.
@@ -83,7 +83,7 @@ def refuse_adapter(config: Config, folder: Path) -> None:
 
 
 def settle(config: Config) -> None:
-    """Have accelerate take up FSDP; called between TRL's config object and its trainer.
+    """Make accelerate use FSDP on a CPU; called between TRL's config object and its trainer.
 
     accelerate 1.15 shards on the GPU kinds that it lists, and on a CPU trains unsharded in silence.
     """

@@ -1,4 +1,4 @@
-"""Whether a stopped training could be gone on with: what no checkpoint holds and no start gives again.
+"""Refuses configs whose runs could not be resumed exactly, because a checkpoint lacks some of the state.
 
 Comes in: a typed `Config`. Goes out: problems in words.
 """
@@ -14,7 +14,7 @@ from sgg.config.stage import GrpoConfig, TrainStageConfig
 
 
 def resume_problems(config: Config) -> Iterator[str]:
-    """What a resumed run of a training stage would train with other weights than before the stop."""
+    """Each setting under which a resumed run would differ from an undisturbed one."""
     stage = config.stage
     assert isinstance(stage, TrainStageConfig)
     is_random = config.model.init is Init.random

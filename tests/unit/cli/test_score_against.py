@@ -130,7 +130,7 @@ def test_two_splits_are_told(run, tmp_path):
 def test_train_and_eval_images_are_two_splits(run, tmp_path):
     words = [QWEN2, *SHAPES, "data.train.limit=20", "stage.split=train"]
     trained = run_of(tmp_path / "trained", words)
-    with pytest.raises(SggError, match=r"stage\.part: eval and train"):
+    with pytest.raises(SggError, match=r"stage\.split: eval and train"):
         score(tmp_path, run, trained)
 
 

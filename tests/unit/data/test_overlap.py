@@ -190,7 +190,7 @@ def test_a_split_that_cannot_be_read_is_a_line_in_the_log(tmp_path, caplog):
 
 def test_the_hub_is_never_asked(tmp_path, monkeypatch):
     """Rows whose other split is a hub id: an evaluation does not download the training set."""
-    monkeypatch.setattr(overlap, "_pictures", lambda *_: pytest.fail("read"))
+    monkeypatch.setattr(overlap, "_digests", lambda *_: pytest.fail("read"))
     data = both(tmp_path, "rows", {"path": "JosephZ/vg150"}, {"path": "eval.parquet"})
     data.root = None
     assert shared_images(data, "eval", None, tmp_path) == ""

@@ -47,7 +47,7 @@ def test_an_example_is_its_row_with_the_picture(split):
         gold["columns"],
     )
     assert item.image.size == (item.width, item.height) == (56, 56)
-    np.testing.assert_array_equal(item.image, prepared_split.picture(gold, store))
+    np.testing.assert_array_equal(item.image, prepared_split.image_of(gold, store))
 
 
 def test_stored_gold_is_by_image(split):
