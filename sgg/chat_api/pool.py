@@ -46,7 +46,7 @@ class Pool:
 
     def __init__(self, urls: list[str], resume_command: str) -> None:
         self.servers = [Server(url) for url in urls]
-        self._way_on = resume_command
+        self._resume_command = resume_command
         self._last_fault = "none"
 
     async def acquire(self) -> Server:
@@ -73,7 +73,7 @@ class Pool:
             urls = ",".join(server.url for server in self.servers)
             raise SggError(
                 f"No server is left of generate.servers=[{urls}]; last error: {self._last_fault}. "
-                f"Start them again, then go on with: {self._way_on}"
+                f"Start them again, then go on with: {self._resume_command}"
             )
         return live
 

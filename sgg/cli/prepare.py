@@ -14,7 +14,7 @@ def main(argv: list[str]) -> None:
     """`sgg prepare data=… [key=value …]`: read, check, count and cache a data set."""
     parser = argparse.ArgumentParser(
         prog="sgg prepare",
-        description="Read, check, count and cache a data set, as a run would; prints what was amiss.",
+        description="Read, check, count and cache a data set, as a run would; prints every issue.",
         epilog="example: sgg prepare data=jsonl data.root=DIR split=eval",
     )
     parser.add_argument(

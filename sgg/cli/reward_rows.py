@@ -93,7 +93,7 @@ def _own_golds(found: list[_Found]) -> list[Gold]:
         if same not in known:
             known[same] = _own_gold(row, report)
         golds.append(known[same])
-    for kind, count in report.amiss.items():
+    for kind, count in report.issues.items():
         log.warning("gold: %s %d (%s)", kind, count, KINDS[kind])
     return golds
 
@@ -112,7 +112,7 @@ def _own_gold(row: _Found, report: Report) -> Gold:
     own = Report()
     graph = clean(raw, Policy(duplicates=Duplicates.keep), own)
     if graph is None or own.kept != own.read:
-        kinds = ", ".join(f"{kind} ({KINDS[kind]})" for kind in own.amiss)
+        kinds = ", ".join(f"{kind} ({KINDS[kind]})" for kind in own.issues)
         raise SggError(f"{row.place}: gold is not sound: {kinds}.")
     report.add(own)
     return Gold(graph, width, height)

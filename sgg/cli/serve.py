@@ -16,7 +16,7 @@ from sgg.config.schema import Config
 from sgg.errors import SggError
 from sgg.plan.unread import refuse_unread_by
 
-KEY_VARIABLE = "SGG_SERVER_KEY"
+SERVER_KEY_VARIABLE = "SGG_SERVER_KEY"
 """Environment variable with the key that requests must carry; none is asked for where it is not set."""
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -59,10 +59,10 @@ def main(argv: list[str]) -> None:
 
 def check_address(host: str, port: int) -> None:
     """Raise SggError for a server that anybody could use, or an address that cannot be had."""
-    if host not in _LOOPBACK and not os.environ.get(KEY_VARIABLE):
+    if host not in _LOOPBACK and not os.environ.get(SERVER_KEY_VARIABLE):
         raise SggError(
-            f"host={host} lets others reach the server, and {KEY_VARIABLE} is not set: anybody could use it. "
-            f"Set {KEY_VARIABLE} here, and where answers are asked for the variable that "
+            f"host={host} lets others reach the server, and {SERVER_KEY_VARIABLE} is not set: anybody could "
+            f"use it. Set {SERVER_KEY_VARIABLE} here, and where answers are asked for the variable that "
             "generate.api_key_env names; or leave host out to listen on 127.0.0.1."
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -93,4 +93,4 @@ def _serve(config: Config, host: str, port: int) -> None:
         model.write_for_vllm(folder)
         print(f"sgg serve: {config.model.path} on http://{host}:{port}", file=sys.stderr)
         words = arguments(config, folder, model.dtype, host, port)
-        serve(words, folder, config.hardware.gpu, os.environ.get(KEY_VARIABLE))
+        serve(words, folder, config.hardware.gpu, os.environ.get(SERVER_KEY_VARIABLE))

@@ -15,7 +15,7 @@ SERVERS_VARIABLE = "SGG_ROLLOUT_SERVERS"
 """Environment variable of the ranks: addresses of the rollout servers, comma-separated."""
 
 
-KEY_VARIABLE = "SGG_ROLLOUT_KEY"
+ROLLOUT_KEY_VARIABLE = "SGG_ROLLOUT_KEY"
 """Environment variable of ranks and rollout servers: what a server asks of those who talk to it."""
 
 

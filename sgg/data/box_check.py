@@ -1,7 +1,7 @@
 """Whether four annotated numbers are a box of their image.
 
 Comes in: the numbers as they are written, and what they mean. Goes out: the box in pixels within the image,
-or none, and the kinds (`check.KINDS`) of what is amiss with it.
+or none, and the kinds (`check.KINDS`) of what is wrong with it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _EDGE_SLACK = 1e-6
 def judge(
     box: Numbers, box_format: BoxFormat, width: int, height: int
 ) -> tuple[Box | None, list[str]]:
-    """The box, clipped to the image, or None; and what is amiss, one kind where there is no box."""
+    """The box, clipped to the image, or None; and what is wrong, one kind where there is no box."""
     if len(box) != 4 or not all(isfinite(v) for v in box):
         return None, ["bad_box"]
     if box_format.is_normalised and max(box) > _LARGEST_SHARE:
@@ -34,13 +34,13 @@ def judge(
         return None, ["swapped_box"]
     if x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height:
         return None, ["outside_box"]
-    amiss = []
+    issues = []
     if max(-x1, -y1, x2 - width, y2 - height) > _EDGE_SLACK:
-        amiss.append("box_past_edge")
+        issues.append("box_past_edge")
     x1, y1, x2, y2 = max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))
     if min(x2 - x1, y2 - y1) < 1 - _EDGE_SLACK:
-        amiss.append("tiny_box")
-    return (x1, y1, x2, y2), amiss
+        issues.append("tiny_box")
+    return (x1, y1, x2, y2), issues
 
 
 _LARGEST_SHARE = 2.0

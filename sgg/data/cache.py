@@ -103,7 +103,7 @@ def _plain(report: Report) -> dict[str, Any]:
         "kept": dict(report.kept),
         "set_aside": dict(report.set_aside),
         "boxes": dict(report.boxes),
-        "amiss": dict(report.amiss),
+        "issues": dict(report.issues),
         "shown": report.shown,
         "looked_for": [path for path in report.looked_for if not path.startswith("row:")],
         "remarks": report.remarks,

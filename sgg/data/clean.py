@@ -1,4 +1,4 @@
-"""Cleaning: a stranger's row becomes an `Example`'s graph, and everything amiss is counted by kind.
+"""Cleaning: a stranger's row becomes an `Example`'s graph, and every issue is counted by kind.
 
 Nothing is corrected in silence: every change and every loss has a kind, a count and the ids of the
 first images that show it.
@@ -72,7 +72,7 @@ KINDS = {
     "duplicate_relation": "the image states it more than once; kept, or dropped but for one",
     "few_relations": "fewer relations than data.min_relations; image dropped",
 }
-"""What can be amiss, and what is done about it."""
+"""What can be wrong, and what is done about it."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Policy:
 
 @dataclass
 class Report:
-    """What was read, what was amiss and what is left."""
+    """What was read, what was wrong and what is left."""
 
     read: Counter[str] = field(default_factory=Counter)
     """images, objects and relations as annotated."""
@@ -104,7 +104,7 @@ class Report:
     """How far boxes reach: see `units.reach`."""
     classes: Counter[str] = field(default_factory=Counter)
     """Classes of the first objects, where no vocabulary lists them."""
-    amiss: Counter[str] = field(default_factory=Counter)
+    issues: Counter[str] = field(default_factory=Counter)
     """Items by kind."""
     shown: dict[str, list[str]] = field(default_factory=dict)
     """First image ids by kind, with the reason where the kind does not say it."""
@@ -122,7 +122,7 @@ class Report:
     def note(self, kind: str, image_id: str, why: str = "") -> None:
         """Count one item of a kind in an image."""
         assert kind in KINDS, kind
-        self.amiss[kind] += 1
+        self.issues[kind] += 1
         shown = self.shown.setdefault(kind, [])
         words = " ".join(why.split())[:_REASON_LENGTH]
         entry = f"{image_id} ({words})" if words else image_id
@@ -149,10 +149,10 @@ class Report:
 
     def judge_set(self) -> None:
         """Note what only the set as a whole shows; once, when all of it was added."""
-        self.amiss.update(suspects(self.units))
+        self.issues.update(suspects(self.units))
         alone = sum(count == 1 for count in self.classes.values())
         if alone >= max(_FEW_OBJECTS, _LONE * self.classes.total()):
-            self.amiss["lone_classes"] = alone
+            self.issues["lone_classes"] = alone
             self.shown["lone_classes"] = list(self.classes)[:SHOWN_PER_KIND]
 
     def add(self, other: Report) -> None:
@@ -164,7 +164,7 @@ class Report:
         self.units += other.units
         if self.classes.total() < FIRST_OBJECTS:
             self.classes += other.classes
-        self.amiss += other.amiss
+        self.issues += other.issues
         self.zero_shot |= other.zero_shot
         self.looked_for = self.looked_for or other.looked_for
         self.dropped_files |= other.dropped_files
@@ -239,10 +239,10 @@ def _objects(raw: RawExample, policy: Policy, report: Report) -> tuple[list[Node
 
 
 def _box(box: tuple[float, ...], raw: RawExample, policy: Policy, report: Report) -> Box | None:
-    found, amiss = judge(box, policy.box_format, raw.width, raw.height)
-    for kind in amiss:
+    found, issues = judge(box, policy.box_format, raw.width, raw.height)
+    for kind in issues:
         report.note(kind, raw.image_id)
-    return None if "box_past_edge" in amiss and not policy.clip_boxes else found
+    return None if "box_past_edge" in issues and not policy.clip_boxes else found
 
 
 def _relations(

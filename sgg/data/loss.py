@@ -46,7 +46,7 @@ def refuse_empty(data: DataConfig, part: str, report: Mapping[str, Any]) -> None
 def without_objects(data: DataConfig, part: str, report: Mapping[str, Any]) -> str:
     """Why a split with objects and no relations is not worth a run: none of its objects is left; else empty.
 
-    No error, for such a split can be looked at: `sgg prepare` shows what is amiss with it.
+    No error, for such a split can be looked at: `sgg prepare` shows what is wrong with it.
     """
     objects, left = report["read"].get("objects", 0), report["kept"].get("objects", 0)
     return _none_left(data, part, report) if objects and not left else ""
@@ -89,13 +89,13 @@ def _kept(report: Mapping[str, Any]) -> list[tuple[str, int]]:
         "lone_classes": 0.0,
         "numbered_class": LOUD,
     }
-    counts = {kind: report["amiss"].get(kind, 0) for kind in shares}
+    counts = {kind: report["issues"].get(kind, 0) for kind in shares}
     return [(kind, n) for kind, n in counts.items() if n > shares[kind] * objects]
 
 
 def reasons(report: Mapping[str, Any]) -> list[str]:
     """The most frequent findings: kind, count, meaning and the first images that show it."""
-    by_count = sorted(report["amiss"].items(), key=lambda item: -item[1])
+    by_count = sorted(report["issues"].items(), key=lambda item: -item[1])
     lines = []
     for kind, count in by_count[:_REASONS]:
         shown = ", ".join(report["shown"].get(kind, [])[:3])
@@ -118,15 +118,15 @@ def _box_suspicion(data: DataConfig, report: Mapping[str, Any]) -> list[str]:
 
 def _ways_out(data: DataConfig, report: Mapping[str, Any]) -> list[str]:
     lines = _box_suspicion(data, report)
-    if "no_image" in report["amiss"]:
+    if "no_image" in report["issues"]:
         lines += _pictures_missing(data, report["looked_for"])
-    if data.drop_unknown and {"unknown_class", "unknown_predicate"} & set(report["amiss"]):
+    if data.drop_unknown and {"unknown_class", "unknown_predicate"} & set(report["issues"]):
         lines.append(
             f"data.drop_unknown=true drops what data.vocabulary={data.vocabulary.name} lacks: choose "
             "another vocabulary, or data.drop_unknown=false."
         )
     form = SOURCES[data.source].form
-    if "unreadable_row" in report["amiss"] and form:
+    if "unreadable_row" in report["issues"] and form:
         lines.append(f"data.source={data.source.name} reads {form} (docs/data.md).")
     return lines
 

@@ -1,7 +1,7 @@
 """From a source to a prepared table: read, check, count, cache.
 
 Comes in: a `DataConfig` and the part (train or eval). Goes out: a `Prepared` with one row per usable
-image (references to images, not pixels), the report of everything amiss, and a fingerprint: same
+image (references to images, not pixels), the report of every issue, and a fingerprint: same
 annotations and config, same fingerprint, on any machine. Images are checked where they lie and are
 no part of the fingerprint: a table is kept per place, and made again when an image that it lacks was
 mended.
@@ -29,7 +29,7 @@ from sgg.data.sources.table import SOURCES
 from sgg.data.workers import Job, clean_all
 from sgg.scene.vocab import VOCABULARIES, Vocabulary
 
-FORMAT = 5
+FORMAT = 6
 """Raise when prepared tables change meaning: old caches are then not found."""
 
 

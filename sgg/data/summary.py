@@ -1,4 +1,4 @@
-"""What a prepared split holds: counts as read and as kept, and everything amiss.
+"""What a prepared split holds: counts as read and as kept, and every issue.
 
 For a run it is data.json in its folder, which its HTML report shows.
 """
@@ -34,10 +34,10 @@ def count_rows(part: str, report: dict[str, Any]) -> Rows:
     return rows
 
 
-def amiss_rows(report: dict[str, Any]) -> Rows:
+def issue_rows(report: dict[str, Any]) -> Rows:
     """Each kind with its count, meaning and first images, under a head."""
-    rows = [["amiss", "count", "what it means", "first images"]]
-    for kind, count in report["amiss"].items():
+    rows = [["issue", "count", "what it means", "first images"]]
+    for kind, count in report["issues"].items():
         shown = ", ".join(report["shown"].get(kind, [])[:3])
         rows.append([kind, f"{count:,}", KINDS[kind], shown])
     return rows

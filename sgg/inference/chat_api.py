@@ -153,7 +153,7 @@ class ServerEngine:
         }
 
     def _completion(self, answer: Answer) -> Completion:
-        """Raises Fault for what is no whole answer: a server that ends breaks off what it was at."""
+        """Raises RetryableError for what is no whole answer: a server that ends breaks off what it was at."""
         choice = answer.choices[0]
         if choice.finish_reason not in ("stop", "length"):
             raise RetryableError(f"an answer that ended by {choice.finish_reason!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sgg.data.prepared_split import Prepared
-from sgg.data.summary import amiss_rows, count_rows
+from sgg.data.summary import count_rows, issue_rows
 from sgg.report.tables import markdown
 
 
@@ -11,9 +11,9 @@ def summary(part: str, prepared: Prepared) -> str:
     """Markdown: two tables, and before them what must not be overlooked."""
     report = prepared.report
     loud = [f"**Warning:** {sentence}" for sentence in prepared.warnings]
-    amiss = amiss_rows(report)
+    issues = issue_rows(report)
     tables = [
         markdown(count_rows(part, report)),
-        markdown(amiss) if len(amiss) > 1 else "Nothing is amiss.",
+        markdown(issues) if len(issues) > 1 else "Nothing is wrong.",
     ]
     return "\n\n".join([*loud, *tables, f"fingerprint {prepared.fingerprint}"])

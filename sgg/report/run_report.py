@@ -9,7 +9,7 @@ from typing import Any
 from sgg.config.frozen import FROZEN_NAME, read_frozen
 from sgg.config.schema import Config
 from sgg.config.stage import StageName
-from sgg.data.summary import amiss_rows, count_rows
+from sgg.data.summary import count_rows, issue_rows
 from sgg.errors import SggError
 from sgg.files import read_json, write_whole
 from sgg.report.charts import charts
@@ -104,9 +104,9 @@ def _origin(run_dir: Path, config: Config) -> Html:
 def _data(content: dict[str, Any]) -> Html:
     report = content["report"]
     head, *counts = count_rows(content["part"], report)
-    amiss_head, *amiss = amiss_rows(report)
+    issue_head, *issues = issue_rows(report)
     warnings = [("miss", sentence) for sentence in content["warnings"]]
-    return piece("data", warnings, table(head, counts), table(amiss_head, amiss) if amiss else "")
+    return piece("data", warnings, table(head, counts), table(issue_head, issues) if issues else "")
 
 
 def _code(start: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sgg.config.hardware import KEY_VARIABLE
+from sgg.config.hardware import ROLLOUT_KEY_VARIABLE
 
 _OPEN = ("/health",)
 App = Callable[..., Awaitable[None]]
@@ -21,7 +21,7 @@ class ApiKeyMiddleware:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._expected = f"Bearer {os.environ[KEY_VARIABLE]}".encode()
+        self._expected = f"Bearer {os.environ[ROLLOUT_KEY_VARIABLE]}".encode()
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Pass on, or answer 401; a websocket is closed."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sgg.config.derived import node_count
 from sgg.config.frozen import read_frozen
-from sgg.config.hardware import KEY_VARIABLE
+from sgg.config.hardware import ROLLOUT_KEY_VARIABLE
 from sgg.config.schema import Config
 from sgg.errors import SggError
 from sgg.explain.exit_codes import run_and_report
@@ -47,7 +47,7 @@ def command(config: Config, folder: Path, host: str, port: int) -> list[str]:
     if not gpu:  # the way to push weights that TRL asks for is NCCL's
         at = words.index("--weight-transfer-config")
         words[at : at + 2] = ["--worker-extension-cls", EXTENSION]
-    name = f"{run_mark(os.environ[KEY_VARIABLE])}-{time.time_ns():x}"
+    name = f"{run_mark(os.environ[ROLLOUT_KEY_VARIABLE])}-{time.time_ns():x}"
     return [
         *words,
         *server_words(weights_dtype(config, Use.rollout), gpu),  # the last word of an option counts

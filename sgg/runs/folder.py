@@ -3,7 +3,7 @@
     RUN_DIR/config.yaml       frozen config; ranks and `sgg resume` read this file alone
     RUN_DIR/provenance.json   code, versions, hardware, command, each start
     RUN_DIR/run.log           everything logged, of every start
-    RUN_DIR/data.json         what the split held: counts, everything amiss, warnings
+    RUN_DIR/data.json         what the split held: counts, every issue, warnings
     RUN_DIR/metrics.jsonl     curves: one JSON object per logged step;  total.json  steps there will be
     RUN_DIR/owners/           which start owns the folder (sgg/runs/lease.py)
     RUN_DIR/exit.json         how it ended;  logs/  what each process printed

@@ -137,7 +137,7 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
                 log.warning("%s", line)
     checkpoint = newest_complete(run_dir)
     args = trl_args(config, run_dir)  # before the model: ZeRO-3 shards weights while they load
-    sharding.settle(config)
+    sharding.force_fsdp_on_cpu(config)
     model = open_model(config, Use.train, folder)
     loaded = model.load(None if config.model.lora.enable else checkpoint)
     trainer = make_trainer(TrainerInputs(config, args, prepared, loaded, model.processor))

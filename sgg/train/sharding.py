@@ -82,7 +82,7 @@ def refuse_adapter(config: Config, folder: Path) -> None:
         )
 
 
-def settle(config: Config) -> None:
+def force_fsdp_on_cpu(config: Config) -> None:
     """Make accelerate use FSDP on a CPU; called between TRL's config object and its trainer.
 
     accelerate 1.15 shards on the GPU kinds that it lists, and on a CPU trains unsharded in silence.

@@ -76,7 +76,7 @@ def vg150(real, cache):
 def test_all_of_vg150_test(vg150):
     data, result = vg150
     assert result.report["read"] == {"images": 26446, "objects": 192746, "relations": 183642}
-    assert result.report["amiss"] == {
+    assert result.report["issues"] == {
         "duplicate_relation": 31416,
         "box_past_edge": 119,
         "degenerate_box": 3,
@@ -120,7 +120,7 @@ def test_vg_sgg_layout_gives_the_graphs_of_the_gold(real, cache, vg150, tmp_path
         **options,
     )
     expected = [row for i, row in enumerate(rows) if i % 3]
-    assert result.report["amiss"] == {}
+    assert result.report["issues"] == {}
     assert result.rows["image_id"] == [row["image_id"] for row in expected]
     store = image_store(data, "eval")
     for index, row in enumerate(expected):
@@ -182,14 +182,14 @@ def test_psg(real, cache):
     text = json.loads((real / "psg" / "psg_one_record_as_text.json").read_text())
     assert [" ".join(t) for t in triplets(graph)] == text
     assert len(text) == 6
-    assert result.report["amiss"] == {}
+    assert result.report["issues"] == {}
 
 
 def test_gqa(real, cache):
     _, result = load(cache, "gqa", real / "gqa", {"path": "train_sceneGraphs_sample.json"})
     assert result.report["read"] == {"images": 14, "objects": 239, "relations": 755}
     assert result.report["kept"] == result.report["read"]
-    assert result.report["amiss"] == {"box_past_edge": 2, "self_relation": 2}
+    assert result.report["issues"] == {"box_past_edge": 2, "self_relation": 2}
     nodes = graph_of(result, "2331146").nodes
     # "2708845": zebra, x 10, y 88, w 234, h 189; "2751039": pole, x 299, y 395, w 15, h 58
     assert [(n.name, n.box) for n in nodes[:2]] == [
@@ -216,7 +216,7 @@ def test_relations_of_an_object_to_itself_survive(real, cache, image_id, triplet
 def test_vrd(real, cache):
     _, result = load(cache, "vrd", real / "vrd", {"name": "val"})
     assert result.report["read"] == {"images": 1000, "objects": 6735, "relations": 7638}
-    assert result.report["amiss"] == {"duplicate_relation": 160, "self_relation": 26}
+    assert result.report["issues"] == {"duplicate_relation": 160, "self_relation": 26}
     assert result.report["kept"] == {"images": 1000, "objects": 6735, "relations": 7478}
     gold = result.gold(0)
     assert (gold["image_id"], gold["width"], gold["height"]) == ("000000000190", 1024, 768)
@@ -241,7 +241,7 @@ def test_photographs(real, cache):
         {"path": "annotations.jsonl"},
         image_source=ImageSource.files,
     )
-    assert result.report["amiss"] == {}
+    assert result.report["issues"] == {}
     assert result.report["kept"] == {"images": 3, "objects": 26, "relations": 22}
     store = image_store(data, "eval")
     items = {row["image_id"]: example(row, store) for row in result.rows}
@@ -307,7 +307,7 @@ def test_vg150_in_coco_form_gives_the_same_graphs(vg150, tmp_path, in_one_file):
     write_coco(tmp_path / "coco", rows, names, in_one_file)
     values = {"vocabulary": VocabularyName.vg150, "box_format": BoxFormat.xywh, "workers": 1}
     _, result = load(tmp_path / "cache", "coco", tmp_path / "coco", {"name": "test"}, **values)
-    assert result.report["amiss"].keys() <= {"tiny_box", "self_relation"}
+    assert result.report["issues"].keys() <= {"tiny_box", "self_relation"}
     assert result.warnings == ()
     for index, row in enumerate(rows):
         got = result.gold(index)["graph"]
@@ -335,7 +335,7 @@ def test_boxes_of_a_coco_photograph(real, cache, tmp_path):
     graph = result.gold(0)["graph"]
     assert triplets(graph) == [("cat", "lying on", "couch")] * 2
     assert graph.nodes[2].box == pytest.approx((1.08, 0, 639.64, 473.53))
-    assert result.report["amiss"] == {}
+    assert result.report["issues"] == {}
     _, wrong = load(cache, "coco", tmp_path, {"name": "val"}, box_format=BoxFormat.xyxy)
     assert "set data.box_format=xywh" in wrong.warnings[-1]
 

@@ -13,7 +13,7 @@ from sgg.config.tree import PACKAGE
 
 ROOT = PACKAGE.parent
 SAID = {
-    "own_data": ["| images    | 3    | 3    |", "Nothing is amiss"],
+    "own_data": ["| images    | 3    | 3    |", "Nothing is wrong"],
     "own_reward": ["few", "no_json"],
     "own_cluster": ["--partition=gpu", "--account=my-account", "4 ranks"],
 }

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, write_frozen
-from sgg.config.hardware import KEY_VARIABLE, SERVERS_VARIABLE
+from sgg.config.hardware import ROLLOUT_KEY_VARIABLE, SERVERS_VARIABLE
 from sgg.models.weights import locate
 from sgg.runs.folder import read_json_lines
 
@@ -111,7 +111,7 @@ class Server:
         with (self.config.parent / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "sgg.rollout.server", str(self.config), *words],
-                env=variables(self.config.parent, **{KEY_VARIABLE: KEY}),
+                env=variables(self.config.parent, **{ROLLOUT_KEY_VARIABLE: KEY}),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -240,7 +240,10 @@ def spoiling(server, path, at, restart):
     thread = threading.Thread(target=proxy.serve_forever, daemon=True)
     thread.start()
     try:
-        yield {SERVERS_VARIABLE: f"http://127.0.0.1:{proxy.server_address[1]}", KEY_VARIABLE: KEY}
+        yield {
+            SERVERS_VARIABLE: f"http://127.0.0.1:{proxy.server_address[1]}",
+            ROLLOUT_KEY_VARIABLE: KEY,
+        }
     finally:
         proxy.shutdown()
         proxy.server_close()
@@ -252,7 +255,7 @@ def test_a_servers_answers_are_the_trainers_own(tmp_path, family):
     config = frozen(tmp_path / "run", f"model=tiny_{family}", "hardware.rollout.mode=server")
     with serving(config) as server:
         assert_keyed(server.port)
-        address = {SERVERS_VARIABLE: f"http://127.0.0.1:{server.port}", KEY_VARIABLE: KEY}
+        address = {SERVERS_VARIABLE: f"http://127.0.0.1:{server.port}", ROLLOUT_KEY_VARIABLE: KEY}
         check_learning(config, rank(config, "greedy", **address), family)
         if family == "qwen2_5_vl":
             beside = frozen(tmp_path / "beside", "hardware.rollout.mode=colocate")
@@ -388,7 +391,7 @@ def address_of_server(config, mode):
         yield {}
         return
     with serving(config) as server:
-        yield {SERVERS_VARIABLE: f"http://127.0.0.1:{server.port}", KEY_VARIABLE: KEY}
+        yield {SERVERS_VARIABLE: f"http://127.0.0.1:{server.port}", ROLLOUT_KEY_VARIABLE: KEY}
 
 
 @pytest.mark.parametrize(
@@ -442,7 +445,7 @@ def test_two_servers_share_the_prompts(tmp_path, undisturbed):
     config = frozen(tmp_path / "run", "hardware.rollout.mode=server")
     with serving(config) as one, serving(config) as other:
         addresses = ",".join(f"http://127.0.0.1:{s.port}" for s in (one, other))
-        done = rank(config, **{SERVERS_VARIABLE: addresses, KEY_VARIABLE: KEY})
+        done = rank(config, **{SERVERS_VARIABLE: addresses, ROLLOUT_KEY_VARIABLE: KEY})
     assert done.returncode == 0, done.stderr[-4000:]
     assert max(row[DIFFERENCE] for row in rows(config)) < 1e-3
     assert rewards(config) == pytest.approx(undisturbed, abs=2e-4)

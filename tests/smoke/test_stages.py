@@ -82,10 +82,10 @@ def test_a_stopped_pipeline_goes_on_from_its_frozen_configs(tmp_path):
     process.send_signal(signal.SIGTERM)
     stderr = process.communicate(timeout=120)[1]
     assert process.returncode == 128 + signal.SIGTERM, stderr[-3000:]
-    way_on = f"Go on with: sgg resume {folder}\n"
-    assert way_on in stderr
+    resume_command = f"Go on with: sgg resume {folder}\n"
+    assert resume_command in stderr
     status = sgg_ok("status", str(folder), cwd=tmp_path).stdout
-    assert status.count(way_on.strip()) == 1
+    assert status.count(resume_command.strip()) == 1
     resumed = sgg_ok("resume", str(folder), cwd=tmp_path).stdout
     assert "[1/3] sft: stage=sft\n" in resumed
     assert str(folder / "report.html") in resumed

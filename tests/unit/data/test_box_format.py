@@ -150,7 +150,7 @@ def test_the_key_reads_them(tmp_path, box_format):
     root = folder_in(tmp_path / "set", box_format)
     read = prepared(jsonl_config(root, box_format=box_format, **values), tmp_path)
     assert read.warnings == ()
-    assert read.report["amiss"] == {}
+    assert read.report["issues"] == {}
     for index in range(6):
         expected, got = plain.gold(index)["graph"], read.gold(index)["graph"]
         assert got.boxes_xyxy == pytest.approx(expected.boxes_xyxy)

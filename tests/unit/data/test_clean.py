@@ -29,7 +29,7 @@ def test_clean_row_is_kept_as_it_is():
     assert [n.box for n in graph.nodes] == [(10, 10, 50, 60), (40, 30, 90, 70)]
     assert triplets(graph) == [("man", "near", "dog")]
     assert report.read == report.kept == {"images": 1, "objects": 2, "relations": 1}
-    assert not report.amiss
+    assert not report.issues
     assert not report.shown
 
 
@@ -48,7 +48,7 @@ def test_clean_row_is_kept_as_it_is():
 def test_size_of_the_image(size, dropped):
     graph, report = cleaned(raw(size=size))
     assert (graph is None) == dropped
-    assert report.amiss == ({"bad_size": 1} if dropped else {})
+    assert report.issues == ({"bad_size": 1} if dropped else {})
     assert report.read["images"] == 1
     assert report.kept["images"] == (0 if dropped else 1)
 
@@ -82,7 +82,7 @@ def test_size_of_the_image(size, dropped):
 )
 def test_boxes(box, kind, clipped):
     graph, report = cleaned(raw([("man.1", "man", box)]))
-    assert report.amiss == ({kind: 1} if kind else {})
+    assert report.issues == ({kind: 1} if kind else {})
     assert [n.box for n in graph.nodes] == ([] if clipped is None else [clipped])
 
 
@@ -90,14 +90,14 @@ def test_boxes_past_the_edge_are_dropped_where_clipping_is_off():
     example = raw([("man.1", "man", (-3, 5, 20, 60)), DOG], [("man.1", "near", "dog.2")])
     graph, report = cleaned(example, clip_boxes=False)
     assert [n.name for n in graph.nodes] == ["dog"]
-    assert report.amiss == {"box_past_edge": 1, "dangling_relation": 1}
+    assert report.issues == {"box_past_edge": 1, "dangling_relation": 1}
 
 
 @pytest.mark.parametrize("first_box", [BOXES["man.1"], (5, 5, 5, 5)])
 def test_object_id_counts_once_even_if_its_first_box_is_bad(first_box):
     again = ("man.1", "man", (0, 0, 9, 9))
     graph, report = cleaned(raw([("man.1", "man", first_box), again]))
-    assert report.amiss["duplicate_id"] == 1
+    assert report.issues["duplicate_id"] == 1
     assert (0, 0, 9, 9) not in [n.box for n in graph.nodes]
 
 
@@ -109,7 +109,7 @@ def test_relations_follow_their_objects_past_dropped_ones():
         (0, "near", 1),
         (1, "on", 1),  # a relation of an object to itself is the annotator's affair
     ]
-    assert report.amiss == {"degenerate_box": 1, "dangling_relation": 2, "self_relation": 1}
+    assert report.issues == {"degenerate_box": 1, "dangling_relation": 2, "self_relation": 1}
 
 
 @pytest.mark.parametrize(("duplicates", "left"), [(Duplicates.drop, 3), (Duplicates.keep, 5)])
@@ -123,7 +123,7 @@ def test_duplicate_relations(duplicates, left):
     ]
     graph, report = cleaned(raw([MAN, DOG], relations), duplicates=duplicates)
     assert len(graph.edges) == left
-    assert report.amiss == {"duplicate_relation": 2}
+    assert report.issues == {"duplicate_relation": 2}
 
 
 @pytest.mark.parametrize("drop", [False, True])
@@ -137,7 +137,7 @@ def test_names_outside_the_vocabulary(drop):
     example = raw([MAN, DOG, alien], relations)
     graph, report = cleaned(example, vocabulary=VG150, drop_unknown=drop)
     expected = {"unknown_class": 1, "unknown_predicate": 1}
-    assert report.amiss == (expected | {"dangling_relation": 1} if drop else expected)
+    assert report.issues == (expected | {"dangling_relation": 1} if drop else expected)
     assert len(graph.nodes) == (2 if drop else 3)
     assert len(graph.edges) == (1 if drop else 3)
 
@@ -145,9 +145,9 @@ def test_names_outside_the_vocabulary(drop):
 def test_rows_may_name_their_own_vocabulary():
     sky = ("s", "sky-other-merged", (0, 0, 100, 40))  # a class of PSG, not of VG150
     _, report = cleaned(raw([sky]), vocabulary=VG150)
-    assert report.amiss == {"unknown_class": 1}
+    assert report.issues == {"unknown_class": 1}
     _, report = cleaned(raw([sky], columns={"vocabulary": "psg"}), vocabulary=VG150)
-    assert not report.amiss
+    assert not report.issues
 
 
 @pytest.mark.parametrize(("minimum", "kept"), [(0, True), (1, True), (2, False)])
@@ -155,7 +155,7 @@ def test_few_relations_are_counted_after_cleaning(minimum, kept):
     relations = [("man.1", "near", "dog.2")] * 2
     graph, report = cleaned(raw([MAN, DOG], relations), min_relations=minimum)
     assert (graph is not None) == kept
-    assert report.amiss["few_relations"] == (not kept)
+    assert report.issues["few_relations"] == (not kept)
     assert report.kept["relations"] == (1 if kept else 0)
 
 
@@ -163,7 +163,7 @@ def test_unreadable_rows_say_why():
     example = RawExample.unreadable("file:7", KeyError("bbox"))
     graph, report = cleaned(example)
     assert graph is None
-    assert report.amiss == {"unreadable_row": 1}
+    assert report.issues == {"unreadable_row": 1}
     assert report.shown == {"unreadable_row": ["file:7 (KeyError: 'bbox')"]}
 
 
@@ -175,7 +175,7 @@ def test_reports_add_up_and_show_the_first_images():
             clean(raw(size=(0, 0), image_id=f"{part}-{i}"), Policy(), report)
         report.zero_shot.add(("man", "on", str(part % 2)))
         total.add(report)
-    assert total.amiss == {"bad_size": 9}
+    assert total.issues == {"bad_size": 9}
     assert total.read["images"] == 9
     assert total.shown["bad_size"] == ["0-0", "0-1", "0-2", "1-0", "1-1"]
     assert len(total.shown["bad_size"]) == SHOWN_PER_KIND
@@ -210,11 +210,11 @@ def test_accounts_balance_and_graphs_are_sound(objects, relations, clip, drop, d
     graph, report = cleaned(
         example, vocabulary=VG150, clip_boxes=clip, drop_unknown=drop, duplicates=duplicates
     )
-    amiss = report.amiss
-    assert set(amiss) <= set(KINDS)
+    issues = report.issues
+    assert set(issues) <= set(KINDS)
     no_boxes = ("bad_box", "degenerate_box", "relative_box", "swapped_box", "outside_box")
-    lost = sum(amiss[kind] for kind in no_boxes) + amiss["duplicate_id"]
-    lost += amiss["unknown_class"] * drop + amiss["box_past_edge"] * (not clip)
+    lost = sum(issues[kind] for kind in no_boxes) + issues["duplicate_id"]
+    lost += issues["unknown_class"] * drop + issues["box_past_edge"] * (not clip)
     assert len(graph.nodes) == len(objects) - lost == report.kept["objects"]
     for node in graph.nodes:
         x1, y1, x2, y2 = node.box
@@ -225,4 +225,4 @@ def test_accounts_balance_and_graphs_are_sound(objects, relations, clip, drop, d
     if duplicates is Duplicates.drop:
         assert len(set(edges)) == len(edges)
     elif not drop:
-        assert len(edges) == len(relations) - amiss["dangling_relation"]
+        assert len(edges) == len(relations) - issues["dangling_relation"]

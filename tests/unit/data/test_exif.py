@@ -316,7 +316,7 @@ def test_turned_pictures_are_counted_and_their_stored_size_is_named(tmp_path):
     write_lines(tmp_path, [line(f"{n}.jpg", boxes, size=size) for n, size in sizes.items()])
     result = prepared(jsonl_config(tmp_path), tmp_path)
     assert result.rows["image_id"] == ["a", "b", "d"]
-    assert result.report["amiss"] == {"turned": 1, "size_before_turn": 1, "damaged_exif": 1}
+    assert result.report["issues"] == {"turned": 1, "size_before_turn": 1, "damaged_exif": 1}
     assert result.report["shown"] == {
         "turned": ["b"],
         "size_before_turn": ["c"],

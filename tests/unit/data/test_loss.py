@@ -116,7 +116,7 @@ def test_boxes_that_are_sound_either_way_are_a_warning(tmp_path):
         for i in range(6)
     ]
     result = prepared(jsonl_config(write_lines(tmp_path, rows), **PAINTED), tmp_path)
-    assert result.report["amiss"] == {}
+    assert result.report["issues"] == {}
     (warning,) = result.warnings
     assert warning.startswith("data.eval: The boxes look like xywh")
     assert warning.endswith("set data.box_format=xywh.")

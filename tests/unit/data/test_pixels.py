@@ -210,5 +210,5 @@ def test_what_is_odd_about_pixels_is_counted(tmp_path):
     names = ["deep.png", "moving.gif", "plain.jpg", "cut.jpg"]
     write_lines(tmp_path, [line(n, {"man.1": [1, 1, 30, 30]}, size=(64, 48)) for n in names])
     report = prepared(jsonl_config(tmp_path), tmp_path).report
-    assert report["amiss"] == {"wide_grey": 1, "several_frames": 1, "broken_image": 1}
+    assert report["issues"] == {"wide_grey": 1, "several_frames": 1, "broken_image": 1}
     assert report["shown"]["wide_grey"] == ["deep"]

@@ -1,4 +1,4 @@
-"""From a source to a prepared table: everything amiss counted, cached once, never half done."""
+"""From a source to a prepared table: every issue counted, cached once, never half done."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from sgg.errors import SggError
 OF_OTHER_SETS = {"crowd", "pixel_box", "percent_boxes", "thousandth_boxes", "lone_classes"}
 """Kinds of another source, of another box format, and those that take many boxes to show."""
 EACH_ONCE = dict.fromkeys(set(KINDS) - OF_OTHER_SETS, 1) | {"unknown_class": 2}
-"""What is amiss with `dirty_folder`."""
+"""What is issues with `dirty_folder`."""
 
 
 def dirty_folder(root):
@@ -95,7 +95,7 @@ def dirty_folder(root):
 def test_every_kind_is_counted(tmp_path):
     data = jsonl_config(dirty_folder(tmp_path), vocabulary=VocabularyName.vg150, min_relations=1)
     result = prepared(data, tmp_path)
-    assert result.report["amiss"] == EACH_ONCE
+    assert result.report["issues"] == EACH_ONCE
     assert result.report["shown"] == {
         "unreadable_row": [
             "annotations.jsonl:2 (JSONDecodeError: Expecting property name enclosed in double quotes:"
@@ -156,7 +156,7 @@ def test_every_kind_is_counted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "amiss", "kept"),
+    ("options", "issues", "kept"),
     [
         # tree.5 goes, and with it two relations
         ({"clip_boxes": False}, {"dangling_relation": 3}, (5, 15, 5)),
@@ -173,14 +173,14 @@ def test_every_kind_is_counted(tmp_path):
         ({"image_check": ImageCheck.header}, {"broken_image": 0}, (6, 18, 7)),
     ],
 )
-def test_options_change_what_is_kept(tmp_path, options, amiss, kept):
+def test_options_change_what_is_kept(tmp_path, options, issues, kept):
     values = {"vocabulary": VocabularyName.vg150, **options}
     result = prepared(jsonl_config(dirty_folder(tmp_path), **values), tmp_path)
     common = EACH_ONCE | {"few_relations": 0}
     if options.get("min_relations") == 2:
         common["duplicate_image"] = 0  # neither of the two reaches the table
-    expected = {k: v for k, v in (common | amiss).items() if v}
-    assert result.report["amiss"] == expected
+    expected = {k: v for k, v in (common | issues).items() if v}
+    assert result.report["issues"] == expected
     assert tuple(result.report["kept"].values()) == kept
     assert len(result) == kept[0]
 
@@ -248,7 +248,7 @@ def test_pictures_moved_to_another_folder_keep_the_fingerprint(tmp_path):
         path.rename(tmp_path / "pictures" / path.name)
     data = jsonl_config(tmp_path / "one", image_folder=str(tmp_path / "pictures"))
     assert prepared(data, tmp_path).fingerprint == first.fingerprint
-    assert prepared(data, tmp_path).report["amiss"] == {}
+    assert prepared(data, tmp_path).report["issues"] == {}
 
 
 @pytest.mark.parametrize(
@@ -337,10 +337,10 @@ def test_a_link_that_is_turned_to_another_folder_is_followed(tmp_path):
     (tmp_path / "v2" / "1.png").unlink()
     (tmp_path / "current").symlink_to(tmp_path / "v1")
     data = jsonl_config(tmp_path / "v1", image_folder=str(tmp_path / "current"))
-    assert prepared(data, tmp_path).report["amiss"] == {}
+    assert prepared(data, tmp_path).report["issues"] == {}
     (tmp_path / "current").unlink()
     (tmp_path / "current").symlink_to(tmp_path / "v2")
-    assert prepared(data, tmp_path).report["amiss"] == {"no_image": 1}
+    assert prepared(data, tmp_path).report["issues"] == {"no_image": 1}
 
 
 def test_a_picture_changed_after_it_was_checked_is_no_silent_error(tmp_path):
@@ -378,7 +378,7 @@ def test_preparing_again_finds_pictures_that_changed(tmp_path, change, kind):
     assert len(prepared(data, tmp_path)) == 3  # a run does not look at each file
     again = prepare(data, "eval", tmp_path / "cache", quiet=True, every_image=True)
     assert again.rows["image_id"] == prepared(data, tmp_path).rows["image_id"] == ["0", "2"]
-    assert again.report["amiss"] == {kind: 1}
+    assert again.report["issues"] == {kind: 1}
 
 
 def test_a_killed_build_leaves_nothing_usable(tmp_path):
@@ -426,7 +426,7 @@ def test_what_a_killed_build_left_does_not_matter(tmp_path):
 
 
 def many(tmp_path):
-    """700 lines, three chunks, with something amiss in each."""
+    """700 lines, three chunks, with something issues in each."""
     rows = [
         line(f"{i}.png", BOXES, NEAR * (1 + i % 2), size=(100, 80) if i % 100 else (0, 0))
         for i in range(700)
@@ -449,7 +449,7 @@ def test_the_number_of_processes_does_not_show(tmp_path, make):
         assert other.fingerprint == first.fingerprint
     if make is many:
         # 350 odd lines state theirs twice; line 650 is line 3 again, and 7 sizes are bad
-        assert first.report["amiss"] == {
+        assert first.report["issues"] == {
             "bad_size": 7,
             "duplicate_relation": 351,
             "duplicate_image": 1,

@@ -178,7 +178,7 @@ def test_two_rows_never_share_a_file_that_their_names_tell_apart(tmp_path):
     data = rows_config(tmp_path / "set", image_folder=str(tmp_path / "pictures"))
     result = prepared(data, tmp_path)
     assert result.rows["image_id"] == ["1"]
-    assert result.report["amiss"] == {"no_image": 1}
+    assert result.report["issues"] == {"no_image": 1}
     assert result.report["looked_for"] == [
         "/data/train/1.png",
         *(f"{tmp_path}/{f}/data/train/1.png" for f in ("pictures", "set")),
@@ -215,9 +215,9 @@ def test_pictures_put_in_any_place_later_are_found(tmp_path):
     picture(tmp_path / "set" / "1.png")
     (tmp_path / "pictures").mkdir()
     data = rows_config(tmp_path / "set", image_folder=str(tmp_path / "pictures"))
-    assert prepared(data, tmp_path).report["amiss"] == {"no_image": 1}
+    assert prepared(data, tmp_path).report["issues"] == {"no_image": 1}
     picture(tmp_path / "set" / "2.png")
-    assert prepared(data, tmp_path).report["amiss"] == {}
+    assert prepared(data, tmp_path).report["issues"] == {}
 
 
 def test_another_copy_of_the_table_has_its_own_pictures(tmp_path):
@@ -236,9 +236,9 @@ def test_a_broken_file_is_counted_and_found_when_it_is_mended(tmp_path):
     picture(tmp_path / "set" / "1.png")
     (tmp_path / "set" / "2.png").write_bytes(b"no image")
     data = rows_config(tmp_path / "set")
-    assert prepared(data, tmp_path).report["amiss"] == {"broken_image": 1}
+    assert prepared(data, tmp_path).report["issues"] == {"broken_image": 1}
     picture(tmp_path / "set" / "2.png")
-    assert prepared(data, tmp_path).report["amiss"] == {}
+    assert prepared(data, tmp_path).report["issues"] == {}
 
 
 def test_images_must_be_a_folder(tmp_path):

@@ -81,7 +81,7 @@ def test_a_column_that_a_shard_lacks(tmp_path):
     file = tmp_path / "set" / "train-00001-of-00002.parquet"
     parquet.write_table(parquet.read_table(file).drop_columns("objects"), file)
     result = prepared(config("rows", split={"path": str(tmp_path / "set")}), tmp_path)
-    assert result.report["amiss"] == {"unreadable_row": 1}
+    assert result.report["issues"] == {"unreadable_row": 1}
     assert result.report["remarks"] == [
         f"{KEY}: column {name} is missing in train-00001-of-00002.parquet."
         for name in ("objects", "prompt_open")

@@ -76,7 +76,7 @@ def test_a_sound_split_warns_of_nothing(folder, tmp_path, caplog):
         run_dir, prepared = told(folder, tmp_path, *words)
     assert not caplog.records
     page = write_report(run_dir).read_text()
-    assert "Nothing is amiss." in page
+    assert "Nothing is wrong." in page
     assert 'class="miss"' not in page
     assert "Warning" not in summary("train", prepared)
 

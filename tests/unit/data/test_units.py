@@ -19,7 +19,7 @@ def boxes_of(rng, count, width, height):
 
 
 def reports(folder, sizes, unit=None, count=4, seed=0, with_size=False):
-    """(amiss, warnings) of one image for each size, with boxes in pixels or in a `unit` of the sides."""
+    """(issues, warnings) of one image for each size, with boxes in pixels or in a `unit` of the sides."""
     rng, rows = np.random.default_rng(seed), []
     for i, (width, height) in enumerate(sizes):
         boxes = boxes_of(rng, count, *((unit, unit) if unit else (width, height)))
@@ -30,7 +30,7 @@ def reports(folder, sizes, unit=None, count=4, seed=0, with_size=False):
     box_format = BoxFormat.xywh if with_size else BoxFormat.xyxy
     data = jsonl_config(write_lines(folder, rows), box_format=box_format, **PAINTED)
     result = prepared(data, folder)
-    return result.report["amiss"], result.warnings
+    return result.report["issues"], result.warnings
 
 
 PHOTOS = [(640, 480), (500, 375), (480, 640), (1024, 768)] * 3
@@ -49,9 +49,9 @@ LARGE = [(4000, 3000), (3024, 4032), (1920, 1600)] * 3
     ],
 )
 def test_units_of_the_sides_are_told(tmp_path, sizes, unit, kind, with_size):
-    amiss, warnings = reports(tmp_path, sizes, unit, with_size=with_size)
-    assert amiss[kind] >= 20
-    assert not {"percent_boxes", "thousandth_boxes"} - {kind} & set(amiss)
+    issues, warnings = reports(tmp_path, sizes, unit, with_size=with_size)
+    assert issues[kind] >= 20
+    assert not {"percent_boxes", "thousandth_boxes"} - {kind} & set(issues)
     assert any(w.startswith(f"data.eval: {kind}: ") and f"/ {unit}" in w for w in warnings)
 
 
@@ -71,14 +71,14 @@ def test_units_of_the_sides_are_told(tmp_path, sizes, unit, kind, with_size):
     ],
 )
 def test_pixels_are_never_suspected(tmp_path, sizes, seed, with_size):
-    amiss, _ = reports(tmp_path, sizes, seed=seed, with_size=with_size)
-    assert not {"percent_boxes", "thousandth_boxes", "relative_box"} & set(amiss)
+    issues, _ = reports(tmp_path, sizes, seed=seed, with_size=with_size)
+    assert not {"percent_boxes", "thousandth_boxes", "relative_box"} & set(issues)
 
 
 def test_a_few_boxes_tell_nothing(tmp_path):
     """Of one image nobody can say whether 100 is a percentage."""
-    amiss, _ = reports(tmp_path, [(640, 480)], 100)
-    assert "percent_boxes" not in amiss
+    issues, _ = reports(tmp_path, [(640, 480)], 100)
+    assert "percent_boxes" not in issues
 
 
 def test_a_stray_box_hides_nothing(tmp_path):
@@ -88,4 +88,4 @@ def test_a_stray_box_hides_nothing(tmp_path):
         rows.append(line(f"{i}.jpg", boxes, size=(640, 480)))
     rows.append(line("stray.jpg", {"man.1": [5, 5, 600, 400]}, size=(640, 480)))
     data = jsonl_config(write_lines(tmp_path, rows), **PAINTED)
-    assert prepared(data, tmp_path).report["amiss"] == {"percent_boxes": 121}
+    assert prepared(data, tmp_path).report["issues"] == {"percent_boxes": 121}

@@ -64,16 +64,16 @@ def report_of(folder, objects, relations=(), **values):
 def test_each_odd_box_is_a_counted_kind(tmp_path, box, kind, kept):
     objects = [{"id": "man.1", "bbox": box}, {"id": "dog.2", "bbox": MAN}]
     report = report_of(tmp_path, objects)
-    assert report["amiss"] == {kind: 1}
+    assert report["issues"] == {kind: 1}
     assert report["kept"]["objects"] == 1 + kept
     assert report["shown"][kind] == ["a"]
 
 
 def test_a_split_without_any_object_left_can_be_looked_at_and_not_used(tmp_path):
-    """`sgg prepare` shows what is amiss; a run is refused."""
+    """`sgg prepare` shows what is wrong; a run is refused."""
     row = line("a.jpg", {"man.1": [0.1, 0.1, 0.5, 0.5]})
     result = prepared(jsonl_config(write_lines(tmp_path, [row]), **PAINTED), tmp_path)
-    assert result.report["amiss"] == {"relative_box": 1}
+    assert result.report["issues"] == {"relative_box": 1}
     assert result.refusal.startswith(
         "data.eval: none of 1 objects is left, in 1 images.\n  relative"
     )
@@ -87,13 +87,13 @@ def test_relative_boxes_with_relations_are_refused_with_the_key(tmp_path):
     with pytest.raises(ValueError, match=r"none of 2 objects is left.*\n.*box_format=xyxy_norm"):
         prepared(data, tmp_path)
     data.box_format = BoxFormat.xyxy_norm
-    assert prepared(data, tmp_path).report["amiss"] == {}
+    assert prepared(data, tmp_path).report["issues"] == {}
 
 
 def test_pixels_where_shares_are_asked_for(tmp_path):
     objects = [{"id": "man.1", "bbox": [0.1, 0.1, 0.5, 1.02]}, {"id": "dog.2", "bbox": MAN}]
     report = report_of(tmp_path, objects, box_format=BoxFormat.xyxy_norm)
-    assert report["amiss"] == {"pixel_box": 1, "box_past_edge": 1}
+    assert report["issues"] == {"pixel_box": 1, "box_past_edge": 1}
 
 
 GOLD = [[10, 10, 50, 60], [40, 30, 90, 70]]
@@ -161,7 +161,7 @@ def test_every_source_counts_them(tmp_path, source, box, kind):
                 prepare(data, "eval", tmp_path / "cache", quiet=True)
             return
         report = prepare(data, "eval", tmp_path / "cache", quiet=True)
-    assert report.report["amiss"] == {kind: 1}
+    assert report.report["issues"] == {kind: 1}
     assert report.report["read"]["objects"] == 2
 
 
@@ -185,7 +185,7 @@ def test_every_source_counts_them(tmp_path, source, box, kind):
 )
 def test_ids_that_become_classes_are_counted_and_shown(tmp_path, ids):
     report = report_of(tmp_path, [{"id": i, "bbox": MAN} for i in ids])
-    assert report["amiss"] == {"numbered_class": 2}
+    assert report["issues"] == {"numbered_class": 2}
     assert all(entry.startswith("a (") for entry in report["shown"]["numbered_class"])
 
 
@@ -200,7 +200,7 @@ def test_a_vocabulary_knows_its_classes(tmp_path):
     """Those that it lacks are told twice: as unknown, and why."""
     objects = [{"id": i, "bbox": MAN} for i in ("man_1", "man.2", "gizmo.3")]
     report = report_of(tmp_path, objects, vocabulary=VocabularyName.vg150)
-    assert report["amiss"] == {"numbered_class": 1, "unknown_class": 2}
+    assert report["issues"] == {"numbered_class": 1, "unknown_class": 2}
 
 
 @pytest.mark.parametrize("written", [1, "1", " 12 ", 1.5, True, None, ["man"], ""])
@@ -210,7 +210,7 @@ def test_ids_that_name_nothing(tmp_path, written):
         line("b.jpg", {}) | {"objects": [{"id": written, "name": "man", "bbox": MAN}]},
     ]
     report = prepared(jsonl_config(write_lines(tmp_path, rows), **PAINTED), tmp_path).report
-    assert report["amiss"] == {"unreadable_row": 1}
+    assert report["issues"] == {"unreadable_row": 1}
     assert "names no class" in report["shown"]["unreadable_row"][0]
     assert report["kept"]["objects"] == 1
 
@@ -219,7 +219,7 @@ def test_ids_that_name_nothing(tmp_path, written):
 def test_names_that_are_none(tmp_path, name):
     objects = [{"id": "man.1", "bbox": MAN}, {"id": "dog.2", "name": name, "bbox": MAN}]
     report = report_of(tmp_path, objects)
-    assert report["amiss"] == {"no_class": 1}
+    assert report["issues"] == {"no_class": 1}
     assert report["kept"]["objects"] == 1
 
 
@@ -230,7 +230,7 @@ def test_predicates_that_are_none(tmp_path, predicate):
         {"subject": "man.1", "predicate": p, "object": "dog.2"} for p in (predicate, "near")
     ]
     report = report_of(tmp_path, objects, relations)
-    assert report["amiss"] == {"no_predicate": 1}
+    assert report["issues"] == {"no_predicate": 1}
     assert report["kept"]["relations"] == 1
 
 
@@ -246,7 +246,7 @@ def test_names_of_gqa(tmp_path, value):
     write_json(tmp_path / "a.json", {"1": {"width": 100, "height": 80, "objects": objects}})
     data = config("gqa", tmp_path, {"path": "a.json"}, **PAINTED)
     report = prepared(data, tmp_path).report
-    assert report["amiss"] == {"no_class": 1, "no_predicate": 1}
+    assert report["issues"] == {"no_class": 1, "no_predicate": 1}
     assert report["kept"] == {"images": 1, "objects": 2, "relations": 1}
 
 
@@ -273,7 +273,7 @@ def letters(number):
 def test_classes_that_all_occur_once(tmp_path, names, said):
     data = jsonl_config(write_lines(tmp_path, scattered(names)), **PAINTED)
     result = prepared(data, tmp_path)
-    assert set(result.report["amiss"]) == ({"lone_classes"} if said else set())
+    assert set(result.report["issues"]) == ({"lone_classes"} if said else set())
     assert [w.startswith("data.eval: lone_classes: ") for w in result.warnings] == [True] * said
     assert prepared(jsonl_config(tmp_path, vocabulary=VocabularyName.vg150, **PAINTED), tmp_path)
 
@@ -309,7 +309,7 @@ def test_ids_of_files(tmp_path, names, ids):
     write_lines(tmp_path, [line(name, BOXES) for name in names])
     result = prepared(jsonl_config(tmp_path), tmp_path)
     assert result.rows["image_id"] == list(dict.fromkeys(ids))
-    assert result.report["amiss"] == ({"duplicate_image": 1} if len(set(ids)) < len(ids) else {})
+    assert result.report["issues"] == ({"duplicate_image": 1} if len(set(ids)) < len(ids) else {})
 
 
 def test_ids_that_are_given_are_kept_and_others_keep_out_of_their_way(tmp_path):
@@ -325,7 +325,7 @@ def test_ids_that_are_given_are_kept_and_others_keep_out_of_their_way(tmp_path):
         picture(tmp_path / f"{name}.jpg")
     result = prepared(jsonl_config(write_lines(tmp_path, rows)), tmp_path)
     assert result.rows["image_id"] == ["a.jpg", "a", "c"]
-    assert result.report["amiss"] == {"unreadable_row": 3}
+    assert result.report["issues"] == {"unreadable_row": 3}
 
 
 def test_vrd_tells_files_of_one_stem_apart(tmp_path):
@@ -404,4 +404,4 @@ def test_sizes_of_rows_that_are_none(tmp_path, size):
     data = config(
         "rows", split={"path": str(write_lines(tmp_path, rows) / "annotations.jsonl")}, **PAINTED
     )
-    assert prepared(data, tmp_path).report["amiss"] == {"unreadable_row": 1}
+    assert prepared(data, tmp_path).report["issues"] == {"unreadable_row": 1}

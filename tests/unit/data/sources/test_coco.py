@@ -76,7 +76,7 @@ def refused(tmp_path, content, **values):
 
 def test_images_boxes_and_classes(tmp_path):
     result = read(tmp_path, coco(relationships=[relation()]))
-    assert result.report["amiss"] == {}
+    assert result.report["issues"] == {}
     assert result.warnings == ()
     assert [(r["image_id"], r["width"], r["height"]) for r in result.rows] == [
         (i, 100, 80) for i in ("7", "8", "9")
@@ -121,7 +121,7 @@ NUMBERED = [{"id": 5, "name": "near"}, {"id": 6, "name": "holding"}]
 def test_every_form_of_a_relation(tmp_path, more):
     result = read(tmp_path, coco(**more))
     assert stated(result) == {"7": [("man", "near", "dog")], "8": [], "9": []}
-    assert result.report["amiss"] == {}
+    assert result.report["issues"] == {}
     assert result.warnings == ()
 
 
@@ -147,7 +147,7 @@ def test_relations_beside_the_boxes_count_the_annotations_of_their_image(tmp_pat
     result = prepared(data_of(reltr(tmp_path / "set", REL)), tmp_path)
     both = [("man", "near", "dog"), ("dog", "holding", "man")]
     assert stated(result) == {"7": both, "8": [], "9": []}
-    assert result.report["amiss"] == {}
+    assert result.report["issues"] == {}
 
 
 @pytest.mark.parametrize("key", ["valid", "validation"])
@@ -174,9 +174,9 @@ def test_crowds_are_left_out_and_not_counted(tmp_path):
     root = reltr(tmp_path / "set", REL, annotations=[crowd, *ANNOTATIONS])
     result = prepared(data_of(root), tmp_path)
     assert stated(result)["7"] == [("man", "near", "dog"), ("dog", "holding", "man")]
-    assert result.report["amiss"] == {"crowd": 1}
+    assert result.report["issues"] == {"crowd": 1}
     lost = coco(annotations=[crowd, *ANNOTATIONS], relations=[relation(), relation(10)])
-    assert read(tmp_path / "by id", lost).report["amiss"] == {"crowd": 1, "dangling_relation": 1}
+    assert read(tmp_path / "by id", lost).report["issues"] == {"crowd": 1, "dangling_relation": 1}
 
 
 @pytest.mark.parametrize(
@@ -196,11 +196,11 @@ def test_a_rel_json_that_does_not_belong(tmp_path, rel, words):
         prepared(data_of(reltr(tmp_path / "set", rel)), tmp_path)
 
 
-# --------------------------------------------------------------------------- what is amiss is counted
+# --------------------------------------------------------------------------- what is wrong is counted
 
 
 @pytest.mark.parametrize(
-    ("more", "amiss", "shown"),
+    ("more", "issues", "shown"),
     [
         ({"relations": [relation(), relation(11, "on", 99)]}, "dangling_relation", "7"),
         ({"relations": [relation(), relation(11, "on", 21)]}, "dangling_relation", "7"),  # in image 8
@@ -241,11 +241,11 @@ def test_a_rel_json_that_does_not_belong(tmp_path, rel, words):
         ),
     ],
 )  # fmt: skip
-def test_what_is_amiss_costs_itself_and_is_counted(tmp_path, more, amiss, shown):
+def test_what_is_amiss_costs_itself_and_is_counted(tmp_path, more, issues, shown):
     result = read(tmp_path, coco(**more))
     assert stated(result)["7"] == [("man", "near", "dog")]
-    assert result.report["amiss"] == {amiss: 1}
-    assert result.report["shown"][amiss][0].startswith(shown)
+    assert result.report["issues"] == {issues: 1}
+    assert result.report["shown"][issues][0].startswith(shown)
 
 
 def test_relations_of_no_image_are_counted_and_said(tmp_path):
@@ -254,7 +254,7 @@ def test_relations_of_no_image_are_counted_and_said(tmp_path):
     )
     assert result.report["read"]["relations"] == 3
     # the second has no annotation at all; the ends of the third are in image 7, where it is read
-    assert result.report["amiss"] == {"dangling_relation": 1, "duplicate_relation": 1}
+    assert result.report["issues"] == {"dangling_relation": 1, "duplicate_relation": 1}
     assert "2 relations belong to no image of the file" in result.warnings[0]
 
 
@@ -268,7 +268,7 @@ def test_one_name_of_two_numbers_is_one_class_and_said(tmp_path):
     annotations = [*ANNOTATIONS, LAST | {"id": 22, "category_id": 4}]
     more = {"relations": [relation(11, 0)], "predicates": [*PREDICATES, "near"]}
     result = read(tmp_path, coco(categories=categories, annotations=annotations, **more))
-    assert result.report["amiss"] == {}
+    assert result.report["issues"] == {}
     assert result.warnings == (
         'val.json: category "dog" has the ids 3, 4; read as one class.',
         'val.json: predicate "near" has the numbers 0, 2; read as one.',
@@ -285,7 +285,7 @@ def test_classes_past_the_last_may_be_one_off(tmp_path):
     """Categories 0 to 2, annotations 1 to 3: all but the last get another's name."""
     categories = [{"id": i, "name": name} for i, name in enumerate(("man", "cat", "dog"))]
     result = read(tmp_path, coco(categories=categories, relations=[relation(11, "on", 11)]))
-    assert result.report["amiss"]["no_class"] == 2
+    assert result.report["issues"]["no_class"] == 2
     assert result.warnings[0] == (
         "val.json: annotations have the category_id 3 and never 0, but the categories count from 0 to 2: if "
         "the annotations count from 1, every class is one off."
@@ -301,7 +301,7 @@ def test_classes_past_the_last_may_be_one_off(tmp_path):
 )
 def test_predicates_from_0_beside_names_from_1_may_be_one_off(tmp_path, names):
     result = read(tmp_path, coco(relations=[relation(11, 1), relation(11, 0)], **names))
-    assert result.report["amiss"] == {"no_predicate": 1}
+    assert result.report["issues"] == {"no_predicate": 1}
     assert result.warnings[0] == (
         "val.json: relations have the predicate 0, but the names begin at 1: if the relations count from 0, "
         "every predicate is one off."
@@ -316,7 +316,7 @@ def test_what_is_no_name_names_nothing(tmp_path, name):
     predicates = [{"id": 0, "name": "near"}, {"id": 1, "name": name}]
     more = {"relations": [relation(11, 0), relation(11, 1)], "rel_categories": predicates}
     result = read(tmp_path, coco(categories=categories, annotations=annotations, **more))
-    assert result.report["amiss"] == {"no_class": 1, "no_predicate": 1}
+    assert result.report["issues"] == {"no_class": 1, "no_predicate": 1}
     assert result.report["shown"] == {
         "no_class": ["8 (category_id 4)"],
         "no_predicate": ["7 (predicate 1)"],
@@ -326,7 +326,7 @@ def test_what_is_no_name_names_nothing(tmp_path, name):
 def test_predicates_that_may_be_one_off_are_said(tmp_path):
     more = {"relations": [relation(11, 1), relation(11, 2)], "predicates": PREDICATES}
     result = read(tmp_path, coco(**more))
-    assert result.report["amiss"] == {"no_predicate": 1}
+    assert result.report["issues"] == {"no_predicate": 1}
     assert "have the predicate 2 and never 0, but the names count from 0 to 1" in result.warnings[0]
 
 
@@ -448,7 +448,7 @@ def test_where_pictures_lie(tmp_path, file, pictures, images):
     values = {"image_folder": str(tmp_path / images)} if images else {}
     data = data_of(root, image_source=ImageSource.files, **values)
     result = prepared(data, tmp_path)
-    assert result.report["amiss"] == {}
+    assert result.report["issues"] == {}
     image = example(result.rows[1], image_store(data, "eval")).image
     assert image.getpixel((5, 5)) == (0, 255, 0)
 
@@ -461,7 +461,7 @@ def test_sizes_that_the_file_lacks_are_asked_of_the_pictures(tmp_path):
     write_json(tmp_path / "set" / "val.json", coco(images=images, relations=[relation()]))
     result = prepared(data, tmp_path)
     assert [(r["width"], r["height"]) for r in result.rows] == [(100, 80)] * 2
-    assert result.report["amiss"] == {"no_image": 1}
+    assert result.report["issues"] == {"no_image": 1}
     assert result.report["looked_for"] == [f"{tmp_path}/set/c.png"]
 
 
@@ -485,7 +485,7 @@ def test_what_python_takes_for_a_number_is_no_box(tmp_path, box):
 def test_numbers_as_texts_are_read_and_counted(tmp_path):
     annotations = [ANNOTATIONS[0] | {"bbox": [10, "10", 50, "60"]}, *ANNOTATIONS[1:]]
     report = read(tmp_path, coco(annotations=annotations, relations=[relation()])).report
-    assert report["amiss"] == {"text_box": 1}
+    assert report["issues"] == {"text_box": 1}
 
 
 def test_relations_beside_change_the_fingerprint(tmp_path):
@@ -505,5 +505,5 @@ def example_in_docs():
 def test_the_example_in_the_docs(tmp_path):
     result = read(tmp_path, example_in_docs())
     assert stated(result) == {"1": [("man", "wearing", "helmet"), ("man", "riding", "motorcycle")]}
-    assert result.report["amiss"] == {}
+    assert result.report["issues"] == {}
     assert result.warnings == ()

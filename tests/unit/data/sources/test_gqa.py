@@ -48,7 +48,7 @@ def test_boxes_relations_and_ids(tmp_path):
         ("zebra", "near", "zebra"),
         ("grass", "under", "zebra"),
     ]
-    assert result.report["amiss"] == {"dangling_relation": 1, "self_relation": 1}
+    assert result.report["issues"] == {"dangling_relation": 1, "self_relation": 1}
 
 
 def test_pictures(tmp_path):
@@ -56,20 +56,20 @@ def test_pictures(tmp_path):
     data = gqa(tmp_path, {"1": SCENE, "2": SCENE}, images=str(tmp_path / "images"))
     result = prepared(data, tmp_path)
     assert result.rows["image_ref"] == [f"file:{tmp_path}/images/1.jpg"]
-    assert result.report["amiss"] == {"no_image": 1, "dangling_relation": 1, "self_relation": 1}
+    assert result.report["issues"] == {"no_image": 1, "dangling_relation": 1, "self_relation": 1}
 
 
 @pytest.mark.parametrize(
-    ("value", "amiss"),
+    ("value", "issues"),
     [(True, {"bad_box": 1, "dangling_relation": 1}), ("10", {"text_box": 1})],
 )
-def test_what_python_takes_for_a_number_is_counted(tmp_path, value, amiss):
+def test_what_python_takes_for_a_number_is_counted(tmp_path, value, issues):
     def scene(x):
         grass = item("grass", (0, 0, 9, 9))
         return SCENE | {"objects": {"71": item("zebra", (x, 0, 9, 9), ("on", "72")), "72": grass}}
 
     report = prepared(gqa(tmp_path, {"1": scene(10), "2": scene(value)}), tmp_path).report
-    assert report["amiss"] == amiss
+    assert report["issues"] == issues
 
 
 BOX = {"x": 1, "y": 1, "w": 9, "h": 9, "name": "zebra"}

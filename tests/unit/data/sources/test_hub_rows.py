@@ -91,7 +91,7 @@ def test_every_place_gives_the_same_rows(tmp_path, place):
     path, split = place(tmp_path, columns(tmp_path))
     data = config("rows", split={"path": str(path), "name": split})
     result = prepared(data, tmp_path)
-    assert result.report["amiss"] == {}
+    assert result.report["issues"] == {}
     assert result.rows["image_id"] == ["a", "b"]
     item = example(result.rows[1], image_store(data, "eval"))
     assert (item.width, item.height) == item.image.size == (100, 80)
@@ -148,13 +148,13 @@ def test_broken_rows_are_counted(tmp_path, place, check):
     result = prepared(data, tmp_path)
     kept = {r["image_id"]: (r["width"], r["height"]) for r in result.rows}
     expected = {"good": (100, 80), "turned": (100, 60)}
-    amiss = {"no_image": 1, "broken_image": 2, "unreadable_row": 2, "box_past_edge": 1}
-    amiss["turned"] = 1
+    issues = {"no_image": 1, "broken_image": 2, "unreadable_row": 2, "box_past_edge": 1}
+    issues["turned"] = 1
     if check is ImageCheck.header:  # cut pixels stay unseen
         expected["cut"] = (400, 300)
-        amiss["broken_image"] = 1
+        issues["broken_image"] = 1
     assert kept == expected
-    assert result.report["amiss"] == amiss
+    assert result.report["issues"] == issues
     assert result.report["read"]["images"] == 7
     image = example(result.rows[len(kept) - 1], image_store(data, "eval")).image
     assert image.size == (100, 60)

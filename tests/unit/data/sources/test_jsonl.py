@@ -194,7 +194,7 @@ def test_the_picture_is_asked_where_the_size_is_missing(tmp_path):
     sizes = {r["image_id"]: (r["width"], r["height"]) for r in result.rows}
     assert sizes == {"a": (100, 80), "turned": (100, 60)}
     # upright, the turned image ends at y = 60: dog.2 reaches to 70
-    assert result.report["amiss"] == {
+    assert result.report["issues"] == {
         "broken_image": 2,
         "no_image": 1,
         "turned": 1,
@@ -210,7 +210,7 @@ def test_painted_lines_without_a_size_need_their_picture(tmp_path):
     write_lines(tmp_path, [line(n, BOXES, size=None) for n in ("a.jpg", "missing.jpg")])
     result = prepared(jsonl_config(tmp_path, image_source=ImageSource.painted), tmp_path)
     assert result.rows["image_id"] == ["a"]
-    assert result.report["amiss"] == {"no_image": 1}
+    assert result.report["issues"] == {"no_image": 1}
 
 
 def test_places_of_pictures(tmp_path):
@@ -233,7 +233,7 @@ def test_places_of_pictures(tmp_path):
     write_lines(root, [line(n, BOXES, image_id=k) for k, n in names.items()])
     data = jsonl_config(root)
     result = prepared(data, tmp_path)
-    assert result.report["amiss"] == {}
+    assert result.report["issues"] == {}
     store = image_store(data, "eval")
     for row in result.rows:
         item = example(row, store)

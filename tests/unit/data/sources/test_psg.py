@@ -74,7 +74,7 @@ def test_names_of_pictures_lie_below_the_coco_folder(tmp_path):
     data = psg_config(tmp_path / "psg", image_folder=images, image_source=ImageSource.files)
     result = prepared(data, tmp_path)
     assert result.rows["image_id"] == ["1"]
-    assert result.report["amiss"] == {"wrong_size": 1, "no_image": 1}
+    assert result.report["issues"] == {"wrong_size": 1, "no_image": 1}
 
 
 def renamed(item, old, new):
@@ -121,7 +121,7 @@ def renamed(item, old, new):
 )
 def test_rows_of_another_form(tmp_path, bad, image_id, reason):
     result = prepared(psg_config(psg_folder(tmp_path, [row("1"), bad]), "train"), tmp_path)
-    assert result.report["amiss"] == {"unreadable_row": 1}
+    assert result.report["issues"] == {"unreadable_row": 1}
     assert result.report["shown"]["unreadable_row"][0].startswith(f"{image_id} ({reason}")
 
 
@@ -129,13 +129,13 @@ def test_what_python_takes_for_a_number_is_no_box(tmp_path):
     odd = row("2")
     odd["annotations"][0] = odd["annotations"][0] | {"bbox": [True, 0, 9, 9]}
     report = prepared(psg_config(psg_folder(tmp_path, [row("1"), odd])), tmp_path).report
-    assert report["amiss"] == {"bad_box": 1, "dangling_relation": 1}
+    assert report["issues"] == {"bad_box": 1, "dangling_relation": 1}
 
 
 def test_ends_past_the_annotations_are_dangling(tmp_path):
     rows = [row("1", relations=[(0, 1, 0), (0, 2, 0), (-1, 0, 0)])]
     result = prepared(psg_config(psg_folder(tmp_path, rows)), tmp_path)
-    assert result.report["amiss"] == {"dangling_relation": 2}
+    assert result.report["issues"] == {"dangling_relation": 2}
 
 
 @pytest.mark.parametrize(
@@ -296,6 +296,6 @@ def test_what_is_no_name_names_nothing(tmp_path, name):
     more = {"thing_classes": ["person", name], "predicate_classes": ["over", name]}
     result = prepared(psg_config(psg_folder(tmp_path, rows, **more)), tmp_path)
     assert triplets(result.gold(0)["graph"]) == [("person", "over", "sky-other-merged")]
-    amiss = {"no_class": 1, "no_predicate": 1, "dangling_relation": 1}
-    assert result.report["amiss"] == amiss
+    issues = {"no_class": 1, "no_predicate": 1, "dangling_relation": 1}
+    assert result.report["issues"] == issues
     assert result.report["shown"]["no_class"] == [f"1 ({name})"]

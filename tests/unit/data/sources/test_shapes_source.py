@@ -121,7 +121,7 @@ def test_shapes_as_a_source(tmp_path):
     result = prepared(data, tmp_path)
     assert result.rows["image_id"][:2] == ["shapes-2-5", "shapes-2-6"]
     assert len(result) == result.report["read"]["images"] == 10
-    assert result.report["amiss"] == {}
+    assert result.report["issues"] == {}
     item = example(result.rows[0], image_store(data, "eval"))
     assert item.graph == scene(ScenePlan(), 2, 5)
     assert item.image.tobytes() == draw(ScenePlan(), item.graph).tobytes()

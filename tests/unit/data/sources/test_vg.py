@@ -65,7 +65,7 @@ def test_gold_classes_count_from_0(tmp_path, name):
         "12": ([("dog", (1, 2, 3, 4))], []),
     }
     assert result.rows["width"] == [100, 50]
-    assert result.report["amiss"] == {}
+    assert result.report["issues"] == {}
 
 
 def test_gold_of_another_split_is_never_taken(tmp_path):
@@ -97,7 +97,7 @@ def test_gold_of_another_split_is_never_taken(tmp_path):
 )
 def test_gold_rows_of_another_form(tmp_path, row, image_id):
     result = prepared(vg_config(gold_folder(tmp_path, [*GOLD, row])), tmp_path)
-    assert result.report["amiss"] == {"unreadable_row": 1}
+    assert result.report["issues"] == {"unreadable_row": 1}
     assert result.report["shown"]["unreadable_row"][0].startswith(f"{image_id} (")
 
 
@@ -127,13 +127,13 @@ def test_a_truth_value_or_text_in_a_gold_box_is_counted(tmp_path):
     objects = [[0, [True, 10, 50, 60]], [2, ["0.5", 0, 100, "80"]]]
     row = GOLD[0] | {"objects": objects, "relations": []}
     result = prepared(vg_config(gold_folder(tmp_path, [row])), tmp_path)
-    assert result.report["amiss"] == {"bad_box": 1, "text_box": 1}
+    assert result.report["issues"] == {"bad_box": 1, "text_box": 1}
 
 
 def test_ends_past_the_objects_are_dangling(tmp_path):
     row = GOLD[0] | {"relations": [[0, 1, 1], [0, 7, 1], [-1, 0, 1]]}
     result = prepared(vg_config(gold_folder(tmp_path, [row])), tmp_path)
-    assert result.report["amiss"] == {"dangling_relation": 2}
+    assert result.report["issues"] == {"dangling_relation": 2}
     assert result.report["kept"]["relations"] == 1
 
 
@@ -211,8 +211,8 @@ def test_h5_boxes_classes_relations_and_splits(tmp_path):
             [("man", "on", "dog"), ("dog", "near", "man")],
         )
     }
-    assert train.report["amiss"] == {"box_past_edge": 1, "self_relation": 1}
-    assert val.report["amiss"] == test.report["amiss"] == {}
+    assert train.report["issues"] == {"box_past_edge": 1, "self_relation": 1}
+    assert val.report["issues"] == test.report["issues"] == {}
     assert len({val.fingerprint, train.fingerprint, test.fingerprint}) == 3
 
 
@@ -242,10 +242,10 @@ def test_pictures_in_one_folder_or_as_vg_packs_them(tmp_path):
         data = vg_config(root, "train", image_folder=str(images), image_source=ImageSource.files)
         result = prepared(data, tmp_path)
         assert result.rows["image_id"] == ["11", "13"]
-        assert result.report["amiss"] == {"box_past_edge": 1, "self_relation": 1}
+        assert result.report["issues"] == {"box_past_edge": 1, "self_relation": 1}
     (packed / "VG_100K_2" / "13.jpg").unlink()
     data.image_check = ImageCheck.header
-    assert prepared(data, tmp_path).report["amiss"] == {"no_image": 1, "self_relation": 1}
+    assert prepared(data, tmp_path).report["issues"] == {"no_image": 1, "self_relation": 1}
 
 
 @pytest.mark.usefixtures("one_val_image")
@@ -318,7 +318,7 @@ def test_the_vocabulary_is_checked(tmp_path):
     gold_folder(tmp_path)
     write_json(tmp_path / "VG-SGG-dicts-with-attri.json", dicts)
     result = prepared(vg_config(tmp_path, vocabulary=VocabularyName.vg150), tmp_path)
-    assert result.report["amiss"] == {"unknown_class": 1}
+    assert result.report["issues"] == {"unknown_class": 1}
 
 
 def test_gold_files_that_all_fit_a_split_are_not_guessed(tmp_path):
@@ -381,4 +381,4 @@ def test_what_is_no_name_names_nothing(tmp_path, name):
         ),
         "12": ([], []),
     }
-    assert result.report["amiss"] == {"no_class": 1, "no_predicate": 1}
+    assert result.report["issues"] == {"no_class": 1, "no_predicate": 1}

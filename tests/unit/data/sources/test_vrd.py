@@ -51,17 +51,17 @@ def test_boxes_and_objects(tmp_path):
         ("person", "next to", "dog"),
         ("dog", "next to", "person"),
     ]
-    assert result.report["amiss"] == {}
+    assert result.report["issues"] == {}
 
 
 @pytest.mark.parametrize(
-    ("value", "amiss"),
+    ("value", "issues"),
     [(True, {"bad_box": 1, "dangling_relation": 1}), ("10", {"text_box": 1})],
 )
-def test_what_python_takes_for_a_number_is_counted(tmp_path, value, amiss):
+def test_what_python_takes_for_a_number_is_counted(tmp_path, value, issues):
     odd = relation(MAN, 1, DOG | {"bbox": [value, 70, 40, 90]})
     report = prepared(vrd(tmp_path, {"1.jpg": [relation(MAN, 1, DOG), odd]}), tmp_path).report
-    assert report["amiss"] == amiss
+    assert report["issues"] == issues
 
 
 def test_splits_are_files(tmp_path):
@@ -80,7 +80,7 @@ def test_pictures(tmp_path):
     data = vrd(tmp_path, {"1.jpg": [], "2.jpg": []}, image_source=ImageSource.files)
     result = prepared(data, tmp_path)
     assert result.rows["image_id"] == ["1"]
-    assert result.report["amiss"] == {"no_image": 1}
+    assert result.report["issues"] == {"no_image": 1}
 
 
 @pytest.mark.parametrize(
@@ -146,4 +146,4 @@ def test_what_is_no_name_names_nothing(tmp_path, name):
     write_json(tmp_path / "predicates.json", ["on", name])
     result = prepared(data, tmp_path)
     assert triplets(result.gold(0)["graph"]) == [("person", "on", "tree")]
-    assert result.report["amiss"] == {"no_class": 1, "no_predicate": 1, "dangling_relation": 1}
+    assert result.report["issues"] == {"no_class": 1, "no_predicate": 1, "dangling_relation": 1}

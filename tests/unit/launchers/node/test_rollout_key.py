@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from launchers.node.rollout_key import rollout_key
-from sgg.config.hardware import KEY_VARIABLE
+from sgg.config.hardware import ROLLOUT_KEY_VARIABLE
 from sgg.errors import SggError
 from sgg.rollout.auth import ApiKeyMiddleware
 
@@ -63,7 +63,7 @@ def test_no_place_for_a_secret_is_told(tmp_path, monkeypatch):
     ],
 )
 def test_the_door_opens_to_the_key(monkeypatch, path, shown, status):
-    monkeypatch.setenv(KEY_VARIABLE, "key")
+    monkeypatch.setenv(ROLLOUT_KEY_VARIABLE, "key")
     said = []
 
     async def app(scope, receive, send):
