@@ -123,7 +123,7 @@ def test_folder_without_the_right_columns(tmp_path):
         tmp_path,
         "data.train.path",
         "image_id, image, objects, relationships",
-        "image, graph",
+        "picture, graph",
     )
 
 
