@@ -172,7 +172,8 @@ def _said(word: str, sweep: bool) -> str:
     sign, key, value = _split(word)
     if "=" not in word or not key.strip():
         known = kind_of(word) is not None
-        meant = f" Write {word}=VALUE." if known else did_you_mean(word, TOOLS)
+        tools = f"{did_you_mean(word, TOOLS)} Tools are {', '.join(TOOLS)}."
+        meant = f" Write {word}=VALUE." if known else tools
         return f"{word}: not an override. Write key=value as one word, without spaces around the =.{meant}"
     place, reason = _fault(word)
     at = f"{_name(word[place])} at character {place + 1}"

@@ -95,7 +95,9 @@ def find(path: Path) -> Path:
 
     """
     if not path.exists():
-        raise SggError(f"{path}: no such file or folder.")
+        key, _, value = str(path).partition("=")
+        way_out = f" It comes without a key: {value}" if value and key.isidentifier() else ""
+        raise SggError(f"{path}: no such file or folder.{way_out}")
     if path.is_dir():
         for name in (COMPLETIONS, f"{COMPLETIONS}.gz"):
             if (path / name).is_file():

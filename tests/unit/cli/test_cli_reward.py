@@ -103,6 +103,7 @@ def test_gold_may_come_from_the_data(tmp_path, capsys):
     ("words", "said"),
     [
         (["reward=balanced"], "reward=balanced: no such file or folder"),
+        (["answers=a.jsonl"], "It comes without a key: a.jsonl"),
         (["nowhere.jsonl"], "nowhere.jsonl: no such file"),
         (["{file}", "reward=none"], "Take reward=balanced"),
         (["{file}", "reward.terms.edge_hrad.weight=1"], "Did you mean 'edge_hard'"),
