@@ -33,6 +33,12 @@ class Term:
         parameters = inspect.signature(self.function).parameters.values()
         return [p.name for p in parameters][1:]
 
+    @property
+    def required(self) -> list[str]:
+        """Those of them that have no default."""
+        parameters = list(inspect.signature(self.function).parameters.values())[1:]
+        return [p.name for p in parameters if p.default is inspect.Parameter.empty]
+
 
 TERMS: dict[str, Term] = {
     "format": Term(form.format),
@@ -84,15 +90,21 @@ def find_term(name: str, import_path: str | None = None) -> Term:
     return TERMS[name]
 
 
-def unknown_options(name: str, term: Term, options: Iterable[str]) -> list[str]:
-    """What is wrong with the names of a term's options, in words."""
-    known = term.options
-    return [
+def option_problems(name: str, term: Term, options: Iterable[str]) -> list[str]:
+    """Options that a term does not have, and those that must be given (`counts` is filled in by the run)."""
+    known, given = term.options, list(options)
+    problems = [
         f"reward.terms.{name}.options.{option}: the term has no such option."
         f"{did_you_mean(option, known)} Allowed: {', '.join(known) or 'none'}."
-        for option in options
+        for option in given
         if option not in known
     ]
+    missing = [option for option in term.required if option not in (*given, "counts")]
+    problems += [
+        f"reward.terms.{name}.options.{option} must be given: the term's function has no default for it."
+        for option in missing
+    ]
+    return problems
 
 
 def _imported(key: str, import_path: str) -> Term:

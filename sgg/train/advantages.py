@@ -44,6 +44,11 @@ def refuse_infinite(rewards: torch.Tensor, terms: Sequence[str]) -> None:
             raise SggError(f"reward.terms.{name} gave an answer an infinite value.")
 
 
+def silent(rewards: torch.Tensor, terms: Sequence[str]) -> list[str]:
+    """Terms that gave no number (NaN) to any of the answers, so that they count for nothing."""
+    return [name for name, column in zip(terms, rewards.T, strict=True) if column.isnan().all()]
+
+
 def _earned(shares: list[float], apart: bool) -> dict[int, float]:
     """What is compared of an answer; nothing where no term says anything of it."""
     heard = {term: share for term, share in enumerate(shares) if not math.isnan(share)}

@@ -27,7 +27,7 @@ from sgg.reward.trl_adapter import reward_functions
 from sgg.rollout.from_config import ends, rollouts
 from sgg.spec import answer_grammar, graph_spec, prompter, reward_mix
 from sgg.text.grammar import AnswerGrammar
-from sgg.train.advantages import refuse_infinite, undecided
+from sgg.train.advantages import refuse_infinite, silent, undecided
 from sgg.train.callbacks import EpochCallback
 from sgg.train.grammar_masks import Masks
 from sgg.train.logprobs import PolicyHead, forbidden_tokens
@@ -81,6 +81,7 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
 
         """
         self._mix, self._head, self._max_difference = mix, head, max_logp_difference
+        self._silent: set[str] = set()
         with rollouts(lambda: self.state.global_step), head.installed(), words_of_trl():
             super().__init__(**theirs)
 
@@ -120,8 +121,19 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
         self.reward_weights = torch.tensor(list(weights.values()), dtype=torch.float32)
         rewards = super()._calculate_rewards(*args)
         refuse_infinite(rewards, self.reward_func_names)
+        self._tell_of_silent(silent(rewards, self.reward_func_names))
         self._rewards = rewards.double()  # in which TRL's means of equal fp32 numbers are exact
         return self._rewards
+
+    def _tell_of_silent(self, terms: list[str]) -> None:
+        """Warn once of each term that gives no number: its column is missing in what is logged."""
+        for name in {*terms} - self._silent if self.accelerator.is_main_process else ():
+            log.warning(
+                "reward.terms.%s gave no number to any answer of step %d: it counts for nothing there.",
+                name,
+                self.state.global_step,
+            )
+        self._silent.update(terms)
 
     def _settle(self, scored: dict[str, Any]) -> None:
         """Set advantages to 0 where a group has one reward; see `advantages`. In what is logged, too."""

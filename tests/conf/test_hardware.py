@@ -202,6 +202,11 @@ def test_what_goes_together(words):
     check([*BIG, "stage=grpo", *words])
 
 
+def test_a_line_that_yaml_reads_as_a_mapping_is_told():
+    with pytest.raises(SggError, match=r"hardware.slurm.setup\[0\]=.*must be text.*quotes"):
+        check([*BIG, "hardware=a100", "hardware.slurm.setup=[{echo a: b}]"])
+
+
 def test_owned_options_name_keys_that_exist():
     known = {
         *(f"hardware.{f.name}" for f in fields(HardwareConfig)),

@@ -214,6 +214,12 @@ def _secrets_in_words(slurm: SlurmConfig) -> Iterator[str]:
     lines |= {f"prefix[{i}]": word for i, word in enumerate(slurm.prefix)}
     lines |= {f"sbatch.{option}": str(value) for option, value in slurm.sbatch.items()}
     for key, text in lines.items():
+        if not isinstance(text, str):
+            yield (
+                f"hardware.slurm.{key}={text}: must be text. YAML reads a colon with a blank behind it as a "
+                "mapping: put the line in quotes."
+            )
+            continue
         for name in _ASSIGNMENT.findall(text):
             if _SECRET.search(name.upper()):
                 yield f"hardware.slurm.{key} gives {name} a value: {_NO_SECRETS}"

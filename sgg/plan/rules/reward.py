@@ -33,11 +33,11 @@ def reward_problems(reward: RewardConfig) -> Iterator[str]:
 
 
 def _term(name: str, term: TermConfig, reward: RewardConfig) -> Iterator[str]:
-    from sgg.reward.registry import TERMS, find_term, unknown_options
+    from sgg.reward.registry import TERMS, find_term, option_problems
 
     key = f"reward.terms.{name}"
     try:
-        yield from unknown_options(name, find_term(name, term.import_path), term.options)
+        yield from option_problems(name, find_term(name, term.import_path), term.options)
     except SggError as error:
         yield str(error)
     if term.warmup_steps < 0:

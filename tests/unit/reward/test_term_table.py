@@ -11,7 +11,7 @@ from strategies import PX, scene
 
 from sgg.errors import SggError
 from sgg.reward import workers as parallel
-from sgg.reward.registry import TERMS, find_term, unknown_options
+from sgg.reward.registry import TERMS, find_term, option_problems
 from sgg.reward.score import RewardSpec, Scorer
 from sgg.reward.trl_adapter import reward_functions
 from sgg.reward.workers import BatchScorer
@@ -32,11 +32,12 @@ def test_a_terms_options_are_its_keywords_alone():
     assert TERMS["format"].options == []
     assert TERMS["node_ap"].options == ["iou_threshold", "guard"]
     assert TERMS["coverage"].options == ["of", "iou_threshold"]
-    assert unknown_options("format", TERMS["format"], ["case"]) == [
+    assert option_problems("format", TERMS["format"], ["case"]) == [
         "reward.terms.format.options.case: the term has no such option. Allowed: none."
     ]
-    (line,) = unknown_options("node_acc", TERMS["node_acc"], ["ovr"])
+    (line,) = option_problems("node_acc", TERMS["node_acc"], ["ovr"])
     assert line.endswith("Allowed: over.")
+    assert option_problems("edge_rare", TERMS["edge_rare"], []) == []
 
 
 @pytest.fixture
@@ -46,6 +47,7 @@ def outside(tmp_path, monkeypatch):
         "def one(case, *, a=1): return 0.0\n"
         "def group(cases, *, a=1): return [0.0] * len(cases)\n"
         "def misnamed(case, *, cases=1): return 0.0\n"
+        "def needy(case, *, most, least=0, counts): return 0.0\n"
         "def positional(case, other): return 0.0\n"
         "def nothing(): return 0.0\n"
         "def keywords(*, case): return 0.0\n"
@@ -54,6 +56,14 @@ def outside(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     yield
     sys.modules.pop("someones_terms", None)
+
+
+def test_an_option_without_a_default_must_be_given(outside):
+    term = find_term("mine", "someones_terms:needy")
+    assert option_problems("mine", term, ["least"]) == [
+        "reward.terms.mine.options.most must be given: the term's function has no default for it."
+    ]
+    assert option_problems("mine", term, ["most"]) == []
 
 
 def test_a_term_from_outside_has_no_range_and_says_what_it_sees(outside):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgg.errors import SggError
-from sgg.train.advantages import refuse_infinite, undecided
+from sgg.train.advantages import refuse_infinite, silent, undecided
 
 GROUP = 8
 HARD_RECALL = [k / n * 5 for n in range(1, 30) for k in range(n + 1)]
@@ -65,6 +65,13 @@ def test_a_term_of_weight_0_makes_no_difference():
     for apart in (False, True):
         assert all(asked(rows, [1, 0], apart))
         assert not any(asked(rows, [1, 1e-6], apart))
+
+
+def test_a_term_without_any_number_is_found():
+    nan = math.nan
+    rewards = torch.tensor([[1.0, nan, nan], [nan, nan, 0.0]])
+    assert silent(rewards, ["partly", "never", "once"]) == ["never"]
+    assert silent(rewards[:, :1], ["partly"]) == []
 
 
 def test_an_infinite_reward_is_refused_by_the_name_of_its_term():
