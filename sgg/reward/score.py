@@ -14,6 +14,7 @@ from operator import mul
 from typing import Any, NamedTuple
 
 from sgg.config.reward import MatchWeights, NameSimilarity, SimilarityKind
+from sgg.errors import SggError
 from sgg.reward.case import ScoredAnswer
 from sgg.reward.registry import Term, find_term
 from sgg.scene.graph import SceneGraph
@@ -167,12 +168,17 @@ class Scorer:
         place = {case.text: i for i, case in enumerate(cases)}
         raw: dict[str, list[float]] = {}
         for name, sees_group, function in self._terms:
-            if sees_group:
-                values = function([cases[place[text]] for text in texts])
-                last = dict(zip(texts, values, strict=True))
-                raw[name] = [float(last[text]) for text in place]
-            else:
-                raw[name] = [float(function(case)) for case in cases]
+            try:
+                if sees_group:
+                    values = function([cases[place[text]] for text in texts])
+                    last = dict(zip(texts, values, strict=True))
+                    raw[name] = [float(last[text]) for text in place]
+                else:
+                    raw[name] = [float(function(case)) for case in cases]
+            except Exception as error:
+                if name not in self.mix.import_paths:
+                    raise
+                raise self._failed(name, error) from error
         if self._shaped:
             raw = {name: self._shape(name, raw) for name in self.mix.weights}
         names, weights = list(self.mix.weights), list(self.mix.weights.values())
@@ -184,6 +190,13 @@ class Scorer:
             for case, *values in zip(cases, *columns, strict=True)
         ]
         return [rewards[place[text]] for text in texts]
+
+    def _failed(self, name: str, error: Exception) -> SggError:
+        """The error of a user's own term, with the term's name and what it must return."""
+        return SggError(
+            f"reward.terms.{name} ({self.mix.import_paths[name]}) failed: {type(error).__name__}: {error}. "
+            "A term of one `case` returns a number; one whose first parameter is called `cases` returns a number for each of them."
+        )
 
     def _shape(self, name: str, raw: Mapping[str, list[float]]) -> list[float]:
         values = raw[name]

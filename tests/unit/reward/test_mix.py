@@ -41,6 +41,26 @@ def test_weights_warm_up_in_steps():
     assert [mix.weights_at(s)["format"] for s in (0, 9)] == [1, 1]
 
 
+def test_what_fails_in_a_users_term_names_the_term(tmp_path, monkeypatch):
+    (tmp_path / "failing_terms.py").write_text(
+        "def nothing(case): return None\n"
+        "def short(cases): return [1.0] * (len(cases) - 1)\n"
+        "def group(answers): return [0.0 for _ in answers]\n"
+        "def good(case): return 1.0\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for function, said in (
+        ("nothing", "TypeError: float() argument must be"),
+        ("short", "ValueError: zip() argument 2 is shorter"),
+        ("group", "TypeError: 'ScoredAnswer' object is not iterable"),
+    ):
+        path = f"failing_terms:{function}"
+        with pytest.raises(SggError) as raised:
+            one(RewardSpec({"mine": 1.0}, import_paths={"mine": path}))
+        assert f"reward.terms.mine ({path}) failed: {said}" in str(raised.value)
+    assert one(RewardSpec({"mine": 1.0}, import_paths={"mine": "failing_terms:good"})).total == 1
+
+
 def test_a_gate_multiplies_and_need_not_be_in_the_mix():
     mix = RewardSpec({"edge_hard": 5.0}, gates={"edge_hard": "format"})
     assert one(mix).breakdown == {"edge_hard": 1}
