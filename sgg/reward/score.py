@@ -193,9 +193,10 @@ class Scorer:
 
     def _failed(self, name: str, error: Exception) -> SggError:
         """The error of a user's own term, with the term's name and what it must return."""
+        what = f"reward.terms.{name} ({self.mix.import_paths[name]})"
         return SggError(
-            f"reward.terms.{name} ({self.mix.import_paths[name]}) failed: {type(error).__name__}: {error}. "
-            "A term of one `case` returns a number; one whose first parameter is called `cases` returns a number for each of them."
+            f"{what} failed: {type(error).__name__}: {error}. A term of one `case` returns a number; one "
+            "whose first parameter is called `cases` returns a number for each of them."
         )
 
     def _shape(self, name: str, raw: Mapping[str, list[float]]) -> list[float]:
