@@ -39,7 +39,7 @@ BASELINE_IMAGES = 500
 
 
 def gold_rows(count: int) -> list[tuple[str, int, int, SceneGraph]]:
-    """(id, width, height, graph) of the first images: real ones if they are to be had."""
+    """(id, width, height, graph) of the first images: real ones where they are at hand."""
     real = os.environ.get("SGG_REALDATA")
     if not real:
         print("SGG_REALDATA is not set: synthetic graphs instead of the real VG150 test split")

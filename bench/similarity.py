@@ -2,7 +2,7 @@
 
 Prints the similarity of pairs that mean the same, of opposites and of unrelated names, and each kind's
 share of (same, other) pairs of pairs that it puts in the right order. Kinds whose model is not installed
-are left out, in words. `--write` puts the table into docs/rewards.md between its two marks.
+are left out, with a message. `--write` puts the table into docs/rewards.md between its two marks.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class SweepLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Start all points; what they return stands in their folders."""
+        """Start all points; their results are in their folders."""
         from launchers.sweep.commands import LaunchOptions, start_sweep
 
         lines = [[*self._shared, *overrides] for overrides in job_overrides]

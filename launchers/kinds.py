@@ -1,4 +1,4 @@
-"""What a folder is that somebody wants to go on with: a run, a pipeline, a sweep, or else what."""
+"""What a folder that is to be resumed is: a run, a pipeline, a sweep, or something else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MODEL_FILES = ("config.json", "adapter_config.json")
 
 
 class Kind(Enum):
-    """What can be gone on with."""
+    """What can be resumed."""
 
     run = "run"
     pipeline = "pipeline"
@@ -30,7 +30,7 @@ class Kind(Enum):
 
 
 def kind_of(folder: Path) -> Kind:
-    """What a folder is that somebody wants to go on with.
+    """What a folder that is to be resumed is.
 
     A finished run of a sweep is a run: it starts nothing and hands over what its tracker lacks.
 

@@ -2,7 +2,7 @@
 
 A node binds free ports and keeps them bound, without listening, until its processes have ended. The processes
 bind the same ones, since both sides allow it (SO_REUSEADDR; vLLM: SO_REUSEPORT), while another job's search
-passes over them. What a node has found stands in a file of the run folder under the name of this start, so
+passes over them. What a node has found is in a file of the run folder under the name of this start, so
 the ports of an earlier start are never taken for it.
 """
 

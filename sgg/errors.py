@@ -10,7 +10,7 @@ class SggError(ValueError):
 
 
 class Stopped(SggError):
-    """A signal ended a run where it can be gone on with; the message says how."""
+    """A signal ended a run that can be resumed; the message says how."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)

@@ -12,16 +12,14 @@ from pathlib import Path
 from launchers import UNTOLD
 from launchers.node.signals import listening
 
-_MISTAKE = 2
-"""As `sgg.explain.exit_codes.MISTAKE`, which cannot be imported where a package is missing."""
-
 
 def _main(words: list[str]) -> int:
     with listening() as received:
+        from sgg.explain.exit_codes import MISTAKE, run_and_report  # needs no package
+
         try:
             from launchers.node.agent import run_node_share
             from sgg.config.frozen import FROZEN_NAME
-            from sgg.explain.exit_codes import run_and_report
         except ModuleNotFoundError as error:
             print(
                 f"sgg: {sys.executable} has no module {error.name}, which sgg needs. It is what "
@@ -29,7 +27,7 @@ def _main(words: list[str]) -> int:
                 "install the packages of sgg there, or name the Python that has them.",
                 file=sys.stderr,
             )
-            return _MISTAKE
+            return MISTAKE
 
         if words[1:] not in ([], [UNTOLD]) or Path(words[0]).name != FROZEN_NAME:
             sys.exit(f"usage: python -m launchers.node RUN_DIR/{FROZEN_NAME} [{UNTOLD}]")

@@ -48,7 +48,7 @@ def run_node_share(frozen: Path, received: list[int]) -> None:
 
     Raises:
         SggError: another start owns the folder; nothing of it was touched.
-        Failed, Stopped: how the run ended, where not well; it stands in the run folder, too.
+        Failed, Stopped: how the run ended, where not well; also written to the run folder.
 
     """
     log.addHandler(logging.StreamHandler())  # not the root's: that is where a run's own log begins

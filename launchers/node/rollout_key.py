@@ -1,6 +1,6 @@
 """The key that a run's ranks and rollout servers share: derived from a secret of the user and never stored.
 
-All nodes must have it without talking, and it may stand in no config, log or run folder. So it is derived
+All nodes must have it without talking, and it may be in no config, log or run folder. So it is derived
 from a file that only its owner can read, in a home that the nodes share.
 """
 

@@ -2,7 +2,7 @@
 
 Knows processes and files, no graphs and no trainers. Ranks are started with torchrun's environment, but by
 this process itself: so it has each one's exit status, signals reach them at once, and every rank's words
-stand in a log of its own. Nothing here waits without a limit, but for healthy ranks to end.
+are in a log of its own. Every wait has a limit but the one for healthy ranks to end.
 """
 
 from __future__ import annotations

@@ -91,11 +91,11 @@ def status_of(folder: Path) -> FolderStatus:
     # of all runs, since how one stands depends on those before it
     jobs = _slurm_jobs(record) if record.launcher == "slurm" else _processes(record)
     cancelled = {(run.point, run.step) for run in cancelled_of(sweep, record.runs)}
+    known = _Known(sweep, record, jobs, cancelled)
     statuses: dict[tuple[int, str], RunStatus] = {}
     for run in record.runs:
         before = statuses.get((run.point, run.after or ""))
-        is_cancelled = (run.point, run.step) in cancelled
-        statuses[run.point, run.step] = _status(sweep, run, jobs, record, before, is_cancelled)
+        statuses[run.point, run.step] = _status(known, run, before)
     chosen = [status for status in statuses.values() if status.run in ours]
     return FolderStatus(sweep, record, chosen, _note(record, jobs))
 
@@ -115,18 +115,28 @@ def _processes(record: SweepRecord) -> dict[str, JobState] | None:
     }
 
 
-def _status(
-    sweep: Path,
-    run: RunRecord,
-    jobs: dict[str, JobState] | None,
-    record: SweepRecord,
-    before: RunStatus | None,
-    is_cancelled: bool,
-) -> RunStatus:
-    """In this order: running, finished by its files, queued, everything else."""
-    run_dir = sweep / run.folder
+@dataclass(frozen=True)
+class _Known:
+    """What is known of all runs of a sweep besides their own files."""
+
+    sweep: Path
+    record: SweepRecord
+    jobs: dict[str, JobState] | None
+    """By job id; None where they cannot be asked."""
+    cancelled: set[tuple[int, str]]
+    """Point and step of runs that `sgg cancel` has marked."""
+
+
+def _status(known: _Known, run: RunRecord, before: RunStatus | None) -> RunStatus:
+    """In this order: running, finished by its files, queued, everything else.
+
+    Args:
+        before: the run whose model this one starts from.
+
+    """
+    run_dir = known.sweep / run.folder
     ending = read_exit_status(run_dir)
-    job = (jobs or {}).get(run.jobs[-1]) if run.jobs else None
+    job = (known.jobs or {}).get(run.jobs[-1]) if run.jobs else None
     if job is not None and job.is_running:  # also one that is finished and writes its report
         return RunStatus(run, "running", job.reason, ending)
     if ending is not None and ending.state is Ended.finished:
@@ -138,14 +148,15 @@ def _status(
         return RunStatus(run, "finished", ending=ending)
     if ending is not None:
         by_slurm = job is not None and job.state == "CANCELLED"
-        was_cancelled = (is_cancelled or by_slurm) and ending.state is Ended.stopped
+        cancelled = by_slurm or (run.point, run.step) in known.cancelled
+        was_cancelled = cancelled and ending.state is Ended.stopped
         state = "cancelled" if was_cancelled else ending.state.name
         return RunStatus(run, state, ending.reason, ending)
     if job is not None:
         words, state = f"Slurm: {job.state} {job.reason}".strip(), _ended(job)
-        said = _last_words(sweep, run.jobs[-1]) if state == "failed" else ""
+        said = _last_words(known.sweep, run.jobs[-1]) if state == "failed" else ""
         return RunStatus(run, state, f"{said}\n{words}" if said else words)
-    return _without_words(sweep, run, jobs, record, before, is_cancelled)
+    return _unheard(known, run, before)
 
 
 def _ended(job: JobState) -> str:
@@ -158,30 +169,23 @@ def _ended(job: JobState) -> str:
     return words.get(job.state, "failed")
 
 
-def _without_words(
-    sweep: Path,
-    run: RunRecord,
-    jobs: dict[str, JobState] | None,
-    record: SweepRecord,
-    before: RunStatus | None,
-    is_cancelled: bool,
-) -> RunStatus:
+def _unheard(known: _Known, run: RunRecord, before: RunStatus | None) -> RunStatus:
     """Neither the run nor Slurm says anything."""
-    if jobs is None:
+    by_slurm = known.record.launcher == "slurm"
+    if known.jobs is None:
         return RunStatus(run, "unknown", "not to be known from this machine")
     if before is not None and before.state not in (*ACTIVE, "finished"):
         return RunStatus(run, "cancelled", f"{run.after} is {before.state}")
-    if is_cancelled:
+    if (run.point, run.step) in known.cancelled:
         return RunStatus(run, "cancelled", "by sgg cancel")
-    if record.launcher == "local" and not run.jobs and is_alive(record.process):
+    if not by_slurm and not run.jobs and is_alive(known.record.process):
         return RunStatus(run, "queued")
-    if record.launcher == "slurm" and run.jobs and not _has_begun(sweep, run.jobs[-1]):
+    if by_slurm and run.jobs and not _has_begun(known.sweep, run.jobs[-1]):
         # Slurm keeps nothing of a task that is taken out of its array before it starts
         return RunStatus(run, "cancelled", "taken out of Slurm's queue before it began")
-    reason = (
-        "its process ended without writing exit.json" if run.jobs else "no job was submitted for it"
-    )
-    return RunStatus(run, "lost", reason)
+    if run.jobs:
+        return RunStatus(run, "lost", "its process ended without writing exit.json")
+    return RunStatus(run, "lost", "not submitted" if by_slurm else "not started")
 
 
 def _has_begun(sweep: Path, job: str) -> bool:

@@ -15,7 +15,7 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="sgg cancel",
         description="End what is queued or running. Runs save first where they can, and "
-        "`sgg resume SWEEP_DIR` goes on with them.",
+        "`sgg resume SWEEP_DIR` resumes them.",
     )
     parser.add_argument("folder", type=Path, help="SWEEP_DIR, or one point of it")
     folder = parser.parse_args(argv).folder

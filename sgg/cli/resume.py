@@ -1,4 +1,4 @@
-"""`sgg resume DIR`: go on with a run, a pipeline or a sweep."""
+"""`sgg resume DIR`: resume a run, a pipeline or a sweep."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEYS = ("parallel", "retries", "wait")
 _EPILOG = """\
 DIR may be
   a run        goes on from its newest whole checkpoint, with its frozen config
-  a pipeline   goes on with the steps that are not finished, with their frozen configs
+  a pipeline   runs the steps that are not finished, with their frozen configs
   a sweep      starts again, by the same launcher, what is not finished, queued or running; also one point
                or one run of it. A run of a sweep that is finished hands over what its tracker lacks
 
@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="sgg resume",
         usage="sgg resume DIR [key=value ...]",
-        description="Go on with a run, a pipeline or a sweep, in the same folders.",
+        description="Resume a run, a pipeline or a sweep, in the same folders.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

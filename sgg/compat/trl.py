@@ -1,7 +1,7 @@
 """What TRL gets wrong when vLLM answers questions about images, and whether this TRL still does.
 
 Each function names its report upstream and looks at the installed TRL's own source, so that a cure ends
-with the fault. `generation.py` applies them.
+with the fault. `rollout/generation.py` applies them.
 """
 
 from __future__ import annotations

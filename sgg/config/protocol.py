@@ -86,7 +86,7 @@ class Labels(Enum):
     strict = "strict"
     """As written, up to case and separators; the mapped score stands beside it."""
     mapped = "mapped"
-    """Synonyms outside the vocabulary are mapped first (`metric.synonyms`)."""
+    """Synonyms outside the vocabulary are mapped first (`metrics.synonyms`)."""
 
 
 class ImageOrder(Enum):
@@ -103,7 +103,7 @@ class ProtocolConfig:
     """One evaluator's conventions. Defaults: what this project holds right."""
 
     id: str = "sgg"
-    """Name that stands in metrics.json."""
+    """Name in metrics.json."""
     modes: list[Mode] = field(default_factory=lambda: [Mode.sgdet, Mode.phrdet])
     """What is evaluated."""
     cutoffs: list[int] = field(default_factory=lambda: [20, 50, 100])
@@ -136,4 +136,4 @@ class ProtocolConfig:
     """Whether AP leaves out images without a predicted object; an answer that failed as a whole stays."""
     image_order: ImageOrder = ImageOrder.split
     quirks: list[str] = field(default_factory=list)
-    """What is odd about it, in words."""
+    """What is unusual about it."""

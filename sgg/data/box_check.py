@@ -1,7 +1,7 @@
 """Whether four annotated numbers are a box of their image.
 
 Comes in: the numbers as they are written, and what they mean. Goes out: the box in pixels within the image,
-or none, and the kinds (`check.KINDS`) of what is wrong with it.
+or none, and the kinds (`clean.KINDS`) of what is wrong with it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What every data source yields, before and after checking.
 
 A source reads strangers' files into `RawExample`: names and boxes as they are written, relations by
-written id, nothing corrected. `check.clean` turns that into an `Example` and says what it met.
+written id, nothing corrected. `clean.clean` turns that into an `Example` and says what it met.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class RawObject:
     box: tuple[float, ...]
     """Four numbers if the annotation is whole, as `Policy.box_format` says; checked later."""
     problem: str = ""
-    """Kind of what the source's own rules say against it (`check.KINDS`)."""
+    """Kind of what the source's own rules say against it (`clean.KINDS`)."""
     odd: str = ""
     """Kind of what is odd about how it is written and costs nothing."""
 
@@ -39,7 +39,7 @@ class RawRelation:
     predicate: str
     object: str
     problem: str = ""
-    """Kind of what the source's own rules say against it (`check.KINDS`)."""
+    """Kind of what the source's own rules say against it (`clean.KINDS`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +56,15 @@ class RawExample:
     columns: Mapping[str, str] = field(default_factory=dict)
     """Further text columns of the row, such as prompt_open."""
     picture_problem: str = ""
-    """Kind of what is wrong with the image (`check.KINDS`), if the size had to be asked from it."""
+    """Kind of what is wrong with the image (`clean.KINDS`), if the size had to be asked from it."""
     image_digest: str = ""
-    """`reader.image_digest` of an image that the row holds itself."""
+    """`sources.base.image_digest` of an image that the row holds itself."""
     looked_for: tuple[str, ...] = ()
     """Files that a missing image was looked for as, where there are several or none is its reference."""
     picture_odd: frozenset[str] = frozenset()
     """Kinds of what is odd about the image and costs nothing, if it had to be asked."""
     broken: str = ""
-    """Why the row could not be read at all, in words; empty if it could."""
+    """Why the row could not be read at all; empty if it could."""
 
     @property
     def picture_file(self) -> str:

@@ -29,7 +29,7 @@ Image.MAX_IMAGE_PIXELS = 200_000_000  # a decompression bomb is an error, a giga
 Size = tuple[int, int]
 """Width and height, pixels."""
 Note = Callable[[str], None]
-"""Takes a kind of `check.KINDS`."""
+"""Takes a kind of `clean.KINDS`."""
 
 
 class BrokenPicture(Exception):
@@ -113,7 +113,7 @@ def _ignore(kind: str) -> None:
 def open_upright(source: Path | BytesIO, note: Note = _ignore) -> Image.Image:
     """The decoded image of a file, RGB, its first frame, turned as EXIF or XMP say.
 
-    `note` is called with each kind (`check.KINDS`) of what is odd about the image and costs nothing.
+    `note` is called with each kind (`clean.KINDS`) of what is odd about the image and costs nothing.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -126,7 +126,7 @@ def open_upright(source: Path | BytesIO, note: Note = _ignore) -> Image.Image:
 
 
 def look(source: Path | BytesIO | None, decode: bool, note: Note = _ignore) -> tuple[Size, str]:
-    """The size of an image once upright and "", or (0, 0) and what is wrong by `check.KINDS`.
+    """The size of an image once upright and "", or (0, 0) and what is wrong by `clean.KINDS`.
 
     Without `decode` only the header is read. `note` as in `open_upright`.
     """

@@ -1,6 +1,6 @@
 """Synthetic scenes of coloured shapes: unlimited, seeded, free of any licence question.
 
-A scene is a pure function of (seed, index). Objects stand in raster order, and each is related to
+A scene is a pure function of (seed, index). Objects are in raster order, and each is related to
 the next one (the last to the first) by the one predicate that geometry gives the pair, so the gold
 is complete and a model can learn it by looking. The background's red rises with x and its blue with
 y: small models find positions by it (they learn several times as fast as on white).

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from math import isfinite
 
 LIMITS = {"percent_boxes": 100, "thousandth_boxes": 1000}
-"""Kinds of `check.KINDS`, and the number that stands for the whole side."""
+"""Kinds of `clean.KINDS`, and the number that stands for the whole side."""
 ENOUGH = 20
 """Boxes from which on something is said."""
 _LARGER, _SMALLER = 1.5, 0.8

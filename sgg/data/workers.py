@@ -47,7 +47,7 @@ class Chunk:
     """Consecutive rows after cleaning."""
 
     rows: list[dict[str, Any]]
-    """Rows of the table, columns as in `build.Prepared.rows`."""
+    """Rows of the table, columns as in `prepared_split.Prepared.rows`."""
     report: Report
     count: int
     """Rows before cleaning."""

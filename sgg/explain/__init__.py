@@ -1,1 +1,1 @@
-"""Errors in words: what a user can mend, and the exit code of a command."""
+"""Error messages: what a user can mend, and the exit code of a command."""

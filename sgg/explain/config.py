@@ -1,4 +1,4 @@
-"""Errors of Hydra and OmegaConf in words: which file, key and value, and what is allowed there."""
+"""Messages for errors of Hydra and OmegaConf: which file, key and value, and what is allowed there."""
 
 from __future__ import annotations
 

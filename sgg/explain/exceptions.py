@@ -1,4 +1,4 @@
-"""Errors in words: what libraries and the operating system mean to a user.
+"""Messages for errors of libraries and of the operating system.
 
 Goes out: a message that names key, value and what is allowed, or None for a bug, which deserves its
 traceback.

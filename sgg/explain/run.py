@@ -1,6 +1,6 @@
 """Explains resource errors (a full disk, too little GPU memory) and names the command that resumes the run.
 
-Goes out: a message with the file, the folder and the command that goes on with this very run.
+Goes out: a message with the file, the folder and the command that resumes this run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def explained(folders: Sequence[Path], resume_command: str) -> Iterator[None]:
 
     Args:
         folders: where the block writes, the run's folder first.
-        resume_command: the command that goes on with the run.
+        resume_command: the command that resumes the run.
 
     """
     try:

@@ -1,8 +1,8 @@
 """Generates answers for a split with an engine, into a file from which generation can be resumed.
 
 Comes in: a prepared split. Goes out: `completions.jsonl`, one JSON object per answer in the order of
-the split. Batches are the same in every start and an answer's randomness hangs on the seed and its batch
-alone, so a run that was killed and gone on with ends with the same file. No scoring here.
+the split. Batches are the same in every start and an answer's randomness depends on the seed and its
+batch alone, so a run that was killed and resumed ends with the same file. No scoring here.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Comes in: `Estimate`s. Goes out: an interval for each, which holds its point. Wi
 (1927) of a proportion, at the number of images that would give a proportion the estimate's variance, as
 surveys do it (Korn and Graubard 1998). The variance is that of deleting one image at a time; an image
 more of binomial spread is added to each column, because a few images that agree do not prove that all do.
-Where it hangs on fewer images than a proportion's would, t quantiles make up for it, as theirs do.
+Where it depends on fewer images than a proportion's would, t quantiles make up for it, as theirs do.
 A column that has lost its only image says nothing and is left out, never counted 0. What resampling does
 instead, and how often each interval holds the truth: docs/metrics.md, `bench/intervals.py`.
 """

@@ -1,7 +1,7 @@
 """What is kept of each answer: small columns, so that graphs need not be held.
 
 Comes in: answers and gold, one image at a time. Goes out: a `Tally`, which tallies of other images can
-be joined to, in any number of processes. Sums and means are `metric.recall`'s business.
+be joined to, in any number of processes. Sums and means are `metrics.recall`'s business.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def open_model(config: Config, use: Use, folder: Path | None = None) -> RunModel
         folder: its files, where they were located before.
 
     Raises:
-        SggError: the files are not to be had, are of no known family, or have no chat template for images.
+        SggError: the files are missing, are of no known family, or have no chat template for images.
 
     """
     if folder is None:

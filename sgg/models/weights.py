@@ -33,7 +33,7 @@ def locate(path: str, revision: str | None = None, fetch: bool = True) -> Path:
     model, or for its newest whole checkpoint; anything else with one slash is a hub id.
 
     Raises:
-        SggError: the weights are not to be had; the message says what to do.
+        SggError: the weights are missing; the message says what to do.
 
     """
     shipped = Path(str(files("sgg"))) / "assets" / path

@@ -1,7 +1,7 @@
 """Batch arithmetic: how a global batch is cut over processes, micro batches and accumulation.
 
 The one place where these numbers are derived; `validate` calls it before a job is queued and
-`train.args` when it runs. Pure integers in, one frozen value out, or an error that says which of
+`train.trl_args` when it runs. Pure integers in, one frozen value out, or an error that says which of
 the numbers to change.
 """
 

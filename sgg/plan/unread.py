@@ -1,7 +1,7 @@
 """Words that a run or a tool would not heed, told before it begins.
 
 Comes in: a user's words, and what reads the config (`conditions.Use`; several of a pipeline or a sweep, where
-a key is read if one of them reads it). Goes out: an error, or a line where no result hangs on them. Words
+a key is read if one of them reads it). Goes out: an error, or a line where no result depends on them. Words
 that switch something off (null, 0, false, none) ask for nothing.
 """
 

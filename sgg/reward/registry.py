@@ -77,7 +77,7 @@ def find_term(name: str, import_path: str | None = None) -> Term:
     A function from outside whose first parameter is called `cases` sees the whole group.
 
     Raises:
-        SggError: there is none, in words.
+        SggError: there is none.
 
     """
     if import_path is not None:

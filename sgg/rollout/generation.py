@@ -2,8 +2,8 @@
 
 Comes in: prompts as token ids and images, of which a group's rows follow each other. Goes out: completions
 with the log-probabilities they were sampled with. What is gathered and sampled is TRL's; here stands what
-`colocated.py` and `remote.py` share: seeds that hang on the step alone, so that a resumed run draws the
-same, and the check that vLLM really has the weights (`probe.py`).
+`colocated.py` and `remote.py` share: seeds that depend on the step only, so that a resumed run draws the
+same, and the check that vLLM really has the weights (`weight_probe.py`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
 
     @abstractmethod
     def ask(self, probe: Probe) -> list[Answer] | str:
-        """The probe's answers by this rank's engine or by all servers, or a fault in words; collective."""
+        """The probe's answers by this rank's engine or by all servers, or a message; collective."""
 
     def sync_weights(self) -> None:
         """Push the trainer's weights; returns once vLLM has been seen to answer by them.

@@ -125,7 +125,7 @@ class Remote(Rollouts):
     def _on_main(
         self, what: str, act: Callable[[], None], seconds: float | None = None
     ) -> str | None:
-        """All ranks act; the main one's fault in words, on all ranks."""
+        """All ranks act; the message about the main one's fault, on all ranks."""
         fault: list[str | None] = [None]
         with self.limited(what, seconds):
             try:

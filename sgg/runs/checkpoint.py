@@ -36,7 +36,7 @@ def is_marked_complete(folder: Path) -> bool:
 
 
 def problem_with(folder: Path) -> str | None:
-    """What no longer fits the seal, in words; None if all does, or if there is no seal."""
+    """What no longer fits the marker; None if all does, or if there is no marker."""
     if not is_marked_complete(folder):
         return None
     try:

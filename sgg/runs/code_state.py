@@ -36,12 +36,6 @@ class _Refused(SggError):
     """Git has no answer; the message is its own."""
 
 
-def git_state() -> dict[str, Any] | None:
-    """Revision and dirtiness of the checkout that the code comes from; None outside one."""
-    state: dict[str, Any] | None = code_record()["git"]
-    return state
-
-
 def code_record() -> dict[str, Any]:
     """What provenance says about the code.
 

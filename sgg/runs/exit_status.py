@@ -25,12 +25,12 @@ class State(Enum):
     finished = "finished"
     failed = "failed"
     stopped = "stopped"
-    """By a signal; it can be gone on with."""
+    """By a signal; it can be resumed."""
 
 
 @dataclass(frozen=True)
 class ExitStatus:
-    """What stands in the file."""
+    """The content of the file."""
 
     state: State
     code: int

@@ -133,7 +133,7 @@ def open_run(config: Config) -> Path:
 
 
 class LogFile(logging.FileHandler):
-    """A run's log: what cannot be written is said once and in words, and stops nothing."""
+    """A run's log: what cannot be written is reported once and stops nothing."""
 
     _has_told = False
 

@@ -28,7 +28,7 @@ class Owner:
     """Where this and the host are equal, a process number means the same process."""
     user: int = field(default_factory=os.getuid)
     process: str = field(default_factory=process_id)
-    """See `processes.process_id`."""
+    """See `process_id.process_id`."""
     since: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     """Time by the clock of `host`, ISO 8601."""
     job: str | None = field(default_factory=slurm_job)

@@ -8,7 +8,7 @@
     SWEEP_DIR/points/NNN_slug/STEP/config.yaml      the same for a pipeline, below its pipeline.json
     SWEEP_DIR/slurm/                                batch scripts and what jobs print
 
-States are not in it: they are read from the runs and asked of Slurm (`status.py`). Light: no Hydra.
+States are not in it: they are read from the runs and asked of Slurm (`launchers/sweep/status.py`).
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class SweepRecord:
     host: str = ""
     """Local: the machine of the launcher."""
     process: str = ""
-    """Local: the launcher (`processes.identity`)."""
+    """Local: the launcher (`process_id.process_id`)."""
     retries: int = 0
     """How often a run that fails is started again by itself."""
     changes: list[ChangeRecord] = field(default_factory=list)
@@ -111,7 +111,7 @@ def read_sweep(folder: Path) -> SweepRecord:
 
 
 def resume_command(folder: Path) -> str:
-    """The command that goes on with a run, a pipeline or a sweep; of a part of one, with the whole."""
+    """The command that resumes a run, a pipeline or a sweep; for a part of one, the whole."""
     whole = sweep_of(folder)
     if whole is None:
         whole = folder.parent if (folder.parent / PIPELINE).is_file() else folder

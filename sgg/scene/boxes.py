@@ -74,7 +74,7 @@ def resized_size(
 
     Both sides are rounded to the factor; if the area then leaves the budget, both shrink (floor) or
     grow (ceil) by the same ratio. Equal to the processors' own rule up to their refusal of aspect
-    ratios above 200, which `data.check` reports.
+    ratios above 200, which `data.clean` reports.
     """
     w = round(width / factor) * factor
     h = round(height / factor) * factor

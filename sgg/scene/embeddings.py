@@ -78,7 +78,7 @@ def embed(names: Sequence[str], folder: Path) -> Vectors:
 
 
 def check(how: NameSimilarity) -> None:
-    """Raise one SggError in words if the model of words cannot be had; loads nothing."""
+    """Raise SggError if the embedding model is missing; loads nothing."""
     if how.kind is SimilarityKind.embedding:
         model_folder(how)
     has_spacy = importlib.util.find_spec("spacy") is not None and bool(_spacy_models())

@@ -3,7 +3,7 @@
 The table holds the cosines of all pairs of names in the package's vocabularies, made once by
 `sgg.scene.make_similarity_table` from all-MiniLM-L6-v2 and shipped with a version, so that a reward means the
 same on every machine and in every year. Cosines below 0 count as 0. A name outside the table is like
-itself alone, unless told otherwise. The models of words stand in `sgg.scene.embeddings`.
+itself alone, unless told otherwise. Embedding models are in `sgg.scene.embeddings`.
 """
 
 from __future__ import annotations

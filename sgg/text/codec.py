@@ -32,7 +32,7 @@ class GraphSpec:
 
     frame: FrameSpec
     reasoning: bool = False
-    """Whether the answer is to stand in <think>…</think><answer>…</answer>."""
+    """Whether the answer is written as <think>…</think><answer>…</answer>."""
     vocabulary: Vocabulary | None = None
     """Closed vocabulary of the prompt; None where any name is allowed."""
 
@@ -58,7 +58,7 @@ def render(graph: SceneGraph, spec: GraphSpec, width: int, height: int) -> str:
     """The graph as the model is to write it: compact JSON, boxes in the spec's frame.
 
     `graph` is in pixels of the original image of `width` × `height`. With `spec.reasoning` the JSON
-    stands in answer tags after an empty thought: gold has no thoughts, and a target without the tags
+    is in answer tags after an empty thought: gold has no thoughts, and a target without the tags
     would teach SFT a form that GRPO's format term then punishes.
     """
     framed = graph.with_boxes(spec.frame.encode(graph.boxes_xyxy, width, height))

@@ -3,7 +3,7 @@
 Comes in: how graphs are written, and how many objects, relations and letters there may be. Goes out:
 text in xgrammar's EBNF, as vLLM takes it, and how long an answer can become. What the grammar generates is
 what `codec.render` writes: the same keys in the same order, no spaces, ids that carry the object's place,
-whole numbers within the frame. What it cannot say stands in docs/grammar.md.
+whole numbers within the frame. What it cannot say: docs/grammar.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What can be wrong with an answer, by kind and by item.
 
-Speaks of answers' text alone: what is wrong with annotations stands in `data.check`. Which way of writing
+Speaks of answers' text alone: what is wrong with annotations is in `data.clean`. Which way of writing
 leads to which kind is told by the table in docs/rewards.md.
 """
 

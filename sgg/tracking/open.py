@@ -1,8 +1,8 @@
 """Where curves go besides the run folder: wandb, tensorboard or nowhere.
 
 A tracker that fails is said once and then left alone: it never stops training; when the run ends, it is said
-again (`tracked.failure_note`). Keys come from the environment or wandb's own login, never from the config;
-nothing of them is written to the run.
+again (`tracking.state.failure_note`). Keys come from the environment or wandb's own login, never from the
+config; nothing of them is written to the run.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ LIMIT_S = 3.0
 
 
 def out_of_reach(url: str, proxies: Mapping[str, str] | None = None) -> str | None:
-    """Why no HTTP server answers there, in words; None where one does, whatever it answers.
+    """Why no HTTP server answers there; None where one does, whatever it answers.
 
     Args:
         url: http or https.

@@ -54,7 +54,7 @@ class AtomicCheckpoints:
 
     Whole weights of a resumed run are loaded by `train` through `from_pretrained`. The way of transformers
     5.17 (transformers#43701) looks for Qwen-VL's weights under other names than they are saved by, finds
-    none, and goes on with the initial ones in silence. Where there are several adapters it loads those in
+    none, and silently continues with the initial ones. Where there are several adapters it loads those in
     sub-folders and passes over `default`, the one that is trained: so adapters are loaded here, too.
     """
 

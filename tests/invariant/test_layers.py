@@ -1,6 +1,7 @@
 """The floors of the house: a package imports from those below it alone, and what is light stays light."""
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -108,6 +109,36 @@ def test_packages_import_from_lower_layers_only():
 def test_so_do_those_of_launchers():
     names = {name for name in MODULES if room(name) == "launchers"}
     assert not [*upward(OF_LAUNCHERS, room_of_launchers, names)]
+
+
+LEFT_OUT = ("CHANGELOG.md", "docs/development.md", "tests/")
+NAMED = re.compile(r"`((?:sgg/|launchers/)?[a-z_][a-z_0-9/]*\.py|(?:sgg|launchers)(?:\.\w+)+)`")
+"""A module in backticks, by its path or with its package."""
+
+
+def test_modules_that_docstrings_and_docs_name_are_there():
+    """A path may leave out folders before it; a dotted name may end in a name of the module.
+
+    docs/development.md is left out: it names files that its reader makes, and a test of its own makes them.
+    """
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    known = files.stdout.splitlines()
+    gone = []
+    for file in known:
+        if not file.endswith((".py", ".md")) or file.startswith(LEFT_OUT):
+            continue
+        for name in NAMED.findall((ROOT / file).read_text()):
+            if "/" in name or name.endswith(".py"):
+                is_there = any(path == name or path.endswith(f"/{name}") for path in known)
+            else:
+                parts = name.split(".")
+                is_there = any(".".join(parts[:n]) in MODULES for n in range(2, len(parts) + 1))
+                is_there = is_there or name == "sgg.run"  # the package's own function
+            if not is_there:
+                gone.append(f"{file}: {name}")
+    assert not gone
 
 
 def test_every_room_stands_in_one_layer():

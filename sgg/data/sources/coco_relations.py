@@ -3,7 +3,7 @@
 Two forms. An object in a list of the file, {"subject_id", "object_id", "predicate"} (`KEYS` has the other
 names), gives its ends by the annotations' ids; its image is its own "image_id", or its ends'. A triple
 [subject, object, predicate] counts the annotations of its image from 0, crowds left out, as RelTR, EGTR and
-OpenPSG do; it stands in the image's own list or in rel.json: {"train": {IMAGE_ID: [triple]},
+OpenPSG do; it is in the image's own list or in rel.json: {"train": {IMAGE_ID: [triple]},
 "rel_categories": [name]}. A predicate is a name, or a number that a list of predicates names.
 """
 

@@ -45,7 +45,7 @@ class RowsReader:
         images: Path | None = None,
         root: Path | None = None,
     ) -> None:
-        """Without `files` the size may stand in a column `image_size` instead of in the image."""
+        """Without `files` the size may be in a column `image_size` instead of in the image."""
         self._decode = decode
         table = open_table(path, split, key)
         self._table, self._identity, self.remarks = table.rows, table.identity, table.remarks

@@ -3,8 +3,8 @@
 Comes in: the folder that `vllm_folder` wrote, and batches of one image each. What is asked of vLLM is what
 transformers would do: the same pixels (images are resized here, as `sgg.models.processor` does, so
 that vLLM's own resizing has nothing left to do), the same ends of an answer, the same tokens never sampled,
-of the checkpoint's own generation settings none. An answer's seed hangs on (seed, image, index) alone. With a
-grammar answers are held to it, and carry how much probability that took away.
+of the checkpoint's own generation settings none. An answer's seed depends on (seed, image, index) only. With
+a grammar answers are held to it, and carry how much probability that took away.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whether answers can be held to a grammar: who generates must be vLLM, and the bounds must make sense.
 
-Comes in: a typed `Config`. Goes out: problems in words. How many tokens an answer may take needs the
+Comes in: a typed `Config`. Goes out: messages about problems. How many tokens an answer may take needs the
 tokenizer and is looked at when the run has it, by `text.grammar.AnswerGrammar.check_fits`.
 """
 

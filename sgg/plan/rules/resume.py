@@ -1,6 +1,6 @@
 """Refuses configs whose runs could not be resumed exactly, because a checkpoint lacks some of the state.
 
-Comes in: a typed `Config`. Goes out: problems in words.
+Comes in: a typed `Config`. Goes out: messages about problems.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from sgg.errors import SggError, did_you_mean
 
 
 def reward_problems(reward: RewardConfig) -> Iterator[str]:
-    """What is wrong with a reward mix, in words; models are looked for, not loaded."""
+    """Messages about what is wrong with a reward mix; models are looked for, not loaded."""
     from sgg.scene.embeddings import check
 
     for name, term in reward.terms.items():

@@ -33,7 +33,7 @@ _ONE_OF = ("min_lr", "min_lr_rate")
 
 
 def problems_of_schedule(args: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with the options of the schedule that `stage.args` name, in words."""
+    """What is wrong with the options of the schedule that `stage.args` name."""
     name = args.get("lr_scheduler_type") or "linear"
     options = args.get("lr_scheduler_kwargs") or {}
     if name not in FUNCTIONS or not isinstance(options, Mapping):

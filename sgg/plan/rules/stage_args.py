@@ -18,7 +18,7 @@ _OF_ADAMW = ("optim", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon"
 
 
 def problems_with(stage: str, args: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with `stage.args`, in words: unknown, owned by another key, type, range, promise."""
+    """What is wrong with `stage.args`: unknown, owned by another key, type, range, promise."""
     known = trl_fields(stage)
     fixed, choices = FIXED | FIXED_IN[stage], CHOICES | CHOICES_IN[stage]
     for name, value in args.items():

@@ -36,7 +36,7 @@ from sgg.config.compose import Composer, with_choices
 from sgg.config.frozen import write_frozen
 from sgg.config.tree import CONF_DIR
 from sgg.errors import SggError, Stopped
-from sgg.runs.code_state import git_state
+from sgg.runs.code_state import code_record
 from sgg.runs.exit_status import ExitStatus, State, read_exit_status
 from sgg.runs.lease import Lease
 from sgg.runs.process_id import process_id
@@ -156,8 +156,8 @@ def test_a_hundred_points_are_one_submission(tmp_path):
     assert all((Path(run) / "config.yaml").is_file() for run in runs)
     code = tmp_path / "sweep" / "code"
     script = (
-        "from sgg.runs.code_state import git_state; import sgg, json; "
-        "print(json.dumps([sgg.__file__, git_state()]))"
+        "from sgg.runs.code_state import code_record; import sgg, json; "
+        "print(json.dumps([sgg.__file__, code_record()['git']]))"
     )
     told = subprocess.run(
         [sys.executable, "-c", script],
@@ -169,7 +169,7 @@ def test_a_hundred_points_are_one_submission(tmp_path):
     )
     file, state = json.loads(told.stdout)
     assert file.startswith(str(code))
-    assert state["revision"] == git_state()["revision"]
+    assert state["revision"] == code_record()["git"]["revision"]
 
 
 @pytest.fixture
