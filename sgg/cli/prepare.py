@@ -21,8 +21,8 @@ def main(argv: list[str]) -> None:
         "overrides", nargs="*", help="key=value as for a run; split=train|eval|all (all)"
     )
     words = parser.parse_args(argv).overrides
-    parts = {w.partition("=")[2] for w in words if w.startswith("split=")} or {"all"}
-    chosen = ["train", "eval"] if parts == {"all"} else sorted(parts)
+    splits = {w.partition("=")[2] for w in words if w.startswith("split=")} or {"all"}
+    chosen = ["train", "eval"] if splits == {"all"} else sorted(splits)
     unknown = set(chosen) - {"train", "eval"}
     if unknown:
         raise SggError(f"split={', '.join(unknown)}: allowed are train, eval and all.")
@@ -30,16 +30,16 @@ def main(argv: list[str]) -> None:
     refuse_starts(overrides)
     config = compose_config(overrides)
     from sgg.data.overlap import shared_images
-    from sgg.data.prepare import prepare as prepare_part
+    from sgg.data.prepare import prepare as prepare_split
     from sgg.plan.unread import refuse_unread_by
     from sgg.plan.validate import validate
     from sgg.report.data_summary import summary
 
     refuse_unread_by("prepare", overrides, config)
     validate(config)
-    for part in chosen:
-        prepared = prepare_part(config.data, part, Path(config.paths.cache), every_image=True)
-        print(f"\n{summary(part, prepared)}")
+    for split in chosen:
+        prepared = prepare_split(config.data, split, Path(config.paths.cache), every_image=True)
+        print(f"\n{summary(split, prepared)}")
         if prepared.refusal:
             raise SggError(prepared.refusal)
     shared = shared_images(config.data, chosen[-1], prepared, Path(config.paths.cache))

@@ -52,7 +52,7 @@ class _Found(NamedTuple):
     content: dict[str, Any]
 
 
-def read_rows(path: Path, config: Config, part: str) -> list[Row]:
+def read_rows(path: Path, config: Config, split: str) -> list[Row]:
     """All answers of a file, image by image in the order of their indices.
 
     Raises:
@@ -76,7 +76,7 @@ def read_rows(path: Path, config: Config, part: str) -> list[Row]:
             f"{found[own.index(False)].place}: no gold, which other rows hold. Let all rows hold theirs, "
             "or none."
         )
-    golds = _own_golds(found) if any(own) else _split_golds(found, config, part)
+    golds = _own_golds(found) if any(own) else _split_golds(found, config, split)
     return [
         Row(row.image_id, row.number, row.content["text"], gold)
         for row, gold in zip(found, golds, strict=True)
@@ -128,10 +128,10 @@ def _side(row: _Found, name: str) -> int:
     return value
 
 
-def _split_golds(found: list[_Found], config: Config, part: str) -> list[Gold]:
-    if part not in ("train", "eval"):
-        raise SggError(f"split={part}: allowed are train and eval.")
-    prepared = prepare(config.data, part, Path(config.paths.cache))
+def _split_golds(found: list[_Found], config: Config, split: str) -> list[Gold]:
+    if split not in ("train", "eval"):
+        raise SggError(f"split={split}: allowed are train and eval.")
+    prepared = prepare(config.data, split, Path(config.paths.cache))
     golds = {
         gold["image_id"]: Gold(gold["graph"], gold["width"], gold["height"])
         for gold in prepared.golds()
@@ -139,7 +139,7 @@ def _split_golds(found: list[_Found], config: Config, part: str) -> list[Gold]:
     for row in found:
         if row.image_id not in golds:
             raise SggError(
-                f"{row.place} is not in the {part} split of the data."
+                f"{row.place} is not in the {split} split of the data."
                 f"{did_you_mean(row.image_id, golds)} Check data=…, its limits and split=train|eval."
             )
     return [golds[row.image_id] for row in found]

@@ -52,7 +52,7 @@ def main(argv: list[str]) -> None:
 
 def _score(path: Path, own: dict[str, str], overrides: list[str]) -> None:
     from sgg.cli.sides import one_side, refuse_two_judges, rival_of
-    from sgg.config.derived import scored_part
+    from sgg.config.derived import scored_split
     from sgg.data.prepare import prepare, vocabulary
     from sgg.evaluation.prediction_files import find
     from sgg.evaluation.predictions import read_predictions
@@ -71,7 +71,7 @@ def _score(path: Path, own: dict[str, str], overrides: list[str]) -> None:
     validate(config)
     names = vocabulary(config.data)
     find(path)  # before gold is prepared, which may take minutes
-    gold = prepare(gold_data(config), scored_part(config), Path(config.paths.cache))
+    gold = prepare(gold_data(config), scored_split(config), Path(config.paths.cache))
     ids = gold.image_ids
     predictions = read_predictions(path, names, ids=ids)
     answers = read_predictions(rival.path, names, ids) if rival is not None else None

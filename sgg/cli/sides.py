@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sgg.cli.run_config import config_beside, config_for
-from sgg.config.derived import scored_part
+from sgg.config.derived import scored_split
 from sgg.config.frozen import FROZEN_NAME
 from sgg.config.schema import Config
 from sgg.data.prepare import prepare
@@ -84,9 +84,9 @@ def refuse_two_judges(main: Side, rival: Side, gold: Prepared) -> None:
     ours, theirs = _gold_words(main.config), _gold_words(rival.config)
     if ours == theirs:
         return
-    cache, part = Path(rival.config.paths.cache), scored_part(rival.config)
+    cache, split = Path(rival.config.paths.cache), scored_split(rival.config)
     try:
-        why = _gold_difference(gold, prepare(gold_data(rival.config), part, cache, quiet=True))
+        why = _gold_difference(gold, prepare(gold_data(rival.config), split, cache, quiet=True))
     except SggError as error:
         why = f"the gold of {rival.path} cannot be read here ({error})"
     if why:
@@ -105,10 +105,10 @@ def _protocol_words(config: Config) -> dict[str, Any]:
 
 def _gold_words(config: Config) -> dict[str, Any]:
     """What decides which images are asked for, and what their gold is."""
-    part = scored_part(config)
+    split = scored_split(config)
     data = _plain(gold_data(config))
-    unread = ("workers", "eval" if part == "train" else "train")
-    return {"data": {k: v for k, v in data.items() if k not in unread}, "stage": {"split": part}}
+    unread = ("workers", "eval" if split == "train" else "train")
+    return {"data": {k: v for k, v in data.items() if k not in unread}, "stage": {"split": split}}
 
 
 def _gold_difference(ours: Prepared, theirs: Prepared) -> str:

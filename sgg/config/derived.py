@@ -13,12 +13,12 @@ def pixel_budget(config: Config) -> tuple[int, int]:
     return config.model.min_pixels, min(config.model.max_pixels, limit)
 
 
-def read_part(config: Config) -> str:
+def read_split(config: Config) -> str:
     """Which part of the data the stage reads, train or eval: SFT and GRPO read train."""
     return config.stage.split.name if isinstance(config.stage, EvalConfig) else "train"
 
 
-def scored_part(config: Config) -> str:
+def scored_split(config: Config) -> str:
     """Which part of the data answers are scored against: an evaluation's, and eval without one."""
     return config.stage.split.name if isinstance(config.stage, EvalConfig) else "eval"
 

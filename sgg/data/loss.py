@@ -20,10 +20,15 @@ LOUD = 0.2
 """Share of images, objects or relations lost above which a run and `sgg prepare` warn."""
 _REASONS = 4
 """Kinds that a sentence names, the most frequent first."""
-_WHAT = ("images", "objects", "relations")
+_COSTS = {
+    "images": ("image dropped",),
+    "objects": ("image dropped", "object dropped"),
+    "relations": ("image dropped", "relation dropped"),
+}
+"""What is counted, and how the meaning of a kind (`KINDS`) says that it costs some of it."""
 
 
-def refuse_empty(data: DataConfig, part: str, report: Mapping[str, Any]) -> None:
+def refuse_empty(data: DataConfig, split: str, report: Mapping[str, Any]) -> None:
     """Raise where no image is left, or none of the relations that were annotated.
 
     Raises:
@@ -34,28 +39,30 @@ def refuse_empty(data: DataConfig, part: str, report: Mapping[str, Any]) -> None
     images = read.get("images", 0)
     if not images:
         raise SggError(
-            f"data.{part}: the source has no image from data.{part}.offset on."
+            f"data.{split}: the source has no image from data.{split}.offset on."
             + "".join(f" {line}" for line in report["remarks"])
         )
     if not kept.get("images"):
-        raise SggError(_nothing(data, report, f"data.{part}: none of {images:,} images is usable."))
+        raise SggError(
+            _nothing(data, report, f"data.{split}: none of {images:,} images is usable.")
+        )
     if read.get("relations") and not kept.get("relations"):
-        raise SggError(_none_left(data, part, report))
+        raise SggError(_none_left(data, split, report))
 
 
-def without_objects(data: DataConfig, part: str, report: Mapping[str, Any]) -> str:
+def without_objects(data: DataConfig, split: str, report: Mapping[str, Any]) -> str:
     """Why a split with objects and no relations is not worth a run: none of its objects is left; else empty.
 
     No error, for such a split can be looked at: `sgg prepare` shows what is wrong with it.
     """
     objects, left = report["read"].get("objects", 0), report["kept"].get("objects", 0)
-    return _none_left(data, part, report) if objects and not left else ""
+    return _none_left(data, split, report) if objects and not left else ""
 
 
-def _none_left(data: DataConfig, part: str, report: Mapping[str, Any]) -> str:
+def _none_left(data: DataConfig, split: str, report: Mapping[str, Any]) -> str:
     read, kept = report["read"], report["kept"]
     gone = next(w for w in ("objects", "relations") if read.get(w) and not kept.get(w))
-    head = f"data.{part}: none of {read[gone]:,} {gone} is left, in {read['images']:,} images."
+    head = f"data.{split}: none of {read[gone]:,} {gone} is left, in {read['images']:,} images."
     return _nothing(data, report, head)
 
 
@@ -64,20 +71,20 @@ def _nothing(data: DataConfig, report: Mapping[str, Any], head: str) -> str:
     return "\n".join([*lines, *report["remarks"], *_ways_out(data, report)])
 
 
-def warnings(data: DataConfig, part: str, report: Mapping[str, Any]) -> list[str]:
+def warnings(data: DataConfig, split: str, report: Mapping[str, Any]) -> list[str]:
     """Sentences about a split: what its reader missed, whether much was lost, whether boxes look odd."""
     sentences = list(report["remarks"])
-    for what in _WHAT:
+    for what in _COSTS:
         read, lost = report["read"].get(what, 0), _lost(report, what)
         if lost > LOUD * read:
-            listed = "; ".join(reasons(report))
+            listed = "; ".join(reasons(report, _COSTS[what]))
             sentences.append(
-                f"data.{part}: {lost:,} of {read:,} {what} were lost ({lost / read:.0%}). {listed}."
+                f"data.{split}: {lost:,} of {read:,} {what} were lost ({lost / read:.0%}). {listed}."
             )
     sentences += [
-        f"data.{part}: {kind}: {count:,} ({KINDS[kind]})." for kind, count in _kept(report)
+        f"data.{split}: {kind}: {count:,} ({KINDS[kind]})." for kind, count in _kept(report)
     ]
-    return [*sentences, *(f"data.{part}: {line}" for line in _box_suspicion(data, report))]
+    return [*sentences, *(f"data.{split}: {line}" for line in _box_suspicion(data, report))]
 
 
 def _kept(report: Mapping[str, Any]) -> list[tuple[str, int]]:
@@ -93,9 +100,15 @@ def _kept(report: Mapping[str, Any]) -> list[tuple[str, int]]:
     return [(kind, n) for kind, n in counts.items() if n > shares[kind] * objects]
 
 
-def reasons(report: Mapping[str, Any]) -> list[str]:
-    """The most frequent findings: kind, count, meaning and the first images that show it."""
-    by_count = sorted(report["issues"].items(), key=lambda item: -item[1])
+def reasons(report: Mapping[str, Any], costs: tuple[str, ...] = ("",)) -> list[str]:
+    """The most frequent findings: kind, count, meaning and the first images that show it.
+
+    With `costs`, only those whose meaning has one of these phrases.
+    """
+    found = [
+        item for item in report["issues"].items() if any(cost in KINDS[item[0]] for cost in costs)
+    ]
+    by_count = sorted(found, key=lambda item: -item[1])
     lines = []
     for kind, count in by_count[:_REASONS]:
         shown = ", ".join(report["shown"].get(kind, [])[:3])

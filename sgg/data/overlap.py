@@ -14,7 +14,7 @@ from sgg.config.data import DataConfig
 from sgg.data.prepare import is_prepared, open_reader, prepare
 from sgg.data.prepared_split import Prepared
 from sgg.data.sources.hub_rows import RowsReader
-from sgg.data.sources.source import Part
+from sgg.data.sources.source import Split
 from sgg.data.sources.table import SOURCES
 from sgg.errors import SggError
 
@@ -27,9 +27,9 @@ Digests = dict[str, str]
 """Digests by image id; empty where an image is not known."""
 
 
-def shared_images(data: DataConfig, part: str, prepared: Prepared, cache: Path) -> str:
+def shared_images(data: DataConfig, split: str, prepared: Prepared, cache: Path) -> str:
     """A sentence about the images that are in both splits; empty if none is known to be."""
-    other = "eval" if part == "train" else "train"
+    other = "eval" if split == "train" else "train"
     if SOURCES[data.source].is_drawn:
         return _shared_scenes(data)
     if not is_here(data, other):
@@ -40,21 +40,21 @@ def shared_images(data: DataConfig, part: str, prepared: Prepared, cache: Path) 
         log.info(
             "Whether data.%s has images of data.%s is not known: %s",
             other,
-            part,
+            split,
             str(error).splitlines()[0],
         )
         return ""
     mine = dict(zip(prepared.rows["image_id"], prepared.rows["digest"], strict=True))
-    train, evaluated = (mine, found) if part == "train" else (found, mine)
+    train, evaluated = (mine, found) if split == "train" else (found, mine)
     return _sentence(train, evaluated)
 
 
-def is_here(data: DataConfig, part: str) -> bool:
+def is_here(data: DataConfig, split: str) -> bool:
     """Whether a split can be read without asking the hub for it."""
     if SOURCES[data.source].table is None:
         return True
-    split = Part(data, part).split
-    return split.path is not None and (Path(data.root or "") / split.path).expanduser().exists()
+    config = Split(data, split).config
+    return config.path is not None and (Path(data.root or "") / config.path).expanduser().exists()
 
 
 def _shared_scenes(data: DataConfig) -> str:
@@ -70,23 +70,25 @@ def _shared_scenes(data: DataConfig) -> str:
     )
 
 
-def _digests(data: DataConfig, part: str, cache: Path) -> Digests:
+def _digests(data: DataConfig, split: str, cache: Path) -> Digests:
     """All images of a split.
 
     Raises:
         SggError: it cannot be read.
 
     """
-    split = Part(data, part).split
-    if not is_prepared(data, part, cache):
-        reader = open_reader(data, part)
-        stop = len(reader) if split.limit is None else min(len(reader), split.offset + split.limit)
-        if stop - split.offset > QUICK:
-            indices = range(split.offset, stop)
+    config = Split(data, split).config
+    if not is_prepared(data, split, cache):
+        reader = open_reader(data, split)
+        stop = (
+            len(reader) if config.limit is None else min(len(reader), config.offset + config.limit)
+        )
+        if stop - config.offset > QUICK:
+            indices = range(config.offset, stop)
             if isinstance(reader, RowsReader):  # whose rows may hold images
-                return dict.fromkeys(reader.ids()[split.offset : stop], "")
+                return dict.fromkeys(reader.ids()[config.offset : stop], "")
             return {reader.read(index).image_id: "" for index in indices}
-    rows = prepare(data, part, cache, quiet=True).rows
+    rows = prepare(data, split, cache, quiet=True).rows
     return dict(zip(rows["image_id"], rows["digest"], strict=True))
 
 

@@ -1,6 +1,6 @@
 """From a source to a prepared table: read, check, count, cache.
 
-Comes in: a `DataConfig` and the part (train or eval). Goes out: a `Prepared` with one row per usable
+Comes in: a `DataConfig` and the split (train or eval). Goes out: a `Prepared` with one row per usable
 image (references to images, not pixels), the report of every issue, and a fingerprint: same
 annotations and config, same fingerprint, on any machine. Images are checked where they lie and are
 no part of the fingerprint: a table is kept per place, and made again when an image that it lacks was
@@ -10,6 +10,7 @@ mended.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,7 @@ from sgg.data.images import ImageStore
 from sgg.data.loss import refuse_empty, warnings, without_objects
 from sgg.data.prepared_split import Prepared, decode_row
 from sgg.data.sources.base import Reader
-from sgg.data.sources.source import Part
+from sgg.data.sources.source import Split
 from sgg.data.sources.table import SOURCES
 from sgg.data.workers import Job, clean_all
 from sgg.scene.vocab import VOCABULARIES, Vocabulary
@@ -38,16 +39,16 @@ def vocabulary(data: DataConfig) -> Vocabulary | None:
     return VOCABULARIES.get(data.vocabulary.name)
 
 
-def image_store(data: DataConfig, part: str) -> ImageStore:
-    """Where the images of a part come from."""
+def image_store(data: DataConfig, split: str) -> ImageStore:
+    """Where the images of a split come from."""
     source = SOURCES[data.source]
     plan = data.shapes if source.is_drawn else None
-    rows = partial(source.table, Part(data, part)) if source.table is not None else None
-    return ImageStore(f"data.{part}", rows, plan, data.image_source is ImageSource.painted)
+    rows = partial(source.table, Split(data, split)) if source.table is not None else None
+    return ImageStore(f"data.{split}", rows, plan, data.image_source is ImageSource.painted)
 
 
 def prepare(
-    data: DataConfig, part: str, cache: Path, quiet: bool = False, every_image: bool = False
+    data: DataConfig, split: str, cache: Path, quiet: bool = False, every_image: bool = False
 ) -> Prepared:
     """The checked split, from the cache if it was prepared before.
 
@@ -59,77 +60,84 @@ def prepare(
             it has, is usable.
 
     """
-    reader = open_reader(data, part)
-    fingerprint = _fingerprint(data, part, reader)
-    folder = _table_folder(data, part, fingerprint, cache)
+    reader = open_reader(data, split)
+    fingerprint = _fingerprint(data, split, reader)
+    folder = _table_folder(data, split, fingerprint, cache)
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         if not table.is_current(folder, every_image):
-            _build(reader, data, part, folder, quiet)
+            _build(reader, data, split, folder, quiet)
         report = table.read_report(folder)
-        refuse_empty(data, part, report)
-        told = tuple(warnings(data, part, report))
-        refusal = without_objects(data, part, report)
+        refuse_empty(data, split, report)
+        told = tuple(warnings(data, split, report))
+        refusal = without_objects(data, split, report)
         return Prepared(table.read_rows(folder), report, fingerprint, told, refusal)
 
 
-def is_prepared(data: DataConfig, part: str, cache: Path) -> bool:
+def is_prepared(data: DataConfig, split: str, cache: Path) -> bool:
     """Whether `prepare` would find the split in the cache.
 
     Raises:
         SggError: the source is missing or has another form.
 
     """
-    fingerprint = _fingerprint(data, part, open_reader(data, part))
-    folder = _table_folder(data, part, fingerprint, cache)
+    fingerprint = _fingerprint(data, split, open_reader(data, split))
+    folder = _table_folder(data, split, fingerprint, cache)
     return table.is_current(folder, every_image=False)
 
 
-def usable_images(data: DataConfig, part: str, cache: Path) -> int | None:
+def usable_images(data: DataConfig, split: str, cache: Path) -> int | None:
     """Usable images of a split that was prepared before; None where it was not. Prepares nothing.
 
     Raises:
         SggError: the source is missing or has another form.
 
     """
-    folder = _table_folder(data, part, _fingerprint(data, part, open_reader(data, part)), cache)
+    folder = _table_folder(data, split, _fingerprint(data, split, open_reader(data, split)), cache)
     if not table.is_current(folder, every_image=False):
         return None
     return int(table.read_report(folder)["kept"].get("images", 0))
 
 
-def _table_folder(data: DataConfig, part: str, fingerprint: str, cache: Path) -> Path:
-    place = hashlib.sha256(_place(data, part).encode()).hexdigest()[:8]
-    return cache / f"{data.source.name}-{part}-{fingerprint}-{place}"
+def _table_folder(data: DataConfig, split: str, fingerprint: str, cache: Path) -> Path:
+    """Another folder for another place of the images, and for other code of the source's module.
+
+    The code is no part of the fingerprint, which is the same on all machines and for all versions that
+    read alike; but whoever writes a reader must never get the table of an earlier try.
+    """
+    digest = hashlib.sha256(_place(data, split).encode())
+    code = inspect.getsourcefile(SOURCES[data.source].open)
+    digest.update(Path(code).read_bytes() if code else b"")
+    return cache / f"{data.source.name}-{split}-{fingerprint}-{digest.hexdigest()[:8]}"
 
 
-def open_reader(data: DataConfig, part: str) -> Reader:
+def open_reader(data: DataConfig, split: str) -> Reader:
     """The reader of a part of a source.
 
     Raises:
         SggError: the source is missing or has another form.
 
     """
-    return SOURCES[data.source].open(Part(data, part))
+    return SOURCES[data.source].open(Split(data, split))
 
 
-def _place(data: DataConfig, part: str) -> str:
+def _place(data: DataConfig, split: str) -> str:
     """What a prepared table's references to image files depend on."""
     source = SOURCES[data.source]
-    return str(source.place(Part(data, part)) if source.reads_pictures(data) else None)
+    return str(source.place(Split(data, split)) if source.reads_pictures(data) else None)
 
 
-def _fingerprint(data: DataConfig, part: str, reader: Reader) -> str:
+def _fingerprint(data: DataConfig, split: str, reader: Reader) -> str:
     """16 hex digits over the annotations and every option that changes what is made of them."""
-    split = Part(data, part).split
+    config = Split(data, split).config
     values = {
         "format": FORMAT,
         "source": data.source.name,
         "identity": reader.identity(),
-        "split": split.name,
+        "split": config.name,
         "pictures": data.image_source.name,
-        "offset": split.offset,
-        "limit": split.limit,
+        "offset": config.offset,
+        "limit": config.limit,
         "vocabulary": data.vocabulary.name,
         "box_format": _box_format(data).name,
         "clip_boxes": data.clip_boxes,
@@ -147,9 +155,9 @@ def _box_format(data: DataConfig) -> BoxFormat:
     return data.box_format if SOURCES[data.source].reads_box_format else BoxFormat.xyxy
 
 
-def _build(reader: Reader, data: DataConfig, part: str, folder: Path, quiet: bool) -> None:
+def _build(reader: Reader, data: DataConfig, split: str, folder: Path, quiet: bool) -> None:
     """Read, check and write the split to `folder`."""
-    split = Part(data, part).split
+    config = Split(data, split).config
     policy = Policy(
         vocabulary(data),
         _box_format(data),
@@ -161,12 +169,15 @@ def _build(reader: Reader, data: DataConfig, part: str, folder: Path, quiet: boo
     job = Job(
         reader, policy, data.image_check if SOURCES[data.source].reads_pictures(data) else None
     )
-    stop = len(reader) if split.limit is None else min(len(reader), split.offset + split.limit)
+    stop = len(reader) if config.limit is None else min(len(reader), config.offset + config.limit)
     report, rows, seen = Report(), [], set()
     with tqdm(
-        total=max(stop - split.offset, 0), desc=f"prepare {part}", unit="image", disable=quiet
+        total=max(stop - config.offset, 0),
+        desc=f"prepare {split}",
+        unit="image",
+        disable=quiet,
     ) as bar:
-        for chunk in clean_all(job, range(split.offset, stop), data.workers):
+        for chunk in clean_all(job, range(config.offset, stop), data.workers):
             report.add(chunk.report)
             for row in chunk.rows:
                 if row["image_id"] in seen:

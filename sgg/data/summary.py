@@ -23,9 +23,9 @@ log = logging.getLogger("sgg")
 Rows = list[list[str]]
 
 
-def count_rows(part: str, report: dict[str, Any]) -> Rows:
+def count_rows(split: str, report: dict[str, Any]) -> Rows:
     """What was read and what is kept, under a head."""
-    rows = [[part, "read", "kept"]]
+    rows = [[split, "read", "kept"]]
     for what in ("images", "objects", "relations"):
         read, kept = (report[k].get(what, 0) for k in ("read", "kept"))
         rows.append([what, f"{read:,}", f"{kept:,}"])
@@ -43,7 +43,7 @@ def issue_rows(report: dict[str, Any]) -> Rows:
     return rows
 
 
-def tell(config: Config, part: str, prepared: Prepared, run_dir: Path) -> None:
+def tell(config: Config, split: str, prepared: Prepared, run_dir: Path) -> None:
     """Log the split's warnings, and keep its report in the run's folder.
 
     An evaluation of the train split measures memorisation, so it gets no warning of shared images.
@@ -55,13 +55,13 @@ def tell(config: Config, part: str, prepared: Prepared, run_dir: Path) -> None:
     if prepared.refusal:
         raise SggError(prepared.refusal)
     sentences = list(prepared.warnings)
-    if not (part == "train" and isinstance(config.stage, EvalConfig)):
-        shared = shared_images(config.data, part, prepared, Path(config.paths.cache))
+    if not (split == "train" and isinstance(config.stage, EvalConfig)):
+        shared = shared_images(config.data, split, prepared, Path(config.paths.cache))
         sentences += [shared] if shared else []
     for sentence in sentences:
         log.warning("Warning: %s", sentence)
     content = {
-        "part": part,
+        "split": split,
         "fingerprint": prepared.fingerprint,
         "warnings": sentences,
         "report": prepared.report,

@@ -19,7 +19,7 @@ from sgg.scene.vocab import canonical
 
 
 def unseen_triplets(
-    protocol: ProtocolConfig, data: DataConfig, part: str, cache: Path, gold: Prepared
+    protocol: ProtocolConfig, data: DataConfig, split: str, cache: Path, gold: Prepared
 ) -> frozenset[Triplet] | None:
     """The triplets of `protocol.zero_shot`.
 
@@ -31,7 +31,7 @@ def unseen_triplets(
     if where is None:
         return None
     if where == "source":
-        return open_reader(data, part).zero_shot or None
+        return open_reader(data, split).zero_shot or None
     if where == "train":
         seen = _stated(prepare(data, "train", cache, quiet=True))
         return frozenset(_stated(gold) - seen)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from sgg.config.derived import scored_part
+from sgg.config.derived import scored_split
 from sgg.config.schema import Config
 from sgg.data.prepare import image_store, prepare, vocabulary
 from sgg.evaluation.predictions import read_predictions
@@ -39,9 +39,9 @@ def draw_samples(config: Config, completions: Path, count: int) -> list[Sample]:
 
     A hit is what the protocol counts as one (`metrics.judged`).
     """
-    part = scored_part(config)
-    prepared = prepare(gold_data(config), part, Path(config.paths.cache), quiet=True)
-    store, spec = image_store(config.data, part), graph_spec(config)
+    split = scored_split(config)
+    prepared = prepare(gold_data(config), split, Path(config.paths.cache), quiet=True)
+    store, spec = image_store(config.data, split), graph_spec(config)
     task = Task(config.protocol, vocabulary(config.data))
     predictions = read_predictions(completions, vocabulary(config.data))
     samples = []

@@ -11,7 +11,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from sgg.config.derived import scored_part
+from sgg.config.derived import scored_split
 from sgg.config.frozen import FROZEN_NAME
 from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig
@@ -41,16 +41,16 @@ def run(config: Config, run_dir: Path) -> None:
     from sgg.plan.opening import opening
 
     assert isinstance(config.stage, EvalConfig)
-    part = scored_part(config)
+    split = scored_split(config)
     ranks = Ranks.start(config.hardware)
     with ranks.main_process_first():
         folder = locate(config.model.path, config.model.revision)
         prepared = prepare(
-            gold_data(config), part, Path(config.paths.cache), quiet=not ranks.is_main
+            gold_data(config), split, Path(config.paths.cache), quiet=not ranks.is_main
         )
         if ranks.is_main:
-            tell(config, part, prepared, run_dir)
-            log.info("%s", opening(config, {part: len(prepared)}))
+            tell(config, split, prepared, run_dir)
+            log.info("%s", opening(config, {split: len(prepared)}))
     generate = config.generate
     sampling = Sampling(
         generate.max_new_tokens,
@@ -65,7 +65,7 @@ def run(config: Config, run_dir: Path) -> None:
             generate_split(
                 engine,
                 prepared,
-                image_store(config.data, part),
+                image_store(config.data, split),
                 prompter(config),
                 sampling,
                 run_dir,
@@ -127,9 +127,9 @@ def score_split(
         spec: how these answers are written, where it is not as the config says.
 
     """
-    part = scored_part(config)
+    split = scored_split(config)
     cache = Path(config.paths.cache)
-    unseen = unseen_triplets(config.protocol, config.data, part, cache, prepared)
+    unseen = unseen_triplets(config.protocol, config.data, split, cache, prepared)
     task = Task(config.protocol, vocabulary(config.data), unseen)
     return score(predictions, prepared, spec or graph_spec(config), task, config.data.workers)
 

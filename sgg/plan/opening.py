@@ -16,14 +16,14 @@ from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig, GrpoConfig, SftConfig, TrainStageConfig
 from sgg.data.overlap import is_here
 from sgg.data.prepare import usable_images
-from sgg.data.sources.source import Part
+from sgg.data.sources.source import Split
 from sgg.data.sources.table import SOURCES
 from sgg.errors import SggError
 from sgg.models.weights import locate, look_as_runs_do, parameters
 from sgg.plan.batch import refuse_too_few, steps_of
 from sgg.plan.validate import batch_plan
 
-PARTS = ("train", "eval")
+SPLITS = ("train", "eval")
 
 
 def opening(config: Config, known: Mapping[str, int] | None = None) -> str:
@@ -36,7 +36,7 @@ def opening(config: Config, known: Mapping[str, int] | None = None) -> str:
         SggError: GRPO has fewer images than a step has prompts.
 
     """
-    images = {part: known_images(config, part) for part in PARTS if part not in (known or {})}
+    images = {split: known_images(config, split) for split in SPLITS if split not in (known or {})}
     images |= known or {}
     if isinstance(config.stage, GrpoConfig):
         refuse_too_few(config.stage.prompts_per_step, images["train"])
@@ -76,23 +76,23 @@ def _short(count: int) -> str:
 def _data(config: Config, images: Mapping[str, int | None]) -> str:
     data = config.data
     counts = [
-        f"{part} {'not prepared yet' if count is None else f'{count:,} usable images'}"
-        for part, count in ((part, images[part]) for part in PARTS)
+        f"{split} {'not prepared yet' if count is None else f'{count:,} usable images'}"
+        for split, count in ((split, images[split]) for split in SPLITS)
     ]
     where = f" in {data.root}" if data.root else ""
     return f"data={config.choices.get('data', data.source.name)}{where} ({', '.join(counts)})"
 
 
-def known_images(config: Config, part: str) -> int | None:
+def known_images(config: Config, split: str) -> int | None:
     """Usable images of a split, if that can be told without preparing it."""
     data, cache = config.data, Path(config.paths.cache)
-    split = Part(data, part).split
+    split_config = Split(data, split).config
     try:
-        found = usable_images(data, part, cache) if is_here(data, part) else None
+        found = usable_images(data, split, cache) if is_here(data, split) else None
     except SggError:
         return None
     is_drawn = SOURCES[data.source].is_drawn and not data.min_relations
-    return split.limit if found is None and is_drawn else found
+    return split_config.limit if found is None and is_drawn else found
 
 
 def _length(config: Config, images: Mapping[str, int | None]) -> str:

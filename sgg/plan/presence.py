@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sgg.config.derived import read_part
+from sgg.config.derived import read_split
 from sgg.config.schema import Config
 from sgg.config.stage import GrpoConfig
 from sgg.data.prepare import open_reader
@@ -40,10 +40,10 @@ class Preflight:
             if model.lora.enable and (names := matrices(folder)) and not _is_adapter(folder):
                 check_targets(model, names)
             self._found.add(weights)
-        part = read_part(config)
-        data = f"{part} {config.data}"
+        split = read_split(config)
+        data = f"{split} {config.data}"
         if data not in self._found:
-            open_reader(config.data, part)
+            open_reader(config.data, split)
             self._found.add(data)
         if isinstance(config.stage, GrpoConfig):  # before the steps that it would have to wait for
             if data not in self._images:

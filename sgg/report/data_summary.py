@@ -7,13 +7,13 @@ from sgg.data.summary import count_rows, issue_rows
 from sgg.report.tables import markdown
 
 
-def summary(part: str, prepared: Prepared) -> str:
+def summary(split: str, prepared: Prepared) -> str:
     """Markdown: two tables, and before them what must not be overlooked."""
     report = prepared.report
     loud = [f"**Warning:** {sentence}" for sentence in prepared.warnings]
     issues = issue_rows(report)
     tables = [
-        markdown(count_rows(part, report)),
+        markdown(count_rows(split, report)),
         markdown(issues) if len(issues) > 1 else "Nothing is wrong.",
     ]
     return "\n\n".join([*loud, *tables, f"fingerprint {prepared.fingerprint}"])

@@ -103,7 +103,7 @@ def _origin(run_dir: Path, config: Config) -> Html:
 
 def _data(content: dict[str, Any]) -> Html:
     report = content["report"]
-    head, *counts = count_rows(content["part"], report)
+    head, *counts = count_rows(content["split"], report)
     issue_head, *issues = issue_rows(report)
     warnings = [("miss", sentence) for sentence in content["warnings"]]
     return piece("data", warnings, table(head, counts), table(issue_head, issues) if issues else "")

@@ -41,18 +41,15 @@ _DIFFERENCE = "sampling/sampling_logp_difference/mean"
 _REMOVED = "grammar/masked_mass"
 
 
-class EpochSampler(RepeatSampler):  # type: ignore[misc]
-    """TRL's sampler with an order that the epoch decides.
+def order_by_epoch(sampler: RepeatSampler, epoch: int) -> None:
+    """Make the order of TRL's sampler depend on the seed and the epoch alone.
 
-    TRL's own draws each epoch's order from a generator that a resumed run starts afresh, so a resumed
+    TRL draws each epoch's order from one generator that a resumed run starts afresh, so a resumed
     second epoch would repeat the first one's order.
     """
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called when an epoch begins."""
-        if self.shuffle:
-            self.generator = torch.Generator()
-            self.generator.manual_seed((self.seed or 0) * 1_000_003 + epoch)
+    if sampler.shuffle:
+        sampler.generator = torch.Generator()
+        sampler.generator.manual_seed((sampler.seed or 0) * 1_000_003 + epoch)
 
 
 class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
@@ -87,9 +84,7 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         sampler = super()._get_train_sampler(dataset)
-        sampler.__class__ = EpochSampler
-        # accelerate does not reach it through the loader of several ranks that are resumed within an epoch
-        self.add_callback(EpochCallback(sampler.set_epoch))
+        self.add_callback(EpochCallback(partial(order_by_epoch, sampler)))
         return sampler
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:

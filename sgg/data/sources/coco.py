@@ -19,7 +19,7 @@ from sgg.data.row_images import Places, shortest_names
 from sgg.data.sources.base import ROW_ERRORS, existing_file, file_identity, id_at, unreadable
 from sgg.data.sources.coco_file import REL, CocoFile
 from sgg.data.sources.coco_relations import Link
-from sgg.data.sources.source import DataSource, Part
+from sgg.data.sources.source import DataSource, Split
 from sgg.data.split_files import file_of_split, json_files, split_words
 from sgg.errors import SggError
 from sgg.scene.graph import Triplet
@@ -154,13 +154,13 @@ def _folders(root: Path, images: Path, file: Path, split: str | None) -> list[Pa
     return [folder for folder in dict.fromkeys([*plain, *of_split]) if folder.is_dir()]
 
 
-def _open(part: Part) -> CocoReader:
-    return CocoReader(part.root(), part.images(), part.split.name, part.split.path, part.key)
+def _open(split: Split) -> CocoReader:
+    return CocoReader(split.root(), split.images(), split.config.name, split.config.path, split.key)
 
 
-def _place(part: Part) -> str:
+def _place(split: Split) -> str:
     """Images may lie beside the annotations, too."""
-    return f"{part.images()} {part.root().resolve()}"
+    return f"{split.images()} {split.root().resolve()}"
 
 
 SOURCE = DataSource(

@@ -9,7 +9,7 @@ from typing import Any
 from sgg.data.example import RawExample, RawObject, RawRelation
 from sgg.data.fields import take
 from sgg.data.sources.base import ROW_ERRORS, existing_file, file_identity, file_ref, load_json
-from sgg.data.sources.source import DataSource, Part
+from sgg.data.sources.source import DataSource, Split
 from sgg.data.vocab_file import is_name
 from sgg.data.written import numbers, pixels
 from sgg.errors import SggError
@@ -73,9 +73,9 @@ class GqaReader:
             return RawExample.unreadable(image_id, error, self._file.name)
 
 
-def _open(part: Part) -> GqaReader:
-    images = part.images()
-    return GqaReader(part.file(), images, part.key)
+def _open(split: Split) -> GqaReader:
+    images = split.images()
+    return GqaReader(split.file(), images, split.key)
 
 
 SOURCE = DataSource(

@@ -20,7 +20,7 @@ from sgg.data.row_images import Places, name_of, names_in, shortest_names
 from sgg.data.rows_table import LinesTable, open_table
 from sgg.data.sources.base import ROW_ERRORS, existing_folder, image_digest, unreadable
 from sgg.data.sources.jsonl import parse_items
-from sgg.data.sources.source import DataSource, Part
+from sgg.data.sources.source import DataSource, Split
 from sgg.errors import SggError
 from sgg.scene.graph import Triplet
 
@@ -129,42 +129,42 @@ def _list(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-def _table(part: Part) -> Any:
-    return open_table(_path(part), part.split.name, part.key).rows
+def _table(split: Split) -> Any:
+    return open_table(_path(split), split.config.name, split.key).rows
 
 
-def _open(part: Part) -> RowsReader:
-    decode = part.data.image_check is ImageCheck.decode
-    files = part.data.image_source is ImageSource.files
-    return RowsReader(_path(part), part.split.name, part.key, decode, files, *_folders(part))
+def _open(split: Split) -> RowsReader:
+    decode = split.data.image_check is ImageCheck.decode
+    files = split.data.image_source is ImageSource.files
+    return RowsReader(_path(split), split.config.name, split.key, decode, files, *_folders(split))
 
 
-def _path(part: Part) -> str:
+def _path(split: Split) -> str:
     """A hub id, a folder or a file."""
-    path, root = part.split.path, part.data.root
+    path, root = split.config.path, split.data.root
     if path is None:
-        raise SggError(f"{part.key} must be given: a hub id, a folder or a file.")
+        raise SggError(f"{split.key} must be given: a hub id, a folder or a file.")
     if not root:
         return path
     below = Path(root) / path
     if not below.expanduser().exists():
         raise SggError(
-            f"{part.key}={path}: not below data.root={root}. Name the folder or file there by "
-            f"{part.key}=NAME, or leave data.root out, and {path} is a hub id or a path of its own."
+            f"{split.key}={path}: not below data.root={root}. Name the folder or file there by "
+            f"{split.key}=NAME, or leave data.root out, and {path} is a hub id or a path of its own."
         )
     return str(below)
 
 
-def _folders(part: Part) -> tuple[Path | None, Path | None]:
+def _folders(split: Split) -> tuple[Path | None, Path | None]:
     """data.image_folder and data.root, below which rows may name files; None where they are not set."""
-    named = {"data.image_folder": part.data.image_folder, "data.root": part.data.root}
+    named = {"data.image_folder": split.data.image_folder, "data.root": split.data.root}
     images, root = (existing_folder(f, key).resolve() if f else None for key, f in named.items())
     return images, root
 
 
-def _place(part: Part) -> str:
-    path = Path(_path(part)).expanduser()
-    return f"{_folders(part)} {path.resolve() if path.exists() else path}"
+def _place(split: Split) -> str:
+    path = Path(_path(split)).expanduser()
+    return f"{_folders(split)} {path.resolve() if path.exists() else path}"
 
 
 SOURCE = DataSource(

@@ -22,7 +22,7 @@ from sgg.data.example import RawExample, RawObject, RawRelation
 from sgg.data.images import look
 from sgg.data.packed import DAMAGED, open_unpacked
 from sgg.data.sources.base import ROW_ERRORS, distinct_ids, existing_file, file_identity, file_ref
-from sgg.data.sources.source import DataSource, Part
+from sgg.data.sources.source import DataSource, Split
 from sgg.data.vocab_file import is_name
 from sgg.data.written import image_id, numbers, pixels
 from sgg.errors import SggError
@@ -148,9 +148,9 @@ def _raw_relation(item: Mapping[str, Any]) -> RawRelation:
     return RawRelation(str(item["subject"]), str(predicate), str(item["object"]), problem)
 
 
-def _open(part: Part) -> JsonlReader:
-    root, images = part.root(), part.images()
-    return JsonlReader(part.file(), images or root, part.key)
+def _open(split: Split) -> JsonlReader:
+    root, images = split.root(), split.images()
+    return JsonlReader(split.file(), images or root, split.key)
 
 
 SOURCE = DataSource(

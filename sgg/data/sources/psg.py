@@ -27,7 +27,7 @@ from sgg.data.sources.base import (
     load_json,
     unreadable,
 )
-from sgg.data.sources.source import DataSource, Part
+from sgg.data.sources.source import DataSource, Split
 from sgg.data.split_files import SPLITS, file_of_split, json_files, several, split_words
 from sgg.data.written import image_id, pixels
 from sgg.errors import SggError
@@ -178,8 +178,8 @@ def _id(row: Any) -> str:
     return str(row.get("image_id")) if isinstance(row, dict) else ""
 
 
-def _open(part: Part) -> PsgReader:
-    return PsgReader(part.root(), part.images(), part.split.name, part.split.path, part.key)
+def _open(split: Split) -> PsgReader:
+    return PsgReader(split.root(), split.images(), split.config.name, split.config.path, split.key)
 
 
 SOURCE = DataSource(_open, form=_FORM)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from sgg.config.data import DataConfig, ImageSource, ScenePlan
 from sgg.data.example import RawExample, RawObject, RawRelation
 from sgg.data.shapes import scene
-from sgg.data.sources.source import DataSource, Part
+from sgg.data.sources.source import DataSource, Split
 from sgg.scene.graph import Triplet, node_id
 
 
@@ -49,9 +49,9 @@ class ShapesReader:
         )
 
 
-def _open(part: Part) -> ShapesReader:
-    split = part.split
-    return ShapesReader(part.data.shapes, split.seed, split.offset + (split.limit or 0))
+def _open(split: Split) -> ShapesReader:
+    config = split.config
+    return ShapesReader(split.data.shapes, config.seed, config.offset + (config.limit or 0))
 
 
 def _problems(data: DataConfig) -> Iterator[str]:
@@ -66,9 +66,9 @@ def _problems(data: DataConfig) -> Iterator[str]:
             f"data.shapes.min_side={plan.min_side}, max_side={plan.max_side}: must be at "
             f"least 8, 8 apart, and at most half of data.shapes.side={plan.side}."
         )
-    for part, split in (("train", data.train), ("eval", data.eval)):
-        if split.limit is None:
-            yield f"data.{part}.limit is null, but data=shapes is endless: say how many scenes."
+    for split, config in (("train", data.train), ("eval", data.eval)):
+        if config.limit is None:
+            yield f"data.{split}.limit is null, but data=shapes is endless: say how many scenes."
     if not 0 <= plan.nested <= 1:
         yield f"data.shapes.nested={plan.nested}: must be between 0 and 1."
     if data.image_source is ImageSource.painted:

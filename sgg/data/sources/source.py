@@ -1,6 +1,6 @@
 """What a kind of data set is to the rest of the package: one record, made where its reader is.
 
-Comes in: a part of a data set as the config names it. Goes out: its reader, and the facts by which keys of
+Comes in: a split as the config names it. Goes out: its reader, and the facts by which keys of
 `data` are checked, images are found and errors are worded.
 """
 
@@ -17,16 +17,16 @@ from sgg.errors import SggError
 
 
 @dataclass(frozen=True)
-class Part:
-    """One part of a data set as a config names it."""
+class Split:
+    """One split of a data set as a config names it."""
 
     data: DataConfig
     name: str
     """`train` or `eval`."""
 
     @property
-    def split(self) -> SplitConfig:
-        """What the config says of this part alone."""
+    def config(self) -> SplitConfig:
+        """What the config says of this split alone."""
         return self.data.train if self.name == "train" else self.data.eval
 
     @property
@@ -63,13 +63,13 @@ class Part:
             SggError: no path is given.
 
         """
-        if self.split.path is None:
+        if self.config.path is None:
             raise SggError(f"{self.key} must be given: the annotation file below data.root.")
-        return self.root() / self.split.path
+        return self.root() / self.config.path
 
 
-def _images_folder(part: Part) -> object:
-    return part.images()
+def _images_folder(split: Split) -> object:
+    return split.images()
 
 
 def _no_problems(data: DataConfig) -> Iterable[str]:
@@ -80,15 +80,15 @@ def _no_problems(data: DataConfig) -> Iterable[str]:
 class DataSource:
     """A kind of data set."""
 
-    open: Callable[[Part], Reader]
-    """Looks for the files of a part; raises SggError where they are missing or of another form."""
+    open: Callable[[Split], Reader]
+    """Looks for the files of a split; raises SggError where they are missing or of another form."""
     form: str = ""
     """Keys of its annotation files, for messages; empty where another library reads them."""
     is_drawn: bool = False
     """Whether its images are drawn when they are needed, and nobody annotated them."""
-    table: Callable[[Part], Any] | None = None
+    table: Callable[[Split], Any] | None = None
     """Opens the table whose rows hold images or name them; its path may be a hub id."""
-    place: Callable[[Part], object] = _images_folder
+    place: Callable[[Split], object] = _images_folder
     """What a prepared table's references to image files depend on, besides the annotations."""
     reads_path: bool = True
     """Whether `data.train.path` and `data.eval.path` are read."""

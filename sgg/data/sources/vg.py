@@ -30,7 +30,7 @@ from sgg.data.sources.base import (
     load_json,
     unreadable,
 )
-from sgg.data.sources.source import DataSource, Part
+from sgg.data.sources.source import DataSource, Split
 from sgg.data.split_files import SPLITS, file_of_split, json_files
 from sgg.data.vg_names import VgNames
 from sgg.errors import SggError
@@ -263,8 +263,8 @@ def _example(
     )
 
 
-def _open(part: Part) -> VgGoldReader | VgH5Reader:
-    return open_vg(part.root(), part.images(), part.split.name, part.split.path, part.key)
+def _open(split: Split) -> VgGoldReader | VgH5Reader:
+    return open_vg(split.root(), split.images(), split.config.name, split.config.path, split.key)
 
 
 SOURCE = DataSource(

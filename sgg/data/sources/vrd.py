@@ -21,7 +21,7 @@ from sgg.data.sources.base import (
     find_file,
     load_json,
 )
-from sgg.data.sources.source import DataSource, Part
+from sgg.data.sources.source import DataSource, Split
 from sgg.data.written import pixels
 from sgg.errors import SggError
 from sgg.scene.graph import Triplet
@@ -127,8 +127,8 @@ class VrdReader:
         return objects[key].id
 
 
-def _open(part: Part) -> VrdReader:
-    return VrdReader(part.root(), part.images(), part.split.name or "train")
+def _open(split: Split) -> VrdReader:
+    return VrdReader(split.root(), split.images(), split.config.name or "train")
 
 
 SOURCE = DataSource(

@@ -3,7 +3,7 @@
 import pytest
 
 from sgg.config.compose import compose_config
-from sgg.config.derived import read_part, scored_part
+from sgg.config.derived import read_split, scored_split
 
 
 @pytest.mark.parametrize(
@@ -17,4 +17,4 @@ from sgg.config.derived import read_part, scored_part
 )
 def test_the_part_that_is_read_and_the_part_that_is_scored(words, read, scored):
     config = compose_config(words)
-    assert (read_part(config), scored_part(config)) == (read, scored)
+    assert (read_split(config), scored_split(config)) == (read, scored)

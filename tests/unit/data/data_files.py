@@ -16,7 +16,7 @@ from sgg.scene.graph import SceneGraph
 
 
 def config(source: str, root: Path | None = None, split: dict[str, Any] | None = None, **values):
-    """A `DataConfig` whose eval part is `split`; cleaning in this process."""
+    """A `DataConfig` whose eval split is `split`; cleaning in this process."""
     values = {"workers": 1, "root": None if root is None else str(root), **values}
     return DataConfig(source=Source[source], eval=SplitConfig(**(split or {})), **values)
 
@@ -26,7 +26,7 @@ def jsonl_config(root: Path, **values):
 
 
 def prepared(data: DataConfig, folder: Path) -> Prepared:
-    """The eval part, cached below `folder`."""
+    """The eval split, cached below `folder`."""
     return prepare(data, "eval", folder / "cache", quiet=True)
 
 

@@ -126,3 +126,18 @@ def test_corners_read_as_sizes_are_a_warning(tmp_path):
     root = folder_in(tmp_path, BoxFormat.xyxy)
     result = prepared(jsonl_config(root, box_format=BoxFormat.xywh, **PAINTED), tmp_path)
     assert any("data.box_format=xyxy" in w for w in result.warnings)
+
+
+def test_a_loss_names_only_what_costs_that(tmp_path):
+    """Bad boxes cost objects and their relations, never an image."""
+    rows = [line(f"{i}.png", BOXES | {"bad.9": [0, 0, "x", 1]}, NEAR) for i in range(6)]
+    for i in range(3):
+        picture(tmp_path / f"{i}.png")
+    images, objects, relations = prepared(
+        jsonl_config(write_lines(tmp_path, rows)), tmp_path
+    ).warnings
+    assert "no_image: 3" in images
+    assert "bad_box" not in images + relations
+    assert "no_image: 3" in objects
+    assert "bad_box: 3" in objects
+    assert "no_image: 3" in relations

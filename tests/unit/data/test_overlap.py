@@ -29,9 +29,9 @@ def both(root, source="jsonl", train=None, evaluated=None, **values):
     )
 
 
-def told(data, tmp_path, part="eval"):
-    prepared = prepare(data, part, tmp_path / "cache", quiet=True)
-    return shared_images(data, part, prepared, tmp_path / "cache")
+def told(data, tmp_path, split="eval"):
+    prepared = prepare(data, split, tmp_path / "cache", quiet=True)
+    return shared_images(data, split, prepared, tmp_path / "cache")
 
 
 def coloured(root, name, number):
@@ -49,11 +49,11 @@ def folder(root, train, evaluated):
     return root
 
 
-@pytest.mark.parametrize("part", ["train", "eval"])
+@pytest.mark.parametrize("split", ["train", "eval"])
 @pytest.mark.parametrize("check", ImageCheck)
-def test_the_same_files(tmp_path, part, check):
+def test_the_same_files(tmp_path, split, check):
     data = both(folder(tmp_path / "set", "abc", "cde"), image_check=check)
-    assert told(data, tmp_path, part) == (
+    assert told(data, tmp_path, split) == (
         "1 of 3 eval images are train images: 1 by their content. What is measured on them is "
         "memory. Name other files by data.train.path and data.eval.path, or part one by "
         "data.train.limit and data.eval.offset."
@@ -72,10 +72,10 @@ def test_a_copy_under_another_name(tmp_path):
 
 def test_an_id_whose_file_differs(tmp_path):
     root = folder(tmp_path / "set", ["train/1.png", "train/2.png"], ["eval/1.png", "eval/3.png"])
-    for part in ("train", "eval"):
-        lines = (root / f"{part}.jsonl").read_text().splitlines()
+    for split in ("train", "eval"):
+        lines = (root / f"{split}.jsonl").read_text().splitlines()
         rows = [json.loads(text) | {"image_id": str(i)} for i, text in enumerate(lines)]
-        write_lines(root, rows, f"{part}.jsonl")
+        write_lines(root, rows, f"{split}.jsonl")
     sentence = told(both(root), tmp_path)
     assert (
         "2 of 2 eval images are train images: 2 by their ids alone, their files differing"

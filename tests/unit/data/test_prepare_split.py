@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import multiprocessing
 import os
 import shutil
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from data_files import (
@@ -25,11 +28,20 @@ from data_files import (
 )
 from PIL import Image
 
-from sgg.config.data import BoxFormat, Duplicates, ImageCheck, ImageSource, VocabularyName
+from sgg.config.data import (
+    BoxFormat,
+    Duplicates,
+    ImageCheck,
+    ImageSource,
+    Source,
+    VocabularyName,
+)
 from sgg.data import workers as parallel
 from sgg.data.clean import KINDS, Policy
 from sgg.data.prepare import image_store, open_reader, prepare
 from sgg.data.prepared_split import example
+from sgg.data.sources import jsonl
+from sgg.data.sources.table import SOURCES
 from sgg.data.workers import Job, clean_all
 from sgg.errors import SggError
 
@@ -457,7 +469,7 @@ def test_the_number_of_processes_does_not_show(tmp_path, make):
         assert first.report["kept"] == {"images": 692, "objects": 1384, "relations": 692}
 
 
-class Source:
+class OneFails:
     """Rows of which one fails."""
 
     zero_shot = frozenset()
@@ -478,7 +490,7 @@ class Source:
 
 
 def test_a_killed_process_is_told_in_words():
-    job = Job(Source(lambda: os._exit(9)), Policy(), None)
+    job = Job(OneFails(lambda: os._exit(9)), Policy(), None)
     with pytest.raises(
         SggError, match=r"One of 2 processes .* was killed.* data\.workers to less than 2"
     ):
@@ -492,7 +504,7 @@ def test_a_bug_in_a_reader_is_not_hidden(workers):
         raise ZeroDivisionError("bug")
 
     with pytest.raises(ZeroDivisionError, match="bug"):
-        list(clean_all(Job(Source(fail), Policy(), None), range(600), workers))
+        list(clean_all(Job(OneFails(fail), Policy(), None), range(600), workers))
     assert parallel._job is None
 
 
@@ -554,3 +566,27 @@ def test_the_report_lies_beside_the_table(tmp_path):
     result = prepared(jsonl_config(dirty_folder(tmp_path)), tmp_path)
     (report,) = (tmp_path / "cache").glob("*/report.json")
     assert json.loads(report.read_text()) == result.report
+
+
+def test_a_changed_reader_is_run_again(tmp_path, monkeypatch):
+    """Whoever writes a reader never gets the table of an earlier try."""
+    module = tmp_path / "mine.py"
+    module.write_text(Path(jsonl.__file__).read_text())
+    monkeypatch.setitem(SOURCES, Source.jsonl, _loaded(module).SOURCE)
+    picture(tmp_path / "a.png")
+    data = jsonl_config(write_lines(tmp_path, [line("a.png", BOXES, NEAR)]))
+    before = prepared(data, tmp_path)
+    changed = module.read_text().replace("def __len__(self)", "def __len__(self, more=0)")
+    module.write_text(changed)
+    monkeypatch.setitem(SOURCES, Source.jsonl, _loaded(module).SOURCE)
+    assert prepared(data, tmp_path).fingerprint == before.fingerprint
+    tables = [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+    assert len(tables) == 2
+
+
+def _loaded(module):
+    spec = importlib.util.spec_from_file_location(module.stem, module)
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[module.stem] = loaded
+    spec.loader.exec_module(loaded)
+    return loaded

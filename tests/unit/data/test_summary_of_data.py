@@ -35,15 +35,15 @@ def folder(tmp_path):
     return root
 
 
-def told(folder, tmp_path, *words, part="train"):
+def told(folder, tmp_path, *words, split="train"):
     """The run folder after its start."""
     words = ["data=jsonl", f"data.root={folder}", f"paths.cache={tmp_path}/cache", *words]
     config = compose_config(words)
     run_dir = tmp_path / "run"
     run_dir.mkdir(exist_ok=True)
     write_frozen(config, run_dir / FROZEN_NAME)
-    prepared = prepare(config.data, part, tmp_path / "cache", quiet=True)
-    tell(config, part, prepared, run_dir)
+    prepared = prepare(config.data, split, tmp_path / "cache", quiet=True)
+    tell(config, split, prepared, run_dir)
     return run_dir, prepared
 
 
@@ -59,7 +59,7 @@ def test_warnings_are_logged_kept_and_shown(folder, tmp_path, caplog):
     assert messages[0] == f"Warning: {LOST}"
     assert messages[-1].startswith(f"Warning: {SHARED}")
     kept = json.loads((run_dir / DATA).read_text())
-    assert kept["part"] == "train"
+    assert kept["split"] == "train"
     assert kept["report"] == prepared.report
     assert [f"Warning: {sentence}" for sentence in kept["warnings"]] == messages
     page = write_report(run_dir).read_text()
@@ -84,7 +84,7 @@ def test_a_sound_split_warns_of_nothing(folder, tmp_path, caplog):
 def test_an_evaluation_of_the_train_split_is_not_told_that_it_is_that(folder, tmp_path):
     run_dir, _ = told(folder, tmp_path, "stage=eval", "stage.split=train")
     assert SHARED not in (run_dir / DATA).read_text()
-    run_dir, _ = told(folder, tmp_path, "stage=eval", part="eval")
+    run_dir, _ = told(folder, tmp_path, "stage=eval", split="eval")
     assert SHARED in (run_dir / DATA).read_text()
 
 

@@ -218,7 +218,7 @@ def test_validation_has_a_file_of_its_own(tmp_path):
     ],
 )
 def test_the_challenge_files_hold_two_splits_each(tmp_path, name, split, ids):
-    """The list of the one is its validation part, that of the other its test part."""
+    """The list of the one is its validation split, that of the other its test split."""
     for file, (images, test) in SETS["the challenge's"].items():
         write_psg(tmp_path / "psg", file, images, test)
     assert ids_of(tmp_path / "psg", split, name) == ids

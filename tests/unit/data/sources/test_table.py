@@ -6,7 +6,7 @@ from data_files import config
 from sgg.config.compose import compose_config
 from sgg.config.data import ImageSource, Source, SplitConfig
 from sgg.config.tree import options_of
-from sgg.data.sources.source import Part
+from sgg.data.sources.source import Split
 from sgg.data.sources.table import SOURCES
 from sgg.errors import SggError
 
@@ -35,7 +35,7 @@ def test_what_an_option_says_of_its_splits_is_read(composed):
 
 def test_a_part_knows_its_split_and_its_key(tmp_path):
     data = config("jsonl", tmp_path, {"path": "a.jsonl"}, train=SplitConfig(path="b.jsonl"))
-    train, evaluated = Part(data, "train"), Part(data, "eval")
+    train, evaluated = Split(data, "train"), Split(data, "eval")
     assert (train.file(), evaluated.file()) == (tmp_path / "b.jsonl", tmp_path / "a.jsonl")
     assert (train.key, evaluated.key) == ("data.train.path", "data.eval.path")
 
@@ -43,16 +43,16 @@ def test_a_part_knows_its_split_and_its_key(tmp_path):
 def test_pictures_lie_in_their_folder_or_in_the_root(tmp_path):
     images = tmp_path / "images"
     images.mkdir()
-    assert Part(config("jsonl", tmp_path), "eval").images() == tmp_path.resolve()
+    assert Split(config("jsonl", tmp_path), "eval").images() == tmp_path.resolve()
     there = config("jsonl", tmp_path, image_folder=str(images))
-    assert Part(there, "eval").images() == images.resolve()
+    assert Split(there, "eval").images() == images.resolve()
     there.image_source = ImageSource.painted
-    assert Part(there, "eval").images() is None
+    assert Split(there, "eval").images() is None
     missing = config("jsonl", tmp_path, image_folder=str(tmp_path / "none"))
     with pytest.raises(SggError, match=r"data\.image_folder=.*none: no such folder"):
-        Part(missing, "eval").images()
+        Split(missing, "eval").images()
 
 
 def test_a_part_without_a_path_names_the_key(tmp_path):
     with pytest.raises(SggError, match=r"data\.eval\.path must be given"):
-        Part(config("gqa", tmp_path), "eval").file()
+        Split(config("gqa", tmp_path), "eval").file()
