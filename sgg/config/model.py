@@ -35,7 +35,7 @@ class Dtype(Enum):
 
 
 class Attention(Enum):
-    """transformers' `attn_implementation`."""
+    """transformers' `attn_implementation`; sdpa computes a vision tower's windows together."""
 
     sdpa = "sdpa"
     eager = "eager"

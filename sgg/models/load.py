@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConfig
 
-from sgg.config.model import Init, ModelConfig
+from sgg.config.model import Attention, Init, ModelConfig
 from sgg.errors import SggError
 from sgg.models.families import FAMILIES, ModelFamily, family_named
 from sgg.models.lora import check_targets, last_name
+from sgg.models.vision_attention import use_packed_attention
 from sgg.models.weights import adapter_base
 
 
@@ -50,6 +51,8 @@ def load_model(model: ModelConfig, folder: Path, dtype: torch.dtype, seed: int) 
     """
     check_family(model, folder)
     loaded = _load(model, folder, dtype, seed)
+    if model.attention is Attention.sdpa:
+        use_packed_attention(loaded.config.vision_config)
     for part, frozen in _parts(loaded, model):
         part.requires_grad_(not frozen)
     if model.lora.enable:

@@ -20,6 +20,7 @@ from sgg.config.stage import GrpoConfig
 from sgg.data.prepare import image_store
 from sgg.errors import SggError
 from sgg.models.processor import token_count
+from sgg.models.vision_attention import attend_alike
 from sgg.models.weights import adapter_base
 from sgg.plan.batch import refuse_too_few
 from sgg.reward.score import RewardSpec, with_counts
@@ -81,6 +82,8 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
         self._silent: set[str] = set()
         with rollouts(lambda: self.state.global_step), head.installed(), words_of_trl():
             super().__init__(**theirs)
+        if self.ref_model is not None:  # which TRL has loaded
+            attend_alike(self.model, self.accelerator.unwrap_model(self.ref_model))
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         sampler = super()._get_train_sampler(dataset)
