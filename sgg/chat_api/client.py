@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeVar
 import httpx
 import msgspec
 
+from sgg.chat_api.connection import LIMITS, key_headers, reason
 from sgg.errors import SggError
 
 _SAID = 400
@@ -83,10 +84,8 @@ class ChatClient:
 
     def __init__(self, api_key_env: str) -> None:
         self._variable, self._key = api_key_env, os.environ.get(api_key_env)
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        # how many at once is the engine's affair, how long they may take that of each exchange
-        everything = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        self._http = httpx.AsyncClient(headers=headers, timeout=None, limits=everything)
+        # how long they may take is the affair of each exchange
+        self._http = httpx.AsyncClient(headers=key_headers(self._key), timeout=None, limits=LIMITS)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -111,7 +110,7 @@ class ChatClient:
         except TimeoutError as error:
             raise RequestTimeout(f"no answer within {limit_s:g} s") from error
         except httpx.HTTPError as error:
-            raise RetryableError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+            raise RetryableError(reason(error)) from error
         self._check_status(url, response)
         try:
             return msgspec.json.decode(response.content, type=kind)

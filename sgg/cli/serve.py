@@ -12,12 +12,10 @@ from pathlib import Path
 from sgg.cli.arguments import refuse_starts, split_words
 from sgg.compat.openmp import wait_briefly
 from sgg.config.compose import compose_config
+from sgg.config.hardware import SERVER_KEY_VARIABLE
 from sgg.config.schema import Config
 from sgg.errors import SggError
 from sgg.plan.unread import refuse_unread_by
-
-SERVER_KEY_VARIABLE = "SGG_SERVER_KEY"
-"""Environment variable with the key that requests must carry; none is asked for where it is not set."""
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -83,14 +81,10 @@ def _serve(config: Config, host: str, port: int) -> None:
         raise SggError(problem)
     os.environ |= config.hardware.environment
     wait_briefly()  # once more: a policy of the profile's was not there when sgg was imported
-    from sgg.inference.vllm.server import arguments, serve
-    from sgg.models.open import Use, open_model
+    from sgg.inference.vllm.server import Mode, serve
     from sgg.runs.folder import SERVED
 
-    model = open_model(config, Use.answer)
     with tempfile.TemporaryDirectory(prefix="sgg-serve-") as temporary:
         folder = Path(temporary) / SERVED
-        model.write_for_vllm(folder)
         print(f"sgg serve: {config.model.path} on http://{host}:{port}", file=sys.stderr)
-        words = arguments(config, folder, model.dtype, host, port)
-        serve(words, folder, config.hardware.gpu, os.environ.get(SERVER_KEY_VARIABLE))
+        serve(config, Mode.evaluation, config.model.path, folder, host, port)

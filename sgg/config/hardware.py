@@ -15,8 +15,8 @@ SERVERS_VARIABLE = "SGG_ROLLOUT_SERVERS"
 """Environment variable of the ranks: addresses of the rollout servers, comma-separated."""
 
 
-ROLLOUT_KEY_VARIABLE = "SGG_ROLLOUT_KEY"
-"""Environment variable of ranks and rollout servers: what a server asks of those who talk to it."""
+SERVER_KEY_VARIABLE = "SGG_SERVER_KEY"
+"""Environment variable of vLLM servers and of ranks: the key that a server asks of those who talk to it."""
 
 
 class Precision(Enum):

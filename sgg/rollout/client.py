@@ -7,6 +7,7 @@ weights, and must not be taken for the one that was pushed to.
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 import socket
 import tempfile
@@ -19,12 +20,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
+import httpx
 import torch
-from requests.adapters import HTTPAdapter
 from safetensors.torch import save_file
 from trl.generation.vllm_client import VLLMClient
 
+from sgg.chat_api.connection import LIMITS, key_headers, reason
 from sgg.compat.trl import keeps_image_features
 from sgg.errors import SggError
 from sgg.rollout.settings import RolloutSettings, run_mark
@@ -59,18 +60,19 @@ class Client(VLLMClient):  # type: ignore[misc]
     """One server."""
 
     def __init__(self, address: str, settings: RolloutSettings, group_port: int) -> None:
-        # not TRL's constructor: its session waits for ever, and repeats requests behind our back
+        # not TRL's constructor: its session is of another library, waits for ever, and repeats requests
+        # behind our back. What TRL's methods take of a session, httpx's client has under the same names.
         self.base_url, self.host = address, urlsplit(address).hostname
         self.group_port = group_port
         self.communicator = None
         self._updating_weights = False
         self._settings = settings
-        self.session = requests.Session()
-        self.session.trust_env = False  # no proxy and no .netrc between the nodes of a run
-        self.session.mount("http://", HTTPAdapter(pool_maxsize=_AT_ONCE))
-        self.session.headers["Authorization"] = f"Bearer {settings.key}"
-        limits = (_CONNECT_S, settings.wait_timeout_s)
-        self.session.request = partial(self.session.request, timeout=limits)  # type: ignore[method-assign]
+        self.session = httpx.Client(
+            headers=key_headers(settings.key),
+            timeout=httpx.Timeout(settings.wait_timeout_s, connect=_CONNECT_S),
+            limits=LIMITS,
+            trust_env=False,  # no proxy and no .netrc between the nodes of a run
+        )
         self.model = ""
 
     def join(self, device: torch.device) -> None:
@@ -119,10 +121,10 @@ class Client(VLLMClient):  # type: ignore[misc]
             yield
         except (ServerFault, SggError):
             raise
-        except requests.RequestException as error:
-            if isinstance(error, requests.JSONDecodeError):
-                raise ServerFault(f"{self.base_url} gave an answer that is no JSON.") from error
-            raise ServerFault(f"{self.base_url} does not answer: {_short(error)}") from error
+        except httpx.HTTPError as error:
+            raise ServerFault(f"{self.base_url} does not answer: {reason(error)}") from error
+        except json.JSONDecodeError as error:
+            raise ServerFault(f"{self.base_url} gave an answer that is no JSON.") from error
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise ServerFault(
                 f"{self.base_url} gave a malformed answer: {type(error).__name__}: {_short(error)}"
@@ -171,7 +173,7 @@ class Client(VLLMClient):  # type: ignore[misc]
     def _post(self, url: str, **kwargs: Any) -> Any:
         return self._body(self.session.post(url, **kwargs))
 
-    def _body(self, response: requests.Response) -> Any:
+    def _body(self, response: httpx.Response) -> Any:
         if response.status_code == 401:
             raise SggError(
                 f"The server at {self.base_url} does not know this run's key. Its node must see the same "

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from accelerate import PartialState
 
-from sgg.config.hardware import ROLLOUT_KEY_VARIABLE, SERVERS_VARIABLE, RolloutMode
+from sgg.config.hardware import SERVER_KEY_VARIABLE, SERVERS_VARIABLE, RolloutMode
 from sgg.config.schema import Config
 from sgg.inference.generate import end_ids
 from sgg.inference.requests import stop_and_forbidden
@@ -80,7 +80,7 @@ def _settings(
         ranks=ranks,
         seed=config.seed,
         servers=tuple(os.environ[SERVERS_VARIABLE].split(",")) if serves else (),
-        key=os.environ[ROLLOUT_KEY_VARIABLE] if serves else "",
+        key=os.environ[SERVER_KEY_VARIABLE] if serves else "",
         max_length=rollout.max_length,
         exact=dtype is torch.float32 and not (hardware.gpu and hardware.tf32),
         startup_timeout_s=rollout.startup_timeout_s,

@@ -15,13 +15,15 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 from commands import environment, sgg
 from safetensors.torch import load_file
 
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, write_frozen
-from sgg.config.hardware import ROLLOUT_KEY_VARIABLE, SERVERS_VARIABLE
+from sgg.config.hardware import SERVER_KEY_VARIABLE, SERVERS_VARIABLE
+from sgg.inference.vllm.middleware import RolloutAccess
 from sgg.models.weights import locate
 from sgg.runs.folder import read_json_lines
 
@@ -111,7 +113,7 @@ class Server:
         with (self.config.parent / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "sgg.rollout.server", str(self.config), *words],
-                env=variables(self.config.parent, **{ROLLOUT_KEY_VARIABLE: KEY}),
+                env=variables(self.config.parent, **{SERVER_KEY_VARIABLE: KEY}),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -242,7 +244,7 @@ def spoiling(server, path, at, restart):
     try:
         yield {
             SERVERS_VARIABLE: f"http://127.0.0.1:{proxy.server_address[1]}",
-            ROLLOUT_KEY_VARIABLE: KEY,
+            SERVER_KEY_VARIABLE: KEY,
         }
     finally:
         proxy.shutdown()
@@ -255,7 +257,7 @@ def test_a_servers_answers_are_the_trainers_own(tmp_path, family):
     config = frozen(tmp_path / "run", f"model=tiny_{family}", "hardware.rollout.mode=server")
     with serving(config) as server:
         assert_keyed(server.port)
-        address = {SERVERS_VARIABLE: f"http://127.0.0.1:{server.port}", ROLLOUT_KEY_VARIABLE: KEY}
+        address = {SERVERS_VARIABLE: f"http://127.0.0.1:{server.port}", SERVER_KEY_VARIABLE: KEY}
         check_learning(config, rank(config, "greedy", **address), family)
         if family == "qwen2_5_vl":
             beside = frozen(tmp_path / "beside", "hardware.rollout.mode=colocate")
@@ -267,11 +269,14 @@ def test_a_servers_answers_are_the_trainers_own(tmp_path, family):
 
 
 def assert_keyed(port):
-    """Without the key nobody generates, and nobody replaces weights."""
-    for path in ("/v1/models", "/collective_rpc", "/inference/v1/generate", "/server_info"):
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10)
-        assert refused.value.code == 401
+    """Without the key nobody generates, and nobody replaces weights; with it, vLLM has all that is listed."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        for path in RolloutAccess.endpoints:
+            assert client.get(path).status_code == 401
+            answer = client.get(path, headers={"Authorization": f"Bearer {KEY}"})
+            assert answer.status_code in (200, 405)  # known, and for some the wrong method
+        for path in ("/v1/completions", "/v1/chat/completions", "/pause", "/metrics"):
+            assert client.get(path, headers={"Authorization": f"Bearer {KEY}"}).status_code == 404
 
 
 @pytest.fixture(scope="module")
@@ -391,7 +396,7 @@ def address_of_server(config, mode):
         yield {}
         return
     with serving(config) as server:
-        yield {SERVERS_VARIABLE: f"http://127.0.0.1:{server.port}", ROLLOUT_KEY_VARIABLE: KEY}
+        yield {SERVERS_VARIABLE: f"http://127.0.0.1:{server.port}", SERVER_KEY_VARIABLE: KEY}
 
 
 @pytest.mark.parametrize(
@@ -445,7 +450,7 @@ def test_two_servers_share_the_prompts(tmp_path, undisturbed):
     config = frozen(tmp_path / "run", "hardware.rollout.mode=server")
     with serving(config) as one, serving(config) as other:
         addresses = ",".join(f"http://127.0.0.1:{s.port}" for s in (one, other))
-        done = rank(config, **{SERVERS_VARIABLE: addresses, ROLLOUT_KEY_VARIABLE: KEY})
+        done = rank(config, **{SERVERS_VARIABLE: addresses, SERVER_KEY_VARIABLE: KEY})
     assert done.returncode == 0, done.stderr[-4000:]
     assert max(row[DIFFERENCE] for row in rows(config)) < 1e-3
     assert rewards(config) == pytest.approx(undisturbed, abs=2e-4)

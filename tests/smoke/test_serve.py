@@ -134,7 +134,11 @@ def test_nothing_but_answers_is_served_and_only_with_the_key(serving):
         for path in ("/invocations", "/v1/completions", "/tokenize", "/scale_elastic_ep"):
             assert client.post(path, json={}).status_code == 404
         client.headers["Authorization"] = f"Bearer {KEY}"
-        (model,) = client.get("/v1/models").json()["data"]
+        listing = client.get("/v1/models", headers={"Origin": "http://elsewhere.example"})
+        assert (
+            "access-control-allow-origin" not in listing.headers
+        )  # no page of a browser may read it
+        (model,) = listing.json()["data"]
         assert (model["id"], model["owned_by"]) == ("tiny_qwen2_5_vl", "vllm")
         elsewhere = {"type": "image_url", "image_url": {"url": f"{serving.url}/health"}}
         chat = {"messages": [{"role": "user", "content": [elsewhere]}]}

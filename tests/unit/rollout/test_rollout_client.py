@@ -130,7 +130,7 @@ def test_a_new_start_of_a_server_is_noticed():
             "malformed answer",
         ),
         ((500, "engine is dead"), "status 500: engine is dead"),
-        (30, "Read timed out"),
+        (30, "does not answer: ReadTimeout"),
     ],
 )
 def test_bad_answers_are_faults_in_words(answer, told):

@@ -1,6 +1,5 @@
 """The key of rollout servers: a start's own, the same on all its nodes, and in no file of the run."""
 
-import asyncio
 import stat
 import subprocess
 import sys
@@ -8,9 +7,7 @@ import sys
 import pytest
 
 from launchers.node.rollout_key import rollout_key
-from sgg.config.hardware import ROLLOUT_KEY_VARIABLE
 from sgg.errors import SggError
-from sgg.rollout.auth import ApiKeyMiddleware
 
 
 @pytest.fixture
@@ -48,33 +45,3 @@ def test_no_place_for_a_secret_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
     with pytest.raises(SggError, match="XDG_CONFIG_HOME"):
         rollout_key(tmp_path, "7-0")
-
-
-@pytest.mark.parametrize(
-    ("path", "shown", "status"),
-    [
-        ("/health", None, 200),
-        ("/v1/models", None, 401),
-        ("/v1/models", b"Bearer other", 401),
-        ("/v1/models", b"Bearer key", 200),
-        ("/collective_rpc", b"key", 401),
-        ("/collective_rpc", b"Bearer key", 200),
-        ("/health/../collective_rpc", None, 401),
-    ],
-)
-def test_the_door_opens_to_the_key(monkeypatch, path, shown, status):
-    monkeypatch.setenv(ROLLOUT_KEY_VARIABLE, "key")
-    said = []
-
-    async def app(scope, receive, send):
-        await send({"type": "http.response.start", "status": 200})
-
-    async def send(message):
-        said.append(message)
-
-    headers = [] if shown is None else [(b"authorization", shown)]
-    for kind in ("http", "websocket"):
-        scope = {"type": kind, "path": path, "headers": headers}
-        asyncio.run(ApiKeyMiddleware(app)(scope, None, send))
-        assert said[0].get("status", 401) == status
-        said.clear()
