@@ -16,7 +16,7 @@ from sgg.config.compose import Composer
 from sgg.config.frozen import FROZEN_NAME, read_frozen
 from sgg.config.schema import Config
 from sgg.errors import SggError
-from sgg.files import read_json
+from sgg.files import make_output_folder, read_json
 from sgg.models.weights import is_complete
 from sgg.pipeline import Step, finish_if_complete, freeze_steps, plan_steps
 from sgg.plan.presence import Preflight
@@ -47,7 +47,7 @@ def run_pipeline(config: Config, overrides: list[str]) -> Path:
         _look_for_all(steps)
         if config.paths.run_dir or made(folder):
             break
-    folder.mkdir(parents=True, exist_ok=True)
+    make_output_folder(folder)
     with owned(folder):
         freeze_steps(pipeline, steps, folder)
         execute_steps(folder)

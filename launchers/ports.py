@@ -20,7 +20,7 @@ from pathlib import Path
 
 from launchers.placement import NodePlacement
 from sgg.errors import Failed
-from sgg.files import read_json, write_json
+from sgg.files import make_output_folder, read_json, write_json
 from sgg.runs.exit_status import ExitStatus
 
 FOLDER = "ports"
@@ -118,7 +118,7 @@ def told_ports(
     """
     known = {place.node: own}
     if len(place.hosts) > 1:
-        (run_dir / FOLDER).mkdir(exist_ok=True)
+        make_output_folder(run_dir / FOLDER)
         write_json(_file(run_dir, place, place.node), asdict(own))
     start = refreshed = time.monotonic()
     while missing := {*wanted} - known.keys():

@@ -1,40 +1,113 @@
-"""Small files of runs and sweeps: whole or not there, for every reader, also after the machine went down."""
+"""Small files of runs and sweeps: whole or not there, for every reader, also after the machine went down.
+
+Nothing is written or read through a symbolic link at the end of a path, since folders are passed around and a
+link in one may point anywhere. A folder above may be a link.
+"""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+
+def opened(path: Path, mode: str = "r", newline: str | None = None) -> IO[Any]:
+    """Open a file as `open` does, text as UTF-8.
+
+    Raises:
+        OSError: as of `open`, and ELOOP where `path` is a symbolic link. A named pipe is not waited for.
+
+    """
+    encoding = None if "b" in mode else "utf-8"
+    return open(path, mode, encoding=encoding, newline=newline, opener=_open_no_link)
+
+
+def make_output_folder(folder: Path) -> Path:
+    """Make a folder to write to, and those above it; it may be there.
+
+    Raises:
+        OSError: it cannot be made; ELOOP where it is a symbolic link.
+
+    """
+    refuse_link(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def refuse_link(path: Path) -> None:
+    """Raise OSError (ELOOP) if this is a symbolic link, whether to a file, a folder or nothing."""
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, f"a symbolic link to {path.readlink()}", str(path))
+
+
+@contextmanager
+def whole_file(path: Path, mode: str = "w", newline: str | None = None) -> Iterator[IO[Any]]:
+    """A file to write, which gets its name once the block has ended and it is on the disk.
+
+    Several processes and hosts may write the same one: each writes a file of its own, whose name nobody can
+    foresee. What was there is replaced, a link itself and not what it points to. If the block ends by an
+    error, what was there stays.
+
+    Args:
+        mode: `w` for text as UTF-8, `wb` for bytes.
+
+    """
+    with _partial(path, mode, newline) as (partial, file):
+        yield file
+        _to_disk(file)
+        partial.replace(path)
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file on the disk first, then under its name; another host may write the same one meanwhile."""
-    partial = path.with_name(f"{path.name}.{os.uname().nodename}.{os.getpid()}.partial")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    """Write a text file, as `whole_file` does."""
+    with whole_file(path) as file:
+        file.write(text)
+
+
+def write_first(path: Path, content: bytes, permissions: int = 0o666) -> bool:
+    """Write a file unless there is one, which stands; whether this call has written it.
+
+    Args:
+        permissions: what the umask is taken from.
+
+    """
+    with _partial(path, "wb", None, permissions) as (partial, file):
+        file.write(content)
+        _to_disk(file)
+        try:
+            os.link(partial, path)
+        except FileExistsError:
+            return False
+    return True
+
+
+def as_json(content: Any) -> str:
+    """How small files hold JSON."""
+    return json.dumps(content, indent=1) + "\n"
 
 
 def write_json(path: Path, content: Any) -> None:
-    """The same of a JSON file."""
-    write_whole(path, json.dumps(content, indent=1) + "\n")
+    """Write a JSON file, as `whole_file` does."""
+    write_whole(path, as_json(content))
 
 
 def read_json(path: Path) -> Any:
     """What a JSON file holds; None where there is none, or one that cannot be read.
 
     Files of earlier versions may be empty after the machine went down.
+
+    Raises:
+        OSError: it may not be read, or is a symbolic link.
+
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        with opened(path) as file:
+            return json.loads(file.read())
     except (FileNotFoundError, ValueError):
         return None
 
@@ -52,3 +125,30 @@ def put_back(files: Iterable[Path], after: type[Exception]) -> Iterator[None]:
             else:
                 write_whole(path, text)
         raise
+
+
+@contextmanager
+def _partial(
+    path: Path, mode: str, newline: str | None, permissions: int = 0o666
+) -> Iterator[tuple[Path, IO[Any]]]:
+    """A new file beside `path` and its name, which is gone when the block ends."""
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}.partial")
+
+    def make(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_EXCL | os.O_NOFOLLOW, permissions)
+
+    encoding = None if "b" in mode else "utf-8"
+    try:
+        with open(partial, mode, encoding=encoding, newline=newline, opener=make) as file:
+            yield partial, file
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _to_disk(file: IO[Any]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _open_no_link(name: str, flags: int) -> int:
+    return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)

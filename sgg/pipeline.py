@@ -21,7 +21,7 @@ from sgg.config.schema import Config
 from sgg.config.stage import StageName
 from sgg.errors import SggError
 from sgg.evaluation.stage import read_metrics
-from sgg.files import write_json
+from sgg.files import write_json, write_whole
 from sgg.models.weights import is_complete
 from sgg.plan.unread import refuse_unread
 from sgg.plan.use import Use
@@ -68,7 +68,7 @@ def finish_if_complete(folder: Path) -> None:
         return
     with FileLock(folder / "pipeline.lock"):  # two steps may end at once
         table = metrics_table({name: read_metrics(folder / name) for name in record["table"]})
-        (folder / "table.md").write_text(table + "\n", encoding="utf-8")
+        write_whole(folder / "table.md", table + "\n")
         report = write_report(folder, runs)
     print(f"\n{table}\n\nReport: {report}", flush=True)
 

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from launchers.node.last_words import MESSAGE, error_in, last_line, lines_of, mistake_in
 from launchers.process_plan import Process
+from sgg.files import make_output_folder, opened
 from sgg.runs.folder import COMMAND_VARIABLE, command
 
 LOGS = "logs"
@@ -44,11 +45,11 @@ class Child:
 
     def start(self) -> None:
         """Start, or start again."""
-        self.log.parent.mkdir(exist_ok=True)
+        make_output_folder(self.log.parent)
         self._offset = self.log.stat().st_size if self.log.is_file() else 0
         self.starts += 1
         self._tail = b""
-        with self.log.open("ab") as file:
+        with opened(self.log, "ab") as file:
             self._popen = subprocess.Popen(
                 self.process.command,
                 env={**_environment(self.process), **self._secrets},
@@ -105,11 +106,12 @@ class Child:
     def _copy(self, stream: Any) -> None:
         """All to the log; to the screen all but a last message, which is told by who started the run."""
         screen: IO[bytes] = sys.stderr.buffer
-        with self.log.open("ab", buffering=0) as file:
+        with opened(self.log, "ab") as file:
             while block := stream.read1(1 << 16):
                 self._tail = (self._tail + block)[-_TAIL:]
                 with suppress(OSError):  # a full disk, which the process itself tells
                     file.write(block)
+                    file.flush()
                 before, mark, _ = (b"\n" + block.replace(b"\r", b"\n")).partition(MESSAGE.encode())
                 with suppress(BrokenPipeError):  # the run goes on where its screen has gone
                     screen.write(block[: max(0, len(before) - 1)] if mark else block)

@@ -26,6 +26,7 @@ from sgg.config.frozen import FROZEN_NAME
 from sgg.config.hardware import GpuRequest
 from sgg.config.schema import Config
 from sgg.errors import SggError
+from sgg.files import write_whole
 from sgg.runs.sweep import CODE, SLURM
 
 _TIMEOUT_S = 120
@@ -112,7 +113,7 @@ def submit(array: Array, others: bool) -> str:
 
     """
     script = array.script()
-    script.write_text(batch_script(array), encoding="utf-8")
+    write_whole(script, batch_script(array))
     resume = f"sgg resume {array.sweep}"
     try:
         done = subprocess.run(

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from sgg.files import make_output_folder
 from sgg.runs.sweep import RunRecord
 
 FOLDER = "cancelled"
@@ -18,7 +19,7 @@ FOLDER = "cancelled"
 
 def mark_cancelled(sweep: Path, runs: Iterable[RunRecord]) -> None:
     """These runs are to end, or not to begin."""
-    (sweep / FOLDER).mkdir(exist_ok=True)
+    make_output_folder(sweep / FOLDER)
     for run in runs:
         _mark(sweep, run).touch()
 

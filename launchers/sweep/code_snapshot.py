@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import shutil
 import stat
 import sysconfig
@@ -33,8 +34,7 @@ def take_snapshot(folder: Path, configs: Iterable[Config] = ()) -> None:
     """
     if folder.is_dir():
         return
-    partial = folder.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = folder.with_name(f"{folder.name}.{secrets.token_hex(8)}.partial")
     root = PACKAGE.parent
     for package in PACKAGES:
         shutil.copytree(root / package, partial / package, ignore=IGNORED)

@@ -44,7 +44,7 @@ from sgg.config.frozen import FROZEN_NAME, read_frozen
 from sgg.config.schema import Config
 from sgg.errors import Failed, SggError, counted
 from sgg.explain.exceptions import explain
-from sgg.files import put_back
+from sgg.files import make_output_folder, put_back
 from sgg.plan.opening import opening
 from sgg.runs.exit_status import ENDING, forget_exit_status
 from sgg.runs.folder import made
@@ -99,7 +99,7 @@ def start_sweep(lines: Sequence[list[str]], launching: LaunchOptions) -> Path:
     if first.dry_run:
         _describe(folder, record, lambda run: configs[run.point, run.step])
         return folder
-    folder.mkdir(parents=True, exist_ok=True)
+    make_output_folder(folder)
     with owned(folder):  # while it starts runs; waiting for Slurm writes nothing
         refuse_another_sweep(folder)  # which may have been started meanwhile
         for point in points:
@@ -238,7 +238,7 @@ def _launch(folder: Path, record: SweepRecord, runs: list[RunRecord], config_of:
         gpus = max((gpus_per_node(config_of(run)) for run in runs), default=0)
         LocalSweep(folder, record, list(runs), gpus).run()
         return
-    (folder / SLURM).mkdir(exist_ok=True)
+    make_output_folder(folder / SLURM)
     left = {(run.point, run.step): run for run in runs}
     for array, chosen in arrays(folder, record, runs, config_of):
         if len(cancelled_of(folder, left.values())) == len(left):

@@ -28,6 +28,7 @@ from sgg.config.derived import gpus_per_node
 from sgg.config.frozen import FROZEN_NAME
 from sgg.config.schema import Config
 from sgg.errors import SggError, Stopped
+from sgg.files import opened
 from sgg.models.weights import is_complete
 from sgg.runs.exit_status import State, forget_exit_status, read_exit_status
 from sgg.runs.lease import holder
@@ -176,7 +177,7 @@ class LocalSweep:
 
     def _screen_of(self, run_dir: Path) -> AbstractContextManager[IO[bytes] | None]:
         """Where a run prints to: a file, or None for this terminal where it runs alone."""
-        return nullcontext() if self.record.parallel == 1 else (run_dir / PRINTED).open("ab")
+        return nullcontext() if self.record.parallel == 1 else opened(run_dir / PRINTED, "ab")
 
 
 def gpu_shares(parallel: int, gpus: int) -> list[str]:

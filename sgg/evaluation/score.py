@@ -21,7 +21,7 @@ from sgg.data.prepared_split import Prepared
 from sgg.data.workers import forked
 from sgg.errors import SggError
 from sgg.evaluation.predictions import Predictions
-from sgg.files import write_json
+from sgg.files import make_output_folder, whole_file, write_json
 from sgg.metrics.permutation import compare
 from sgg.metrics.recall import Estimate
 from sgg.metrics.summary import Summary, summarise
@@ -54,14 +54,14 @@ class Scored:
 
     def write(self, folder: Path) -> list[Path]:
         """Write the three files; returns their paths."""
-        folder.mkdir(parents=True, exist_ok=True)
+        make_output_folder(folder)
         write_json(folder / METRICS, self.content)
-        with (folder / PER_PREDICATE).open("w", encoding="utf-8", newline="") as file:
+        with whole_file(folder / PER_PREDICATE, newline="") as file:
             fields = list(self.predicates[0]) if self.predicates else ["predicate"]
             table = csv.DictWriter(file, fields)
             table.writeheader()
             table.writerows(self.predicates)
-        with (folder / FAILURES).open("w", encoding="utf-8") as file:
+        with whole_file(folder / FAILURES) as file:
             file.writelines(json.dumps(row) + "\n" for row in self.failures)
         return [folder / name for name in (METRICS, PER_PREDICATE, FAILURES)]
 

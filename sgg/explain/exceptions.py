@@ -63,6 +63,8 @@ _OS_HELP = {
     "(paths.cache=DIR for prepared data).",
     errno.EACCES: "No permission. Write elsewhere with paths.root=DIR "
     "(paths.cache=DIR for prepared data), or mend the folder's rights.",
+    errno.ELOOP: "Folders are passed around, so nothing is read or written through a symbolic link in one. "
+    "Name the folder that it points to, or put the file itself there.",
     errno.ENOTDIR: "A part of the path is a file, not a folder. "
     "Name another place with paths.root=DIR or paths.run_dir=DIR.",
 }

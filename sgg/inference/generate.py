@@ -7,6 +7,7 @@ batch alone, so a run that was killed and resumed ends with the same file. No sc
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from tqdm import tqdm
 from sgg.data.images import ImageStore
 from sgg.data.prepared_split import Prepared, image_of
 from sgg.errors import SggError
+from sgg.files import make_output_folder, whole_file
 from sgg.runs.folder import COMPLETIONS, PARTS, append_json, read_json_lines
 from sgg.runs.sweep import resume_command
 from sgg.text.prompt import Messages, Prompter
@@ -129,7 +131,7 @@ def generate_split(
 
     """
     parts = run_dir / PARTS
-    parts.mkdir(exist_ok=True)
+    make_output_folder(parts)
     part = parts / f"rank{shard.rank}.jsonl"
     done = {(r["image_id"], r["index"]) for r in _written(parts)}
     _mend(part)
@@ -182,11 +184,8 @@ def merge(prepared: Prepared, run_dir: Path, completions: int) -> Path:
             f"Go on with: {resume_command(run_dir)}"
         )
     path = run_dir / COMPLETIONS
-    partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    for key in wanted:
-        append_json(partial, found[key])
-    partial.replace(path)
+    with whole_file(path) as file:
+        file.writelines(json.dumps(found[key]) + "\n" for key in wanted)
     return path
 
 
@@ -204,4 +203,5 @@ def _mend(part: Path) -> None:
         content = part.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
         if whole != content:
-            part.write_bytes(whole)
+            with whole_file(part, "wb") as file:
+                file.write(whole)

@@ -13,7 +13,7 @@ from sgg.data.clean import KINDS, MAX_ASPECT
 from sgg.data.images import BrokenPicture, open_upright
 from sgg.distributed import Ranks
 from sgg.errors import SggError
-from sgg.files import write_json
+from sgg.files import make_output_folder, whole_file, write_json
 from sgg.inference.generate import Sampling
 from sgg.inference.hf import HfEngine
 from sgg.models.open import Use, open_model
@@ -60,11 +60,12 @@ def predict_file(config: Config, image: Path, out: Path) -> tuple[list[Path], Pa
         "problems": [[p.kind.value, p.item] for p in parsed.problems],
         "text": completion.text,
     }
-    out.mkdir(parents=True, exist_ok=True)
+    make_output_folder(out)
     json_path = _reserved(out, image)
     png_path = json_path.with_suffix(".png")
     write_json(json_path, content)
-    draw_graph(picture, parsed.graph).save(png_path)
+    with whole_file(png_path, "wb") as file:
+        draw_graph(picture, parsed.graph).save(file, format="PNG")
     return [json_path, png_path], parsed
 
 

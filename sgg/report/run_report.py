@@ -11,7 +11,7 @@ from sgg.config.schema import Config
 from sgg.config.stage import StageName
 from sgg.data.summary import count_rows, issue_rows
 from sgg.errors import SggError
-from sgg.files import read_json, write_whole
+from sgg.files import read_json, refuse_link, write_whole
 from sgg.report.charts import charts
 from sgg.report.html import Html, details, image_tag, page, piece, section, table
 from sgg.report.tables import COLUMNS
@@ -41,6 +41,7 @@ def write_report(folder: Path, runs: Sequence[Path] | None = None) -> Path:
     body = [_overview(runs)] if len(runs) > 1 else []
     for run_dir in runs:
         body.append(_run(run_dir))
+    refuse_link(folder)
     path = folder / REPORT
     write_whole(path, page(folder.resolve().name, body))
     return path

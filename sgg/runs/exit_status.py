@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
@@ -11,7 +10,7 @@ from pathlib import Path
 from sgg.errors import Stopped
 from sgg.explain.exceptions import explain, what_is_full
 from sgg.explain.exit_codes import exit_code
-from sgg.files import read_json, write_json
+from sgg.files import as_json, read_json, write_first, write_json
 from sgg.runs.requeue import forget_requests, refusal
 
 ENDING = "exit.json"
@@ -66,18 +65,14 @@ class ExitStatus:
             instead: this is what became of the stop that the file tells of: the run is not queued again.
 
         """
-        partial = run_dir / f"{ENDING}.{os.uname().nodename}.{os.getpid()}"
+        path, content = run_dir / ENDING, {**asdict(self), "state": self.state.name}
         try:
-            write_json(partial, {**asdict(self), "state": self.state.name})
-            os.link(partial, run_dir / ENDING)
-        except FileExistsError:
-            if self._outweighs(read_exit_status(run_dir), instead):
-                partial.replace(run_dir / ENDING)
+            is_first = write_first(path, as_json(content).encode())
+            if not is_first and self._outweighs(read_exit_status(run_dir), instead):
+                write_json(path, content)
         except OSError as error:
             if what_is_full(error) is None:
                 raise
-        finally:
-            partial.unlink(missing_ok=True)
 
     def _outweighs(self, there: ExitStatus | None, instead: bool) -> bool:
         if there is None or there.attempt != self.attempt:

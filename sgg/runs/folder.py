@@ -25,14 +25,15 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from io import TextIOWrapper
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sgg.config.frozen import FROZEN_NAME, read_frozen, write_frozen
 from sgg.config.schema import Config
 from sgg.errors import SggError
-from sgg.files import read_json, write_json
+from sgg.files import make_output_folder, opened, read_json, write_json
 from sgg.runs.code_state import code_record
 from sgg.runs.process_id import process_id
 
@@ -81,7 +82,7 @@ def make_folder(config: Config) -> Path:
     """The run's folder: the one that `paths.run_dir` names, or a new one that no other start gets."""
     if config.paths.run_dir:
         run_dir = Path(config.paths.run_dir)
-        run_dir.mkdir(parents=True, exist_ok=True)
+        make_output_folder(run_dir)
     else:
         run_dir = new_folder(_base_name(config))
         config.paths.run_dir = str(run_dir)
@@ -136,6 +137,10 @@ class LogFile(logging.FileHandler):
     """A run's log: what cannot be written is reported once and stops nothing."""
 
     _has_told = False
+
+    def _open(self) -> TextIOWrapper:
+        """Not through a link."""
+        return cast(TextIOWrapper, opened(Path(self.baseFilename), self.mode))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
         """A full disk costs lines, not a traceback for each of them."""
@@ -195,7 +200,7 @@ def record_start(run_dir: Path, config: Config) -> None:
 
 def append_json(path: Path, row: dict[str, Any]) -> None:
     """One JSON line, flushed: what a killed run has logged stays."""
-    with path.open("a", encoding="utf-8") as file:
+    with opened(path, "a") as file:
         file.write(json.dumps(row) + "\n")
 
 
@@ -203,10 +208,8 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """The whole lines of a JSON lines file; a last line cut short by a kill is left out."""
     if not path.is_file():
         return []
-    rows = []
-    for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
-        rows.append(json.loads(line))
-    return rows
+    with opened(path) as file:
+        return [json.loads(line) for line in file.read().split("\n")[:-1]]
 
 
 def _version(package: str) -> str | None:

@@ -24,6 +24,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from sgg.errors import SggError
+from sgg.files import make_output_folder, opened, refuse_link
 from sgg.runs.owner import Owner
 
 log = logging.getLogger("sgg")
@@ -109,7 +110,9 @@ class Lease:
             SggError: another process owns it; the message says which and what to do.
 
         """
-        (self._folder / OWNERS).mkdir(exist_ok=True)
+        for path in (self._folder, *self._folder.iterdir()):  # what a run writes there stays there
+            refuse_link(path)
+        make_output_folder(self._folder / OWNERS)
         while not self._number:
             there = newest(self._folder)
             if there is None or there.is_free:
@@ -133,7 +136,7 @@ class Lease:
         self._over.set()
         _held.remove(self)
         self._thread.join(timeout=_LOOK_S)
-        with suppress(OSError), self._path.open("r+b") as file:
+        with suppress(OSError), opened(self._path, "r+b") as file:
             file.seek(file.read().index(f'"{_HELD}"'.encode()) + 1)
             file.write(_FREE.encode())
 
@@ -277,7 +280,7 @@ def _numbers(folder: Path) -> list[int]:
 
 def _read(folder: Path, number: int) -> Entry:
     """A lease file. Opening it has NFS look at the server, so the heartbeat is up to date."""
-    with _path(folder, number).open(encoding="utf-8") as file:
+    with opened(_path(folder, number)) as file:
         text, beat = file.read(), os.fstat(file.fileno()).st_mtime_ns
     try:
         values = json.loads(text)

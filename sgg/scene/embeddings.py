@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from sgg.config.reward import NameSimilarity, SimilarityKind
 from sgg.errors import SggError
+from sgg.files import whole_file
 
 Vectors = NDArray[np.float32]
 
@@ -162,6 +162,5 @@ def _merge(file: Path, vectors: dict[str, Vectors]) -> None:
     with FileLock(file.with_suffix(".lock")):
         merged = _read(file) | vectors
         names = sorted(merged)
-        partial = file.with_suffix(f".partial{os.getpid()}.npz")
-        np.savez(partial, names=np.array(names), vectors=np.stack([merged[n] for n in names]))
-        partial.replace(file)
+        with whole_file(file, "wb") as partial:
+            np.savez(partial, names=np.array(names), vectors=np.stack([merged[n] for n in names]))

@@ -24,6 +24,7 @@ from sgg.data.prepared_split import Prepared
 from sgg.data.summary import tell
 from sgg.distributed import Ranks
 from sgg.errors import Stopped
+from sgg.files import write_whole
 from sgg.models.load import load_adapters
 from sgg.models.muon import MuonAdamW
 from sgg.models.open import Use, open_model
@@ -196,7 +197,7 @@ def _keep_model(trainer: Any, run_dir: Path, merge: bool) -> None:
     trainer.accelerator.wait_for_everyone()
     if trainer.is_world_process_zero():
         steps = trainer.state.global_step
-        (folder / "trained.json").write_text(json.dumps({"steps": steps, "run": run_dir.name}))
+        write_whole(folder / "trained.json", json.dumps({"steps": steps, "run": run_dir.name}))
         (folder / "training_args.bin").unlink(missing_ok=True)  # pickled
         for other in folder.glob("*/adapter_config.json"):
             shutil.rmtree(other.parent)
