@@ -13,6 +13,7 @@ from sgg.config.frozen import FROZEN_NAME, read_frozen
 from sgg.config.schema import Config
 from sgg.errors import SggError, counted, did_you_mean
 from sgg.models.weights import is_complete
+from sgg.plan.validate import validate
 from sgg.runs.folder import PIPELINE
 from sgg.runs.progress import starts
 from sgg.runs.sweep import SWEEP, resume_command, sweep_of
@@ -54,16 +55,23 @@ def kind_of(folder: Path) -> Kind:
 
 
 def frozen_config(run_dir: Path) -> Config:
-    """The frozen config of a run that is to go on.
+    """The frozen config of a run that is to go on, checked as when it began.
 
     Raises:
-        SggError: it cannot be read; the message has the command that makes it again, where one is known.
+        SggError: it cannot be read, and the message has the command that makes it again, where one is
+            known; or it cannot run.
 
     """
+    path = run_dir / FROZEN_NAME
     try:
-        return read_frozen(run_dir / FROZEN_NAME)
+        config = read_frozen(path)
     except SggError as error:
         raise SggError(f"{error}\n{_made_again(run_dir)}") from error
+    try:
+        validate(config)
+    except SggError as error:
+        raise SggError(f"{path}: {error}") from error
+    return config
 
 
 def _made_again(run_dir: Path) -> str:

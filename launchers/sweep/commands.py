@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from launchers.kinds import frozen_config
 from launchers.local import owned
 from launchers.process_plan import interpreter, make_plan
 from launchers.slurm.arrays import ConfigOf, arrays, write_runs_file
@@ -168,6 +169,9 @@ def _start_again(folder: Path, how: Resuming) -> LaunchOptions:
         if how.changes:
             active = sum(s.state in ACTIVE for s in status.runs)
             said = change_jobs(folder, record, todo, active, how.changes)
+        else:
+            for run in todo:
+                frozen_config(folder / run.folder)
         record.parallel = how.parallel or record.parallel
         record.retries = record.retries if how.retries is None else how.retries
         forget_cancelled(folder, todo)

@@ -13,10 +13,13 @@ from sgg.config.schema import Config
 from sgg.config.stage import STAGES, StageConfig, StageName
 from sgg.config.unknown import refuse_unknown
 from sgg.errors import SggError
-from sgg.files import write_whole
+from sgg.files import opened, write_whole
 
 FROZEN_NAME = "config.yaml"
 """Name of the frozen config in a run folder."""
+
+MAX_BYTES = 1 << 20
+"""Of a frozen config that is read: a hundred times one that sgg writes."""
 
 
 def to_typed(cfg: DictConfig) -> Config:
@@ -47,10 +50,17 @@ def read_frozen(path: Path) -> Config:
 
     Raises:
         SggError: it is none, or does not fit the schema.
+        OSError: it cannot be read, or is a symbolic link.
 
     """
+    with opened(path, "rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise SggError(
+            f"{path}: longer than {MAX_BYTES} bytes, so not a config that sgg has written."
+        )
     try:
-        return build_config(literal.loads(path.read_text(encoding="utf-8")))
+        return build_config(literal.loads(content.decode()))
     except (SggError, UnicodeDecodeError) as error:
         raise SggError(f"{path}: {error}") from error
 

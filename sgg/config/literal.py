@@ -172,10 +172,14 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = [key for number, key in enumerate(keys) if key in keys[:number]]
-        if twice:
-            raise yaml.YAMLError(f"{twice[0]} stands there twice. {node.start_mark}")
+        known: set[Hashable] = set()
+        for place, _ in node.value:
+            key = self.construct_object(place, deep=True)
+            if not isinstance(key, Hashable):
+                break  # which the reader of YAML refuses
+            if key in known:
+                raise yaml.YAMLError(f"{key} stands there twice. {node.start_mark}")
+            known.add(key)
         return super().construct_mapping(node, deep)
 
 

@@ -1,7 +1,9 @@
 """A frozen config is what was composed, whatever its strings look like, and loading resolves nothing."""
 
 import copy
+import errno
 import os
+import time
 
 import pytest
 import yaml
@@ -150,6 +152,8 @@ def test_a_strangers_config_cannot_read_the_environment(tmp_path, monkeypatch):
         ("root: null", "root: !!python/name:os.system x", "not a config that sgg has written"),
         ("servers: []", "servers: &a [*a]", "values are not shared"),
         ("clip_boxes: true", "clip_boxes: 1", "data.clip_boxes=1: must be true or false"),
+        ("seed: 0", "[1]: 0", "found unhashable key"),
+        ("seed: 0", f"#{'-' * (1 << 20)}\nseed: 0", "longer than 1048576 bytes"),
     ],
 )
 def test_a_config_that_does_not_fit_is_told(old, new, said, tmp_path):
@@ -161,6 +165,23 @@ def test_a_config_that_does_not_fit_is_told(old, new, said, tmp_path):
         read_frozen(path)
     assert str(path) in str(error.value)
     assert said in str(error.value)
+
+
+def test_a_config_of_many_keys_is_refused_in_seconds(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("".join(f"k{number}: 1\n" for number in range(60_000)))
+    began = time.monotonic()
+    with pytest.raises(SggError, match="no such key"):
+        read_frozen(path)
+    assert time.monotonic() - began < 60
+
+
+def test_a_config_is_not_read_through_a_link(tmp_path):
+    write_frozen(STAGES[StageName.eval], tmp_path / "there.yaml")
+    (tmp_path / "config.yaml").symlink_to("there.yaml")
+    with pytest.raises(OSError, match=r"config\.yaml") as error:
+        read_frozen(tmp_path / "config.yaml")
+    assert error.value.errno == errno.ELOOP
 
 
 def test_a_number_may_be_written_by_hand_as_yaml_1_2_has_it(tmp_path):

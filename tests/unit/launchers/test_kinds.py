@@ -6,6 +6,8 @@ import shlex
 import pytest
 
 from launchers.kinds import Kind, frozen_config, kind_of
+from sgg.config.compose import compose_config
+from sgg.config.frozen import write_frozen
 from sgg.errors import SggError
 from sgg.runs.sweep import SweepRecord
 
@@ -101,3 +103,15 @@ def test_a_damaged_config_of_a_job_has_no_command_that_makes_it_again(tmp_path):
             frozen_config(tmp_path)
         assert (f"sgg stage=sft paths.run_dir={tmp_path}" in str(error.value)) == meant
         assert ("Put a copy of config.yaml there" in str(error.value)) != meant
+
+
+def test_what_goes_on_is_checked_as_when_it_began(tmp_path):
+    config = compose_config(["stage=sft"])
+    write_frozen(config, tmp_path / "config.yaml")
+    assert frozen_config(tmp_path) == config
+    config.hardware.environment = {"RANK": "0"}
+    write_frozen(config, tmp_path / "config.yaml")
+    with pytest.raises(
+        SggError, match=r"config\.yaml: hardware\.environment\.RANK: set by the launcher"
+    ):
+        frozen_config(tmp_path)
