@@ -1,4 +1,4 @@
-"""What can be done with a sweep: start it, resume it, cancel it, wait for it.
+"""What can be done with a sweep: start it, resume it, wait for it; `cancel.py` ends it.
 
 `slurm` and `local` differ only in how runs are started; points, folders, record and table are the same.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import platform
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +29,6 @@ from launchers.sweep.cancellation import (
     cancelled_files,
     cancelled_of,
     forget_cancelled,
-    mark_cancelled,
 )
 from launchers.sweep.changes import change_jobs
 from launchers.sweep.code_snapshot import take_snapshot
@@ -49,9 +47,9 @@ from sgg.files import make_output_folder, put_back
 from sgg.plan.opening import opening
 from sgg.runs.exit_status import ENDING, forget_exit_status
 from sgg.runs.folder import made
-from sgg.runs.process_id import process_id, send
+from sgg.runs.process_id import process_id
 from sgg.runs.requeue import FAILURES, forget_failures
-from sgg.runs.sweep import CODE, SLURM, SWEEP, RunRecord, SweepRecord, read_sweep, sweep_of
+from sgg.runs.sweep import CODE, SLURM, SWEEP, RunRecord, SweepRecord, sweep_of
 
 
 @dataclass(frozen=True)
@@ -186,38 +184,6 @@ def _start_again(folder: Path, how: Resuming) -> LaunchOptions:
     if said:
         print(said, flush=True)
     return LaunchOptions(record.launcher, record.parallel, record.retries, wait=how.wait)
-
-
-def cancel_sweep(folder: Path) -> int:
-    """End what is queued or running; the number of runs that were. What is finished stays.
-
-    Raises:
-        SggError: it cannot be reached from this machine.
-
-    """
-    folder = folder.resolve()
-    status = status_of(folder)
-    if status.record is None:
-        raise SggError(f"{folder}: no sweep there; a run in a terminal is stopped by Ctrl-C.")
-    if status.note:
-        raise SggError(f"{folder}: {status.note} Cancel it there.")
-    unfinished = [s for s in status.runs if s.state != "finished"]
-    mark_cancelled(status.folder, [s.run for s in unfinished])
-    record = read_sweep(status.folder)  # whose owner may have started more since
-    jobs = {(run.point, run.step): run.jobs for run in record.runs}
-    active = [
-        jobs[s.run.point, s.run.step]
-        for s in unfinished
-        if s.state in ACTIVE or s.run.jobs != jobs[s.run.point, s.run.step]
-    ]
-    newest = [started[-1] for started in active if started]
-    if record.launcher == "slurm":
-        if newest:
-            end_jobs(newest)
-    elif status.folder != folder or not send(record.process, signal.SIGTERM):
-        for process in newest:
-            send(process, signal.SIGTERM)
-    return len(active)
 
 
 def _new_record(

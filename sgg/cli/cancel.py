@@ -19,7 +19,7 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("folder", type=Path, help="SWEEP_DIR, or one point of it")
     folder = parser.parse_args(argv).folder
-    from launchers.sweep.commands import cancel_sweep
+    from launchers.sweep.cancel import cancel_sweep
 
     count = cancel_sweep(folder)
     is_step = (folder.resolve().parent / PIPELINE).is_file()  # those behind it are cancelled, too

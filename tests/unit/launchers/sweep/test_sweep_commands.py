@@ -14,13 +14,13 @@ from hydra import compose, initialize_config_dir
 from omegaconf import open_dict
 
 from launchers.local import launch
+from launchers.sweep.cancel import cancel_sweep
 from launchers.sweep.cancellation import mark_cancelled
 from launchers.sweep.code_snapshot import take_snapshot
 from launchers.sweep.commands import (
     LaunchOptions,
     Resuming,
     _launch,
-    cancel_sweep,
     resume_sweep,
     start_sweep,
 )
@@ -345,9 +345,7 @@ def test_a_sweep_that_is_cancelled_while_it_is_submitted(sweep, slurm_queue, par
     folder, record = sweep("slurm")
     [point] = composed([TINY])
     command = f"{sys.executable} -c 'import sys; from pathlib import Path; "
-    command += (
-        f'from launchers.sweep.commands import cancel_sweep as c; c(Path("{folder}/{part}"))\''
-    )
+    command += f'from launchers.sweep.cancel import cancel_sweep as c; c(Path("{folder}/{part}"))\''
     command += " </dev/null >&2 || exit 1"
     queue = slurm_queue(f'[ "$n" = 2 ] && {{ {command}; }}')
     _launch(folder, record, record.runs, lambda run: point.config)
