@@ -1,7 +1,7 @@
 """README's two tables, measured by one command: `python bench/demo.py [FOLDER]`.
 
 Runs `sgg pipeline=demo` for three seeds (about ten minutes each on two free cores; a run that is there
-already is not repeated), compares GRPO's answers with SFT's image by image (the paired test of
+already is not repeated), compares GRPO's completions with SFT's image by image (the paired test of
 `sgg score against=`), and writes both tables into README.md.
 """
 

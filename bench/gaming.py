@@ -1,8 +1,8 @@
-"""What degenerate answers earn under each reward preset: `python bench/gaming.py`.
+"""What degenerate completions earn under each reward preset: `python bench/gaming.py`.
 
-Every adversary answers the same made-up images; a row of the table is its mean total as a share of what
-the gold itself earns. `*` marks what an honest half-right answer does not beat. `--write` puts the table
-into docs/rewards.md between its two marks.
+Every adversary writes completions for the same made-up images; a row of the table is its mean total as a
+share of what the gold itself earns. `*` marks what an honest half-right completion does not beat. `--write`
+puts the table into docs/rewards.md between its two marks.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def presets() -> list[str]:
 
 
 def totals(preset: str, images: int = 40, seed: int = 0) -> dict[str, float]:
-    """Mean total of each answer under a preset, as a share of the gold's own."""
+    """Mean total of each completion under a preset, as a share of the gold's own."""
     mix = reward_mix(compose_config([f"reward={preset}"]).reward)
     means = {}
     for name, make in {**HONEST, **ADVERSARIES}.items():
@@ -174,7 +174,7 @@ def totals(preset: str, images: int = 40, seed: int = 0) -> dict[str, float]:
 def table(images: int) -> str:
     by_preset = {name: totals(name, images) for name in presets()}
     lines = [
-        "| answer | " + " | ".join(by_preset) + " |",
+        "| completion | " + " | ".join(by_preset) + " |",
         "|---|" + "---|" * len(by_preset),
     ]
     for name in (*HONEST, *ADVERSARIES):

@@ -1,6 +1,6 @@
 """How often the 95 % intervals hold the truth, and how often the paired test is wrong, by simulation.
 
-A population of synthetic images with a long tail of predicates is answered by three answerers and scored
+A population of synthetic images with a long tail of predicates gets predictions of three models and scored
 by the project's own code; then 50, 200 or 2,000 images are drawn from it again and again. The truth of a
 ratio is its value over the population; that of mean recall is stated beside each figure. scipy's bootstrap
 is measured beside it. Tables go into docs/metrics.md.
@@ -32,23 +32,23 @@ SIZES = (50, 200, 2_000)
 MARK = "<!-- bench/intervals.py -->"
 LOW, HIGH = 0.93, 0.97
 Runs = dict[str, Estimate]
-"""The estimates of one answerer's answers, by metric."""
+"""The estimates of one model's predictions, by metric."""
 Shares = dict[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Answerer:
-    """How often an answer fails as a whole, and how likely a relation is hit."""
+class Model:
+    """How often a completion fails as a whole, and how likely a relation is hit."""
 
     failures: float
     skill: float
     """Log odds of a hit for the commonest predicate."""
 
 
-ANSWERERS = {
-    "weak": Answerer(0.2, -1.2),
-    "middling": Answerer(0.06, 1.0),
-    "strong": Answerer(0.04, 3.2),
+MODELS = {
+    "weak": Model(0.2, -1.2),
+    "middling": Model(0.06, 1.0),
+    "strong": Model(0.04, 3.2),
 }
 
 
@@ -72,7 +72,7 @@ def images(count: int, rng: np.random.Generator) -> Iterator[tuple[SceneGraph, f
         yield SceneGraph(tuple(nodes), tuple(edges)), rng.normal()
 
 
-def answer(gold: SceneGraph, difficulty: float, who: Answerer, rng: np.random.Generator) -> Parsed:
+def predicted(gold: SceneGraph, difficulty: float, who: Model, rng: np.random.Generator) -> Parsed:
     """Relations hit by their predicate's and the image's difficulty; half of the others misnamed."""
     if rng.random() < who.failures:
         return Parsed(SceneGraph(), (Problem(ErrorKind.no_json),))
@@ -89,14 +89,14 @@ def answer(gold: SceneGraph, difficulty: float, who: Answerer, rng: np.random.Ge
     return Parsed(SceneGraph(gold.nodes, tuple(edges)), ())
 
 
-def scored(golds: Sequence[tuple[SceneGraph, float]], who: Answerer, seed: int) -> Runs:
-    """The estimates of one answerer's answers to a population."""
+def scored(golds: Sequence[tuple[SceneGraph, float]], who: Model, seed: int) -> Runs:
+    """The estimates of one model's predictions for a population."""
     rng = np.random.default_rng(seed)
     unseen = frozenset(("zebra", predicate, "dog") for predicate in PREDICATES)
     protocol = ProtocolConfig(modes=[Mode.sgdet], cutoffs=[20], graph_constraint=False)
     builder = Builder(Task(protocol, VOCABULARIES["vg150"], unseen), first=True)
     for index, (gold, difficulty) in enumerate(golds):
-        builder.add(index, answer(gold, difficulty, who, rng), gold)
+        builder.add(index, predicted(gold, difficulty, who, rng), gold)
     tally = builder.tally()
     found = Recalls(tally, protocol, PREDICATES, len(golds))
     return {
@@ -195,7 +195,7 @@ def by_bootstrap(
 def paired(a: Runs, b: Runs, size: int, draws: int, seed: int, equal: bool) -> Shares:
     """By metric: coverage of the difference's interval, and the share of p below .05 of equal runs.
 
-    Runs are made equal by exchanging a and b in random images: two whole populations of answers differ
+    Runs are made equal by exchanging a and b in random images: two whole populations of predictions differ
     by chance, which 2,000 of their images would find.
     """
     rng = np.random.default_rng([seed, size])
@@ -241,7 +241,7 @@ def shown(share: float) -> str:
 
 
 def covered(runs: dict[str, Runs], draws: int) -> str:
-    """The table of every metric, answerer and number of images."""
+    """The table of every metric, model and number of images."""
     head = ["coverage, %", *(f"{name} {n:,}" for name in runs for n in SIZES)]
     rows = [head]
     for metric in runs["weak"]:
@@ -306,14 +306,14 @@ def main() -> None:
     args = parser.parse_args()
     draws = args.draws
     golds = list(images(args.images, np.random.default_rng(0)))
-    runs = {name: scored(golds, who, 1) for name, who in ANSWERERS.items()}
-    twin = scored(golds, ANSWERERS["middling"], 2)
+    runs = {name: scored(golds, who, 1) for name, who in MODELS.items()}
+    twin = scored(golds, MODELS["middling"], 2)
     pages = [
-        f"Coverage of the 95 % intervals, in %, for three kinds of answers and 50, 200 and 2,000 images "
+        f"Coverage of the 95 % intervals, in %, for three kinds of predictions and 50, 200 and 2,000 images "
         f"(**bold**: outside\n93 to 97). Population: {args.images:,} synthetic images. {draws:,} samples, "
         f"{draws // 2:,} of 2,000 images: standard error\n{error(draws)} and {error(draws // 2)}.",
         covered(runs, draws),
-        f"Beside scipy's bootstraps of 999 resamples, middling answers, {draws // 16} samples: "
+        f"Beside scipy's bootstraps of 999 resamples, middling predictions, {draws // 16} samples: "
         f"standard error {error(draws // 16)}.",
         beside_bootstraps(runs["middling"], draws // 16),
         f"What mean recall is near, {draws // 4:,} samples:",

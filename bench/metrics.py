@@ -1,4 +1,4 @@
-"""What scoring costs: the real VG150 test graphs, one answer each, under all metrics.
+"""What scoring costs: the real VG150 test graphs, one completion each, under all metrics.
 
 Prints CPU and wall time at 500, 5,000 and all images, memory held, and the ratio to a plain baseline
 (nested loops over the definition: parse, all pairs of relations, IoU in plain Python; recall alone, no
@@ -69,7 +69,7 @@ def synthetic(index: int) -> tuple[str, int, int, SceneGraph]:
     return str(index), 800, 600, SceneGraph(tuple(nodes), tuple(edges))
 
 
-def answer(index: int, width: int, height: int, gold: SceneGraph) -> str:
+def completion(index: int, width: int, height: int, gold: SceneGraph) -> str:
     """Gold with a tenth of the names and predicates wrong, boxes shaken and a relation too many."""
     rng = random.Random(index)
     nodes = []
@@ -91,10 +91,10 @@ def prepare(count: int, folder: Path) -> None:
     for index, (image_id, width, height, graph) in enumerate(gold_rows(count)):
         row = {"image_id": image_id, "image_ref": "", "width": width, "height": height}
         rows.append(row | {"graph": json.dumps(to_dict(graph)), "columns": "{}", "digest": ""})
-        text = answer(index, width, height, graph)
+        text = completion(index, width, height, graph)
         lines.append(json.dumps({"image_id": image_id, "index": 0, "text": text}) + "\n")
     table.write(folder / f"gold-{count}", rows, Report())
-    (folder / f"answers-{count}.jsonl").write_text("".join(lines), encoding="utf-8")
+    (folder / f"completions-{count}.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
 def measure(count: int, folder: Path, workers: int) -> dict[str, float]:
@@ -102,7 +102,7 @@ def measure(count: int, folder: Path, workers: int) -> dict[str, float]:
     gold = Prepared(table.read_rows(folder / f"gold-{count}"), {}, "")
     task = Task(ProtocolConfig(modes=list(Mode)), VG150, frozenset({("man", "on", "dog")}))
     start, cpu = time.perf_counter(), cpu_seconds()
-    predictions = read_predictions(folder / f"answers-{count}.jsonl", VG150)
+    predictions = read_predictions(folder / f"completions-{count}.jsonl", VG150)
     found = score(predictions, gold, SPEC, task, workers)
     return {
         "images": len(gold),
@@ -141,7 +141,7 @@ def baseline(folder: Path) -> float:
 
     count = SIZES[0]
     rows = Prepared(table.read_rows(folder / f"gold-{count}"), {}, "").rows
-    texts = [json.loads(x)["text"] for x in (folder / f"answers-{count}.jsonl").open()]
+    texts = [json.loads(x)["text"] for x in (folder / f"completions-{count}.jsonl").open()]
     start = time.process_time()
     for _mode in Mode:
         for row, text in zip(rows, texts, strict=True):

@@ -1,6 +1,6 @@
 """R1-SGG's default mix written plainly from its formulas: the baseline of `bench/rewards.py`.
 
-Nested Python loops, and each term parses and matches the answer again, as reward functions that know
+Nested Python loops, and each term parses and matches the completion again, as reward functions that know
 nothing of each other do. Only the similarity of two names is cached. Not for use; for comparison.
 """
 

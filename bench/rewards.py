@@ -1,7 +1,7 @@
 """CPU time of R1-SGG's default mix on the golden batch, beside a plain baseline: `python bench/rewards.py`.
 
 Both run in turn in this process, single thread, similarity cached. Ours is called as TRL calls it: eight
-answers to an image at a time. Prints medians of CPU time per completion, their ratio, and what worker
+completions for an image at a time. Prints medians of CPU time per completion, their ratio, and what worker
 processes would bring for a batch four times as large.
 """
 
@@ -76,14 +76,14 @@ def main() -> None:
     )
     print(f"  best round: ours {min(ours):.4f}  plain {min(theirs):.4f}")
     print(
-        f"  equal in all terms: {same} (the rest are answers with a bad item, which plain zeroes)"
+        f"  equal in all terms: {same} (the rest are completions with a bad item, which plain zeroes)"
     )
     if "--workers" in sys.argv:
         workers(groups * 16)
 
 
 def workers(groups: list[Group]) -> None:
-    """Wall time with and without two processes, for more and more answers."""
+    """Wall time with and without two processes, for more and more completions."""
     alone, shared = BatchScorer(MIX, SPEC), BatchScorer(MIX, SPEC, workers=2)
     shared.rewards(groups)
     for count in (32, 128, 512):
@@ -93,7 +93,7 @@ def workers(groups: list[Group]) -> None:
             start = time.perf_counter()
             scorer.rewards(part)
             times.append(time.perf_counter() - start)
-        print(f"  {count * 8} answers: alone {times[0]:.3f} s, two workers {times[1]:.3f} s")
+        print(f"  {count * 8} completions: alone {times[0]:.3f} s, two workers {times[1]:.3f} s")
     shared.close()
 
 

@@ -14,7 +14,7 @@ from sgg.models.families import FAMILIES
 from sgg.reward.score import RewardSpec
 from sgg.scene.vocab import VOCABULARIES
 from sgg.text.codec import GraphSpec
-from sgg.text.grammar import AnswerGrammar
+from sgg.text.grammar import CompletionGrammar
 from sgg.text.prompt import Prompter, default_system
 
 
@@ -34,14 +34,14 @@ def gold_data(config: Config) -> DataConfig:
     return config.data if wanted is None else replace(config.data, duplicates=wanted)
 
 
-def answer_grammar(config: Config) -> AnswerGrammar | None:
-    """What this run's answers are held to, if anything."""
+def completion_grammar(config: Config) -> CompletionGrammar | None:
+    """What this run's completions are held to, if anything."""
     if config.grammar is None:
         return None
     spec = graph_spec(config)
     by_data = config.grammar.names is GrammarNames.vocabulary
     vocabulary = VOCABULARIES[config.data.vocabulary.name] if by_data else spec.vocabulary
-    return AnswerGrammar(spec, config.grammar, vocabulary)
+    return CompletionGrammar(spec, config.grammar, vocabulary)
 
 
 def prompter(config: Config) -> Prompter:

@@ -1,8 +1,9 @@
-"""One GRPO rank whose answers earn given rewards: `python tests/advantage_rank.py RUN_DIR/config.yaml CASES`.
+"""One GRPO rank with given rewards: `python tests/advantage_rank.py RUN_DIR/config.yaml CASES`.
 
 CASES is a JSON file of objects {"scale_rewards", "multi_objective_aggregation", "rewards"}, the latter by
-answer and term, null where a term says nothing. For each, the step's answers are drawn, scored and given
-advantages by the trainer as it is; what it hands to the loss and what it logs is printed as a JSON line.
+completion and term, null where a term says nothing. For each, the step's completions are drawn, scored and
+given advantages by the trainer as it is; what it hands to the loss and what it logs is printed as a JSON
+line.
 """
 
 import json

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Image:
-    """Gold and answer of one image: names, boxes, relations as (subject, object, predicate)."""
+    """Gold and completion of one image: names, boxes, relations as (subject, object, predicate)."""
 
     names: list[str]
     boxes: list[list[float]]
@@ -22,7 +22,7 @@ class Image:
     said_boxes: list[list[float]]
     said: list[tuple[int, int, str]]
     """In order; a row without any score names the first predicate, as an argmax does."""
-    answered: bool = True
+    has_prediction: bool = True
     failed: bool = False
     """Whether the gathering wrote a placeholder."""
 
@@ -175,7 +175,7 @@ def sgbench(images, k):
         gold = set(image.relations)
         if not gold:
             continue
-        if not image.answered:
+        if not image.has_prediction:
             recalls.append(0.0)
             continue
         stands = []

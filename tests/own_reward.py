@@ -2,5 +2,5 @@
 
 
 def vowels(case):
-    """The share of vowels in an answer."""
+    """The share of vowels in a completion."""
     return sum(letter in "aeiou" for letter in case.text) / max(1, len(case.text))

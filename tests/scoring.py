@@ -26,16 +26,20 @@ def scored(
     synonyms: dict[str, str] | None = None,
     **protocol: Any,
 ) -> Summary:
-    """Metrics of (answer, gold) pairs; an answer is a graph, a `Parsed`, None, or a list of them.
+    """Metrics of (completion, gold) pairs; a completion is a graph, a `Parsed`, None, or a list of them.
 
     Every image is tallied on its own and joined, as worker processes do it.
     """
     task = Task(ProtocolConfig(**protocol), vocabulary, unseen, synonyms)
     tallies = []
-    for index, (answers, gold) in enumerate(images):
+    for index, (completions, gold) in enumerate(images):
         builder = Builder(task, first=index == 0)
-        for answer in answers if isinstance(answers, list) else [answers]:
-            builder.add(index, parsed(answer) if isinstance(answer, SceneGraph) else answer, gold)
+        for completion in completions if isinstance(completions, list) else [completions]:
+            builder.add(
+                index,
+                parsed(completion) if isinstance(completion, SceneGraph) else completion,
+                gold,
+            )
         tallies.append(builder.tally())
     return summarise(join(tallies), task, ids or [str(i) for i in range(len(images))])
 

@@ -31,10 +31,10 @@ def scene(
     )
 
 
-def answer(
+def completion(
     objects: Sequence[tuple[Any, Any]] = (), relations: Sequence[tuple[Any, Any, Any]] = ()
 ) -> str:
-    """An answer's JSON from (id, bbox) and (subject id, predicate, object id), valid or not."""
+    """A completion's JSON from (id, bbox) and (subject id, predicate, object id), valid or not."""
     return json.dumps(
         {
             "objects": [{"id": i, "bbox": b} for i, b in objects],

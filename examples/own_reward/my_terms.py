@@ -2,7 +2,7 @@
 
 
 def few_objects(case, *, most=4):
-    """1 for a graph of at most `most` objects, less for each one more; 0 for a failed answer.
+    """1 for a graph of at most `most` objects, less for each one more; 0 for a failed completion.
 
     `case` holds what a term may look at: `case.text` (the completion), `case.pred` and `case.gold` (graphs,
     with `nodes` and `edges`), `case.parsed.failure` and `case.parsed.problems` (what is wrong with the text),

@@ -12,7 +12,7 @@ HELP = """sgg: scene graph generation with vision-language models
   sgg … --cfg job            print the composed config and stop
 
   sgg prepare data=…         read, check, count and cache a data set
-  sgg score PREDICTIONS      score answers without a model, or compare two runs (against=FILE)
+  sgg score PREDICTIONS      score predictions without a model, or compare two runs (against=FILE)
   sgg predict MODEL IMAGE    one image in, drawn image and JSON out
   sgg serve model.path=…     a vLLM server that generate=server may ask
   sgg report RUN_DIR         write one HTML file about a run or a pipeline

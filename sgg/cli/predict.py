@@ -50,11 +50,11 @@ def main(argv: list[str]) -> None:
 
 
 def _summary(parsed: Parsed) -> str:
-    """How much was read from the answer, and what was wrong with it."""
+    """How much was read from the completion, and what was wrong with it."""
     kinds = Counter(problem.kind.value for problem in parsed.problems)
     problems = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
     read = f"{len(parsed.graph.nodes)} objects, {len(parsed.graph.edges)} relations"
-    return f"{read}; problems of the answer: {problems}" if problems else read
+    return f"{read}; problems of the completion: {problems}" if problems else read
 
 
 def _config_for(model: str, overrides: list[str]) -> Config:

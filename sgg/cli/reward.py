@@ -82,7 +82,7 @@ def _check(config: Config) -> None:
 
 
 def _scored(scorer: Scorer, rows: list[Row]) -> list[Reward]:
-    """One reward per row; answers that are compared with the same gold are a group."""
+    """One reward per row; completions that are compared with the same gold are a group."""
     groups: dict[tuple[str, int], list[int]] = {}
     for place, row in enumerate(rows):
         groups.setdefault((row.image_id, id(row.gold)), []).append(place)

@@ -22,7 +22,7 @@ log = logging.getLogger("sgg")
 
 
 class Gold(NamedTuple):
-    """What an answer is compared with; boxes in pixels."""
+    """What a completion is compared with; boxes in pixels."""
 
     graph: SceneGraph
     width: int
@@ -30,13 +30,13 @@ class Gold(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One answer."""
+    """One completion."""
 
     image_id: str
     number: int
     text: str
     gold: Gold
-    """One object for all answers that are compared with the same."""
+    """One object for all completions that are compared with the same."""
 
     @property
     def name(self) -> str:
@@ -53,7 +53,7 @@ class _Found(NamedTuple):
 
 
 def read_rows(path: Path, config: Config, split: str) -> list[Row]:
-    """All answers of a file, image by image in the order of their indices.
+    """All completions of a file, image by image in the order of their indices.
 
     Raises:
         SggError: the file cannot be read, its rows hold no text or unsound gold, or an image is not in
@@ -62,14 +62,14 @@ def read_rows(path: Path, config: Config, split: str) -> list[Row]:
     """
     predictions = read_predictions(path)
     found = []
-    for answer in (answer for several in predictions.answers.values() for answer in several):
-        place = f"{predictions.path}, {answer.read.where}, image {answer.image_id}"
-        if answer.form is not Form.text:
+    for stored in (row for rows in predictions.by_image.values() for row in rows):
+        place = f"{predictions.path}, {stored.read.where}, image {stored.image_id}"
+        if stored.form is not Form.text:
             raise SggError(
                 f"{place}: text is missing. A reward is of a completion's text; `sgg score` "
-                f"reads rows with {answer.form.name}."
+                f"reads rows with {stored.form.name}."
             )
-        found.append(_Found(answer.image_id, answer.index, place, answer.read()))
+        found.append(_Found(stored.image_id, stored.index, place, stored.read()))
     own = ["gold" in row.content for row in found]
     if any(own) and not all(own):
         raise SggError(

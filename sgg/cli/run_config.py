@@ -39,7 +39,7 @@ def config_for(path: Path, overrides: list[str], otherwise: Path | None = None) 
     except SggError as error:
         raise SggError(
             f"{error} It was taken for the config of the run that {path} belongs to; if it is another "
-            "program's, move the answers to a folder without one."
+            "program's, move the predictions to a folder without one."
         ) from error
     for key in keys:
         _copy(key, composed, config)

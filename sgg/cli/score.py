@@ -1,4 +1,4 @@
-"""`sgg score`: answers against gold, without a model; or two runs against each other."""
+"""`sgg score`: predictions against gold, without a model; or two runs against each other."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _EPILOG = """\
   PREDICTIONS        a run folder, completions.jsonl, one graph a line, R1-SGG's folder of JSON files
                      or its gathered file (docs/metrics.md)
 words of this tool:
-  against=PATH       other answers to the same images: prints the paired test
+  against=PATH       other predictions for the same images: prints the paired test
   out=DIR            where metrics.json, per_predicate.csv and failures.jsonl go
                      (score-PROTOCOL beside the predictions)
-Answers in a run folder are read as that run's config says; further words change it. Of two sides each is
+Predictions in a run folder are read as that run's config says; further words change it. Of two sides each is
 read by its own config (a file without one as the other side is), and both are judged by one protocol and
 one gold; where their configs name two, say one for both, such as protocol=sgg.
 
@@ -35,11 +35,11 @@ examples:
 
 
 def main(argv: list[str]) -> None:
-    """`sgg score PREDICTIONS data=… protocol=…`: score answers without a model."""
+    """`sgg score PREDICTIONS data=… protocol=…`: score predictions without a model."""
     parser = argparse.ArgumentParser(
         prog="sgg score",
         usage="sgg score PREDICTIONS [against=PATH] [out=DIR] [key=value ...]",
-        description="Score answers against gold and write what was found.",
+        description="Score predictions against gold and write what was found.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -74,17 +74,17 @@ def _score(path: Path, own: dict[str, str], overrides: list[str]) -> None:
     gold = prepare(gold_data(config), scored_split(config), Path(config.paths.cache))
     ids = gold.image_ids
     predictions = read_predictions(path, names, ids=ids)
-    answers = read_predictions(rival.path, names, ids) if rival is not None else None
+    others = read_predictions(rival.path, names, ids) if rival is not None else None
     if rival is not None:
         refuse_two_judges(side, rival, gold)
     scored = score_split(config, predictions, gold)
     scored.content["made_from"] = _origin(side, predictions) | {
         "data_fingerprint": gold.fingerprint
     }
-    if rival is not None and answers is not None:
-        second = score_split(config, answers, gold, rival.spec)
+    if rival is not None and others is not None:
+        second = score_split(config, others, gold, rival.spec)
         tests = paired(scored, second)
-        scored.content["against"] = _origin(rival, answers) | _counts(second) | {"tests": tests}
+        scored.content["against"] = _origin(rival, others) | _counts(second) | {"tests": tests}
     out = own.get("out")
     beside = path if path.is_dir() else path.parent
     folder = Path(out).expanduser() if out else beside / f"score-{config.protocol.id}"
@@ -105,5 +105,8 @@ def _origin(side: Side, predictions: Predictions) -> dict[str, Any]:
 
 
 def _counts(scored: Scored) -> dict[str, Any]:
-    unanswered = scored.content["problems"].get("no_answer", {"answers": 0})
-    return {"answers": scored.content["answers"], "images_without_answer": unanswered["answers"]}
+    missing = scored.content["problems"].get("no_completion", {"completions": 0})
+    return {
+        "completions": scored.content["completions"],
+        "images_without_completion": missing["completions"],
+    }

@@ -1,4 +1,4 @@
-"""`sgg serve`: a vLLM server that answers as a run of these words would, for `generate=server`."""
+"""`sgg serve`: a vLLM server that generates as a run with these arguments would, for `generate=server`."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def check_address(host: str, port: int) -> None:
     if host not in _LOOPBACK and not os.environ.get(SERVER_KEY_VARIABLE):
         raise SggError(
             f"host={host} lets others reach the server, and {SERVER_KEY_VARIABLE} is not set: anybody could "
-            f"use it. Set {SERVER_KEY_VARIABLE} here, and where answers are asked for the variable that "
+            f"use it. Set {SERVER_KEY_VARIABLE} here, and where completions are asked for the variable that "
             "generate.api_key_env names; or leave host out to listen on 127.0.0.1."
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -1,6 +1,6 @@
 """The two sides of a comparison: each is read by its own spec, both are judged by one protocol and one gold.
 
-A run's answers are written in the box frame of its own model, so its config says how to read them; a file
+A run's predictions are written in the box frame of its own model, so its config says how to read them; a file
 without a config beside it is read as the other side is. What judges must be the same for both: words of
 the command line change it on both sides, and words about reading change only the side they can be about.
 """
@@ -23,12 +23,12 @@ from sgg.spec import gold_data, graph_spec
 from sgg.text.codec import GraphSpec
 
 _READING = ("model", "prompt", "stage.max_pixels")
-"""What says how answers were written; with `data.vocabulary`, which says what they are scored by, too."""
+"""What says how predictions were written; with `data.vocabulary`, which says what they are scored by, too."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """Answers, and how they are read."""
+    """Predictions, and how they are read."""
 
     path: Path
     config: Config
@@ -37,12 +37,12 @@ class Side:
 
     @property
     def spec(self) -> GraphSpec:
-        """How its answers are written."""
+        """How its predictions are written."""
         return graph_spec(self.config)
 
     @property
     def how(self) -> str:
-        """What says how its answers are read."""
+        """What says how its predictions are read."""
         if self.source is not None:
             return f"as {self.source} says"
         model = self.config.model.path
@@ -50,7 +50,7 @@ class Side:
 
 
 def one_side(path: Path, words: list[str], other: Path | None = None) -> Side:
-    """The answers of a file or run folder, with the config of `other` if it has none of its own."""
+    """The predictions of a file or run folder, with the config of `other` if it has none of its own."""
     source = config_beside(path) or (None if other is None else config_beside(other))
     return Side(path, config_for(path, words, other), source)
 
@@ -91,9 +91,9 @@ def refuse_two_judges(main: Side, rival: Side, gold: Prepared) -> None:
         why = f"the gold of {rival.path} cannot be read here ({error})"
     if why:
         raise SggError(
-            f"{main.path} and {rival.path} answer to different gold: {why}. Their configs differ in "
+            f"{main.path} and {rival.path} have different gold: {why}. Their configs differ in "
             f"{_differences(ours, theirs)}. Say for both what they are scored against, by the same words "
-            "data=… data.eval.limit=…; images without an answer count as the protocol says."
+            "data=… data.eval.limit=…; images without a prediction count as the protocol says."
         )
 
 

@@ -1,4 +1,4 @@
-"""What TRL gets wrong when vLLM answers questions about images, and whether this TRL still does.
+"""What TRL gets wrong when vLLM generates from images, and whether this TRL still does.
 
 Each function names its report upstream and looks at the installed TRL's own source, so that a cure ends
 with the fault. `rollout/generation.py` applies them.

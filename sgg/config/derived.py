@@ -19,7 +19,7 @@ def read_split(config: Config) -> str:
 
 
 def scored_split(config: Config) -> str:
-    """Which part of the data answers are scored against: an evaluation's, and eval without one."""
+    """Which part of the data completions are scored against: an evaluation's, and eval without one."""
     return config.stage.split.name if isinstance(config.stage, EvalConfig) else "eval"
 
 

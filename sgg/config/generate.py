@@ -1,4 +1,4 @@
-"""`generate`: how answers are generated in evaluation and prediction."""
+"""`generate`: how completions are generated in evaluation and prediction."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -17,16 +17,16 @@ class Engine(Enum):
 
 @dataclass
 class GenerateConfig:
-    """How answers are generated in evaluation and prediction; prediction is by transformers always."""
+    """How completions are generated in evaluation and prediction; prediction is by transformers always."""
 
     engine: Engine = Engine.hf
     batch_size: int = 8
-    """Answers in the making at once in one process: images of a batch with engine=hf, requests in flight
+    """Completions in the making at once in one process: images of a batch with engine=hf, requests in flight
     with engine=vllm and, over all servers, with engine=server."""
     gpu_memory_utilization: float = 0.9
     """engine=vllm: part of a GPU's memory that vLLM may take; it has the GPU to itself in evaluation."""
     num_completions: int = 1
-    """Answers per image."""
+    """Completions per image."""
     max_new_tokens: int = 1024
     """Longest completion, tokens."""
     temperature: float = 0.0

@@ -1,11 +1,11 @@
-"""`grammar`: bounds of answers that a grammar holds to the graph's form."""
+"""`grammar`: bounds of completions that a grammar holds to the graph's form."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 
 class GrammarNames(Enum):
-    """Which names a structured answer may use."""
+    """Which names a structured completion may use."""
 
     prompt = "prompt"
     """Those of the vocabulary where the prompt lists it, else any words."""
@@ -15,7 +15,7 @@ class GrammarNames(Enum):
 
 @dataclass
 class GrammarConfig:
-    """Bounds of a structured answer, which a grammar holds; see `sgg.text.grammar`."""
+    """Bounds of a structured completion, which a grammar holds; see `sgg.text.grammar`."""
 
     max_objects: int
     """Objects of a graph."""

@@ -27,7 +27,7 @@ class Precision(Enum):
 
 
 class RolloutMode(Enum):
-    """Who generates GRPO's answers."""
+    """Who generates GRPO's completions."""
 
     trainer = "trainer"
     """Each rank, by transformers' generate."""
@@ -47,7 +47,7 @@ class GpuRequest(Enum):
 
 @dataclass
 class RolloutConfig:
-    """Where GRPO's answers are generated."""
+    """Where GRPO's completions are generated."""
 
     mode: RolloutMode = RolloutMode.trainer
     gpus_per_node: int = 0
@@ -59,9 +59,9 @@ class RolloutConfig:
     gpu_memory_utilization: float | None = None
     """Part of a GPU's memory that vLLM may take; null for 0.25 beside a trainer and 0.9 of a server's."""
     max_length: int = 4096
-    """Longest prompt and answer together, tokens; of evaluation by vLLM too."""
+    """Longest prompt and completion together, tokens; of evaluation by vLLM too."""
     startup_timeout_s: int = 1200
-    """How long a server may take until it answers, seconds."""
+    """How long a server may take until it responds, seconds."""
     wait_timeout_s: int = 600
     """Longest wait for one request, seconds; a push or a batch may take twice that for each server."""
     restarts: int = 1

@@ -50,16 +50,16 @@ class NgFill(Enum):
     """Then, up to 100, every other predicate of each written pair, although its score is 0."""
 
 
-class Unanswered(Enum):
+class WithoutPrediction(Enum):
     """Images with gold relations to which no relation was predicted."""
 
     zero = "zero"
     """Score 0."""
     skip = "skip"
-    """Are left out; an answer that failed as a whole scores 0, as R1-SGG's gathering writes a placeholder
+    """Are left out; a completion that failed as a whole scores 0, as R1-SGG's gathering writes a placeholder
     for it."""
     zero_in_recall = "zero_in_recall"
-    """Score 0, but mean recall leaves out those for which there is no answer at all."""
+    """Score 0, but mean recall leaves out those for which there is no completion at all."""
 
 
 class Absent(Enum):
@@ -116,11 +116,11 @@ class ProtocolConfig:
     graph_constraint: bool = True
     """R ranks the first predicate of each ordered pair of objects only; ng-R ranks all."""
     duplicates: Duplicates = Duplicates.keep
-    """Relations that an answer states twice of the same two objects."""
+    """Relations that a completion states twice of the same two objects."""
     gold_duplicates: Duplicates | None = None
     """Overrides `data.duplicates` where an evaluator takes gold as annotated."""
     ng_fill: NgFill = NgFill.emitted
-    unanswered: Unanswered = Unanswered.zero
+    without_prediction: WithoutPrediction = WithoutPrediction.zero
     absent: Absent = Absent.all
     unknown: Unknown = Unknown.miss
     labels: Labels = Labels.strict
@@ -133,7 +133,7 @@ class ProtocolConfig:
     """Annotation ids of AP; 0 makes pycocotools miss the first gold box."""
     coco_box_area: BoxArea = BoxArea.plain
     coco_skips_empty: bool = False
-    """Whether AP leaves out images without a predicted object; an answer that failed as a whole stays."""
+    """Whether AP leaves out images without a predicted object; a completion that failed as a whole stays."""
     image_order: ImageOrder = ImageOrder.split
     quirks: list[str] = field(default_factory=list)
     """What is unusual about it."""

@@ -84,7 +84,7 @@ class RewardConfig:
     """Folder of the model behind similarity=embedding; null for the one that a package carries."""
     match: MatchWeights = field(default_factory=MatchWeights)
     workers: int = 0
-    """Processes that score batches of a thousand answers or more; 0 to score in the trainer's own."""
+    """Processes that score batches of a thousand completions or more; 0 to score in the trainer's own."""
 
 
 def term(name: str, values: Any) -> TermConfig:

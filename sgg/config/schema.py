@@ -34,9 +34,9 @@ class Config:
     reward: RewardConfig = field(default_factory=RewardConfig)
     generate: GenerateConfig = field(default_factory=GenerateConfig)
     grammar: GrammarConfig | None = None
-    """The bounds of answers that vLLM holds to the graph's form; null to let the model write freely."""
+    """The bounds of completions that vLLM holds to the graph's form; null to let the model write freely."""
     protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
-    """How answers are scored; fixed by name, so that figures may be compared."""
+    """How completions are scored; fixed by name, so that figures may be compared."""
     hardware: HardwareConfig = field(default_factory=HardwareConfig)
     deepspeed: dict[str, Any] | None = None
     """DeepSpeed's own config; null for plain data parallelism."""

@@ -76,16 +76,16 @@ class GrpoConfig(TrainStageConfig):
 
     name: StageName = StageName.grpo
     prompts_per_step: int = 32
-    """Different prompts per optimiser step; each is answered `args.num_generations` times."""
+    """Different prompts per optimiser step; each gets `args.num_generations` completions."""
 
 
 @dataclass
 class EvalConfig(StageConfig):
-    """Generate answers to the eval split and score them."""
+    """Generate completions for the eval split and score them."""
 
     name: StageName = StageName.eval
     split: Split = Split.eval
-    """Split that is answered; `train` tells memory from generalisation."""
+    """Split for which completions are generated; `train` tells memory from generalisation."""
     shuffle_images: bool = False
     """Control: give every prompt another example's image; a model that looks falls to chance."""
 

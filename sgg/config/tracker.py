@@ -24,4 +24,4 @@ class TrackerConfig:
     group: str | None = None
     """What links SFT, GRPO and eval of one experiment; null for the model and data choices."""
     samples: int = 8
-    """Drawn answers in the table that evaluation logs."""
+    """Drawn completions in the table that evaluation logs."""

@@ -88,7 +88,7 @@ class _Line:
 
 
 def find(path: Path) -> Path:
-    """The file or folder to read: of a run folder, the answers in it.
+    """The file or folder to read: of a run folder, its completions.
 
     Raises:
         SggError: nothing is there.
@@ -105,8 +105,8 @@ def find(path: Path) -> Path:
         if (path / FROZEN_NAME).is_file():
             raise SggError(
                 f"{path}: a run folder without {COMPLETIONS}. Only stage=eval leaves one, when "
-                f"all images are answered: sgg resume {path} finishes it, sgg stage=eval model.path={path} "
-                "evaluates a trained model."
+                f"all images have a completion: sgg resume {path} finishes it, sgg stage=eval "
+                f"model.path={path} evaluates a trained model."
             )
     return path
 

@@ -1,4 +1,4 @@
-"""What a row of a prediction file must be: its form, the image that it answers, its numbers.
+"""What a row of a prediction file must be: its form, the image that it is for, its numbers.
 
 Each check raises an SggError that begins with the row's place: file, line and, once known, image.
 """
@@ -20,7 +20,7 @@ _LARGEST = 1e9
 
 
 class Form(Enum):
-    """What a row is, by the key that holds its answer."""
+    """What a row is, by the key that holds its prediction."""
 
     text = auto()
     response = auto()
@@ -45,7 +45,7 @@ def form_of(row: Row, place: str) -> Form:
 
 
 def image_of(row: Row, place: str, file: str | None) -> tuple[str, bool]:
-    """The id of the image that a row answers, and whether it is the name of an image file.
+    """The id of the image that a row is for, and whether it is the name of an image file.
 
     Args:
         file: name of the file that is the row, without its suffix; the id, if the row gives none.
@@ -65,7 +65,7 @@ def image_of(row: Row, place: str, file: str | None) -> tuple[str, bool]:
 
 
 def index_of(row: Row, place: str) -> int:
-    """Which of the answers to its image a row is."""
+    """Which of the predictions for its image a row is."""
     index = row.get("index", 0)
     if isinstance(index, bool) or not isinstance(index, int) or index < 0:
         raise SggError(f"{place}: index is {_shown(index)}; it must be a whole number, 0 or more.")
@@ -73,7 +73,7 @@ def index_of(row: Row, place: str) -> int:
 
 
 def box_scale(row: Row, place: str) -> tuple[float, float] | None:
-    """Width and height of the frame that an answer of R1-SGG's was written in; None if it says nothing."""
+    """Width and height of the frame that a prediction of R1-SGG's was written in; None if it says nothing."""
     if "box_scale" not in row:
         return None
     scale = row["box_scale"]

@@ -1,11 +1,11 @@
-"""Prediction files, our own and others': from a path to the answers of each image.
+"""Prediction files, our own and others': from a path to the predictions of each image.
 
 Told apart by what is in them:
     completions.jsonl         {"image_id", "index", "text"}: our runs; the text is parsed by the run's spec
     graphs, one a line        {"image_id", "objects", "relationships"}: boxes in original pixels
-    R1-SGG's answers          {"image_id", "response", "box_scale"}: a folder of JSON files, or lines
+    R1-SGG's predictions      {"image_id", "response", "box_scale"}: a folder of JSON files, or lines
     R1-SGG's gathered file    {image_id: {"boxes", "names_target", "graph"}}: already mapped by WordNet
-Several answers to an image are told apart and ordered by "index", a whole number that is 0 where it is
+Several predictions for an image are told apart and ordered by "index", a whole number that is 0 where it is
 left out. Each row is checked when the file is opened; lines are read again when they are asked for.
 """
 
@@ -42,7 +42,7 @@ _PIXELS = FrameSpec(Frame.original_px)
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One answer of a file."""
+    """One prediction of a file."""
 
     image_id: str
     index: int
@@ -53,10 +53,10 @@ class Stored:
 
 @dataclass(frozen=True)
 class Predictions:
-    """The answers of a file or folder."""
+    """The predictions of a file or folder."""
 
     path: Path
-    answers: dict[str, list[Stored]]
+    by_image: dict[str, list[Stored]]
     """By image id, in the order of their indices."""
     vocabulary: Vocabulary | None = None
     """By which predicates of a gathered file are read."""
@@ -64,11 +64,11 @@ class Predictions:
     def parsed(
         self, image_id: str, spec: GraphSpec, width: int, height: int
     ) -> list[tuple[Parsed | None, str]]:
-        """The answers to an image and their texts; one None where there is no answer."""
-        found = self.answers.get(image_id)
+        """The predictions for an image and their texts; one None where there is no prediction."""
+        found = self.by_image.get(image_id)
         if not found:
             return [(None, "")]
-        return [self._parse(answer, spec, width, height) for answer in found]
+        return [self._parse(stored, spec, width, height) for stored in found]
 
     def digest(self) -> str:
         """SHA-256 of the file, or of the folder's files in the order of their names."""
@@ -81,14 +81,14 @@ class Predictions:
         return digest.hexdigest()
 
     def _parse(
-        self, answer: Stored, spec: GraphSpec, width: int, height: int
+        self, stored: Stored, spec: GraphSpec, width: int, height: int
     ) -> tuple[Parsed, str]:
-        row = answer.read()
-        if answer.form is Form.text:
+        row = stored.read()
+        if stored.form is Form.text:
             return parse(row["text"], spec, width, height), row["text"]
-        if answer.form is Form.response:
+        if stored.form is Form.response:
             return _response(row, spec, width, height), row["response"]
-        if answer.form is Form.graph:
+        if stored.form is Form.graph:
             return _gathered(row, self.vocabulary), ""
         text = json.dumps({k: row.get(k) for k in ("objects", "relationships")})
         return parse(text, GraphSpec(_PIXELS, vocabulary=spec.vocabulary), width, height), text
@@ -99,7 +99,7 @@ def read_predictions(
     vocabulary: Vocabulary | None = None,
     ids: Collection[str] = (),
 ) -> Predictions:
-    """The answers behind a path: a run folder, one of the files above, or a folder of them.
+    """The predictions behind a path: a run folder, one of the files above, or a folder of them.
 
     Args:
         vocabulary: of the data, by which a gathered file is read.
@@ -108,47 +108,47 @@ def read_predictions(
 
     Raises:
         SggError: nothing is there, it has none of the forms, a row is not as its form wants it, or two
-            rows are the same answer; the message names the rows.
+            rows are the same prediction; the message names the rows.
 
     """
     path = find(path)
     found = (
-        _gathered_answers(path, vocabulary)
+        _stored_gathered(path, vocabulary)
         if is_gathered(path)
-        else _of_images(list(_answers(path)), ids)
+        else _of_images(list(_stored(path)), ids)
     )
-    answers: dict[str, list[Stored]] = {}
+    by_image: dict[str, list[Stored]] = {}
     seen: dict[tuple[str, int], Reader] = {}
-    for answer in found:
-        before = seen.setdefault((answer.image_id, answer.index), answer.read)
-        if before is not answer.read:
+    for stored in found:
+        before = seen.setdefault((stored.image_id, stored.index), stored.read)
+        if before is not stored.read:
             raise SggError(
-                f"{path}: {before.where} and {answer.read.where} are both answer {answer.index} to "
-                f"image {answer.image_id}. Remove one, or tell them apart by index: 0, 1, …"
+                f"{path}: {before.where} and {stored.read.where} are both prediction {stored.index} for "
+                f"image {stored.image_id}. Remove one, or tell them apart by index: 0, 1, …"
             )
-        answers.setdefault(answer.image_id, []).append(answer)
-    if not answers:
-        raise SggError(f"{path}: no answer in it.")
-    for several in answers.values():
-        several.sort(key=lambda answer: answer.index)
-    return Predictions(path, answers, vocabulary)
+        by_image.setdefault(stored.image_id, []).append(stored)
+    if not by_image:
+        raise SggError(f"{path}: no prediction in it.")
+    for several in by_image.values():
+        several.sort(key=lambda stored: stored.index)
+    return Predictions(path, by_image, vocabulary)
 
 
 def _of_images(found: list[tuple[Stored, bool]], ids: Collection[str]) -> Iterator[Stored]:
-    """The answers with the ids of their images; `found` says of which the id is an image file's name."""
+    """The predictions with the ids of their images; `found` says of which the id is an image file's name."""
     asked = set(ids)
-    files = (answer.image_id for answer, is_file in found if is_file)
+    files = (stored.image_id for stored, is_file in found if is_file)
     distinct = distinct_ids(files, lambda file: str(file.with_suffix("")))
-    for answer, is_file in found:
-        name = answer.image_id
+    for stored, is_file in found:
+        name = stored.image_id
         short = str(Path(name).with_suffix(""))
         if is_file and name not in asked:
-            yield replace(answer, image_id=short if short in asked else distinct[name])
+            yield replace(stored, image_id=short if short in asked else distinct[name])
         else:
-            yield answer
+            yield stored
 
 
-def _answers(path: Path) -> Iterator[tuple[Stored, bool]]:
+def _stored(path: Path) -> Iterator[tuple[Stored, bool]]:
     for row, reader in rows(path):
         place = f"{path}, {reader.where}"
         image_id, is_file = image_of(row, place, Path(reader.where).stem if path.is_dir() else None)
@@ -156,14 +156,14 @@ def _answers(path: Path) -> Iterator[tuple[Stored, bool]]:
         yield Stored(image_id, index_of(row, place), form_of(row, place), reader), is_file
 
 
-def _gathered_answers(path: Path, vocabulary: Vocabulary | None) -> Iterator[Stored]:
+def _stored_gathered(path: Path, vocabulary: Vocabulary | None) -> Iterator[Stored]:
     for image_id, row in gathered(path):
         check_gathered(row, f"{path}, image {image_id}", vocabulary)
         yield Stored(image_id, 0, Form.graph, Held(f"image {image_id}", row))
 
 
 def _response(row: Row, spec: GraphSpec, width: int, height: int) -> Parsed:
-    """R1-SGG's answer: `box_scale` is the width and height of the frame that it was written in."""
+    """R1-SGG's prediction: `box_scale` is the width and height of the frame that it was written in."""
     scale = box_scale(row, "")
     if scale is None:
         return parse(row["response"], spec, width, height)
@@ -187,7 +187,7 @@ def _gathered(row: Row, vocabulary: Vocabulary | None) -> Parsed:
     )
     scores = graph["all_relation"]
     edges = tuple(
-        # where an answer failed, the reference writes one object of uninitialised memory and one
+        # where a prediction failed, the reference writes one object of uninitialised memory and one
         # relation without a score, which its argmax reads as the first predicate
         Edge(s, vocabulary.predicates[max(scored.index(max(scored)) - 1, 0)], o)
         for (s, o), scored in zip(graph["all_node_pairs"], scores, strict=True)

@@ -1,4 +1,4 @@
-"""Some answers of an evaluation beside their gold, drawn: for the report and for trackers."""
+"""Some predictions of an evaluation beside their gold, drawn: for the report and for trackers."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from sgg.text.codec import Parsed, parse
 
 @dataclass(frozen=True)
 class Sample:
-    """One answered image."""
+    """One image with its prediction."""
 
     image_id: str
     gold_image: Image.Image
-    answer_image: Image.Image
+    pred_image: Image.Image
     gold_relations: list[tuple[bool, str]]
     """(found, text) of each gold relation."""
-    answer_relations: list[tuple[bool, str]]
+    pred_relations: list[tuple[bool, str]]
     """(right, text) of each predicted relation."""
     text: str
     parsed: Parsed
 
 
 def draw_samples(config: Config, completions: Path, count: int) -> list[Sample]:
-    """The first `count` answers of the file, drawn; failures show as bare images.
+    """The first `count` predictions of the file, drawn; failures show as bare images.
 
     A hit is what the protocol counts as one (`metrics.judged`).
     """
@@ -56,9 +56,9 @@ def draw_samples(config: Config, completions: Path, count: int) -> list[Sample]:
             Sample(
                 image_id=item.image_id,
                 gold_image=draw_graph(item.image, item.graph),
-                answer_image=draw_graph(item.image, pred),
+                pred_image=draw_graph(item.image, pred),
                 gold_relations=_said(item.graph, found),
-                answer_relations=_said(pred, right),
+                pred_relations=_said(pred, right),
                 text=text,
                 parsed=parsed,
             )

@@ -1,4 +1,4 @@
-"""Answers against gold: one path for `stage=eval` and `sgg score`, without a model.
+"""Predictions against gold: one path for `stage=eval` and `sgg score`, without a model.
 
 Comes in: predictions, a prepared split and a protocol. Goes out: a `Scored`, which is written as
 metrics.json, per_predicate.csv and failures.jsonl. Images are read, scored and dropped chunk by chunk,
@@ -48,7 +48,7 @@ class Scored:
     predicates: list[dict[str, Any]]
     """Rows of per_predicate.csv."""
     failures: list[Failure]
-    """Answers that failed as a whole, with their problems and the start of the text."""
+    """Predictions that failed as a whole, with their problems and the start of the text."""
     estimates: dict[str, Estimate]
     """Per image, for paired tests."""
 
@@ -69,20 +69,20 @@ class Scored:
 def score(
     predictions: Predictions, prepared: Prepared, spec: GraphSpec, task: Task, workers: int = 0
 ) -> Scored:
-    """Score all answers against a split, by the task's protocol.
+    """Score all predictions against a split, by the task's protocol.
 
-    An image of the split without an answer counts as a failure; with several answers per image each
+    An image of the split without a prediction counts as a failure; with several predictions per image each
     counts, and images are resampled whole.
 
     Args:
         workers: processes; 0 for one per core where there are many images.
 
     Raises:
-        SggError: the file holds answers to images that are not in the split.
+        SggError: the file holds predictions for images that are not in the split.
 
     """
     ids = prepared.image_ids
-    strangers = sorted(set(predictions.answers) - set(ids))
+    strangers = sorted(set(predictions.by_image) - set(ids))
     if strangers:
         raise SggError(
             f"{predictions.path}: {len(strangers)} images, such as {strangers[0]}, are not in the "
@@ -121,7 +121,7 @@ def _content(summary: Summary, tally: Tally, images: int) -> dict[str, Any]:
     kinds = tally.problems_items
     return {
         "images": images,
-        "answers": len(tally.image),
+        "completions": len(tally.image),
         "images_with_relations": len(np.unique(tally.image[tally.owner])),
         "gold_relations": summary.gold_relations,
         "metrics": summary.values,
@@ -130,8 +130,8 @@ def _content(summary: Summary, tally: Tally, images: int) -> dict[str, Any]:
         "intervals": summary.intervals,
         "groups": summary.groups,
         "problems": {
-            k: {"answers": tally.problems_answers[k], "items": kinds[k]}
-            for k in ("no_answer", *(kind.value for kind in ErrorKind))
+            k: {"completions": tally.problems_completions[k], "items": kinds[k]}
+            for k in ("no_completion", *(kind.value for kind in ErrorKind))
             if kinds[k]
         },
         "recall_per_predicate": {r["predicate"]: r["R"] for r in summary.predicates if r["gold"]},
@@ -152,14 +152,14 @@ def _tally_chunk(job: _Job, indices: range) -> tuple[Tally, list[Failure]]:
     builder, failures = Builder(job.task, first=indices.start == 0), []
     for index, gold in zip(indices, job.prepared.golds(indices), strict=True):
         image_id, size = gold["image_id"], (gold["width"], gold["height"])
-        answers = job.predictions.parsed(image_id, job.spec, *size)
-        stored = job.predictions.answers.get(image_id, [])
-        places = [answer.index for answer in stored] or [0]
-        for place, (answer, text) in zip(places, answers, strict=True):
-            builder.add(index, answer, gold["graph"])
-            if answer is None or answer.failure is not None:
-                kind = "no_answer" if answer is None else answer.failure.value  # type: ignore[union-attr]
-                problems = [] if answer is None else answer.problems
+        found = job.predictions.parsed(image_id, job.spec, *size)
+        stored = job.predictions.by_image.get(image_id, [])
+        places = [row.index for row in stored] or [0]
+        for place, (parsed, text) in zip(places, found, strict=True):
+            builder.add(index, parsed, gold["graph"])
+            if parsed is None or parsed.failure is not None:
+                kind = "no_completion" if parsed is None else parsed.failure.value  # type: ignore[union-attr]
+                problems = [] if parsed is None else parsed.problems
                 failures.append(
                     {
                         "image_id": image_id,

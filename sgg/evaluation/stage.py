@@ -95,7 +95,7 @@ def run(config: Config, run_dir: Path) -> None:
 
 
 def _masked_mass(completions: Path) -> float:
-    """Probability that the grammar took away, mean over the tokens of all answers."""
+    """Probability that the grammar took away, mean over the tokens of all completions."""
     rows = read_json_lines(completions)
     tokens = [row["tokens"] + (not row["truncated"]) for row in rows]  # the end was masked, too
     total = sum(n * row["masked_mass"] for n, row in zip(tokens, rows, strict=True))
@@ -105,7 +105,7 @@ def _masked_mass(completions: Path) -> float:
 
 
 def _track(config: Config, run_dir: Path, metrics: dict[str, Any]) -> None:
-    """The numbers, and some answers drawn beside their gold, to the tracker."""
+    """The numbers, and some predictions drawn beside their gold, to the tracker."""
     from sgg.evaluation.samples import draw_samples
     from sgg.tracking.open import tracking
 
@@ -114,8 +114,8 @@ def _track(config: Config, run_dir: Path, metrics: dict[str, Any]) -> None:
     with tracking(config, run_dir) as tracker:
         tracker.log({f"eval/{name}": value for name, value in metrics["metrics"].items()}, 0)
         drawn = draw_samples(config, run_dir / COMPLETIONS, config.tracker.samples)
-        rows = [[s.image_id, s.gold_image, s.answer_image, s.text] for s in drawn]
-        tracker.table("eval/samples", ["image", "gold", "answer", "text"], rows)
+        rows = [[s.image_id, s.gold_image, s.pred_image, s.text] for s in drawn]
+        tracker.table("eval/samples", ["image", "gold", "prediction", "text"], rows)
 
 
 def score_split(
@@ -124,7 +124,7 @@ def score_split(
     """Score predictions against a prepared split as the config says: protocol, spec, zero-shot list.
 
     Args:
-        spec: how these answers are written, where it is not as the config says.
+        spec: how these predictions are written, where it is not as the config says.
 
     """
     split = scored_split(config)

@@ -28,7 +28,7 @@ from sgg.errors import SggError, behind, did_you_mean
 def explain_config(error: BaseException) -> str | None:
     """The message for a user, or None for an error of these libraries that is no user's doing."""
     for cause in behind(error):
-        if isinstance(cause, SggError):  # a resolver of ours could not answer
+        if isinstance(cause, SggError):  # a resolver of ours could not say it
             return str(cause)
     if isinstance(error, MissingConfigException):
         return _missing_option(error)

@@ -16,7 +16,7 @@ from sgg.inference.vllm.engine import EngineLimits, VllmEngine
 from sgg.models.open import RunModel, Use, open_model
 from sgg.models.processor import token_count
 from sgg.runs.folder import SERVED
-from sgg.spec import answer_grammar
+from sgg.spec import completion_grammar
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def opened(
         SggError: what the config asks for cannot be loaded.
 
     """
-    model = open_model(config, Use.answer, folder)
+    model = open_model(config, Use.generate, folder)
     if config.generate.engine is Kind.vllm:
         with _vllm(model, sampling, ranks, run_dir / SERVED) as engine:
             yield engine
@@ -60,7 +60,7 @@ def _servers(model: RunModel, sampling: Sampling, run_dir: Path) -> Engine:
 
 @contextmanager
 def _vllm(model: RunModel, sampling: Sampling, ranks: Ranks, served: Path) -> Iterator[VllmEngine]:
-    config, held = model.config, answer_grammar(model.config)
+    config, held = model.config, completion_grammar(model.config)
     if held is not None:
         limit = sampling.max_new_tokens
         held.check_fits(limit, "generate.max_new_tokens", token_count(model.processor.tokenizer))

@@ -86,7 +86,7 @@ def _reserved(out: Path, image: Path) -> Path:
 
 
 def _answer(config: Config, picture: Any) -> Any:
-    model, ranks = open_model(config, Use.answer), Ranks.start(config.hardware)
+    model, ranks = open_model(config, Use.generate), Ranks.start(config.hardware)
     generate = config.generate
     sampling = Sampling(
         generate.max_new_tokens, generate.temperature, generate.top_p, generate.top_k

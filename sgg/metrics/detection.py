@@ -38,7 +38,7 @@ class Detections:
     """Matched boxes of some images."""
 
     owner: Ints
-    """Row of the answer that each detection is from."""
+    """Row of the prediction that each detection is from."""
     labels: Ints
     """Its class, by name id."""
     matched: NDArray[np.uint16]
@@ -53,7 +53,7 @@ def match_boxes(
     """Match the boxes of images.
 
     Args:
-        images: answer row, pred, gold, and whether the split's very first gold box is among them.
+        images: prediction row, pred, gold, and whether the split's very first gold box is among them.
 
     """
     from pycocotools.cocoeval import COCOeval
@@ -99,7 +99,7 @@ def match_boxes(
 
 
 def average_precision(found: Detections, order: Ints | None = None) -> AveragePrecision:
-    """AP of all detections; `order` is the rank of each answer row, the rows' own order if None."""
+    """AP of all detections; `order` is the rank of each prediction row, the rows' own order if None."""
     from pycocotools.cocoeval import COCOeval
 
     classes = sorted(c for c, n in found.gold.items() if n)

@@ -1,6 +1,6 @@
-"""Which gold relations an answer hits, and at which rank, in each mode of a protocol.
+"""Which gold relations a prediction hits, and at which rank, in each mode of a protocol.
 
-Comes in: the arrays of one answer and of its gold, in the same frame. Goes out: for each gold relation
+Comes in: the arrays of one prediction and of its gold, in the same frame. Goes out: for each gold relation
 the rank of the first prediction that hits it. No sums over images (`metrics.tally`, `metrics.recall`).
 """
 
@@ -41,7 +41,7 @@ class Ranking:
 
 
 def rank(pred: GraphArrays, protocol: ProtocolConfig) -> Ranking:
-    """Rank the relations of an answer."""
+    """Rank the relations of a prediction."""
     twin: dict[tuple[float, ...], int] = {}
     boxes = pred.boxes.tolist()
     first = [
@@ -74,7 +74,7 @@ def _ranks(left_out: Flags) -> Ints:
 
 
 class Overlap:
-    """The overlaps of one answer with its gold, computed once for all modes."""
+    """The overlaps of one prediction with its gold, computed once for all modes."""
 
     def __init__(self, pred: GraphArrays, gold: GraphArrays, protocol: ProtocolConfig) -> None:
         self.pred, self.gold = pred, gold

@@ -1,6 +1,6 @@
-"""Which relations of one answer hit and which gold ones are found, by the rule that the metrics count by.
+"""Which relations of one prediction hit and which gold ones are found, by the rule that the metrics count by.
 
-For whoever shows an answer to people: the gallery marks what a protocol counts, and nothing else.
+For whoever shows a prediction to people: the gallery marks what a protocol counts, and nothing else.
 """
 
 from __future__ import annotations

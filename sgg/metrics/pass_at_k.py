@@ -1,7 +1,7 @@
-"""What several answers to one image find together: pass@k, union@k, best-of-k.
+"""What several completions for one image find together: pass@k, union@k, best-of-k.
 
 pass@k = 1 - C(n - c, k) / C(n, k) (arXiv 2107.03374, 2504.13837): the probability that k of an image's n
-answers, drawn without return, hold one that hits a gold relation which c of the n hit.
+completions, drawn without return, hold one that hits a gold relation which c of the n hit.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ Floats = NDArray[np.float64]
 
 
 def pass_at_k(found: Flags, k: int) -> float:
-    """Mean over gold relations; `found` of shape (answers, gold), 1 ≤ k ≤ answers.
+    """Mean over gold relations; `found` of shape (completions, gold), 1 ≤ k ≤ completions.
 
     >>> pass_at_k(np.array([[True], [False], [False], [False]]), 2)
     0.5
     """
-    answers = len(found)
-    misses = (answers - found.sum(axis=0)).tolist()
-    return float(np.mean([1 - comb(m, k) / comb(answers, k) for m in misses]))
+    completions = len(found)
+    misses = (completions - found.sum(axis=0)).tolist()
+    return float(np.mean([1 - comb(m, k) / comb(completions, k) for m in misses]))
 
 
 def union_at_k(found: Flags, k: int) -> float:
-    """Share of gold relations that any of the first k answers hits."""
+    """Share of gold relations that any of the first k completions hits."""
     return float(found[:k].any(axis=0).mean())
 
 
 def best_of_k(found: Flags, k: int) -> float:
-    """Expected recall of the best of k answers drawn without return: an oracle's choice.
+    """Expected recall of the best of k completions drawn without return: an oracle's choice.
 
     With recalls sorted up, the i-th (from 1) is the best of k in C(i - 1, k - 1) of C(n, k) draws.
     """
@@ -45,10 +45,10 @@ def best_of_k(found: Flags, k: int) -> float:
 def by_image(found: Mapping[int, Flags], images: int) -> dict[str, tuple[Floats, Floats]]:
     """Each measure of each image, and 1 where it counts: where gold has relations.
 
-    For k = 1, 2, 4, … up to the fewest answers of an image; nothing below two.
+    For k = 1, 2, 4, … up to the fewest completions of an image; nothing below two.
 
     Args:
-        found: by image, what each of its answers hits, shape (answers, gold).
+        found: by image, what each of its completions hits, shape (completions, gold).
         images: of the split.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Whether two runs differ, by exchanging their answers image by image (Good, Permutation Tests).
+"""Whether two runs differ, by exchanging their completions image by image (Good, Permutation Tests).
 
 Comes in: the `Estimate`s of two runs on the same images. Goes out: their differences with intervals
 (`metrics.bootstrap`), and the probability of one as large if the runs were exchangeable in each image.

@@ -14,9 +14,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sgg.config.protocol import Absent, ProtocolConfig, Unanswered
+from sgg.config.protocol import Absent, ProtocolConfig, WithoutPrediction
 from sgg.metrics.hits import NEVER
-from sgg.metrics.tally import ANSWER_COLUMNS, Tally
+from sgg.metrics.tally import COMPLETION_COLUMNS, Tally
 from sgg.scene.vocab import canonical
 
 Floats = NDArray[np.float64]
@@ -82,10 +82,12 @@ class Recalls:
         """Canonical predicates, the vocabulary's first, then what else gold holds."""
         place = {name: i for i, name in enumerate(self.predicates)}
         self.column_of = np.array([place.get(name, -1) for name in tally.names], dtype=np.int64)
-        skipped = protocol.unanswered is Unanswered.skip
-        self.counted = tally.answered if skipped else np.ones(len(tally.answered), dtype=bool)
-        """Answers that count."""
-        left_out = protocol.unanswered is Unanswered.zero_in_recall
+        skipped = protocol.without_prediction is WithoutPrediction.skip
+        self.counted = (
+            tally.has_prediction if skipped else np.ones(len(tally.has_prediction), dtype=bool)
+        )
+        """Completions that count."""
+        left_out = protocol.without_prediction is WithoutPrediction.zero_in_recall
         self._averaged_over = self.counted & ~tally.missing if left_out else self.counted
         inside = range(len(vocabulary))
         present = protocol.absent is Absent.present
@@ -98,13 +100,13 @@ class Recalls:
         return ranks < (NEVER if k is None else k)
 
     def recall(self, ranked: str, k: int | None, among: Flags | None = None) -> Estimate:
-        """R@k: mean over answers of the share of gold relations hit; `among` picks relations (zR)."""
+        """R@k: mean over completions of the share of gold relations hit; `among` picks relations (zR)."""
         owner, hit = self._tally.owner, self.hits(ranked, k)
         if among is not None:
             owner, hit = owner[among], hit[among]
-        answers = len(self._tally.image)
-        gold = np.bincount(owner, minlength=answers)
-        found = sums(owner, hit, answers)
+        completions = len(self._tally.image)
+        gold = np.bincount(owner, minlength=completions)
+        found = sums(owner, hit, completions)
         usable = (gold > 0) & self.counted
         shares = ratios(found, gold.astype(np.float64)) * usable
         return Estimate(self._by_image(shares), self._by_image(usable))
@@ -112,7 +114,7 @@ class Recalls:
     def mean_recall(
         self, ranked: str, k: int | None, columns: Sequence[int] | None = None
     ) -> Estimate:
-        """mR@k: per predicate the mean over answers that have it in gold, then over predicates.
+        """mR@k: per predicate the mean over completions that have it in gold, then over predicates.
 
         `columns` are those of `predicates` to average, all of `averaged` if None.
         """
@@ -122,14 +124,14 @@ class Recalls:
         return Estimate(over[:, chosen], under[:, chosen], divisor)
 
     def _by_predicate(self, ranked: str, k: int | None) -> tuple[Floats, Floats]:
-        """Sum of recalls and count of answers by image and predicate."""
+        """Sum of recalls and count of completions by image and predicate."""
         usable, place, gold, at, counts = self._cells
         shares = sums(place, self.hits(ranked, k)[usable], len(gold)) / gold
         return sums(at, shares, counts.size).reshape(counts.shape), counts
 
     @cached_property
     def _cells(self) -> tuple[Flags, Ints, Ints, Ints, Floats]:
-        """Gold relations grouped by answer and predicate, the same for all ranks and cutoffs.
+        """Gold relations grouped by completion and predicate, the same for all ranks and cutoffs.
 
         Which relations count; the group of each; each group's size and place in the table of images
         and predicates; the groups in each place of that table.
@@ -164,7 +166,7 @@ class Recalls:
         """Right predicted relations among the first k over all of the first k, pooled."""
         if k is None:
             return self.rate("correct", "predicted")
-        column = len(ANSWER_COLUMNS) + 2 * self._protocol.cutoffs.index(k)
+        column = len(COMPLETION_COLUMNS) + 2 * self._protocol.cutoffs.index(k)
         counts = self._tally.counts
         return Estimate(self._by_image(counts[:, column]), self._by_image(counts[:, column + 1]))
 
@@ -178,15 +180,15 @@ class Recalls:
         return Estimate(over, under, harmonic=True)
 
     def rate(self, part: str, whole: str) -> Estimate:
-        """One of `ANSWER_COLUMNS` over another, pooled over the split."""
+        """One of `COMPLETION_COLUMNS` over another, pooled over the split."""
         return Estimate(self._by_image(self.column(part)), self._by_image(self.column(whole)))
 
     def column(self, name: str) -> NDArray[np.int64]:
-        """One of `ANSWER_COLUMNS`, by answer."""
-        return self._tally.counts[:, ANSWER_COLUMNS.index(name)]
+        """One of `COMPLETION_COLUMNS`, by completion."""
+        return self._tally.counts[:, COMPLETION_COLUMNS.index(name)]
 
     def mean_of(self, values: NDArray[np.generic]) -> Estimate:
-        """The mean over answers of a value for each."""
+        """The mean over completions of a value for each."""
         return Estimate(self._by_image(values), self._by_image(np.ones(len(values))))
 
     def _by_image(self, values: NDArray[np.generic]) -> Floats:

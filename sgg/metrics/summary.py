@@ -34,7 +34,7 @@ class Summary:
     mapped: dict[str, float]
     """Recall with synonyms mapped; empty without a vocabulary."""
     several: dict[str, float]
-    """pass@k, union@k and best-of-k; empty with one answer per image."""
+    """pass@k, union@k and best-of-k; empty with one completion per image."""
     groups: dict[str, dict[str, float]]
     """Mean recall of frequent (head), middling and rare (tail) predicates."""
     predicates: list[dict[str, Any]]
@@ -55,7 +55,7 @@ def summarise(tally: Tally, task: Task, image_ids: Sequence[str]) -> Summary:
     values = {name: noted.value(name, e) for name, e in kept.items()}
     for mode in protocol.modes:
         values |= _of_mode(found, tally, task, mode, cuts, noted)
-    values |= _of_answers(found, tally, cuts, noted)
+    values |= _of_completions(found, tally, cuts, noted)
     ap = average_precision(tally.detections, _order(tally, protocol, image_ids))
     values |= {"AP50": ap.ap50, "AP": ap.ap}
     mapped = {}
@@ -126,7 +126,7 @@ def _of_mode(
     return values
 
 
-def _of_answers(found: Recalls, tally: Tally, cuts: Cuts, noted: _Noted) -> dict[str, float]:
+def _of_completions(found: Recalls, tally: Tally, cuts: Cuts, noted: _Noted) -> dict[str, float]:
     """Objects, lengths and duplicates; the last two are no shares and have no interval."""
     estimates = {_at("R_deduplicated", k): found.recall("deduplicated", k) for k in cuts}
     estimates |= {
@@ -147,7 +147,7 @@ def _has_gold(tally: Tally) -> Any:
 
 
 def _order(tally: Tally, protocol: ProtocolConfig, image_ids: Sequence[str]) -> Ints | None:
-    """Rank of each answer row in AP, where that is not their own order."""
+    """Rank of each completion row in AP, where that is not their own order."""
     if protocol.image_order is ImageOrder.split:
         return None
     place = np.empty(len(image_ids), dtype=np.int64)
@@ -214,7 +214,7 @@ def _groups(
 
 
 def _found_by_image(found: Recalls, tally: Tally) -> dict[int, Any]:
-    """By image what each of its answers hits, shape (answers, gold)."""
+    """By image what each of its completions hits, shape (completions, gold)."""
     hit = found.hits("sgdet", None)
     parts = np.split(hit, np.cumsum(np.bincount(tally.owner, minlength=len(tally.image)))[:-1])
     images: dict[int, list[Any]] = {}

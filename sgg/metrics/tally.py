@@ -1,6 +1,6 @@
-"""What is kept of each answer: small columns, so that graphs need not be held.
+"""What is kept of each completion: small columns, so that graphs need not be held.
 
-Comes in: answers and gold, one image at a time. Goes out: a `Tally`, which tallies of other images can
+Comes in: completions and gold, one image at a time. Goes out: a `Tally`, which tallies of other images can
 be joined to, in any number of processes. Sums and means are `metrics.recall`'s business.
 """
 
@@ -23,7 +23,7 @@ from sgg.scene.graph import Edge, SceneGraph, Triplet
 from sgg.scene.vocab import Vocabulary, canonical
 from sgg.text.codec import Parsed
 
-ANSWER_COLUMNS = (
+COMPLETION_COLUMNS = (
     "predicted",
     "correct",
     "repeated",
@@ -40,7 +40,7 @@ _OF_RELATIONS = ("owner", "predicate", "unseen")
 
 @dataclass(frozen=True)
 class Task:
-    """What every answer is scored by."""
+    """What every completion is scored by."""
 
     protocol: ProtocolConfig
     vocabulary: Vocabulary | None = None
@@ -52,19 +52,19 @@ class Task:
 
 @dataclass
 class Tally:
-    """Columns of answers and of their gold relations."""
+    """Columns of completions and of their gold relations."""
 
     image: Ints
-    """Index of each answer's image in the split, shape (answers,)."""
-    answered: NDArray[np.bool_]
-    """Whether any relation was predicted, or the answer failed as a whole."""
+    """Index of each completion's image in the split, shape (completions,)."""
+    has_prediction: NDArray[np.bool_]
+    """Whether any relation was predicted, or the completion failed as a whole."""
     failed: NDArray[np.bool_]
     missing: NDArray[np.bool_]
-    """Whether there was no answer at all."""
+    """Whether there was no completion at all."""
     counts: Ints
-    """`ANSWER_COLUMNS`, then correct and ranked within each cutoff, shape (answers, columns)."""
+    """`COMPLETION_COLUMNS`, then correct and ranked within each cutoff, shape (completions, columns)."""
     owner: Ints
-    """Row of the answer that each gold relation belongs to, shape (relations,)."""
+    """Row of the completion that each gold relation belongs to, shape (relations,)."""
     predicate: Ints
     """Name id of its predicate."""
     unseen: NDArray[np.bool_]
@@ -76,14 +76,14 @@ class Tally:
     """Predicted relations by predicate."""
     right: Counter[int]
     """Those that hit."""
-    problems_answers: Counter[str]
+    problems_completions: Counter[str]
     problems_items: Counter[str]
     names: list[str]
     """Canonical names by id."""
 
 
 class Builder:
-    """Tallies answers one by one."""
+    """Tallies completions one by one."""
 
     def __init__(self, task: Task, first: bool) -> None:
         """`first`: whether the split's very first gold box is among those to come."""
@@ -94,7 +94,8 @@ class Builder:
             [self._names.id(p) for p in vocabulary.predicates] if vocabulary is not None else []
         )
         self._columns: dict[str, list[Any]] = {
-            k: [] for k in ("image", "answered", "failed", "missing", "counts", *_OF_RELATIONS)
+            k: []
+            for k in ("image", "has_prediction", "failed", "missing", "counts", *_OF_RELATIONS)
         }
         modes = [m.name for m in protocol.modes]
         self._ranked = [*modes, *(f"{m} ng" for m in modes), "deduplicated", "mapped"]
@@ -104,17 +105,19 @@ class Builder:
         self._right: Counter[int] = Counter()
         self._problems: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
 
-    def add(self, image: int, answer: Parsed | None, gold: SceneGraph) -> None:
-        """Count one answer (None if there is none) to one image."""
+    def add(self, image: int, parsed: Parsed | None, gold: SceneGraph) -> None:
+        """Count one completion (None if there is none) for one image."""
         row, columns = len(self._columns["image"]), self._columns
-        kinds = ["no_answer"] if answer is None else [p.kind.value for p in answer.problems]
+        kinds = ["no_completion"] if parsed is None else [p.kind.value for p in parsed.problems]
         self._problems[0].update(set(kinds))
         self._problems[1].update(kinds)
-        strict, mapped = self._read(answer.graph if answer is not None else SceneGraph())
+        strict, mapped = self._read(parsed.graph if parsed is not None else SceneGraph())
         target = to_arrays(gold, self._names)
         protocol = self._task.protocol
-        failed = answer is None or answer.failure is not None
-        said = failed and answer is not None  # an answer was given, but nothing can be read from it
+        failed = parsed is None or parsed.failure is not None
+        said = (
+            failed and parsed is not None
+        )  # there is a completion, but nothing can be read from it
         if not protocol.coco_skips_empty or said or len(strict.labels):
             self._boxes.append((row, strict, target, self._first))
         self._first = self._first and not len(target.labels)
@@ -132,16 +135,16 @@ class Builder:
         for name in self._ranked:
             self._ranks[name].append(ranks[name].astype(np.int32))
         columns["image"].append(image)
-        columns["answered"].append(said or bool(len(strict.predicates)))
+        columns["has_prediction"].append(said or bool(len(strict.predicates)))
         columns["failed"].append(failed)
-        columns["missing"].append(answer is None)
+        columns["missing"].append(parsed is None)
         columns["counts"].append(self._counts(overlap, ranking, right))
         columns["owner"].append(np.full(len(target.predicates), row))
         columns["predicate"].append(target.predicates)
         columns["unseen"].append([self._is_unseen(gold, edge) for edge in gold.edges])
 
     def _read(self, graph: SceneGraph) -> tuple[GraphArrays, GraphArrays]:
-        """The answer as the protocol reads it, and with synonyms mapped; one object if equal."""
+        """The completion as the protocol reads it, and with synonyms mapped; one object if equal."""
         task, vocabulary = self._task, self._task.vocabulary
         table = renamed(graph, vocabulary, task.synonyms) if vocabulary is not None else NO_RENAMES
         if task.protocol.unknown is Unknown.drop and vocabulary is not None:
@@ -191,11 +194,11 @@ class Builder:
         return (canonical(subject), canonical(predicate), canonical(obj)) in self._task.unseen
 
     def tally(self) -> Tally:
-        """Everything that was added: one answer at least."""
+        """Everything that was added: one completion at least."""
         columns = self._columns
         return Tally(
             image=np.array(columns["image"], dtype=np.int64),
-            answered=np.array(columns["answered"], dtype=bool),
+            has_prediction=np.array(columns["has_prediction"], dtype=bool),
             failed=np.array(columns["failed"], dtype=bool),
             missing=np.array(columns["missing"], dtype=bool),
             counts=np.array(columns["counts"], dtype=np.int64),
@@ -206,14 +209,14 @@ class Builder:
             detections=match_boxes(self._boxes, self._task.protocol),
             said=self._said,
             right=self._right,
-            problems_answers=self._problems[0],
+            problems_completions=self._problems[0],
             problems_items=self._problems[1],
             names=self._names.listed,
         )
 
 
 def join(tallies: Sequence[Tally]) -> Tally:
-    """Tallies of different answers as one, in their order."""
+    """Tallies of different completions as one, in their order."""
     names = Names()
     ids = [np.array([names.id(n) for n in t.names], dtype=np.int64) for t in tallies]
     starts = np.cumsum([0, *(len(t.image) for t in tallies)])[:-1].tolist()
@@ -221,17 +224,17 @@ def join(tallies: Sequence[Tally]) -> Tally:
     gold: Counter[int] = Counter()
     said: Counter[int] = Counter()
     right: Counter[int] = Counter()
-    answers: Counter[str] = Counter()
+    completions: Counter[str] = Counter()
     items: Counter[str] = Counter()
     for t, i, _ in each:
         gold.update({int(i[c]): n for c, n in t.detections.gold.items()})
         said.update({int(i[c]): n for c, n in t.said.items()})
         right.update({int(i[c]): n for c, n in t.right.items()})
-        answers += t.problems_answers
+        completions += t.problems_completions
         items += t.problems_items
     return Tally(
         image=np.concatenate([t.image for t in tallies]),
-        answered=np.concatenate([t.answered for t in tallies]),
+        has_prediction=np.concatenate([t.has_prediction for t in tallies]),
         failed=np.concatenate([t.failed for t in tallies]),
         missing=np.concatenate([t.missing for t in tallies]),
         counts=np.concatenate([t.counts for t in tallies]),
@@ -247,7 +250,7 @@ def join(tallies: Sequence[Tally]) -> Tally:
         ),
         said=said,
         right=right,
-        problems_answers=answers,
+        problems_completions=completions,
         problems_items=items,
         names=names.listed,
     )

@@ -52,7 +52,7 @@ class ModelFamily:
     """Stands for one token of an image in a prompt."""
     video_token: str
     vision_tokens: tuple[str, ...]
-    """What stands for images in a prompt, never in an answer: the model would look for their pixels."""
+    """What stands for images in a prompt, never in a completion: the model would look for their pixels."""
     tower: str
     """Name of the vision tower in the loaded model."""
     mergers: tuple[str, ...]

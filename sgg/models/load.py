@@ -88,7 +88,7 @@ def full_weights(folder: Path) -> Path:
 
 
 def declared_ends(folder: Path) -> int | list[int] | None:
-    """What a folder of full weights says ends an answer, read as transformers reads it."""
+    """What a folder of full weights says ends a completion, read as transformers reads it."""
     if (folder / "generation_config.json").is_file():
         return GenerationConfig.from_pretrained(folder).eos_token_id
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)

@@ -1,7 +1,7 @@
 """Opening the model of a run: from a config to its files, its processor, its dtype and its weights.
 
-All that trains, answers or serves opens its model here, so that one config means the same pixels and the same
-numbers everywhere. Weights are loaded when they are asked for, not before.
+All that trains, generates or serves opens its model here, so that one config means the same pixels and the
+same numbers everywhere. Weights are loaded when they are asked for, not before.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sgg.models.weights import locate
 class Use(Enum):
     """What weights are for: it decides their dtype."""
 
-    answer = "answer"
+    generate = "generate"
     """As configured, or as the hardware computes."""
     train = "train"
     """The same; fp32 unless configured where an optimiser changes these very weights, with no fp32 copy."""

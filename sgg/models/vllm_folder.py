@@ -47,6 +47,6 @@ def write_for_vllm(
 
 
 def longest_context(folder: Path, wanted: int) -> int:
-    """Tokens of a prompt and its answer together: as many as wanted, or as the model was made for."""
+    """Tokens of a prompt and its completion together: as many as wanted, or as the model was made for."""
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     return min(wanted, int(config.get_text_config().max_position_embeddings))

@@ -13,13 +13,13 @@ from sgg.config.stage import EvalConfig, GrpoConfig, SftConfig, TrainStageConfig
 from sgg.config.tracker import TrackerKind
 from sgg.plan.use import (
     When,
-    answered_by,
     arg_of,
     by_epochs,
     by_muon,
     chosen,
     fits_micro_batch,
     free_names,
+    generated_by,
     in_stage,
     is_annotated,
     on_hub,
@@ -32,7 +32,7 @@ GRPO = chosen("stage=grpo", lambda use: in_stage(use, GrpoConfig), "stage.name")
 EVAL = chosen("stage=eval", lambda use: in_stage(use, EvalConfig), "stage.name")
 GENERATE = replace(
     EVAL,
-    instead="Take stage=eval (GRPO's own answers follow stage.args.temperature, top_p, "
+    instead="Take stage=eval (GRPO's own completions follow stage.args.temperature, top_p, "
     "max_completion_length …)",
 )
 TRAINING = When(
@@ -113,13 +113,13 @@ SAVE_STEPS = chosen(
 )
 WEIGHTS = When(
     "where this machine loads the weights",
-    lambda use: not answered_by(use, Engine.server),
+    lambda use: not generated_by(use, Engine.server),
     "generate.engine",
     "Say it to the server (`sgg serve`)",
 )
 TRANSFORMERS = When(
     "by transformers",
-    lambda use: not answered_by(use, Engine.vllm, Engine.server),
+    lambda use: not generated_by(use, Engine.vllm, Engine.server),
     "generate.engine",
     "Take generate=hf",
 )
@@ -130,7 +130,7 @@ SERVER = chosen(
     "generate=server", lambda use: use.config.generate.engine is Engine.server, "generate.engine"
 )
 SAMPLED = When(
-    "where answers are drawn, not greedy",
+    "where completions are drawn, not greedy",
     lambda use: use.config.generate.temperature > 0,
     "generate.temperature",
     "Take generate.temperature=1",
@@ -148,16 +148,16 @@ FREE_NAMES = When(
     "Take prompt=open grammar.names=prompt",
 )
 VLLM_ROLLOUTS = When(
-    "where vLLM gives GRPO's answers: hardware.rollout.mode=colocate or server",
+    "where vLLM generates GRPO's completions: hardware.rollout.mode=colocate or server",
     lambda use: rollout_is(use, RolloutMode.colocate, RolloutMode.server),
     "stage.name hardware.rollout.mode",
     "Take one of these modes with stage=grpo",
 )
 VLLM_LENGTH = When(
-    "where vLLM answers: stage=eval with generate=vllm, or stage=grpo with hardware.rollout.mode=colocate or "
-    "server",
+    "where vLLM generates: stage=eval with generate=vllm, or stage=grpo with hardware.rollout.mode=colocate "
+    "or server",
     lambda use: (
-        rollout_is(use, RolloutMode.colocate, RolloutMode.server) or answered_by(use, Engine.vllm)
+        rollout_is(use, RolloutMode.colocate, RolloutMode.server) or generated_by(use, Engine.vllm)
     ),
     "stage.name hardware.rollout.mode generate.engine",
     "Take one of these",
@@ -222,7 +222,7 @@ CLOSED = When(
     "Take prompt=closed",
 )
 BY_HF = When(
-    "as hf alone, for this tool answers by transformers",
+    "as hf alone, for this tool generates by transformers",
     lambda use: use.config.generate.engine is Engine.hf,
     "generate.engine",
     "Run stage=eval for other engines",

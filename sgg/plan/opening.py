@@ -1,4 +1,4 @@
-"""The line with which runs and dry runs begin: what learns or answers, on what, for how long, and where.
+"""The line with which runs and dry runs begin: what trains or generates, on what, for how long, and where.
 
 Comes in: a config and how many images its splits have, where that is known. Goes out: one line. Loads no
 weights (files' headers tell their number) and prepares no data.
@@ -99,16 +99,16 @@ def _length(config: Config, images: Mapping[str, int | None]) -> str:
     stage = config.stage
     if isinstance(stage, EvalConfig):
         count, each = images[stage.split.name], config.generate.num_completions
-        answers = "an answer" if each == 1 else f"{each} answers"
+        completions = "a completion" if each == 1 else f"{each} completions"
         total = "" if count is None else f", {count * each:,} in all"
-        return f"{answers} to each {stage.split.name} image{total}"
+        return f"{completions} for each {stage.split.name} image{total}"
     assert isinstance(stage, TrainStageConfig)
     steps = steps_of(stage.args, images["train"], *_step(config))
     epochs = stage.args.get("num_train_epochs", 3)
     told = f"epochs: {epochs:g}, in steps" if steps is None else f"{steps:,} steps"
     samples = batch_plan(config).global_batch
     if isinstance(stage, GrpoConfig):
-        return f"{told} of {samples:,} answers"
+        return f"{told} of {samples:,} completions"
     if (count := images["train"]) is not None and count < samples:
         return f"{told} of {count:,} images, all there are (stage.global_batch={samples})"
     return f"{told} of {samples:,} images"
@@ -130,6 +130,6 @@ def _hardware(config: Config) -> str:
     nodes = f" on {hardware.nodes} nodes" * (hardware.nodes > 1)
     mode = hardware.rollout.mode
     by_vllm = isinstance(config.stage, GrpoConfig) and mode is not RolloutMode.trainer
-    rollouts = f", answers by vLLM ({mode.name})" * by_vllm
+    rollouts = f", completions by vLLM ({mode.name})" * by_vllm
     engine = f", generate={config.generate.engine.name}" * isinstance(config.stage, EvalConfig)
     return f"{ranks} {kind}{plural}{nodes}, {hardware.precision.name}{rollouts}{engine}"

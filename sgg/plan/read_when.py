@@ -94,7 +94,7 @@ READ: dict[str, When | None] = {
     "generate.server_model": when.SERVER,
     "generate.api_key_env": when.SERVER,
     "generate.request_timeout_s": when.SERVER,
-    # where nothing holds answers to them, `validate_structure` refuses
+    # where nothing holds completions to them, `validate_structure` refuses
     "grammar": None,
     "grammar.max_objects": None,
     "grammar.max_relationships": None,
@@ -174,7 +174,7 @@ _READING: dict[str, When | None] = {
     "experiment": None,
     "debug": None,
 }
-"""What says how answers are read, and against which gold."""
+"""What says how completions are read, and against which gold."""
 
 TOOLS: dict[str, dict[str, When | None]] = {
     "prepare": {"data": None, "paths.cache": None, "experiment": None, "debug": None},

@@ -38,7 +38,7 @@ class When:
     instead: str = ""
     """A sentence: what makes it read."""
     changes_results: bool = True
-    """Whether data, training, answers or scores depend on it where it is read; else it is only told."""
+    """Whether data, training, completions or scores depend on it where it is read; else it is only told."""
 
 
 def chosen(word: str, holds: Callable[[Use], bool], here: str = "", further: str = "") -> When:
@@ -52,7 +52,7 @@ def in_stage(use: Use, *kinds: type) -> bool:
 
 
 def rollout_is(use: Use, *modes: RolloutMode) -> bool:
-    """Whether GRPO gets its answers in one of these modes."""
+    """Whether GRPO gets its completions in one of these modes."""
     return in_stage(use, GrpoConfig) and use.config.hardware.rollout.mode in modes
 
 
@@ -68,8 +68,8 @@ def is_annotated(use: Use) -> bool:
     return not source_of(use).is_drawn
 
 
-def answered_by(use: Use, *engines: Engine) -> bool:
-    """Whether an evaluation's answers come from one of these engines."""
+def generated_by(use: Use, *engines: Engine) -> bool:
+    """Whether an evaluation's completions come from one of these engines."""
     return in_stage(use, EvalConfig) and use.config.generate.engine in engines
 
 
@@ -112,8 +112,8 @@ def by_epochs(use: Use) -> bool:
 
 
 def free_names(use: Use) -> bool:
-    """Whether a grammar holds answers, and any name may occur in them."""
-    from sgg.spec import answer_grammar  # which loads numpy
+    """Whether a grammar holds completions, and any name may occur in them."""
+    from sgg.spec import completion_grammar  # which loads numpy
 
-    held = answer_grammar(use.config) if use.config.grammar is not None else None
+    held = completion_grammar(use.config) if use.config.grammar is not None else None
     return held is not None and held.vocabulary is None

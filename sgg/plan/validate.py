@@ -203,7 +203,7 @@ def _grpo(config: Config) -> Iterator[str]:
 
 
 def _groups(config: Config) -> Iterator[str]:
-    """A term that sees the group needs each prompt's answers on one process."""
+    """A term that sees the group needs each prompt's completions on one process."""
     from sgg.spec import reward_mix
 
     stage, hardware = config.stage, config.hardware
@@ -236,7 +236,7 @@ def _generate(config: Config) -> Iterator[str]:
     if generate.num_completions > 1 and generate.temperature == 0:
         yield (
             f"generate.num_completions={generate.num_completions} with generate.temperature=0 would give the "
-            "same answer each time. Set a temperature, or one completion."
+            "same completion each time. Set a temperature, or one completion."
         )
     if isinstance(config.stage, EvalConfig) and config.model.lora.enable:
         yield (

@@ -1,1 +1,1 @@
-"""Metrics and answers -> tables and HTML."""
+"""Metrics and predictions -> tables and HTML."""

@@ -8,7 +8,15 @@ from typing import Any
 from sgg.report.html import Html, piece
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 360, 190, 52, 24, 10
-_ORDER = ("loss", "reward", "rewards/", "answers/failed", "answers/", "completions/", "entropy")
+_ORDER = (
+    "loss",
+    "reward",
+    "rewards/",
+    "completion/failed",
+    "completion/",
+    "completions/",
+    "entropy",
+)
 _LEFT_OUT = ("total_flos", "train_", "epoch", "num_tokens", "clip_ratio", "profiling")
 
 

@@ -125,10 +125,10 @@ def _metrics(content: dict[str, Any]) -> Html:
         low_high = intervals.get(name)
         shown = f"{low_high[0]:.4f} to {low_high[1]:.4f}" if low_high else ""
         rows.append([name, float(value), shown])
-    problems = [[k, v["answers"], v["items"]] for k, v in content["problems"].items()]
+    problems = [[k, v["completions"], v["items"]] for k, v in content["problems"].items()]
     predicates = sorted(content["recall_per_predicate"].items(), key=lambda p: -p[1])
     counts = (
-        f"{content['images']} images, {content['answers']} answers, {content['gold_relations']} gold "
+        f"{content['images']} images, {content['completions']} completions, {content['gold_relations']} gold "
         f"relations in {content['images_with_relations']} images. Protocol: {content['protocol']['id']}."
     )
     return piece("metrics", rows, counts, problems, predicates)
@@ -143,8 +143,8 @@ def _gallery(run_dir: Path, config: Config) -> Html:
         card = {
             "gold_image": image_tag(sample.gold_image, "gold"),
             "gold": _marked(sample.gold_relations),
-            "answer_image": image_tag(sample.answer_image, "answer"),
-            "answer": _marked(sample.answer_relations),
+            "pred_image": image_tag(sample.pred_image, "prediction"),
+            "pred": _marked(sample.pred_relations),
             "wrong": wrong,
             "image_id": sample.image_id,
             "text": sample.text,

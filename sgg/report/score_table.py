@@ -26,13 +26,13 @@ def score_table(content: Mapping[str, Any]) -> str:
     rows += [[n, *[""] * (len(cuts) - 1), _cell(content, n)] for n in alone]
     rows += [[n, *[""] * (len(cuts) - 1), f"{v:.4f}"] for n, v in content["several"].items()]
     lines = [
-        f"protocol {protocol['id']}: {content['images']} images, {content['answers']} answers, "
+        f"protocol {protocol['id']}: {content['images']} images, {content['completions']} completions, "
         f"{content['gold_relations']} gold relations",
         *(f"  quirk: {quirk}" for quirk in protocol["quirks"]),
         markdown(rows),
     ]
-    wrong = [f"{k} {v['answers']}" for k, v in content["problems"].items()]
-    return "\n".join([*lines, f"answers with problems: {', '.join(wrong) or 'none'}"])
+    wrong = [f"{k} {v['completions']}" for k, v in content["problems"].items()]
+    return "\n".join([*lines, f"completions with problems: {', '.join(wrong) or 'none'}"])
 
 
 def comparison_table(against: Mapping[str, Any]) -> str:
@@ -41,11 +41,11 @@ def comparison_table(against: Mapping[str, Any]) -> str:
     for name, test in against["tests"].items():
         span = f"{test['low']:+.4f} to {test['high']:+.4f}"
         rows.append([name, f"{test['difference']:+.4f}", span, f"{test['p']:.4f}"])
-    missing = against["images_without_answer"]
-    note = f"; {missing} images without an answer" if missing else ""
+    missing = against["images_without_completion"]
+    note = f"; {missing} images without a completion" if missing else ""
     return (
-        f"against {against['predictions']}, read {against['read']}: {against['answers']} answers{note}\n"
-        f"{markdown(rows)}"
+        f"against {against['predictions']}, read {against['read']}: {against['completions']} "
+        f"completions{note}\n{markdown(rows)}"
     )
 
 

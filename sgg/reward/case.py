@@ -1,8 +1,8 @@
 """What a term looks at, and what several terms need of it, computed once.
 
-Comes in: one parsed answer, its gold and their match. Conventions of all terms: names and predicates
+Comes in: one parsed completion, its gold and their match. Conventions of all terms: names and predicates
 are compared by canonical form; one prediction hits one gold item; where gold has no items of a kind,
-there is nothing to find, and any answer but a failed one earns the term's full value.
+there is nothing to find, and any completion but a failed one earns the term's full value.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ Hits = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredAnswer:
+class ScoredCompletion:
     """Everything a term may look at: parsed and matched once for all terms."""
 
     parsed: Parsed
     gold: SceneGraph
     match: Match
     text: str = ""
-    """The answer as written."""
+    """The completion as written."""
     memo: dict[Any, Any] = field(default_factory=dict)
 
     @property
     def pred(self) -> SceneGraph:
-        """The graph that the answer states."""
+        """The graph that the completion states."""
         return self.parsed.graph
 
     def once(self, key: Any, compute: Callable[[], T]) -> T:
@@ -47,12 +47,12 @@ class ScoredAnswer:
         return value
 
 
-def nothing_to_find(case: ScoredAnswer) -> float:
-    """1 for any answer that is no failure."""
+def nothing_to_find(case: ScoredCompletion) -> float:
+    """1 for any completion that is no failure."""
     return float(case.parsed.failure is None)
 
 
-def node_hits(case: ScoredAnswer, iou_threshold: float) -> Hits:
+def node_hits(case: ScoredCompletion, iou_threshold: float) -> Hits:
     """Which predicted node hits which gold one; see `match.object_hits`."""
 
     def compute() -> Hits:
@@ -61,7 +61,7 @@ def node_hits(case: ScoredAnswer, iou_threshold: float) -> Hits:
     return case.once(("node_hits", iou_threshold), compute)
 
 
-def edge_hits(case: ScoredAnswer, iou_threshold: float) -> Hits:
+def edge_hits(case: ScoredCompletion, iou_threshold: float) -> Hits:
     """Which predicted triplet hits which gold one; see `match.triplet_hits`."""
 
     def compute() -> Hits:
@@ -82,18 +82,18 @@ def gold_hit(hits: Hits) -> Hits:
     return reached
 
 
-def nodes_found(case: ScoredAnswer, iou_threshold: float) -> int:
+def nodes_found(case: ScoredCompletion, iou_threshold: float) -> int:
     """Gold nodes that are hit, one to one."""
     key = ("nodes_found", iou_threshold)
     return case.once(key, lambda: int(gold_hit(node_hits(case, iou_threshold)).sum()))
 
 
-def edges_reached(case: ScoredAnswer, iou_threshold: float) -> Hits:
+def edges_reached(case: ScoredCompletion, iou_threshold: float) -> Hits:
     """Which gold relations are hit, one to one."""
     key = ("edges_reached", iou_threshold)
     return case.once(key, lambda: gold_hit(edge_hits(case, iou_threshold)))
 
 
-def edges_found(case: ScoredAnswer, iou_threshold: float) -> int:
+def edges_found(case: ScoredCompletion, iou_threshold: float) -> int:
     """Gold relations that are hit, one to one."""
     return int(edges_reached(case, iou_threshold).sum())

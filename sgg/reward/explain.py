@@ -1,6 +1,6 @@
-"""Why an answer earned what it earned: which gold relation was hit by which prediction, and why not.
+"""Why a completion earned what it earned: which gold relation was hit by which prediction, and why not.
 
-Comes in: one `ScoredAnswer`. Goes out: lines of words. Explains `edge_hard`: three equal labels, both IoU
+Comes in: one `ScoredCompletion`. Goes out: lines of words. Explains `edge_hard`: three equal labels, both IoU
 at the threshold, one prediction for one gold relation.
 """
 
@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 from scipy.optimize import linear_sum_assignment
 
-from sgg.reward.case import ScoredAnswer, edge_hits
+from sgg.reward.case import ScoredCompletion, edge_hits
 from sgg.scene.graph import Edge, SceneGraph
 from sgg.scene.match import reaches
 from sgg.scene.vocab import canonical
 
 
-def explain(case: ScoredAnswer, iou_threshold: float = 0.5) -> list[str]:
+def explain(case: ScoredCompletion, iou_threshold: float = 0.5) -> list[str]:
     """One line for each gold relation, then one for each prediction that hits none."""
     hits = edge_hits(case, iou_threshold)
     rows, columns = linear_sum_assignment(hits, maximize=True)
@@ -38,7 +38,7 @@ def explain(case: ScoredAnswer, iou_threshold: float = 0.5) -> list[str]:
 
 
 def _why_missed(
-    case: ScoredAnswer, g: int, taken: dict[int, int], iou_threshold: float
+    case: ScoredCompletion, g: int, taken: dict[int, int], iou_threshold: float
 ) -> Iterator[str]:
     """What keeps the nearest prediction from hitting; of equally near ones the first."""
     if not case.pred.edges:
@@ -58,7 +58,9 @@ def _why_missed(
     yield from (f"  {fault}" for fault in found)
 
 
-def _faults(case: ScoredAnswer, p: int, g: int, iou_threshold: float) -> tuple[list[str], float]:
+def _faults(
+    case: ScoredCompletion, p: int, g: int, iou_threshold: float
+) -> tuple[list[str], float]:
     """What is wrong with a prediction for a gold relation, and the sum of both overlaps."""
     pred, gold = case.pred.edges[p], case.gold.edges[g]
     places = ("subject", "predicate", "object")

@@ -1,6 +1,6 @@
 """The table of reward terms: by what name, from what to what, and how a stranger's term gets in.
 
-A term is a pure function of one `ScoredAnswer` (or, if it sees the whole group, of the group's cases) and
+A term is a pure function of one `ScoredCompletion` (or, if it sees the whole group, of the group's cases) and
 keyword options. Weights, warm-up, clipping and gates live in the config; see `sgg.reward.score`.
 """
 

@@ -1,4 +1,4 @@
-"""From an answer's text to its reward: parse once, match once, ask every term of the mix.
+"""From a completion's text to its reward: parse once, match once, ask every term of the mix.
 
 A term's value passes its gate (another term's value, multiplied), then its clip; its weight counts in
 the total. Warm-up changes weights by the training step, never values, so that it means the same whether
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from sgg.config.reward import MatchWeights, NameSimilarity, SimilarityKind
 from sgg.errors import SggError
-from sgg.reward.case import ScoredAnswer
+from sgg.reward.case import ScoredCompletion
 from sgg.reward.registry import Term, find_term
 from sgg.scene.graph import SceneGraph
 from sgg.scene.match import assign_group
@@ -50,7 +50,7 @@ class RewardSpec:
 
     @property
     def sees_groups(self) -> bool:
-        """Whether some term needs all answers to an image at once."""
+        """Whether some term needs all completions for an image at once."""
         return any(self.term(name).group for name in (*self.weights, *self.gates.values()))
 
 
@@ -80,13 +80,13 @@ class Reward(NamedTuple):
 def score(
     text: str, gold: SceneGraph, width: int, height: int, spec: GraphSpec, mix: RewardSpec
 ) -> Reward:
-    """The reward of one answer to an image of `width` × `height` pixels; never raises on text."""
+    """The reward of one completion for an image of `width` × `height` pixels; never raises on text."""
     (reward,) = Scorer(mix, spec).group([text], gold, width, height)
     return reward
 
 
 class Group(NamedTuple):
-    """All answers to one image, and what they are compared with."""
+    """All completions for one image, and what they are compared with."""
 
     texts: Sequence[str]
     gold: SceneGraph
@@ -114,11 +114,11 @@ class Scorer:
     def group(
         self, texts: Sequence[str], gold: SceneGraph, width: int, height: int
     ) -> list[Reward]:
-        """The rewards of all answers to one image."""
+        """The rewards of all completions for one image."""
         return self.groups([Group(texts, gold, width, height)])
 
     def groups(self, groups: Sequence[Group]) -> list[Reward]:
-        """The rewards of all answers in order; equal answers to an image are read and scored once.
+        """The rewards of all completions in order; equal completions for an image are read and scored once.
 
         Each step is done for many groups before the next one: so its code stays in the processor's cache.
         """
@@ -129,13 +129,13 @@ class Scorer:
                 rewards += self._rewards(group.texts, cases)
         return rewards
 
-    def case(self, text: str, gold: SceneGraph, width: int, height: int) -> ScoredAnswer:
-        """One answer, parsed and matched."""
+    def case(self, text: str, gold: SceneGraph, width: int, height: int) -> ScoredCompletion:
+        """One completion, parsed and matched."""
         ((case,),) = self._cases([Group([text], gold, width, height)])
         return case
 
-    def _cases(self, groups: Sequence[Group]) -> list[list[ScoredAnswer]]:
-        """The distinct answers of each group, parsed and matched."""
+    def _cases(self, groups: Sequence[Group]) -> list[list[ScoredCompletion]]:
+        """The distinct completions of each group, parsed and matched."""
         mix, spec = self.mix, self.spec
         read = [
             [
@@ -146,24 +146,24 @@ class Scorer:
         ]
         matched = [
             assign_group(
-                [parsed.graph for _, parsed in answers],
+                [parsed.graph for _, parsed in completions],
                 group.gold,
                 group.width,
                 group.height,
                 mix.similarity,
                 mix.match,
             )
-            for group, answers in zip(groups, read, strict=True)
+            for group, completions in zip(groups, read, strict=True)
         ]
         return [
             [
-                ScoredAnswer(parsed, group.gold, match, text)
-                for (text, parsed), match in zip(answers, matches, strict=True)
+                ScoredCompletion(parsed, group.gold, match, text)
+                for (text, parsed), match in zip(completions, matches, strict=True)
             ]
-            for group, answers, matches in zip(groups, read, matched, strict=True)
+            for group, completions, matches in zip(groups, read, matched, strict=True)
         ]
 
-    def _rewards(self, texts: Sequence[str], cases: list[ScoredAnswer]) -> list[Reward]:
+    def _rewards(self, texts: Sequence[str], cases: list[ScoredCompletion]) -> list[Reward]:
         """One reward for each text of a group, from the cases of its distinct texts."""
         place = {case.text: i for i, case in enumerate(cases)}
         raw: dict[str, list[float]] = {}

@@ -1,7 +1,7 @@
 """TRL's reward interface: one function for each term, over one scorer of batches.
 
 TRL calls one function per term, so that each is logged under its own name; the batch is scored once,
-by whichever function comes first, and the others read it. Answers to one image stand together in a
+by whichever function comes first, and the others read it. Completions to one image stand together in a
 batch: they are matched together, equal ones are scored once, and terms that see groups see them.
 """
 
@@ -47,16 +47,16 @@ def reward_functions(mix: RewardSpec, spec: GraphSpec, workers: int = 0) -> list
 def _log(
     rewards: Sequence[Reward], mix: RewardSpec, log_metric: Callable[[str, float], None], state: Any
 ) -> None:
-    """What the answers are like, and the weights that warm up; `state` is the trainer's, if one trains."""
+    """Log kinds of completions and the weights that warm up; `state` is the trainer's, if one trains."""
     count = len(rewards)
     failures = Counter(r.parsed.failure for r in rewards)
     faults = Counter(k for r in rewards for k in {p.kind for p in r.parsed.problems})
     for kind in ErrorKind:  # every one each time: TRL averages over processes by name
         counts = failures if kind in FAILURES else faults
-        log_metric(f"answers/{kind.value}", counts[kind] / count)
-    log_metric("answers/failed", 1 - failures[None] / count)
-    log_metric("answers/objects", sum(len(r.parsed.graph.nodes) for r in rewards) / count)
-    log_metric("answers/relations", sum(len(r.parsed.graph.edges) for r in rewards) / count)
+        log_metric(f"completion/{kind.value}", counts[kind] / count)
+    log_metric("completion/failed", 1 - failures[None] / count)
+    log_metric("completion/objects", sum(len(r.parsed.graph.nodes) for r in rewards) / count)
+    log_metric("completion/relations", sum(len(r.parsed.graph.edges) for r in rewards) / count)
     if mix.warmup_steps and state is not None:
         weights = mix.weights_at(state.global_step)
         for name in mix.warmup_steps:

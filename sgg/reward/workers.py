@@ -1,7 +1,7 @@
-"""Batches of answers -> rewards, in this process or in several, with the same numbers.
+"""Batches of completions -> rewards, in this process or in several, with the same numbers.
 
-Groups (all answers to one image) are the unit of work. Workers start on the first batch that is large
-enough, as fresh processes: forking a trainer that holds a GPU is not safe. Below MIN_ANSWERS sending
+Groups (all completions for one image) are the unit of work. Workers start on the first batch that is large
+enough, as fresh processes: forking a trainer that holds a GPU is not safe. Below MIN_COMPLETIONS sending
 texts and rewards between processes costs more than it saves (docs/rewards.md).
 """
 
@@ -17,8 +17,8 @@ from sgg.reward.score import Group, Reward, RewardSpec, Scorer
 from sgg.scene.graph import SceneGraph
 from sgg.text.codec import GraphSpec
 
-MIN_ANSWERS = 1000
-"""Answers in a batch from which on workers are used."""
+MIN_COMPLETIONS = 1000
+"""Completions in a batch from which on workers are used."""
 
 
 def groups_of(
@@ -45,9 +45,9 @@ class BatchScorer:
         self._pool: ProcessPoolExecutor | None = None
 
     def rewards(self, groups: Sequence[Group]) -> list[Reward]:
-        """One reward per answer, in order."""
-        answers = sum(len(group.texts) for group in groups)
-        if not self._workers or answers < MIN_ANSWERS:
+        """One reward per completion, in order."""
+        completions = sum(len(group.texts) for group in groups)
+        if not self._workers or completions < MIN_COMPLETIONS:
             return self._scorer.groups(groups)
         if self._pool is None:
             self._pool = ProcessPoolExecutor(

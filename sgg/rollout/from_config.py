@@ -18,7 +18,7 @@ from sgg.inference.generate import end_ids
 from sgg.inference.requests import stop_and_forbidden
 from sgg.models.open import Use, open_model, weights_dtype
 from sgg.runs.folder import SERVED
-from sgg.spec import answer_grammar
+from sgg.spec import completion_grammar
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def ends(model: Any, processor: Any) -> list[int]:
 
 def _grammar(config: Config) -> dict[str, Any]:
     """What vLLM is told of a grammar that holds the answers, if one does."""
-    form = answer_grammar(config)
+    form = completion_grammar(config)
     return {} if form is None else {"structured_outputs": {"grammar": form.grammar()}}
 
 

@@ -42,7 +42,7 @@ COMPLETIONS = "completions.jsonl"
 DATA = "data.json"
 """The report of the split that the run reads; see `data.summary`."""
 PARTS = "completions.parts"
-"""Answers of each rank, while a run generates."""
+"""Completions of each rank, while a run generates."""
 
 SERVED = "vllm_model"
 """The model as vLLM takes it, while it generates; a rollout server's has its name behind."""

@@ -8,7 +8,7 @@ from typing import Any
 from sgg.files import read_json
 from sgg.runs.folder import COMPLETIONS, CURVES, METRICS, PARTS, PROVENANCE, TOTAL, read_json_lines
 
-_SHOWN = ("loss", "reward", "answers/failed")
+_SHOWN = ("loss", "reward", "completion/failed")
 _LATEST = 20
 """Rows that the last numbers are taken from: not every row has all."""
 
@@ -25,7 +25,7 @@ def progress(run_dir: Path) -> tuple[str, str, int]:
     restarts = max(0, len(starts(run_dir)) - 1)
     if content := read_json(run_dir / METRICS):
         values = {k: content["metrics"][k] for k in ("R", "failure_rate")}
-        return f"{content['answers']} answers", _numbers(values), restarts
+        return f"{content['completions']} completions", _numbers(values), restarts
     rows = read_json_lines(run_dir / CURVES)
     if rows:
         last: dict[str, Any] = {}
@@ -35,8 +35,8 @@ def progress(run_dir: Path) -> tuple[str, str, int]:
         return f"{last['step']}/{_total(run_dir)}", _numbers(shown), restarts
     whole = run_dir / COMPLETIONS  # the parts stay beside it
     parts = [whole] if whole.is_file() else (run_dir / PARTS).glob("*.jsonl")
-    answers = sum(len(read_json_lines(path)) for path in parts)
-    return (f"{answers} answers" if answers else ""), "", restarts
+    completions = sum(len(read_json_lines(path)) for path in parts)
+    return (f"{completions} completions" if completions else ""), "", restarts
 
 
 def _total(run_dir: Path) -> str:

@@ -1,4 +1,4 @@
-"""Which predicted object stands for which gold object: computed once per answer, used by all.
+"""Which predicted object stands for which gold object: computed once per completion, used by all.
 
 Comes in: graphs of one image. Goes out: a `Match` with the pairwise similarities and overlaps and the
 optimal one-to-one assignment. Rewards read it and do not match again. What a hit is stands here, too, for
@@ -73,7 +73,7 @@ def assign_group(
     how: NameSimilarity | SimilarityKind = SimilarityKind.exact,
     weights: MatchWeights = DEFAULT_WEIGHTS,
 ) -> list[Match]:
-    """`assign` for several answers to one image; what is pairwise is computed for all at once."""
+    """`assign` for several completions for one image; what is pairwise is computed for all at once."""
     how = how if isinstance(how, NameSimilarity) else DEFAULTS[how]
     nodes = [node for pred in preds for node in pred.nodes]
     said, written = zip(*nodes, strict=True) if nodes else ((), ())
@@ -108,7 +108,7 @@ def assign_group(
 def _of_pairs(
     values: Matrix, place: NDArray[np.int64], missed: NDArray[np.bool_], none: float
 ) -> list[list[float]]:
-    """The assigned pairs' values, one list per answer with one value per gold node."""
+    """The assigned pairs' values, one list per completion with one value per gold node."""
     found = values.take(place) if values.size else np.empty(place.shape)
     found[missed] = none
     return found.tolist()

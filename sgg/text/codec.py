@@ -1,4 +1,4 @@
-"""The hinge between graphs and text: `render` writes a graph, `parse` reads an answer.
+"""The hinge between graphs and text: `render` writes a graph, `parse` reads a completion.
 
 One `GraphSpec` drives the prompt, the SFT target and the parser, so training and scoring cannot
 drift apart. `parse(render(g))` is `g` up to one rounding step of the frame. Bad text is data:
@@ -23,7 +23,7 @@ from sgg.text.strict_parser import parse_strict
 from sgg.text.tolerant_parser import View, read_objects, read_relations
 
 MAX_CHARS = 1 << 20
-"""Text past this many characters is not read, and the answer counts as truncated."""
+"""Text past this many characters is not read, and the completion counts as truncated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,14 @@ class GraphSpec:
 
     frame: FrameSpec
     reasoning: bool = False
-    """Whether the answer is written as <think>…</think><answer>…</answer>."""
+    """Whether the completion is written as <think>…</think><answer>…</answer>."""
     vocabulary: Vocabulary | None = None
     """Closed vocabulary of the prompt; None where any name is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What an answer says. The graph is in original pixels and may be empty."""
+    """What a completion says. The graph is in original pixels and may be empty."""
 
     graph: SceneGraph
     problems: tuple[Problem, ...] = ()
@@ -50,7 +50,7 @@ class Parsed:
 
     @property
     def failure(self) -> ErrorKind | None:
-        """The first kind that makes the answer a failure as a whole, if any."""
+        """The first kind that makes the completion a failure as a whole, if any."""
         return next((p.kind for p in self.problems if p.kind in FAILURES), None)
 
 
@@ -67,7 +67,7 @@ def render(graph: SceneGraph, spec: GraphSpec, width: int, height: int) -> str:
 
 
 def parse(text: str, spec: GraphSpec, width: int, height: int) -> Parsed:
-    """Read an answer to an image of `width` × `height` pixels; see the module's promises.
+    """Read a completion for an image of `width` × `height` pixels; see the module's promises.
 
     Whatever the spec says, think and answer tags, code fences, prose and other JSON around the graph are
     accepted, numbers may be strings, and a single trailing comma is noted and forgiven. Of several graphs

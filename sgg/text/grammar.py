@@ -1,7 +1,7 @@
-"""GraphSpec + bounds -> a grammar: every text it generates is an answer that `sgg.text.codec` reads whole.
+"""GraphSpec + bounds -> a grammar: every text it generates is a completion that `sgg.text.codec` reads whole.
 
 Comes in: how graphs are written, and how many objects, relations and letters there may be. Goes out:
-text in xgrammar's EBNF, as vLLM takes it, and how long an answer can become. What the grammar generates is
+text in xgrammar's EBNF, as vLLM takes it, and how long a completion can become. What the grammar generates is
 what `codec.render` writes: the same keys in the same order, no spaces, ids that carry the object's place,
 whole numbers within the frame. What it cannot say: docs/grammar.md.
 """
@@ -33,8 +33,8 @@ _LONGEST = 200
 
 
 @dataclass(frozen=True)
-class AnswerGrammar:
-    """What a run's answers are held to."""
+class CompletionGrammar:
+    """What a run's completions are held to."""
 
     spec: GraphSpec
     bounds: GrammarConfig
@@ -42,7 +42,7 @@ class AnswerGrammar:
     """Names that may occur; None for any words of letters within the bounds."""
 
     def grammar(self) -> str:
-        """The grammar of all answers; its first rule is `root`."""
+        """The grammar of all completions; its first rule is `root`."""
         rules = [
             ("root", _root(self.spec, self.bounds)),
             *_objects(self.bounds),
@@ -53,11 +53,11 @@ class AnswerGrammar:
         return "".join(f"{name} ::= {body}\n" for name, body in rules)
 
     def longest(self, count: Callable[[str], int] = len) -> int:
-        """How long an answer can become, its end not counted.
+        """How long a completion can become, its end not counted.
 
         Args:
             count: measures a piece of text. `len` gives characters, and a token has at least one. The
-                number of tokens that a tokenizer makes gives those of a full answer in its own writing.
+                number of tokens that a tokenizer makes gives those of a full completion in its own writing.
 
         """
         bounds, largest = self.bounds, largest_coordinate(self.spec.frame)
@@ -75,14 +75,14 @@ class AnswerGrammar:
         return total
 
     def check_fits(self, limit: int, key: str, count: Callable[[str], int]) -> None:
-        """Raise if a full answer is cut short by a limit; warn if one that is spelled out may be.
+        """Raise if a full completion is cut short by a limit; warn if one that is spelled out may be.
 
         Args:
-            limit: tokens of an answer, by the configuration's `key`.
+            limit: tokens of a completion, by the configuration's `key`.
             count: the number of tokens that the tokenizer makes of a text.
 
         Raises:
-            SggError: the grammar allows answers that are longer.
+            SggError: the grammar allows completions that are longer.
 
         """
         bounds = self.bounds
@@ -92,12 +92,12 @@ class AnswerGrammar:
         tokens, letters = self.longest(count) + 1, self.longest() + 1
         if tokens > limit:
             raise SggError(
-                f"A full answer with {keys} takes {tokens} tokens, more than {key}={limit}: it would be "
+                f"A full completion with {keys} takes {tokens} tokens, more than {key}={limit}: it would be "
                 "cut short. Lower the former, or raise the latter."
             )
         if letters > limit:
             log.info(
-                "%s=%d holds every answer as the tokenizer would write it; letter by letter, as an "
+                "%s=%d holds every completion as the tokenizer would write it; letter by letter, as an "
                 "untrained model may, one could take %d tokens and be cut short.",
                 key,
                 limit,
@@ -162,7 +162,7 @@ def _root(spec: GraphSpec, bounds: GrammarConfig) -> str:
 def _objects(bounds: GrammarConfig) -> Iterator[tuple[str, str]]:
     """Object k after object k - 1: `first-k` while none has been seen to have an area, then `more-k`.
 
-    The last one must have it if no other has: an answer without a usable object is a failure.
+    The last one must have it if no other has: a completion without a usable object is a failure.
     """
     opening = _text('{"id":"')
     for k in range(1, bounds.max_objects + 1):

@@ -1,6 +1,6 @@
-"""Where in a text the answer stands: after the thought, and between answer tags if there are any.
+"""Where in a completion the graph stands: after the thought, and between answer tags if there are any.
 
-Comes in: an answer's text. Goes out: its passages, the likeliest first. Tags count in any case. What the
+Comes in: a completion's text. Goes out: its passages, the likeliest first. Tags count in any case. What the
 passages hold is `sgg.text.documents`' business.
 """
 
@@ -22,12 +22,12 @@ class Passage(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How an answer is laid out."""
+    """How a completion is laid out."""
 
     passages: list[list[Passage]]
-    """Places to look for the answer: those of the first entry that holds any graph."""
+    """Places to look for the graph: those of the first entry that holds any graph."""
     thought: bool
-    """Whether a thought stands before the answer, with both of its tags."""
+    """Whether a thought stands before the graph, with both of its tags."""
     cut: bool
     """Whether the text ends inside a thought that was asked for."""
 
@@ -35,8 +35,8 @@ class Layout(NamedTuple):
 def find_passages(text: str, reasoning: bool) -> Layout:
     """The layout of a text, where `reasoning` says that a thought and answer tags were asked for.
 
-    The answer follows the last closed thought, whose opening tag a prompt may have written; what answer
-    tags hold comes before what stands outside of them. A thought that closes after the answer hides
+    The graph follows the last closed thought, whose opening tag a prompt may have written; what answer
+    tags hold comes before what stands outside of them. A thought that closes after the graph hides
     nothing, unless answer tags follow it. In a thought that was asked for and never closes, answer tags
     count, but nothing else does.
     """
@@ -52,7 +52,7 @@ def find_passages(text: str, reasoning: bool) -> Layout:
         and text.startswith("</think>", second)
         and text.startswith("<think>", first)
         and text.find("<", fourth + 1) == -1
-    ):  # the form that is asked for, which nearly every answer has; what follows reads it alike
+    ):  # the form that is asked for, which nearly every completion has; what follows reads it alike
         inside = Passage(third + len("<answer>"), fourth, True)
         return Layout([[inside], [Passage(second + len("</think>"), len(text))]], True, False)
     return _any_layout(text, reasoning)

@@ -1,6 +1,6 @@
-"""What can be wrong with an answer, by kind and by item.
+"""What can be wrong with a completion, by kind and by item.
 
-Speaks of answers' text alone: what is wrong with annotations is in `data.clean`. Which way of writing
+Speaks of completions' text alone: what is wrong with annotations is in `data.clean`. Which way of writing
 leads to which kind is told by the table in docs/rewards.md.
 """
 
@@ -11,7 +11,7 @@ from enum import Enum
 
 
 class ErrorKind(Enum):
-    """What can be wrong with an answer. The first five concern the whole, the rest one list or item."""
+    """What can be wrong with a completion. The first five concern the whole, the rest one list or item."""
 
     no_json = "no_json"
     """No JSON object with `objects` or `relationships` was found."""
@@ -22,7 +22,7 @@ class ErrorKind(Enum):
     empty = "empty"
     """No usable object."""
     several_graphs = "several_graphs"
-    """More than one JSON object with `objects` or `relationships`; the last whole graph is the answer."""
+    """More than one JSON object with `objects` or `relationships`; the last whole graph is read."""
     trailing_comma = "trailing_comma"
     missing_list = "missing_list"
     """`objects` or `relationships` is absent or no list."""
@@ -56,12 +56,12 @@ class ErrorKind(Enum):
 
 
 FAILURES = frozenset({ErrorKind.no_json, ErrorKind.truncated, ErrorKind.malformed, ErrorKind.empty})
-"""The kinds that make an answer a failure; the others leave its other items as they are."""
+"""The kinds that make a completion a failure; the others leave its other items as they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that was wrong, and the item it concerns (empty for the whole answer)."""
+    """One thing that was wrong, and the item it concerns (empty for the whole completion)."""
 
     kind: ErrorKind
     item: str = ""

@@ -1,4 +1,4 @@
-"""Answers in which nothing is wrong, read in one sweep: the quick way of `sgg.text.codec`.
+"""Completions in which nothing is wrong, read in one sweep: the quick way of `sgg.text.codec`.
 
 msgspec reads JSON straight into typed items and refuses whatever is not of the form. A refusal costs
 little and means nothing: the careful way then reads the text again and says what is wrong.

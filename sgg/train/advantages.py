@@ -1,4 +1,4 @@
-"""Groups whose answers all earned the same: nothing sets one answer above another, so all advantages are 0.
+"""Groups whose completions all have the same rewards: all their advantages are 0.
 
 TRL 1.16 takes a group's mean in fp32. The mean of equal numbers is not always that number, and what is
 left is divided by the deviation, 0, plus 1e-4: advantages of up to .01, of one sign for the whole group.
@@ -15,15 +15,15 @@ from sgg.errors import SggError
 
 
 def undecided(rewards: torch.Tensor, weights: torch.Tensor, group: int, apart: bool) -> list[bool]:
-    """Of each answer, whether all of its group are equal in their rewards, to the last bit.
+    """Of each completion, whether all of its group are equal in their rewards, to the last bit.
 
     Totals are added up without rounding, so that it does not count which term gave what.
 
     Args:
-        rewards: answers × terms in fp32, unweighted, groups one after the other; NaN where a term says
-            nothing of an answer.
+        rewards: completions × terms in fp32, unweighted, groups one after the other; NaN where a term says
+            nothing of a completion.
         weights: of each term, in fp32.
-        group: answers in a group.
+        group: completions in a group.
         apart: whether terms are normalised each on its own, so that each must be equal, not the total.
 
     """
@@ -38,18 +38,18 @@ def undecided(rewards: torch.Tensor, weights: torch.Tensor, group: int, apart: b
 
 
 def refuse_infinite(rewards: torch.Tensor, terms: Sequence[str]) -> None:
-    """Raise SggError where a term gave an answer an infinite value, which no advantage can be made of."""
+    """Raise SggError where a term gave a completion an infinite value, which no advantage can be made of."""
     for name, column in zip(terms, rewards.T, strict=True):
         if column.isinf().any():
-            raise SggError(f"reward.terms.{name} gave an answer an infinite value.")
+            raise SggError(f"reward.terms.{name} gave a completion an infinite value.")
 
 
 def silent(rewards: torch.Tensor, terms: Sequence[str]) -> list[str]:
-    """Terms that gave no number (NaN) to any of the answers, so that they count for nothing."""
+    """Terms that gave no number (NaN) to any of the completions, so that they count for nothing."""
     return [name for name, column in zip(terms, rewards.T, strict=True) if column.isnan().all()]
 
 
 def _earned(shares: list[float], apart: bool) -> dict[int, float]:
-    """What is compared of an answer; nothing where no term says anything of it."""
+    """What is compared of a completion; nothing where no term says anything of it."""
     heard = {term: share for term, share in enumerate(shares) if not math.isnan(share)}
     return heard if apart or not heard else {0: math.fsum(heard.values())}

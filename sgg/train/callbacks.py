@@ -22,7 +22,7 @@ from sgg.tracking.open import Tracker
 
 log = logging.getLogger("sgg")
 
-_SHOWN = ("loss", "reward", "answers/failed", "grad_norm")
+_SHOWN = ("loss", "reward", "completion/failed", "grad_norm")
 
 
 class MetricsCallback(TrainerCallback):  # type: ignore[misc]
@@ -120,7 +120,7 @@ class StopOnSignalCallback(TrainerCallback):  # type: ignore[misc]
 
     A second signal of the same kind acts as usual where nobody supervises the ranks; where somebody does,
     Slurm and the supervisor send the same one, and it is the supervisor who kills. `period` is the number
-    of steps that reuse one batch of answers (GRPO's num_iterations): a checkpoint between them could not
+    of steps that reuse one batch of completions (GRPO's num_iterations): a checkpoint between them could not
     be resumed exactly.
     """
 

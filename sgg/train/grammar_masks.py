@@ -1,9 +1,9 @@
-"""Log-probabilities of a policy whose answers are held to a grammar: those of the masked distribution.
+"""Log-probabilities of a policy whose completions are held to a grammar: those of the masked distribution.
 
 vLLM samples each token from those that the grammar allows, and reports log-probabilities of what is left.
 TRL's trainer takes them from the whole vocabulary: with equal weights the ratio of the two would be far from
-1. So `logprobs.PolicyHead` applies the same masks. xgrammar makes them from the answers' own tokens, as vLLM
-has it do; a token that the grammar does not take ends the run.
+1. So `logprobs.PolicyHead` applies the same masks. xgrammar makes them from the completions' own tokens, as
+vLLM has it do; a token that the grammar does not take ends the run.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _NEVER = -1e30
 
 
 class Masks:
-    """Which tokens a grammar allows at each place of an answer."""
+    """Which tokens a grammar allows at each place of a completion."""
 
     def __init__(self, grammar: str, tokenizer: Any, vocabulary: int, ends: Sequence[int]) -> None:
         """Compile the grammar, which takes seconds for a large vocabulary.
 
         Args:
             vocabulary: rows of the model's head.
-            ends: tokens that end an answer.
+            ends: tokens that end a completion.
 
         """
         import xgrammar
@@ -41,24 +41,24 @@ class Masks:
         self._matcher = xgrammar.GrammarMatcher(compiled, override_stop_tokens=list(ends))
         self._words = xgrammar.get_bitmask_shape(1, vocabulary)[1]
 
-    def packed(self, answers: Sequence[Sequence[int]]) -> torch.Tensor:
-        """A mask for each token of each answer, one after the other: int32, 32 tokens a number.
+    def packed(self, completions: Sequence[Sequence[int]]) -> torch.Tensor:
+        """A mask for each token of each completion, one after the other: int32, 32 tokens a number.
 
         Raises:
-            SggError: an answer is not what the grammar generates.
+            SggError: a completion is not what the grammar generates.
 
         """
-        masks = torch.full((sum(map(len, answers)), self._words), -1, dtype=torch.int32)
+        masks = torch.full((sum(map(len, completions)), self._words), -1, dtype=torch.int32)
         row = 0
-        for answer in answers:
+        for completion in completions:
             self._matcher.reset()
-            for place, token in enumerate(answer):
+            for place, token in enumerate(completion):
                 if not self._matcher.is_terminated():
                     self._matcher.fill_next_token_bitmask(masks, row)
                 if not self._matcher.accept_token(token):
                     raise SggError(
-                        f"Token {token} at place {place} of a sampled answer is not what the grammar of "
-                        "`grammar` allows there: vLLM did not hold the answer to it. Take grammar=null."
+                        f"Token {token} at place {place} of a sampled completion is not what the grammar of "
+                        "`grammar` allows there: vLLM did not hold the completion to it. Take grammar=null."
                     )
                 row += 1
         return masks

@@ -26,8 +26,8 @@ from sgg.plan.batch import refuse_too_few
 from sgg.reward.score import RewardSpec, with_counts
 from sgg.reward.trl_adapter import reward_functions
 from sgg.rollout.from_config import ends, rollouts
-from sgg.spec import answer_grammar, graph_spec, prompter, reward_mix
-from sgg.text.grammar import AnswerGrammar
+from sgg.spec import completion_grammar, graph_spec, prompter, reward_mix
+from sgg.text.grammar import CompletionGrammar
 from sgg.train.advantages import refuse_infinite, silent, undecided
 from sgg.train.callbacks import EpochCallback
 from sgg.train.grammar_masks import Masks
@@ -57,7 +57,7 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
     """TRL's trainer with whole checkpoints, exact resumption and weights that warm up."""
 
     _rewards: torch.Tensor
-    """Of the newest answers of all ranks, answers × terms."""
+    """Of the newest completions of all ranks, completions × terms."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
         Args:
             mix: the reward terms' weights, at each step.
             head: where log-probabilities come from.
-            rollouts: who generates; takes a function that gives the step that answers are drawn for, and
+            rollouts: who generates; takes a function that gives the step that completions are drawn for, and
                 stands in TRL's places while the block lasts.
             max_logp_difference: how far vLLM's log-probabilities may lie from the trainer's, nats, mean.
             theirs: `keep_checkpoints`, and `GRPOTrainer`'s arguments.
@@ -91,7 +91,7 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
         return sampler
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
-        """Learn nothing where all answers of a group earned the same, or vLLM and the trainer disagree."""
+        """No advantage where a group's rewards are all equal, or vLLM and the trainer disagree."""
         scored = super()._generate_and_score_completions(inputs)
         self._settle(scored)
         seen = self._metrics["train" if self.model.training else "eval"][_DIFFERENCE]
@@ -99,7 +99,7 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
             raise SggError(
                 f"Step {self.state.global_step}: vLLM sampled with log-probabilities that differ from the "
                 f"trainer's by {seen[-1]:.3g} nats on average, more than "
-                f"hardware.rollout.max_logp_difference={self._max_difference:g}. Such answers teach "
+                f"hardware.rollout.max_logp_difference={self._max_difference:g}. Such completions teach "
                 "nothing. Sampling by top_p, top_k or a penalty makes a part of it (stage.args); "
                 "hardware.rollout.mode=trainer generates without vLLM."
             )
@@ -127,7 +127,7 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
         """Warn once of each term that gives no number: its column is missing in what is logged."""
         for name in {*terms} - self._silent if self.accelerator.is_main_process else ():
             log.warning(
-                "reward.terms.%s gave no number to any answer of step %d: it counts for nothing there.",
+                "reward.terms.%s gave no number to any completion of step %d: it counts for nothing there.",
                 name,
                 self.state.global_step,
             )
@@ -158,7 +158,7 @@ def run(config: Config, run_dir: Path) -> None:
 
 
 def _trainer(parts: TrainerInputs) -> Any:
-    config, held = parts.config, answer_grammar(parts.config)
+    config, held = parts.config, completion_grammar(parts.config)
     assert isinstance(config.stage, GrpoConfig)
     _refuse(parts, held)
     _tell_of_cut_sampling(config)
@@ -183,14 +183,14 @@ def _trainer(parts: TrainerInputs) -> Any:
     )
 
 
-def _masks(parts: TrainerInputs, held: AnswerGrammar | None) -> Masks | None:
+def _masks(parts: TrainerInputs, held: CompletionGrammar | None) -> Masks | None:
     if held is None:
         return None
     rows, processor = parts.model.get_output_embeddings().weight.shape[0], parts.processor
     return Masks(held.grammar(), processor.tokenizer, rows, ends(parts.model, processor))
 
 
-def _refuse(parts: TrainerInputs, held: AnswerGrammar | None) -> None:
+def _refuse(parts: TrainerInputs, held: CompletionGrammar | None) -> None:
     """What shows only with data, weights and tokenizer at hand."""
     config = parts.config
     assert isinstance(config.stage, GrpoConfig)
@@ -208,14 +208,14 @@ def _refuse(parts: TrainerInputs, held: AnswerGrammar | None) -> None:
 
 
 def _tell_of_cut_sampling(config: Config) -> None:
-    """The distribution that is scored is the whole one; only for vLLM's answers does TRL correct the rest."""
+    """Log what cuts the sampled distribution: TRL corrects for that only with vLLM's completions."""
     assert isinstance(config.stage, GrpoConfig)
     whole = {"top_p": 1.0, "top_k": 0, "min_p": None, "repetition_penalty": 1.0}
     args = config.stage.args
     cut = [f"stage.args.{k}={args[k]}" for k, v in whole.items() if args.get(k, v) not in (v, None)]
     if cut and config.hardware.rollout.mode is RolloutMode.trainer:
         log.warning(
-            "%s: answers come from another distribution than the one that is scored, and nothing "
+            "%s: completions come from another distribution than the one that is scored, and nothing "
             "corrects for it. Leave them out, or take hardware.rollout.mode=colocate.",
             " ".join(cut),
         )

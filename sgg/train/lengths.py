@@ -28,7 +28,7 @@ def refuse_longer(limit: int | None, prepared: Prepared, rows: SftRows, processo
     if longer:
         raise SggError(
             f"stage.args.max_length={limit}: {longer} of {len(lengths)} examples are longer, and their "
-            f"targets would be cut; the longest has {longest} tokens of prompt, image and answer (image "
+            f"targets would be cut; the longest has {longest} tokens of prompt, image and completion (image "
             f"{image_id}). Take stage.args.max_length=null, or {longest} or more; a smaller "
             "stage.max_pixels shortens images."
         )
@@ -36,7 +36,7 @@ def refuse_longer(limit: int | None, prepared: Prepared, rows: SftRows, processo
 
 
 def tokens(gold: dict[str, Any], rows: SftRows, processor: Any) -> int:
-    """Tokens of prompt, image and answer of a row as `Prepared.gold` gives it, as TRL makes them."""
+    """Tokens of prompt, image and completion of a row as `Prepared.gold` gives it, as TRL makes them."""
     width, height = gold["width"], gold["height"]
     said = rows.texts(gold["image_id"], width, height, gold["graph"], gold["columns"])
     said["prompt"] = prepare_multimodal_messages(said["prompt"], images=[None])

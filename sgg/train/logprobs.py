@@ -46,7 +46,7 @@ class PolicyHead:
 
         Args:
             forbidden: ids of tokens that are never sampled.
-            masks: of the grammar that holds the answers, if one does.
+            masks: of the grammar that holds the completions, if one does.
 
         """
         self._forbidden, self._masks = list(forbidden), masks
@@ -74,9 +74,9 @@ class PolicyHead:
         )  # `generate` checks its arguments against the signature
         def forward(own: Any, *args: Any, fused_lm_head: bool = False, **kwargs: Any) -> Any:
             if not fused_lm_head:
-                answer = theirs(*args, **kwargs)
-                answer.logits[..., self._forbidden] += BIAS
-                return answer
+                output = theirs(*args, **kwargs)
+                output.logits[..., self._forbidden] += BIAS
+                return output
             labels = kwargs.pop("labels")[:, 1:]
             hidden = own.base_model(*args, **kwargs, use_cache=False).last_hidden_state[:, :-1]
             cast: Any = nullcontext()
@@ -103,8 +103,8 @@ class PolicyHead:
         if self._masks is None:
             return _unmasked(hidden, weight, bias, labels, temperature, outputs)
         wanted = labels != -100
-        answers = [row[keep].tolist() for row, keep in zip(labels, wanted, strict=True)]
-        masks = self._masks.packed(answers).to(labels.device)
+        completions = [row[keep].tolist() for row, keep in zip(labels, wanted, strict=True)]
+        masks = self._masks.packed(completions).to(labels.device)
         log_probs, entropies, removed = masked_log_probs(
             hidden[wanted], weight, bias, labels[wanted], masks, temperature
         )

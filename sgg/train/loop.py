@@ -65,7 +65,7 @@ class AtomicCheckpoints:
         super().__init__(**theirs)
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """No card: TRL's knows neither the run's base nor what its answers look like."""
+        """No card: TRL's knows neither the run's base nor what its completions look like."""
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         if not is_peft_model(self.model):  # type: ignore[attr-defined]

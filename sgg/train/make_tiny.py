@@ -63,7 +63,7 @@ class Task:
     """One phase of the pre-training."""
 
     prompt: str
-    answer: Callable[[SceneGraph, GraphSpec], str]
+    completion: Callable[[SceneGraph, GraphSpec], str]
 
 
 TASKS = {
@@ -75,14 +75,14 @@ TASKS = {
 def batch(
     processor: Any, spec: GraphSpec, task: Task, seed: int, indices: range
 ) -> dict[str, torch.Tensor]:
-    """Model inputs for the scenes with these indices; the loss is on the answer alone."""
+    """Model inputs for the scenes with these indices; the loss is on the completion alone."""
     plan = ScenePlan(side=SIDE)
     graphs = [shapes.scene(plan, seed, i) for i in indices]
     images = [[shapes.draw(plan, g)] for g in graphs]
     chat = processor.apply_chat_template(
         messages(task.prompt, ""), tokenize=False, add_generation_prompt=True
     )
-    texts = [f"{chat}{task.answer(g, spec)}<|im_end|>" for g in graphs]
+    texts = [f"{chat}{task.completion(g, spec)}<|im_end|>" for g in graphs]
     inputs = processor(
         text=texts, images=images, padding=True, padding_side="right", return_tensors="pt"
     )

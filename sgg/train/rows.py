@@ -79,7 +79,7 @@ class SftRows:
 class GrpoRows:
     """prompt, image, and the gold that rewards compare with.
 
-    TRL asks for a row once per answer of its group and again in each accumulation step: the latest
+    TRL asks for a row once per completion of its group and again in each accumulation step: the latest
     images are kept, so that each is decoded once.
     """
 

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning: TRL's SFTTrainer on rendered gold, the loss on the answer alone."""
+"""Supervised fine-tuning: TRL's SFTTrainer on rendered gold, the loss on the completion alone."""
 
 from __future__ import annotations
 
@@ -46,6 +46,6 @@ def _trainer(parts: TrainerInputs) -> Any:
             optimizers=optimizers,
         )
     # Qwen-VL's classes tell the Trainer not to count tokens over the optimiser step; TRL's loss can use the
-    # count, and without it the mean over micro batches and ranks would weigh short answers more.
+    # count, and without it the mean over micro batches and ranks would weigh short completions more.
     trainer.model_accepts_loss_kwargs = True
     return trainer

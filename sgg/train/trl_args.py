@@ -38,7 +38,7 @@ def trl_args(config: Config, run_dir: Path) -> Any:
         kind = trl.GRPOConfig
         derived |= _rollout(config.hardware.rollout)
         derived["disable_dropout"] = (
-            True  # an adapter's would make answers score otherwise than drawn
+            True  # an adapter's would make completions score otherwise than drawn
         )
     with words_of_trl():
         return kind(**{**derived, **given})

@@ -55,7 +55,7 @@ def test_all_eight_rtx4090_train_and_evaluate(stage):
     assert (hardware.processes_per_node, hardware.rollout) == (8, RolloutConfig())
 
 
-def test_half_of_the_rtx4090_answer_in_grpo():
+def test_half_of_the_rtx4090_generate_in_grpo():
     hardware = check([*BIG, "hardware=rtx4090_zero3", "stage=grpo"]).hardware
     rollout = hardware.rollout
     assert (hardware.processes_per_node, rollout.gpus_per_node, rollout.nodes) == (4, 4, 0)

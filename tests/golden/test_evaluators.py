@@ -1,7 +1,7 @@
 """Protocols against the evaluators that they are named for (`tests/evaluators.py`).
 
-The subsets are what the shipped golden sets are not: some predicates are not in gold, gold and answers repeat
-relations, some images have no answer, or one without relations.
+The subsets are what the shipped golden sets are not: some predicates are not in gold, gold and predictions
+repeat relations, some images have no prediction, or one without relations.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ def rows(path):
 
 
 def subset(folder):
-    """80 images: gold rows, answers by image id, and both as the loops read them."""
+    """80 images: gold rows, predictions by image id, and both as the loops read them."""
     gold = rows(HERE / folder / "dataset.jsonl.gz")[:80]
     with gzip.open(HERE / folder / "sgg_pred_results.json.gz", "rt", encoding="utf-8") as file:
         every = json.load(file)
-    answers = {row["image_id"]: every[row["image_id"]] for row in gold}
+    predictions = {row["image_id"]: every[row["image_id"]] for row in gold}
     counts = Counter(r["predicate"] for row in gold for r in json.loads(row["relationships"]))
     gone = {name for name, _ in counts.most_common()[-15:]} | {counts.most_common()[3][0]}
     for place, row in enumerate(gold):
         kept = [r for r in json.loads(row["relationships"]) if r["predicate"] not in gone]
-        said = answers[row["image_id"]]
+        said = predictions[row["image_id"]]
         graph = said["graph"]
         if place % 10 == 1 and any(map(any, graph["all_relation"])):
             graph["all_node_pairs"], graph["all_relation"] = [], []
         if place % 10 == 2:
-            del answers[row["image_id"]]
+            del predictions[row["image_id"]]
         if place % 10 in (3, 4) and graph["all_node_pairs"]:  # said twice: of a twin, then as it is
             (subject, obj), scores = graph["all_node_pairs"][0], graph["all_relation"][0]
             said["boxes"].append(said["boxes"][subject])
@@ -59,7 +59,11 @@ def subset(folder):
             kept = kept[:1] + kept
         row["relationships"] = json.dumps(kept)
     predicates = VOCABULARIES[SETS[folder]].predicates
-    return gold, answers, [read(row, answers.get(row["image_id"]), predicates) for row in gold]
+    return (
+        gold,
+        predictions,
+        [read(row, predictions.get(row["image_id"]), predicates) for row in gold],
+    )
 
 
 def read(row, said, predicates):
@@ -89,9 +93,9 @@ def read(row, said, predicates):
 def case(request, tmp_path_factory):
     """A subset, and a function that scores it by the project under a protocol."""
     folder, home = request.param, tmp_path_factory.mktemp(request.param)
-    gold, answers, images = subset(folder)
+    gold, predictions, images = subset(folder)
     (home / "dataset.jsonl").write_text("".join(json.dumps(row) + "\n" for row in gold))
-    (home / "said.json").write_text(json.dumps(answers))
+    (home / "said.json").write_text(json.dumps(predictions))
     names = VOCABULARIES[SETS[folder]]
     objects = {canonical(n): i for i, n in enumerate(names.objects, FIRST_OBJECT[folder])}
     predicates = {canonical(n): i for i, n in enumerate(names.predicates, 1)}
@@ -129,21 +133,21 @@ def test_protocols_that_follow_neural_motifs(case, protocol):
 
 
 def test_kaihuas_ap_keeps_images_without_predicted_objects(case):
-    """Ids from 0, boxes one pixel wider; a tenth of the images has no answer."""
+    """Ids from 0, boxes one pixel wider; a tenth of the images has no prediction."""
     images, _, _, scored, _ = case
     classes = sorted({n for im in images for n in (*im.names, *im.said_names)})
     found = scored("vg150_test_kaihua")
     ap50, ap = coco(images, classes, 1.0, 0)
     assert (found["AP50"], found["AP"]) == pytest.approx((ap50, ap), abs=1e-6)
-    answered = [im for im in images if im.said_names]
-    assert len(answered) < len(images)
-    assert coco(answered, classes, 1.0, 0)[0] > ap50 + 0.01
+    predicted = [im for im in images if im.said_names]
+    assert len(predicted) < len(images)
+    assert coco(predicted, classes, 1.0, 0)[0] > ap50 + 0.01
 
 
 @pytest.mark.parametrize("skips", [True, False])
 def test_psg_by_boxes_is_openpsgs_evaluator_once_it_skips(case, skips):
     images, predicates, _, scored, _ = case
-    found = scored("psg_test_box", *["protocol.unanswered=skip"] * skips)
+    found = scored("psg_test_box", *["protocol.without_prediction=skip"] * skips)
     for k in KS:
         for mode, union in (("", False), ("phrdet ", True)):
             names = [f"{mode}{m}R@{k}" for m in ("", "m")]
@@ -164,13 +168,13 @@ def test_sgbench_and_the_predicates_that_gold_shows(case):
 
 UNDONE = {
     "vg150_test_kaihua": [
-        *("box_area=plain", "gold_duplicates=drop", "unanswered=zero", "absent=present"),
+        *("box_area=plain", "gold_duplicates=drop", "without_prediction=zero", "absent=present"),
         *("ng_fill=emitted", "coco_skips_empty=true", "coco_box_area=plain", "coco_first_id=1"),
         *("graph_constraint=true", "duplicates=drop"),
     ],
-    "psg_test_box": ["graph_constraint=false", "gold_duplicates=keep", "unanswered=skip"],
+    "psg_test_box": ["graph_constraint=false", "gold_duplicates=keep", "without_prediction=skip"],
     "sgbench": [
-        *("duplicates=keep", "absent=all", "unanswered=zero", "unanswered=skip"),
+        *("duplicates=keep", "absent=all", "without_prediction=zero", "without_prediction=skip"),
         "gold_duplicates=keep",
     ],
 }

@@ -1,6 +1,6 @@
 """Metrics against R1-SGG's own evaluator and SGBench on 500 + 300 synthetic images.
 
-`tests/golden/eval_*` hold gold, raw answers, the reference's gathered predictions and every figure of
+`tests/golden/eval_*` hold gold, raw completions, the reference's gathered predictions and every figure of
 its evaluator at full precision. A protocol named after an evaluator must give its figures to 1e-6.
 """
 
@@ -104,7 +104,7 @@ def test_zero_shot_recall_equals_r1sgg(folder, cache):
 @pytest.mark.parametrize("folder", SETS)
 def test_defect_t_images_without_relations_count_0(folder, cache):
     expected = reference(folder)["variant_empty_counted_as_0"]
-    found = values(folder, cache, R1SGG[folder], "protocol.unanswered=zero")
+    found = values(folder, cache, R1SGG[folder], "protocol.without_prediction=zero")
     assert_equal(found, expected, [f"{m}R@{k}" for m in ("", "m") for k in KS])
     assert found["images_counted"] == expected["images_counted"]
 
@@ -145,7 +145,7 @@ def rows(path):
         return [json.loads(line) for line in file]
 
 
-WHOLE_ITEMS = "the reference loses the whole answer; here its whole items are kept"
+WHOLE_ITEMS = "the reference loses the whole completion; here its whole items are kept"
 DIFFERING = {
     "inv_comment": (4, WHOLE_ITEMS),
     "inv_trailing_comma": (4, WHOLE_ITEMS),
@@ -156,10 +156,10 @@ DIFFERING = {
     "all_oov": (5, "no name is known; the reference writes a placeholder object"),
     "ok": (1, "a box without area is no object here; the reference keeps it"),
 }
-"""Kind of answer -> how many are read otherwise than by the reference's gathering, and why."""
+"""Kind of completion -> how many are read otherwise than by the reference's gathering, and why."""
 
 
-def test_every_difference_of_raw_and_gathered_answers_is_explained(cache):
+def test_every_difference_of_raw_and_gathered_completions_is_explained(cache):
     """Objects, boxes and failures, with the reference's own name mapping read off its gathered file."""
     folder = "eval_vg500"
     config, gold = setting(folder, cache, "vg150_val5k_r1sgg")
@@ -167,8 +167,8 @@ def test_every_difference_of_raw_and_gathered_answers_is_explained(cache):
     raw = read_predictions(HERE / folder / RAW)
     kinds = {r["image_id"]: r["kind"] for r in rows(HERE / folder / RAW)}
     table = {}
-    for (answer,) in gathered.answers.values():
-        row = answer.read()
+    for (stored,) in gathered.by_image.values():
+        row = stored.read()
         for written, target in zip(row["names"], row["names_target"], strict=True):
             table[canonical(written.rpartition(".")[0])] = target
     differing = Counter()

@@ -1,4 +1,4 @@
-"""256 answers that the reference scored: equal where it is right, different only where listed.
+"""256 completions that the reference scored: equal where it is right, different only where listed.
 
 The file comes from R1-SGG's own code (docs/rewards.md): format with its `set()` defect taken out, hard
 recall and box rewards as they are. Its word model cannot be had here; `format` and `edge_hard` do
@@ -29,15 +29,13 @@ from sgg.text.codec import GraphSpec, parse
 SPEC = GraphSpec(FrameSpec(Frame.original_px), reasoning=True)
 MIX = RewardSpec({"format": 1.0, "node_box": 2.0, "edge_hard": 5.0})
 
-# Why a kind of answer is scored otherwise than by the reference. Every listed kind does differ.
+# Why a kind of completion is scored otherwise than by the reference. Every listed kind does differ.
 
-_ITEM = "one bad item zeroes the reference's whole answer; here it costs itself"
+_ITEM = "one bad item zeroes the reference's whole completion; here it costs itself"
 _KEPT = "no valid JSON: the reference gives 0; here whole items before the error count"
 _NOT_A_BOX = "the reference takes it for a box"
 _EMPTY = "the reference gives 1 to the empty graph"
-_LAST = (
-    "the reference reads the first block, which is empty; here the last whole graph is the answer"
-)
+_LAST = "the reference reads the first block, which is empty; here the last whole graph is read"
 
 FORMAT_DIFFERS = {
     "dup_objects": "an id that is used twice is an error here",
@@ -53,7 +51,7 @@ FORMAT_DIFFERS = {
     "bbox_str": "numbers written as text are numbers here",
     "rel_ids_upper_case": "ids are compared without case here",
     "ids_trailing_space": "ids are trimmed here",
-    "answer_tag_in_think": "a thought may name the tags; the answer follows the thought",
+    "answer_tag_in_think": "a thought may name the tags; the graph follows the thought",
     "text_after_answer": "the reference's strict form forbids words around the tags",
     "text_before_think": "the reference's strict form forbids words around the tags",
 }
@@ -182,8 +180,8 @@ def test_node_box_is_exact_wherever_names_cannot_matter_and_near_elsewhere(ours)
     assert exact[True] >= 90
 
 
-def test_where_the_reference_crashed_on_an_item_this_answer_earns_more(ours):
-    """Its exceptions became 0; the same answers without their bad item earn something here."""
+def test_where_the_reference_crashed_on_an_item_this_completion_earns_more(ours):
+    """Its exceptions became 0; the same completions without their bad item earn something here."""
     crashed = [
         (row, got)
         for row, got in zip(ROWS, ours, strict=True)
@@ -196,7 +194,7 @@ def test_where_the_reference_crashed_on_an_item_this_answer_earns_more(ours):
         assert got["node_box"] > 0
 
 
-def test_the_perfect_answer_earns_everything_in_any_order(ours):
+def test_the_perfect_completion_earns_everything_in_any_order(ours):
     perfect = [
         got for row, got in zip(ROWS, ours, strict=True) if row["kind"].startswith("perfect")
     ]

@@ -29,7 +29,7 @@ NAMES = {
 _IDS = "the reference cuts an id at its first dot, or deletes `json` from it"
 NODE_ACC_DIFFERS = {**BOX_DIFFERS, "two_dots_id": _IDS, "word_json_in_label": _IDS}
 WHOLE = {"good", "medium", "bad", "huge"}
-"""Sound answers, in which only negative cosines and several predicates of a pair can differ."""
+"""Sound completions, in which only negative cosines and several predicates of a pair can differ."""
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_edge_terms_equal_the_reference(ours, term, count):
             assert gap > 0
 
 
-def test_sound_answers_without_a_second_predicate_or_a_negative_cosine_are_exact(ours):
+def test_sound_completions_without_a_second_predicate_or_a_negative_cosine_are_exact(ours):
     exact = Counter()
     off = {
         row["index"] for term in ("edge_soft", "edge_relax") for row, _ in differences(ours, term)

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """Gold given as the answer to itself, every fourth image left unanswered."""
+    """Gold given as the prediction to itself, every fourth image left without one."""
     folder = tmp_path_factory.mktemp("scores")
     root = Path(os.environ["SGG_REALDATA"]).resolve() / "vg150_test"
     words = [
@@ -38,20 +38,20 @@ def found(tmp_path_factory):
     words += ["stage=eval", f"paths.cache={folder}", "protocol.modes=[sgdet,phrdet,sgcls,predcls]"]
     config = compose_config(words)
     gold = prepare(gold_data(config), "eval", folder, quiet=True)
-    with (folder / "answers.jsonl").open("w") as file:
+    with (folder / "predictions.jsonl").open("w") as file:
         for index in range(len(gold)):
             item = gold.gold(index)
             if index % 4:
                 row = {"image_id": item["image_id"], **to_dict(item["graph"])}
                 file.write(json.dumps(row) + "\n")
-    predictions = read_predictions(folder / "answers.jsonl", vocabulary(config.data))
+    predictions = read_predictions(folder / "predictions.jsonl", vocabulary(config.data))
     return score_split(config, predictions, gold).content
 
 
-def test_gold_as_its_own_answer_finds_all_but_what_is_missing(found):
+def test_gold_as_its_own_prediction_finds_all_but_what_is_missing(found):
     """R, precision and objects; ng-R where a pair has several predicates. 100 of 400 fail."""
     metrics = found["metrics"]
-    assert found["images"] == found["answers"] == 400
+    assert found["images"] == found["completions"] == 400
     assert metrics["failure_rate"] == 1 / 4
     for name in ("ngR", "phrdet ngR", "sgcls ngR", "predcls ngR"):
         assert metrics[name] == pytest.approx(300 / found["images_with_relations"], abs=1e-9)
@@ -84,7 +84,7 @@ def test_real_gold_under_evaluators(protocol, tmp_path):
     gold = prepare(gold_data(config), "eval", tmp_path, quiet=True)
     predicates = [canonical(p) for p in VOCABULARIES["vg150"].predicates]
     draw, images = random.Random(0), []
-    with (tmp_path / "answers.jsonl").open("w") as file:
+    with (tmp_path / "predictions.jsonl").open("w") as file:
         for index in range(len(gold)):
             item = gold.gold(index)
             graph = item["graph"]
@@ -111,7 +111,7 @@ def test_real_gold_under_evaluators(protocol, tmp_path):
             else:
                 images[-1] = Image(names, boxes, relations, [], [], [], False)
     assert len({p for image in images for _, _, p in image.relations}) < 50
-    predictions = read_predictions(tmp_path / "answers.jsonl", vocabulary(config.data))
+    predictions = read_predictions(tmp_path / "predictions.jsonl", vocabulary(config.data))
     metrics = score_split(config, predictions, gold).content["metrics"]
     for k in (20, 50, 100):
         if protocol == "sgbench":

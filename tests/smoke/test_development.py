@@ -51,7 +51,11 @@ def checkout(tmp_path_factory):
 def run(checkout, command):
     """What a command of the page prints; it must go well."""
     assert command in [line for block in COMMANDS.findall(PAGE) for line in block.splitlines()]
-    for word, value in (("DIR", "own"), ("RUN_DIR", "run"), ("ANSWERS.jsonl", "answers.jsonl")):
+    for word, value in (
+        ("DIR", "own"),
+        ("RUN_DIR", "run"),
+        ("COMPLETIONS.jsonl", "completions.jsonl"),
+    ):
         command = re.sub(rf"(?<=[= ]){re.escape(word)}(?=\s|$)", value, command)
     environment = {
         **os.environ,
@@ -110,9 +114,9 @@ def test_a_data_source(checkout):
 def test_a_reward_term(checkout):
     commands = [line for line in PAGE.splitlines() if line.startswith("PYTHONPATH=. sgg")]
     run(checkout, commands[0])
-    answer = {"objects": [{"id": "red circle.1", "bbox": [1, 1, 50, 50]}], "relationships": []}
-    row = {"image_id": "shapes-2-0", "text": json.dumps(answer)}
-    (checkout / "answers.jsonl").write_text(json.dumps(row) + "\n")
+    completion = {"objects": [{"id": "red circle.1", "bbox": [1, 1, 50, 50]}], "relationships": []}
+    row = {"image_id": "shapes-2-0", "text": json.dumps(completion)}
+    (checkout / "completions.jsonl").write_text(json.dumps(row) + "\n")
     assert "few_objects" in run(checkout, commands[1])
 
 

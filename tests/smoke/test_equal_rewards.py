@@ -38,7 +38,7 @@ MODES = [
 
 
 def table(seed):
-    """Rewards (group, answer, term) in fp32; which groups are equal in all terms, and in their totals."""
+    """Rewards (group, completion, term) in fp32; which groups are equal in all terms, and in their totals."""
     rng = np.random.default_rng(seed)
     rewards = np.float32(rng.uniform(0, 5, (PROMPTS, GROUP, TERMS)))
     rewards[:4] = [
@@ -109,7 +109,7 @@ def place(rank, ranks):
 
 
 def plain(rewards):
-    """Answers × terms, as JSON takes it."""
+    """Completions × terms, as JSON takes it."""
     return [[None if np.isnan(x) else float(x) for x in row] for row in rewards.reshape(-1, TERMS)]
 
 

@@ -51,12 +51,12 @@ def test_pipeline_hands_models_on_and_reports(pipeline):
         steps = json.loads((folder / step / "total.json").read_text())["steps"]
         [opening] = [x for x in done.stderr.splitlines() if x.startswith(f"{step}: model ")]
         assert f"(train 640 usable images, eval 12 usable images); {steps} steps of " in opening
-    assert "; an answer to each eval image, 12 in all; " in done.stderr
+    assert "; a completion for each eval image, 12 in all; " in done.stderr
     grpo = (folder / "grpo" / "config.yaml").read_text()
     assert f"path: {folder / 'sft'}" in grpo
     assert (folder / "sft" / "model" / "model.safetensors").is_file()
     metrics = json.loads((folder / "eval" / "metrics.json").read_text())
-    assert metrics["images"] == metrics["answers"] == 12
+    assert metrics["images"] == metrics["completions"] == 12
     assert metrics["made_from"]["seed"] == 3
     assert "triplet recall" in done.stdout
     assert str(folder / "report.html") in done.stdout
@@ -111,7 +111,7 @@ def test_grpo_logs_every_term_beside_the_total(pipeline):
     for i, total in enumerate(totals):
         parts = terms["format"][i] + 5 * terms["edge_hard"][i] + terms["node_box"][i]
         assert total == pytest.approx(parts, abs=1e-4)
-    assert all(0 <= v <= 1 for v in curve(run_dir, "answers/failed"))
+    assert all(0 <= v <= 1 for v in curve(run_dir, "completion/failed"))
 
 
 @pytest.mark.slow
@@ -155,7 +155,7 @@ def test_tensorboard_has_every_number_of_every_step_once(pipeline):
         for name, value in metrics.items()
     }
     pictures = events(folder / "eval").Tags()["images"]
-    assert {"eval/samples/0/gold", "eval/samples/0/answer"} <= set(pictures)
+    assert {"eval/samples/0/gold", "eval/samples/0/prediction"} <= set(pictures)
     assert not any(failure_note(folder / stage) for stage in ("sft", "grpo", "eval"))
 
 
@@ -174,7 +174,7 @@ def test_predict_from_a_run_folder(pipeline, tmp_path):
 
 @pytest.mark.slow
 def test_evaluation_goes_on_where_it_was_killed(pipeline, tmp_path):
-    """Answers that are there are not made again; the file ends the same, also after a torn last line."""
+    """Completions that are there are not made again; the file ends the same, also after a torn last line."""
     folder, _, model = pipeline
     words = [
         *("stage=eval", f"model={model}", f"model.path={folder / 'grpo'}", "data.eval.limit=12"),

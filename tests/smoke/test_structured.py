@@ -22,7 +22,7 @@ from sgg.models.vllm_folder import write_for_vllm
 from sgg.models.weights import locate
 from sgg.scene.vocab import VOCABULARIES
 from sgg.text.codec import GraphSpec, parse
-from sgg.text.grammar import AnswerGrammar
+from sgg.text.grammar import CompletionGrammar
 from sgg.text.problems import ErrorKind
 from sgg.text.prompt import Prompter
 from sgg.train.grammar_masks import Masks
@@ -45,7 +45,7 @@ class Untrained:
     def __init__(self, family, folder, monkeypatch):
         model = ModelConfig(path=f"tiny_{family}", family=Family[family], init=Init.random)
         source, self.spec = locate(model.path), spec(family)
-        self.grammar = AnswerGrammar(self.spec, BOUNDS, SHAPES)
+        self.grammar = CompletionGrammar(self.spec, BOUNDS, SHAPES)
         self.processor = load_processor(source, *PIXELS)
         write_for_vllm(model, source, self.processor, torch.float32, 0, folder)
         sampling = Sampling(LIMIT, temperature=1.0)

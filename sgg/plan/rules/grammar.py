@@ -1,7 +1,7 @@
-"""Whether answers can be held to a grammar: who generates must be vLLM, and the bounds must make sense.
+"""Whether completions can be held to a grammar: who generates must be vLLM, and the bounds must make sense.
 
-Comes in: a typed `Config`. Goes out: messages about problems. How many tokens an answer may take needs the
-tokenizer and is looked at when the run has it, by `text.grammar.AnswerGrammar.check_fits`.
+Comes in: a typed `Config`. Goes out: messages about problems. How many tokens a completion may take needs the
+tokenizer and is looked at when the run has it, by `text.grammar.CompletionGrammar.check_fits`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _generates(config: Config) -> Iterator[str]:
     """Only vLLM applies grammars."""
     stage = config.stage
     if isinstance(stage, SftConfig):
-        yield "grammar holds generated answers, and stage=sft generates none. Take grammar=null."
+        yield "grammar holds generated completions, and stage=sft generates none. Take grammar=null."
     if isinstance(stage, EvalConfig) and config.generate.engine is not Engine.vllm:
         yield (
             f"grammar cannot be held with generate.engine={config.generate.engine.name}: only vLLM in "

@@ -77,7 +77,7 @@ def hardware_problems(config: Config) -> Iterator[str]:
     """What is wrong with `hardware`."""
     yield from _ranges(config.hardware)
     yield from _rollout(config.hardware)
-    yield from _answer_fits(config)
+    yield from _completion_fits(config)
     yield from _environment(config.hardware)
     yield from _secrets_in_words(config.hardware.slurm)
     yield from _slurm(config.hardware.slurm)
@@ -90,12 +90,12 @@ def ready_here(config: Config) -> None:
     if isinstance(config.stage, GrpoConfig) and mode is not RolloutMode.trainer:
         for problem in installed("vllm", f"hardware.rollout.mode={mode.name}", package):
             raise SggError(
-                f"{problem} Or let the ranks answer: hardware.rollout.mode=trainer "
+                f"{problem} Or let the ranks generate: hardware.rollout.mode=trainer "
                 "hardware.rollout.gpus_per_node=0 hardware.rollout.nodes=0."
             )
     if isinstance(config.stage, EvalConfig) and config.generate.engine is Engine.vllm:
         for problem in installed("vllm", "generate.engine=vllm", package):
-            raise SggError(f"{problem} Or let transformers answer: generate=hf.")
+            raise SggError(f"{problem} Or let transformers generate: generate=hf.")
 
 
 def installed(module: str, key: str, package: str | None = None) -> Iterator[str]:
@@ -134,7 +134,7 @@ def _ranges(hardware: HardwareConfig) -> Iterator[str]:
 
 
 def _rollout(hardware: HardwareConfig) -> Iterator[str]:
-    """Which GPUs train, which answer."""
+    """Which GPUs train, which generate."""
     rollout, ranks = hardware.rollout, hardware.processes_per_node
     key = f"hardware.rollout.mode={rollout.mode.name}"
     serving = {"gpus_per_node": rollout.gpus_per_node, "nodes": rollout.nodes}
@@ -181,7 +181,7 @@ def _rollout_on_cpu(hardware: HardwareConfig) -> Iterator[str]:
             )
 
 
-def _answer_fits(config: Config) -> Iterator[str]:
+def _completion_fits(config: Config) -> Iterator[str]:
     rollout, stage = config.hardware.rollout, config.stage
     if not isinstance(stage, GrpoConfig) or rollout.mode is RolloutMode.trainer:
         return

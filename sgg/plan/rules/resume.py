@@ -42,12 +42,12 @@ def _grpo(args: dict[str, Any], is_random: bool) -> Iterator[str]:
     if iterations > 1 and args.get("save_strategy") == "epoch":
         yield (
             f"stage.args.save_strategy=epoch with stage.args.num_iterations={iterations}: an epoch may end "
-            "between the steps that reuse answers, and a checkpoint there cannot be resumed exactly. Take "
-            "save_strategy=steps."
+            "between the steps that reuse completions, and a checkpoint there cannot be resumed exactly. "
+            "Take save_strategy=steps."
         )
     elif iterations > 1 and (save_steps < 1 or save_steps % iterations):
         yield (
             f"stage.args.save_steps={save_steps} must be a multiple of "
-            f"stage.args.num_iterations={iterations}: answers are reused over that many steps, and "
+            f"stage.args.num_iterations={iterations}: completions are reused over that many steps, and "
             "a checkpoint between them cannot be resumed exactly."
         )

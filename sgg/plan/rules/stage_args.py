@@ -63,7 +63,7 @@ def unread_by_muon(args: Mapping[str, Any]) -> Iterator[str]:
 
 
 def unread_without_vllm(args: Mapping[str, Any]) -> Iterator[str]:
-    """Fields of vLLM's rollouts, where the ranks answer themselves."""
+    """Fields of vLLM's rollouts, where the ranks generate themselves."""
     for name in args:
         if name.startswith("vllm_") and name not in OWNED:
             yield (

@@ -17,7 +17,7 @@ _ROWS = "nothing: sgg builds the rows itself"
 _UPLOAD = "nothing: sgg uploads nothing; `hf upload REPO RUN_DIR/model` does"
 _ROLLOUT = "hardware.rollout"
 _TOKENS = "the files of model.path, which evaluation reads, too"
-_LOSS = "nothing: the loss is on the answer alone"
+_LOSS = "nothing: the loss is on the completion alone"
 
 OWNED: dict[str, str] = {
     **{
@@ -55,7 +55,7 @@ OWNED: dict[str, str] = {
     "chat_template_kwargs": "prompt, which SFT, GRPO and evaluation share",
     **dict.fromkeys(("remove_unused_columns", "label_names", "length_column_name"), _ROWS),
     **dict.fromkeys(("dataset_text_field", "dataset_kwargs", "dataset_num_proc"), _ROWS),
-    "max_tool_calling_iterations": "nothing: answers call no tools",
+    "max_tool_calling_iterations": "nothing: completions call no tools",
     **dict.fromkeys(("eval_strategy", "eval_steps", "eval_delay", "eval_on_start"), _EVAL),
     **dict.fromkeys(("per_device_eval_batch_size", "eval_accumulation_steps"), _EVAL),
     **dict.fromkeys(("eval_do_concat_batches", "eval_use_gather_object", "eval_packing"), _EVAL),
@@ -127,7 +127,7 @@ FIXED: dict[str, tuple[tuple[Any, ...], str]] = {
         f"{_EXACT}: checkpoints do not hold the reference that has moved. Leave it out; a lower "
         "stage.args.beta lets the policy go further",
     ),
-    "disable_dropout": ((True,), "answers would be scored otherwise than they were drawn"),
+    "disable_dropout": ((True,), "completions would be scored otherwise than they were drawn"),
     "cast_lm_head_to_fp32": (
         (False,),
         f"{_EXACT}: the head is saved in fp32 and loaded in the model's dtype. model.dtype=float32 keeps "
@@ -135,8 +135,8 @@ FIXED: dict[str, tuple[tuple[Any, ...], str]] = {
     ),
     "generation_kwargs": (
         (None, {}),
-        "answers would be drawn otherwise than they are scored. Set stage.args.temperature, "
-        "top_p, top_k, min_p or repetition_penalty; grammar holds answers to a form",
+        "completions would be drawn otherwise than they are scored. Set stage.args.temperature, "
+        "top_p, top_k, min_p or repetition_penalty; grammar holds completions to a form",
     ),
     "cache_implementation": ((None,), "not tried with images; hardware.rollout.mode is faster"),
     "ds3_gather_for_generation": (
@@ -157,7 +157,10 @@ FIXED_IN: dict[str, dict[str, tuple[tuple[Any, ...], str]]] = {
     },
     "grpo": {
         "train_sampling_strategy": (("random",), "GRPO's order is stage.args.shuffle_dataset"),
-        "neftune_noise_alpha": ((None,), "answers would be scored otherwise than they were drawn"),
+        "neftune_noise_alpha": (
+            (None,),
+            "completions would be scored otherwise than they were drawn",
+        ),
         "label_smoothing_factor": ((0.0,), "GRPO's loss has no labels"),
         "include_num_input_tokens_seen": (("no", False), "GRPO counts num_tokens itself"),
     },
@@ -193,7 +196,7 @@ RANGES: dict[str, tuple[_Check, str]] = {
     **dict.fromkeys(
         ("top_p", "top_entropy_quantile"), (lambda v: 0 < v <= 1, "above 0 and at most 1")
     ),
-    "num_generations": (lambda v: v >= 2, "2 or more: advantages compare answers of one group"),
+    "num_generations": (lambda v: v >= 2, "2 or more: advantages compare completions of one group"),
     **dict.fromkeys(("num_iterations", "max_completion_length", "max_length"), _FROM_1),
     **dict.fromkeys(("dataloader_prefetch_factor", "ddp_bucket_cap_mb", "ddp_timeout"), _FROM_1),
     **dict.fromkeys(("torch_empty_cache_steps", "num_completions_to_print"), _FROM_1),

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from sgg.reward.case import (
-    ScoredAnswer,
+    ScoredCompletion,
     edges_found,
     edges_reached,
     nothing_to_find,
@@ -21,7 +21,7 @@ from sgg.scene.similarity import pair_similarity, similarity
 from sgg.scene.vocab import canonical
 
 
-def edge_soft(case: ScoredAnswer) -> float:
+def edge_soft(case: ScoredCompletion) -> float:
     """1/|E| · Σ over gold relations of s_subject · s_predicate · s_object on the assigned nodes (R1-SGG).
 
     A gold relation counts if some relation is predicted between the two nodes assigned to its ends; of
@@ -55,7 +55,7 @@ def _by_ends(edges: Sequence[Edge]) -> Mapping[tuple[int, int], Sequence[str]]:
     return several
 
 
-def edge_hard(case: ScoredAnswer, *, iou_threshold: float = 0.5) -> float:
+def edge_hard(case: ScoredCompletion, *, iou_threshold: float = 0.5) -> float:
     """Hard Recall: the share of gold relations that a predicted triplet hits (R1-SGG).
 
     A hit: three equal labels and both IoU at least `iou_threshold`. Each predicted triplet hits at
@@ -66,7 +66,7 @@ def edge_hard(case: ScoredAnswer, *, iou_threshold: float = 0.5) -> float:
     return edges_found(case, iou_threshold) / len(case.gold.edges)
 
 
-def edge_precision(case: ScoredAnswer, *, iou_threshold: float = 0.5) -> float:
+def edge_precision(case: ScoredCompletion, *, iou_threshold: float = 0.5) -> float:
     """The share of predicted relations that hit a gold one, one to one.
 
     What recall alone cannot see: thirty guesses with one hit give 1/30. No relation predicted: 0.
@@ -78,7 +78,7 @@ def edge_precision(case: ScoredAnswer, *, iou_threshold: float = 0.5) -> float:
     return edges_found(case, iou_threshold) / len(case.pred.edges)
 
 
-def edge_f1(case: ScoredAnswer, *, iou_threshold: float = 0.5) -> float:
+def edge_f1(case: ScoredCompletion, *, iou_threshold: float = 0.5) -> float:
     """Harmonic mean of `edge_hard` and `edge_precision`: 2 · hits / (|E_pred| + |E_gold|).
 
     Two hits, four predicted, two gold: 2 · 2 / 6 = 0.667.
@@ -89,7 +89,9 @@ def edge_f1(case: ScoredAnswer, *, iou_threshold: float = 0.5) -> float:
     return 2 * found / (len(case.pred.edges) + len(case.gold.edges))
 
 
-def edge_weighted(case: ScoredAnswer, *, alpha: float = 0.5, iou_threshold: float = 0.5) -> float:
+def edge_weighted(
+    case: ScoredCompletion, *, alpha: float = 0.5, iou_threshold: float = 0.5
+) -> float:
     """α · precision + (1 − α) · recall of relations (DIP-R1, arXiv 2505.23179).
 
     One hit, two predicted, four gold, α .5: (1/2 + 1/4) / 2 = 0.375.
@@ -98,7 +100,7 @@ def edge_weighted(case: ScoredAnswer, *, alpha: float = 0.5, iou_threshold: floa
     return alpha * precision + (1 - alpha) * edge_hard(case, iou_threshold=iou_threshold)
 
 
-def edge_relax(case: ScoredAnswer, *, iou_threshold: float = 0.5) -> float:
+def edge_relax(case: ScoredCompletion, *, iou_threshold: float = 0.5) -> float:
     """Hard Recall + Relax: 1/|E| · Σ over gold of the best s_subject · s_predicate · s_object (R1-SGG).
 
     Only predictions with both IoU at least `iou_threshold` compete; as in the reference, one
@@ -117,7 +119,7 @@ def edge_relax(case: ScoredAnswer, *, iou_threshold: float = 0.5) -> float:
     return float(scores.max(axis=0).sum()) / len(case.gold.edges)
 
 
-def edge_cls(case: ScoredAnswer) -> float:
+def edge_cls(case: ScoredCompletion) -> float:
     """1/|E| · Σ over gold relations of the similarity of the triplet assigned to it, boxes aside (R1-SGG).
 
     The reference's task `cls`: relations without boxes. Hungarian matching of triplets with cost
@@ -137,7 +139,7 @@ def edge_cls(case: ScoredAnswer) -> float:
     return float(alike[rows, columns].sum()) / len(gold)
 
 
-def edge_r_mr(case: ScoredAnswer, *, alpha: float = 0.5, iou_threshold: float = 0.5) -> float:
+def edge_r_mr(case: ScoredCompletion, *, alpha: float = 0.5, iou_threshold: float = 0.5) -> float:
     """α · R + (1 − α) · mR (Relation-R1, arXiv 2504.14642): mR is the mean of the predicates' recalls.
 
     Gold: three `on`, one `riding`; only the `on` are hit, α .5: (3/4 + (1 + 0)/2) / 2 = 0.625.
@@ -153,7 +155,7 @@ def edge_r_mr(case: ScoredAnswer, *, alpha: float = 0.5, iou_threshold: float = 
 
 
 def edge_rare(
-    case: ScoredAnswer,
+    case: ScoredCompletion,
     *,
     counts: Mapping[str, float] | None = None,
     low: float = 2.0,
@@ -183,7 +185,7 @@ def edge_rare(
     return sum(w for w, hit in zip(weights, reached, strict=True) if hit) / sum(weights)
 
 
-def edge_ap(case: ScoredAnswer, *, iou_threshold: float = 0.5, guard: bool = True) -> float:
+def edge_ap(case: ScoredCompletion, *, iou_threshold: float = 0.5, guard: bool = True) -> float:
     """Triplet AP with length guard, VLM-R1's detection reward on relations; see `node_ap`.
 
     Mean over gold's predicates of precision · recall, times min(1, |E_gold| / |E_pred|). One predicate,
@@ -203,7 +205,7 @@ def edge_ap(case: ScoredAnswer, *, iou_threshold: float = 0.5, guard: bool = Tru
     return mean * min(1.0, len(case.gold.edges) / len(case.pred.edges)) if guard else mean
 
 
-def edge_hallucination(case: ScoredAnswer, *, iou_threshold: float = 0.5) -> float:
+def edge_hallucination(case: ScoredCompletion, *, iou_threshold: float = 0.5) -> float:
     """−(share of predicted relations that hit no gold one)², from −1 to 0 (SceneGraphVLM).
 
     A hit as in `edge_hard`. Four relations said, two of them there: −0.25. None said: 0.

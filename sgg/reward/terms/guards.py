@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
-from sgg.reward.case import ScoredAnswer, edge_hits, node_hits
+from sgg.reward.case import ScoredCompletion, edge_hits, node_hits
 from sgg.scene.boxes import iou
 from sgg.scene.graph import Box, SceneGraph
 from sgg.scene.match import reaches
@@ -17,8 +17,8 @@ MAX_COMPARED = 256
 """Distinct objects that are compared pair by pair; of more, only exact copies count."""
 
 
-def count_guard(case: ScoredAnswer, *, of: str = "relations") -> float:
-    """1 if n_pred ≤ n_gold, else n_gold / n_pred (VLM-R1, arXiv 2504.07615); 0 for a failed answer.
+def count_guard(case: ScoredCompletion, *, of: str = "relations") -> float:
+    """1 if n_pred ≤ n_gold, else n_gold / n_pred (VLM-R1, arXiv 2504.07615); 0 for a failed completion.
 
     A factor by nature: use it as another term's `gate`. `of` is relations or objects. Five gold
     relations, twenty said: 0.25.
@@ -29,7 +29,7 @@ def count_guard(case: ScoredAnswer, *, of: str = "relations") -> float:
     return 1.0 if pred <= gold else gold / pred
 
 
-def duplicates(case: ScoredAnswer, *, iou_threshold: float = 0.9) -> float:
+def duplicates(case: ScoredCompletion, *, iou_threshold: float = 0.9) -> float:
     """−(share of predicted objects and relations that repeat another one), from −1 to 0.
 
     Objects are one if their names are equal and their boxes overlap by `iou_threshold` or more, be it by
@@ -45,14 +45,14 @@ def duplicates(case: ScoredAnswer, *, iou_threshold: float = 0.9) -> float:
 
 
 def coverage(
-    cases: Sequence[ScoredAnswer], *, of: str = "relations", iou_threshold: float = 0.5
+    cases: Sequence[ScoredCompletion], *, of: str = "relations", iou_threshold: float = 0.5
 ) -> list[float]:
-    """Disagreement-weighted coverage over the group (DIP-R1, arXiv 2505.23179), one value per answer.
+    """Disagreement-weighted coverage over the group (DIP-R1, arXiv 2505.23179), one value per completion.
 
-    With p the share of the group's answers that hit a gold item: Σ over the items that this answer hits
-    of p(1 − p), by Σ over all items of p(1 − p). Finding what all find, or what none finds, earns
-    nothing; where the group agrees on everything it is 0. Two answers, two gold items: one answer hits
-    both, the other the first alone: weights 0 and 1/4, values 1 and 0.
+    With p the share of the group's completions that hit a gold item: Σ over the items that this completion
+    hits of p(1 − p), by Σ over all items of p(1 − p). Finding what all find, or what none finds, earns
+    nothing; where the group agrees on everything it is 0. Two completions, two gold items: one completion
+    hits both, the other the first alone: weights 0 and 1/4, values 1 and 0.
     """
     find = edge_hits if of == "relations" else node_hits
     hits = np.array([find(case, iou_threshold).any(axis=0) for case in cases], dtype=np.float64)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from strategies import answer, scene
+from strategies import completion, scene
 
 from sgg.cli import reward
 from sgg.errors import SggError
@@ -18,13 +18,13 @@ GOLD = scene(
     [(0, "on", 1), (0, "near", 1), (1, "by", 0)],
 )
 OBJECTS = [("man.1", [0, 0, 40, 40]), ("dog.2", [50, 50, 90, 60])]
-TEXT = answer(OBJECTS, [("man.1", "on", "dog.2"), ("man.1", "near", "man.1")])
+TEXT = completion(OBJECTS, [("man.1", "on", "dog.2"), ("man.1", "near", "man.1")])
 HERE = ["reward=hard_recall", "model=tiny_qwen2_vl", "prompt=open"]
 
 
 @pytest.fixture
 def file(tmp_path):
-    """Two answers to one 1000 × 1000 image (so that 0..1000 is pixels): one partly right, one broken."""
+    """Two completions for one 1000 × 1000 image (so that 0..1000 is pixels): one partly right, one broken."""
     path = tmp_path / "completions.jsonl"
     own = {"width": 1000, "height": 1000, "gold": to_dict(GOLD)}
     rows = [{"image_id": "7", "index": i, "text": t, **own} for i, t in enumerate([TEXT, "no"])]
@@ -69,7 +69,7 @@ def test_one_prediction_serves_one_gold_relation(tmp_path, capsys):
         [("man", (0, 0, 40, 40)), ("man", (0, 0, 40, 38)), ("dog", (50, 50, 90, 90))],
         [(0, "on", 2), (1, "on", 2)],
     )
-    text = answer(
+    text = completion(
         [("man.1", [0, 0, 40, 39]), ("dog.2", [50, 50, 90, 90])], [("man.1", "on", "dog.2")]
     )
     row = {"image_id": "a", "text": text, "width": 1000, "height": 1000, "gold": to_dict(twins)}
@@ -81,7 +81,7 @@ def test_one_prediction_serves_one_gold_relation(tmp_path, capsys):
 
 
 def test_gold_may_come_from_the_data(tmp_path, capsys):
-    """Two synthetic scenes, answered with nothing."""
+    """Two synthetic scenes, with empty completions."""
     path = tmp_path / "completions.jsonl"
     from pathlib import Path
 
@@ -103,7 +103,7 @@ def test_gold_may_come_from_the_data(tmp_path, capsys):
     ("words", "said"),
     [
         (["reward=balanced"], "reward=balanced: no such file or folder"),
-        (["answers=a.jsonl"], "It comes without a key: a.jsonl"),
+        (["completions=a.jsonl"], "It comes without a key: a.jsonl"),
         (["nowhere.jsonl"], "nowhere.jsonl: no such file"),
         (["{file}", "reward=none"], "Take reward=balanced"),
         (["{file}", "reward.terms.edge_hrad.weight=1"], "Did you mean 'edge_hard'"),
@@ -126,7 +126,7 @@ def test_a_row_without_text_and_gold_without_a_size_are_told(file, tmp_path):
             reward.main([str(path), *HERE])
 
 
-def test_help_answers_without_torch():
+def test_help_works_without_torch():
     code = (
         "import sys\nfrom sgg.cli.reward import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"

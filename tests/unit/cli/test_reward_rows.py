@@ -1,4 +1,4 @@
-"""`sgg reward FILE` reads other people's files: every answer by its own gold, or one sentence."""
+"""`sgg reward FILE` reads other people's files: every completion by its own gold, or one sentence."""
 
 import gzip
 import json
@@ -44,11 +44,11 @@ def totals(out):
     ],
     ids=["no final newline", "blank line", "byte order mark", "CRLF", "gzip"],
 )
-def test_every_answer_is_scored(tmp_path, capsys, content):
+def test_every_completion_is_scored(tmp_path, capsys, content):
     assert totals(said(tmp_path, capsys, content)) == {"a#0": 5, "b#0": 5}
 
 
-def test_one_line_without_an_end_is_an_answer(tmp_path, capsys):
+def test_one_line_without_an_end_is_a_completion(tmp_path, capsys):
     assert totals(said(tmp_path, capsys, row("a"))) == {"a#0": 5}
 
 
@@ -59,7 +59,7 @@ def test_a_run_folder_is_read_as_by_score(tmp_path, capsys):
 
 
 def test_each_row_is_compared_with_its_own_gold(tmp_path, capsys):
-    """One image, two golds: each answer is right about its own, and wrong about the other's."""
+    """One image, two golds: each completion is right about its own, and wrong about the other's."""
     own = json.dumps(OTHER)
     content = row("a") + "\n" + row("a", own, gold=OTHER, index=1)
     content += "\n" + row("a", own, index=2) + "\n" + row("a", gold=OTHER, index=3)
@@ -81,12 +81,12 @@ def test_each_row_has_its_own_size(tmp_path, capsys):
     assert totals(capsys.readouterr().out) == {"a#0": 5, "a#1": 5}
 
 
-def test_answers_are_listed_by_their_indices(tmp_path, capsys):
+def test_completions_are_listed_by_their_indices(tmp_path, capsys):
     content = "\n".join(row("a", index=i) for i in (10, 2, 0))
     assert list(totals(said(tmp_path, capsys, content))) == ["a#0", "a#2", "a#10"]
 
 
-def test_explain_takes_each_answers_own_gold(tmp_path, capsys):
+def test_explain_takes_each_completions_own_gold(tmp_path, capsys):
     content = row("a") + "\n" + row("a", gold=OTHER, index=1)
     said(tmp_path, capsys, content)
     main([f"{tmp_path}/c.jsonl", *WORDS, "explain=a"])
@@ -104,11 +104,11 @@ def test_explain_takes_each_answers_own_gold(tmp_path, capsys):
         ("[1]\n", "line 1 is no JSON object"),
         (json.dumps([json.loads(row("a"))], indent=1) + "\n", "line 1 is no JSON"),
         (row("a").encode("utf-16"), "line 1 is not UTF-8"),
-        ("", "no answer in it"),
+        ("", "no prediction in it"),
         (row("a") + "\n" + row("b", text=3), "line 2, image b: text is 3"),
         (json.dumps({**json.loads(row("a")), "text": None}) + "\n", "text is null"),
         (row("a", index="first") + "\n", 'index is "first"'),
-        (row("a") + "\n" + row("b") + "\n" + row("a"), "line 1 and line 3 are both answer 0"),
+        (row("a") + "\n" + row("b") + "\n" + row("a"), "line 1 and line 3 are both prediction 0"),
         (json.dumps({"image_id": "a", "response": "{}"}), "text is missing"),
         (json.dumps({"image_id": "a", **GOLD}), "text is missing"),
         *((row("a", width=w), "width is") for w in (0, -1, 560.5, "560", None, True)),

@@ -21,7 +21,7 @@ QWEN2 = "model=tiny_qwen2_vl"
 
 
 def run_of(folder, words, texts=None):
-    """An evaluated run; without `texts` its answers are gold, in its own frame."""
+    """An evaluated run; without `texts` its completions are gold, in its own frame."""
     folder.mkdir(parents=True)
     config = compose_config(["stage=eval", f"paths.cache={folder.parent}/cache", *words])
     write_frozen(config, folder / "config.yaml")
@@ -111,19 +111,19 @@ def test_a_moved_run_folder_is_the_run(run, tmp_path):
 
 
 def test_two_splits_are_told(run, tmp_path):
-    """Neither other images nor another limit; the way out counts missing answers as failures."""
+    """Neither other images nor another limit; the way out counts missing completions as failures."""
     fewer = run_of(tmp_path / "fewer", [QWEN2, "data=shapes", "data.eval.limit=10"])
     with pytest.raises(SggError) as told:
         score(tmp_path, run, fewer)
     said = str(told.value)
-    assert f"{run} and {fewer} answer to different gold" in said
+    assert f"{run} and {fewer} have different gold" in said
     assert "20 and 10 images, of which 10 are in both" in said
     assert "data.eval.limit: 20 and 10" in said
     out = score(tmp_path, run, fewer, "data.eval.limit=20")
     assert differences(out)["R"] == pytest.approx(0.5, abs=0.2)
-    assert against(out)["images_without_answer"] == 10
+    assert against(out)["images_without_completion"] == 10
     seeds = run_of(tmp_path / "seeds", [QWEN2, *SHAPES, "data.eval.seed=7"])
-    with pytest.raises(SggError, match=r"answer to different gold.*data\.eval\.seed"):
+    with pytest.raises(SggError, match=r"have different gold.*data\.eval\.seed"):
         score(tmp_path, run, seeds)
 
 
@@ -157,7 +157,7 @@ def annotated(tmp_path):
 
 
 def test_runs_under_two_protocols(tmp_path, annotated):
-    """Equal answers under two protocols are no difference of 1: they are not compared, or under one."""
+    """Equal completions under two protocols are no difference of 1: they are not compared, or under one."""
     a, b = (
         run_of(tmp_path / name, [*annotated, f"protocol={protocol}"], {"a": json.dumps(GRAPH)})
         for name, protocol in (("a", "sgg"), ("b", "vg150_val5k_r1sgg"))
@@ -211,10 +211,10 @@ def test_a_run_that_was_not_evaluated_is_told(run, tmp_path):
         main([str(run)])
 
 
-def test_another_programs_config_beside_the_answers_is_told(run, tmp_path):
+def test_another_programs_config_beside_the_completions_is_told(run, tmp_path):
     copy = copy_of(run, tmp_path / "kept" / "a.jsonl")
     (tmp_path / "kept" / "config.yaml").write_text("lr: 3\n")
     with pytest.raises(
-        SggError, match=r"lr: no such key\..*move the answers to a folder without one"
+        SggError, match=r"lr: no such key\..*move the predictions to a folder without one"
     ):
         main([str(copy), *SHAPES])

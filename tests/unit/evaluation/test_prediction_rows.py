@@ -5,13 +5,13 @@ import json
 import random
 
 import pytest
-from strategies import PX, answer
+from strategies import PX, completion
 
 from sgg.errors import SggError
 from sgg.evaluation.predictions import read_predictions
 from sgg.scene.vocab import VOCABULARIES
 
-TEXT = answer([("man.1", [0, 0, 500, 500])], [])
+TEXT = completion([("man.1", [0, 0, 500, 500])], [])
 VG150 = VOCABULARIES["vg150"]
 
 
@@ -51,10 +51,10 @@ TWO = lines(row("a"), row("b"))
         lines(row("a", index=3), {"image": "b.png", "text": TEXT}),
     ],
 )
-def test_every_answer_is_read(tmp_path, content):
+def test_every_prediction_is_read(tmp_path, content):
     """No line end at the end, blank lines, byte order marks, gzip by any name."""
     found = read(tmp_path / "c.jsonl", content)
-    assert list(found.answers) == ["a", "b"]
+    assert list(found.by_image) == ["a", "b"]
     for image_id in ("a", "b"):
         ((parsed, text),) = found.parsed(image_id, PX, 1000, 1000)
         assert parsed.failure is None
@@ -64,13 +64,13 @@ def test_every_answer_is_read(tmp_path, content):
 def test_line_separators_inside_of_a_text_end_no_line(tmp_path):
     text = "\u2028 \u0085 \x0b" + TEXT
     rows = [json.dumps(row("a", text=text), ensure_ascii=False), json.dumps(row("b"))]
-    assert list(read(tmp_path / "c.jsonl", "\n".join(rows)).answers) == ["a", "b"]
+    assert list(read(tmp_path / "c.jsonl", "\n".join(rows)).by_image) == ["a", "b"]
 
 
 @pytest.mark.parametrize("at", [1, 30, -2])
 def test_a_last_line_cut_short_is_left_out_and_said(tmp_path, caplog, at):
     content = lines(row("a")) + json.dumps(row("b"))[:at]
-    assert list(read(tmp_path / "c.jsonl", content).answers) == ["a"]
+    assert list(read(tmp_path / "c.jsonl", content).by_image) == ["a"]
     assert f"{tmp_path}/c.jsonl, line 2 is the last one and cut short" in caplog.text
 
 
@@ -81,9 +81,9 @@ def test_a_last_line_cut_short_is_left_out_and_said(tmp_path, caplog, at):
         (TWO.encode("utf-16-le"), "line 1 is not UTF-8"),
         (TWO.encode("utf-32"), "line 1 is not UTF-8"),
         (lines(row("a")).encode() + "é\n".encode("latin-1"), "line 2 is no JSON"),
-        ("", "no answer in it"),
-        ("\ufeff", "no answer in it"),
-        (gzip.compress(b"", mtime=0), "no answer in it"),
+        ("", "no prediction in it"),
+        ("\ufeff", "no prediction in it"),
+        (gzip.compress(b"", mtime=0), "no prediction in it"),
         (gzip.compress(TWO.encode(), mtime=0)[:-9], "damaged gzip"),
         (gzip.compress(TWO.encode(), mtime=0)[:20] + b"xxxxxxxx", "damaged gzip"),
         ("oops\n", "line 1 is no JSON"),
@@ -169,33 +169,33 @@ def graph(pairs=([0, 1],), scores=(ONE_HOT,)):
 )
 def test_uneven_gathered_rows_are_said_with_file_and_image(tmp_path, change, said):
     path = tmp_path / "preds.json"
-    assert list(read(path, json.dumps({"7": GATHERED})).answers) == ["7"]
+    assert list(read(path, json.dumps({"7": GATHERED})).by_image) == ["7"]
     message = refused(path, json.dumps({"7": GATHERED, "8": {**GATHERED, **change}}))
     assert said in message
     assert f"{path}, image 8" in message
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_one_answer_given_twice_is_refused_by_both_lines(tmp_path, packed):
+def test_one_prediction_given_twice_is_refused_by_both_lines(tmp_path, packed):
     """Equal or not: one of them is not meant."""
     for second in (row("b", index=1), row("b", index=1, text="other")):
         content = lines(row("b"), row("b", index=1), row("a"), second).encode()
         message = refused(tmp_path / "c.jsonl", gzip.compress(content) if packed else content)
-        assert "line 2 and line 4 are both answer 1 to image b" in message
+        assert "line 2 and line 4 are both prediction 1 for image b" in message
     without = [{"image_id": "b", "text": TEXT}, row("a"), {"image_id": "b", "text": TEXT}]
     message = refused(tmp_path / "c.jsonl", lines(*without))
-    assert "line 1 and line 3 are both answer 0 to image b" in message
+    assert "line 1 and line 3 are both prediction 0 for image b" in message
     assert "tell them apart by index" in message
 
 
 def test_two_files_for_one_image_are_refused_by_both_names(tmp_path):
     for name in ("a.json", "b.json"):
         (tmp_path / name).write_text(json.dumps({"image_id": "7", "response": TEXT}))
-    with pytest.raises(SggError, match=r"a\.json and b\.json are both answer 0 to image 7"):
+    with pytest.raises(SggError, match=r"a\.json and b\.json are both prediction 0 for image 7"):
         read_predictions(tmp_path)
 
 
-def test_the_index_orders_the_answers_to_an_image(tmp_path):
+def test_the_index_orders_the_predictions_for_an_image(tmp_path):
     rows = [row(i, index=k, text=f"{i} {k}") for i in ("a", "b") for k in (0, 1, 2, 10, 11)]
     random.Random(0).shuffle(rows)
     found = read(tmp_path / "c.jsonl", lines(*rows))
@@ -218,4 +218,4 @@ def test_folders_of_neither_form_are_told(tmp_path):
     with pytest.raises(SggError, match=r"neither completions\.jsonl"):
         read_predictions(tmp_path)
     (tmp_path / "completions.jsonl.gz").write_bytes(gzip.compress(TWO.encode()))
-    assert list(read_predictions(tmp_path).answers) == ["a", "b"]
+    assert list(read_predictions(tmp_path).by_image) == ["a", "b"]

@@ -6,13 +6,13 @@ import gzip
 import json
 
 import pytest
-from strategies import PX, answer
+from strategies import PX, completion
 
 from sgg.errors import SggError
 from sgg.evaluation.predictions import read_predictions
 from sgg.scene.vocab import VOCABULARIES
 
-TEXT = answer(
+TEXT = completion(
     [("man.1", [0, 0, 500, 500]), ("dog.2", [100, 100, 1000, 1000])], [("man.1", "on", "dog.2")]
 )
 
@@ -27,18 +27,18 @@ def first(predictions, image_id="7", width=2000, height=1000):
     return parsed
 
 
-def test_our_completions_and_several_answers(tmp_path):
+def test_our_completions_and_several_for_an_image(tmp_path):
     rows = [{"image_id": "7", "index": i, "text": TEXT} for i in (0, 1)]
     found = read_predictions(write(tmp_path / "completions.jsonl", rows))
     assert [len(p.graph.edges) for p, _ in found.parsed("7", PX, 2000, 1000)] == [1, 1]
     assert found.parsed("8", PX, 10, 10) == [(None, "")]
-    assert read_predictions(tmp_path).answers.keys() == {"7"}  # the run folder that holds it
+    assert read_predictions(tmp_path).by_image.keys() == {"7"}  # the run folder that holds it
 
 
 def test_a_last_line_that_a_kill_cut_is_left_out(tmp_path):
     path = write(tmp_path / "completions.jsonl", [{"image_id": "7", "index": 0, "text": TEXT}])
     path.write_text(path.read_text() + '{"image_id": "8", "ind')
-    assert read_predictions(path).answers.keys() == {"7"}
+    assert read_predictions(path).by_image.keys() == {"7"}
 
 
 def test_graphs_are_in_pixels_of_the_image(tmp_path):
@@ -47,7 +47,7 @@ def test_graphs_are_in_pixels_of_the_image(tmp_path):
     assert parsed.graph.nodes[0].box == (0, 0, 500, 500)
     path = tmp_path / "graphs.jsonl.gz"
     path.write_bytes(gzip.compress((json.dumps({"image": "a/7.jpg", **json.loads(TEXT)})).encode()))
-    assert list(read_predictions(path).answers) == ["a/7"]
+    assert list(read_predictions(path).by_image) == ["a/7"]
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,10 @@ def test_the_name_of_a_file_is_the_image_that_its_annotation_is(tmp_path, images
     """a.jpg and a.png are two images, whose ids are their whole names."""
     rows = [{"image": image, **json.loads(TEXT)} for image in images]
     path = write(tmp_path / "graphs.jsonl", rows)
-    assert list(read_predictions(path, ids=ids).answers) == read
+    assert list(read_predictions(path, ids=ids).by_image) == read
 
 
-def test_r1sgg_answers_are_in_the_frame_of_their_box_scale(tmp_path):
+def test_r1sgg_completions_are_in_the_frame_of_their_box_scale(tmp_path):
     """Frame 1000 × 500 of an image of 2000 × 1000: all coordinates double."""
     row = {"image_id": "7", "response": TEXT, "box_scale": [1000.0, 500.0]}
     (tmp_path / "7.json").write_text(json.dumps(row))
@@ -89,7 +89,7 @@ def test_r1sgg_answers_are_in_the_frame_of_their_box_scale(tmp_path):
         ([500.0, 500.0], [0.1, 0.2, 0.5, 0.9], ["unit_box"]),
     ],
 )
-def test_boxes_of_r1sgg_answers_are_judged_in_their_own_frame(tmp_path, scale, box, kinds):
+def test_boxes_of_r1sgg_completions_are_judged_in_their_own_frame(tmp_path, scale, box, kinds):
     """Not in the image of 2000 × 1000; relations between undeclared objects survive the change of frame."""
     graph = {
         "objects": [{"id": "man.1", "bbox": box}],
@@ -102,7 +102,7 @@ def test_boxes_of_r1sgg_answers_are_judged_in_their_own_frame(tmp_path, scale, b
 
 
 def test_r1sgg_gathered_file(tmp_path):
-    """`on` is the 31st predicate of VG150; where no relation has a score, the answer had failed."""
+    """`on` is the 31st predicate of VG150; where no relation has a score, the prediction had failed."""
     one_hot = [0] * 51
     one_hot[31] = 1
     row = {
@@ -130,7 +130,7 @@ def test_r1sgg_gathered_file(tmp_path):
         ("a.json", '{"image_id": "7"}\n{"image_id": "8"}\n', r"ends in \.jsonl: rename it"),
         ("a.jsonl", '{"image_id": "7"}\n', "no text, response or objects"),
         ("a.jsonl", '{"text": "x"}\n', "no image_id"),
-        ("a.jsonl", "\n", "no answer in it"),
+        ("a.jsonl", "\n", "no prediction in it"),
         ("a.json", '{"7": {"text": "x"}}', "has no boxes"),
         ("a.json", "{", "no JSON"),
         ("a.json", "[]", "no JSON object"),

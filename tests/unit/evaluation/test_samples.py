@@ -22,7 +22,7 @@ NEAR = {"subject": "person.1", "predicate": "near", "object": "dog.2"}
 
 @pytest.fixture
 def gallery(tmp_path):
-    """Classes of the list items of the gallery: of the gold relations and of the answer's."""
+    """Classes of the list items of the gallery: of the gold relations and of the prediction's."""
     root, run_dir = tmp_path / "set", tmp_path / "run"
     root.mkdir()
     run_dir.mkdir()
@@ -41,7 +41,7 @@ def gallery(tmp_path):
         )
         write_frozen(config, run_dir / FROZEN_NAME)
         page = write_report(run_dir).read_text()
-        cards = re.findall(r"<b>(?:gold|answer)</b>.*?(<ul>.*?</ul>)", page, re.DOTALL)
+        cards = re.findall(r"<b>(?:gold|prediction)</b>.*?(<ul>.*?</ul>)", page, re.DOTALL)
         return [re.findall(r'<li class="(\w+)', card) for card in cards]
 
     return drawn

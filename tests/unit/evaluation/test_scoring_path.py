@@ -26,7 +26,7 @@ def relation(predicate, subject="man.1", obj="dog.2"):
 
 @pytest.fixture
 def words(tmp_path):
-    """Ten images; the answers miss in every third, fail in one."""
+    """Ten images; the predictions miss in every third, fail in one."""
     gold, said, worse = [], [], []
     for i in range(10):
         row = {"image": f"{i}.png", "image_id": str(i), "width": 100, "height": 100}
@@ -77,7 +77,7 @@ def test_the_results_lie_beside_the_predictions_by_default(words, tmp_path):
 
 
 def test_against_prints_the_paired_test(words, tmp_path, capsys):
-    """The other answers have no relations: .5 more, in five of ten images; p is about 2 / 2^5."""
+    """The other predictions have no relations: .5 more, in five of ten images; p is about 2 / 2^5."""
     main([*words, f"against={tmp_path / 'worse.jsonl'}"])
     tests = json.loads((tmp_path / "score-sgg" / "metrics.json").read_text())["against"]["tests"]
     assert tests["R@20"]["difference"] == pytest.approx(0.5)

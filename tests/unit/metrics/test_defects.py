@@ -12,8 +12,8 @@ from sgg.config.protocol import (
     Labels,
     NgFill,
     ProtocolConfig,
-    Unanswered,
     Unknown,
+    WithoutPrediction,
 )
 from sgg.metrics.summary import summarise
 from sgg.metrics.synonyms import renamed
@@ -57,31 +57,33 @@ def test_defect_r_unsafe_synonyms_are_not_mapped():
 
 
 def test_defect_s_failures_are_counted_over_the_whole_split():
-    """Four images: one good, one without JSON, two without any answer: 3/4, not 1/2 of the written."""
+    """Four images: one good, one without JSON, two without any prediction: 3/4, not 1/2 of the written."""
     bad = Parsed(EMPTY, (Problem(ErrorKind.no_json),))
     found = metrics((GOLD, GOLD), (bad, GOLD), (None, GOLD), (None, GOLD))
     assert found["failure_rate"] == 3 / 4
 
 
 def test_defect_t_images_without_predictions_score_0():
-    """One of three images answered, perfectly: 1/3. The reference leaves two out and says 1.
+    """One of three images with a prediction, a perfect one: 1/3. The reference leaves two out and says 1.
 
     Images without gold relations are no part of recall in either.
     """
     images = [(GOLD, GOLD), (None, GOLD), (EMPTY, GOLD), (GOLD, scene(NODES))]
     assert metrics(*images)["R"] == pytest.approx(1 / 3)
-    assert metrics(*images, unanswered=Unanswered.skip)["R"] == 1
-    assert metrics(*images, unanswered=Unanswered.zero_in_recall)["R"] == pytest.approx(1 / 3)
+    assert metrics(*images, without_prediction=WithoutPrediction.skip)["R"] == 1
+    assert metrics(*images, without_prediction=WithoutPrediction.zero_in_recall)[
+        "R"
+    ] == pytest.approx(1 / 3)
 
 
-def test_missing_answers_are_left_out_of_mean_recall_alone_where_a_protocol_says_so():
-    """`on`: found, not answered, nothing found: 1/3; without the image that has no answer 1/2.
+def test_missing_completions_are_left_out_of_mean_recall_alone_where_a_protocol_says_so():
+    """`on`: found, no prediction, nothing found: 1/3; without the image that has no prediction 1/2.
 
-    An answer that failed as a whole is one; AP keeps all three images.
+    A prediction that failed as a whole is one; AP keeps all three images.
     """
     failed = Parsed(EMPTY, (Problem(ErrorKind.no_json),))
     images = [(GOLD, GOLD), (None, GOLD), (failed, GOLD)]
-    found = metrics(*images, unanswered=Unanswered.zero_in_recall)
+    found = metrics(*images, without_prediction=WithoutPrediction.zero_in_recall)
     assert (found["R"], found["mR"], found["ngmR"]) == pytest.approx((1 / 3, 1 / 2, 1 / 2))
     assert found["images_counted"] == 3
     assert metrics(*images)["mR"] == pytest.approx(1 / 3)
@@ -91,14 +93,16 @@ def test_missing_answers_are_left_out_of_mean_recall_alone_where_a_protocol_says
 def test_ap_keeps_images_without_objects_unless_a_protocol_leaves_them_out():
     """Two images alike, one without an object said: recall 1/2, 51 of 101 points; left out, AP is 1.
 
-    An answer that failed as a whole is kept by both.
+    A prediction that failed as a whole is kept by both.
     """
     failed = Parsed(EMPTY, (Problem(ErrorKind.no_json),))
     assert metrics((GOLD, GOLD), (EMPTY, GOLD))["AP50"] == pytest.approx(51 / 101)
     for none, expected in ((EMPTY, 1), (None, 1), (failed, 51 / 101)):
         images = [(GOLD, GOLD), (none, GOLD)]
         assert metrics(*images, coco_skips_empty=True)["AP50"] == pytest.approx(expected)
-        assert metrics(*images, unanswered=Unanswered.skip)["AP50"] == pytest.approx(51 / 101)
+        assert metrics(*images, without_prediction=WithoutPrediction.skip)["AP50"] == pytest.approx(
+            51 / 101
+        )
 
 
 def test_defect_u_ng_ranks_only_what_was_written():

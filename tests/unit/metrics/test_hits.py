@@ -62,7 +62,7 @@ def test_of_equal_overlaps_the_best_is_the_first():
     assert metrics((scene([("man", (0, 0, 9, 9))], [(0, "on", 0)]), twins), **options)["R"] == 1 / 2
 
 
-def test_an_answer_or_gold_without_objects_hits_nothing():
+def test_a_completion_or_gold_without_objects_hits_nothing():
     for pred, gold in ((scene(), GOLD), (GOLD, scene()), (scene(), scene())):
         for matching in Matching:
             found = metrics((pred, gold), modes=ALL_MODES, matching=matching)
@@ -234,14 +234,14 @@ def test_a_union_is_the_smallest_box_around_both_ends():
 
 
 @pytest.mark.parametrize(
-    ("answers", "golds", "recall", "precision"), [(2, 1, 1, 1), (1, 2, 1, 1), (2, 2, 1, 1)]
+    ("predictions", "golds", "recall", "precision"), [(2, 1, 1, 1), (1, 2, 1, 1), (2, 2, 1, 1)]
 )
-def test_each_object_is_found_by_any_and_right_by_any(answers, golds, recall, precision):
+def test_each_object_is_found_by_any_and_right_by_any(predictions, golds, recall, precision):
     """The same man said or annotated twice, and a dog that nobody has in its place."""
     man, dog = ("man", (0, 0, 10, 10)), ("dog", (20, 20, 40, 40))
-    found = metrics((scene([man] * answers), scene([man] * golds)))
+    found = metrics((scene([man] * predictions), scene([man] * golds)))
     assert (found["object_recall"], found["object_precision"]) == (recall, precision)
-    lone = metrics((scene([man] * answers), scene([*[man] * golds, dog])))
+    lone = metrics((scene([man] * predictions), scene([*[man] * golds, dog])))
     assert lone["object_recall"] == pytest.approx(golds / (golds + 1))
     assert lone["object_precision"] == 1
 

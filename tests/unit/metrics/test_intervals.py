@@ -120,7 +120,7 @@ def test_every_interval_holds_its_point(rows, divisor, harmonic):
 
 
 def test_a_predicate_that_one_image_shows_is_never_counted_0():
-    """Gold as its own answer: each of 37 of 50 predicates in one image. At most 37/50, and not far below."""
+    """Gold as prediction: each of 37 of 50 predicates in one image. At most 37/50, and not far below."""
     metric = estimate(np.eye(37), np.eye(37), divisor=50)
     low, high = interval(metric)
     assert metric.value == high == pytest.approx(0.74)
@@ -215,14 +215,14 @@ def test_the_interval_of_a_difference_has_students_width():
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("answerer", ["weak", "middling", "strong"])
-def test_coverage_of_every_metric(answerer):
+@pytest.mark.parametrize("model", ["weak", "middling", "strong"])
+def test_coverage_of_every_metric(model):
     """1,500 draws of 50 and of 200 images, seeded: within 93 to 97 % and two standard errors (.6)."""
     from benches import load
 
     bench = load("intervals")
     golds = list(bench.images(1500, np.random.default_rng(0)))
-    found = bench.scored(golds, bench.ANSWERERS[answerer], 1)
+    found = bench.scored(golds, bench.MODELS[model], 1)
     for name in found:
         for size in (50, 200):
             share = bench.coverage(found[name], size, 1500, 3)
@@ -236,7 +236,7 @@ def test_equal_runs_seldom_differ():
 
     bench = load("intervals")
     golds = list(bench.images(400, np.random.default_rng(0)))
-    runs = [bench.scored(golds, bench.ANSWERERS["middling"], seed) for seed in (1, 2)]
+    runs = [bench.scored(golds, bench.MODELS["middling"], seed) for seed in (1, 2)]
     found = bench.paired(*runs, 60, 400, 6, equal=True)
     for name in ("R", "mR", "precision", "F1"):
         held, small = found[name]
@@ -250,6 +250,6 @@ def test_coverage_of_a_small_split():
 
     bench = load("intervals")
     golds = list(bench.images(400, np.random.default_rng(0)))
-    found = bench.scored(golds, bench.ANSWERERS["middling"], 1)
+    found = bench.scored(golds, bench.MODELS["middling"], 1)
     for name in ("R", "mR", "precision", "F1"):
         assert bench.coverage(found[name], 50, 300, 3) > 0.9, name

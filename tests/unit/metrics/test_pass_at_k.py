@@ -31,7 +31,7 @@ def test_they_are_means_over_all_draws_of_k(rows, data):
 
 
 def test_by_hand():
-    """Two gold relations, four answers: the first hit by one of four, the second by none.
+    """Two gold relations, four completions: the first hit by one of four, the second by none.
 
     pass@2 of the first: 1 - C(3,2)/C(4,2) = 1/2, so the mean is 1/4.
     """
@@ -43,25 +43,27 @@ def test_by_hand():
     assert list(columns)[:3] == ["pass@1", "pass@2", "pass@4"]
 
 
-def test_several_answers_of_an_image_are_scored_together_and_each():
-    """Answers: one of two relations, the other one, none. R is the mean 1/3; union@3 is 1."""
+def test_several_completions_of_an_image_are_scored_together_and_each():
+    """Completions: one of two relations, the other one, none. R is the mean 1/3; union@3 is 1."""
     nodes = [("man", (0, 0, 10, 10)), ("dog", (20, 20, 40, 40))]
     gold = scene(nodes, [(0, "on", 1), (1, "near", 0)])
-    answers = [scene(nodes, [(0, "on", 1)]), scene(nodes, [(1, "near", 0)]), None]
-    found = scored((answers, gold), (answers, scene(nodes)))
+    completions = [scene(nodes, [(0, "on", 1)]), scene(nodes, [(1, "near", 0)]), None]
+    found = scored((completions, gold), (completions, scene(nodes)))
     assert found.values["R"] == pytest.approx(1 / 3)
     assert found.several["union@3"] == 1
     assert found.several["best_of@3"] == 1 / 2
     assert found.several["pass@1"] == pytest.approx(1 / 3)
     assert found.gold_relations == 2
-    assert scored((answers[0], gold)).several == {}
+    assert scored((completions[0], gold)).several == {}
 
 
 @pytest.mark.parametrize(
-    ("answers", "ks"), [(1, []), (2, [1, 2]), (3, [1, 2, 3]), (5, [1, 2, 4, 5])]
+    ("completions", "ks"), [(1, []), (2, [1, 2]), (3, [1, 2, 3]), (5, [1, 2, 4, 5])]
 )
-def test_k_are_powers_of_two_and_all_answers_and_nothing_below_two(answers, ks):
-    columns = by_image({0: np.zeros((answers, 2), bool), 1: np.zeros((answers + 1, 1), bool)}, 2)
+def test_k_are_powers_of_two_and_all_completions_and_nothing_below_two(completions, ks):
+    columns = by_image(
+        {0: np.zeros((completions, 2), bool), 1: np.zeros((completions + 1, 1), bool)}, 2
+    )
     assert list(columns) == [f"{name}@{k}" for name in ("pass", "union", "best_of") for k in ks]
 
 

@@ -26,7 +26,7 @@ TABLE = {
     "gold_duplicates": [None, None, "keep", "keep", "keep", "drop", "drop"],
     "ng_fill": ["emitted", "emitted", "zero_scores", "zero_scores", "zero_scores", "emitted",
                 "emitted"],
-    "unanswered": ["zero", "zero", "skip", "skip", "skip", "zero", "zero_in_recall"],
+    "without_prediction": ["zero", "zero", "skip", "skip", "skip", "zero", "zero_in_recall"],
     "absent": ["all", "all", "all", "all", "all", "all", "present"],
     "unknown": ["miss", "miss", "drop", "drop", "drop", "miss", "miss"],
     "labels": ["strict", "strict", "mapped", "mapped", "strict", "strict", "strict"],

@@ -29,7 +29,7 @@ def test_recall_at_k_counts_the_first_k_as_written(k, expected):
     assert (found[f"R@{k}"], found["R"]) == (expected, 2 / 4)
 
 
-def test_images_without_gold_are_left_out_and_images_without_an_answer_count_0():
+def test_images_without_gold_are_left_out_and_images_without_a_completion_count_0():
     """(1/2 + 0) / 2: of three images one has no gold relation, one no prediction."""
     found = metrics((PARTLY, GOLD), (EMPTY, GOLD), (PARTLY, NO_GOLD))
     assert (found["R@20"], found["images_counted"]) == (1 / 4, 2)

@@ -119,7 +119,7 @@ def test_equal_scores_of_images_rank_as_the_protocol_orders_them():
     assert as_text["AP50"] == pytest.approx(1)
     kept = metrics(*images, ids=["a", "b"], image_order=ImageOrder.sorted)
     assert kept["AP50"] == pytest.approx(1 / 2)
-    # two answers an image keep their order within it; "10" stands before "9"
+    # two completions an image keep their order within it; "10" stands before "9"
     several = [([man, away], man), ([away, man], man)]
     one, two = (
         metrics(*several, ids=ids, image_order=ImageOrder.sorted)["AP50"]
@@ -128,21 +128,21 @@ def test_equal_scores_of_images_rank_as_the_protocol_orders_them():
     assert (one < two) is True
 
 
-def test_gold_of_an_image_with_several_answers_counts_once():
+def test_gold_of_an_image_with_several_completions_counts_once():
     found = scored(([GOLD, GOLD, EMPTY], GOLD), (GOLD, GOLD))
     assert found.gold_relations == 2
     assert found.values["images_counted"] == 4
     assert scored((GOLD, scene(NODES)), (None, GOLD)).gold_relations == 1
 
 
-def test_problems_are_counted_by_answer_and_by_item():
+def test_problems_are_counted_by_completion_and_by_item():
     builder = Builder(Task(scored_protocol()), first=True)
     twice = Parsed(GOLD, (Problem(ErrorKind.bad_box, "a"), Problem(ErrorKind.bad_box, "b")))
     builder.add(0, twice, GOLD)
     builder.add(1, None, GOLD)
     tally = builder.tally()
-    assert dict(tally.problems_answers) == {"bad_box": 1, "no_answer": 1}
-    assert dict(tally.problems_items) == {"bad_box": 2, "no_answer": 1}
+    assert dict(tally.problems_completions) == {"bad_box": 1, "no_completion": 1}
+    assert dict(tally.problems_items) == {"bad_box": 2, "no_completion": 1}
     assert tally.failed.tolist() == tally.missing.tolist() == [False, True]
 
 

@@ -20,7 +20,7 @@ def configured(*words):
 
 
 @pytest.mark.parametrize(
-    ("words", "answer", "train", "rollout"),
+    ("words", "generate", "train", "rollout"),
     [
         (["hardware.precision=fp32"], FP32, FP32, FP32),
         # weights that an optimiser updates stay fp32: in bf16 steps of 1e-6 are lost
@@ -33,13 +33,13 @@ def configured(*words):
         (["hardware.precision=fp32", "model.dtype=bfloat16"], BF16, BF16, FP32),
     ],
 )
-def test_the_dtype_of_weights_follows_from_their_use(words, answer, train, rollout):
+def test_the_dtype_of_weights_follows_from_their_use(words, generate, train, rollout):
     config = configured(*words)
-    assert [weights_dtype(config, use) for use in Use] == [answer, train, rollout]
+    assert [weights_dtype(config, use) for use in Use] == [generate, train, rollout]
 
 
 def test_the_processor_has_the_pixels_of_the_run():
-    model = open_model(configured("stage.max_pixels=3136", "model.min_pixels=784"), Use.answer)
+    model = open_model(configured("stage.max_pixels=3136", "model.min_pixels=784"), Use.generate)
     assert model.folder == locate("tiny_qwen2_5_vl")
     assert model.processor.image_processor.size == {"shortest_edge": 784, "longest_edge": 3136}
 
@@ -60,7 +60,7 @@ def test_weights_are_of_the_checkpoint_and_named_for_the_start(tmp_path):
 
 
 def test_a_folder_for_vllm_has_the_weights_and_the_pixels_of_the_run(tmp_path):
-    model = open_model(configured("stage.max_pixels=3136", "model.min_pixels=784"), Use.answer)
+    model = open_model(configured("stage.max_pixels=3136", "model.min_pixels=784"), Use.generate)
     out = tmp_path / "served"
     model.write_for_vllm(out)
     start, written = (load_file(f / "model.safetensors") for f in (model.folder, out))
@@ -71,6 +71,6 @@ def test_a_folder_for_vllm_has_the_weights_and_the_pixels_of_the_run(tmp_path):
 
 
 def test_another_family_than_configured_is_told_when_weights_are_loaded():
-    model = open_model(configured("model.family=qwen2_vl"), Use.answer)
+    model = open_model(configured("model.family=qwen2_vl"), Use.generate)
     with pytest.raises(SggError, match=r"model\.family=qwen2_vl, but .* is a qwen2_5_vl"):
         model.load()

@@ -45,12 +45,13 @@ def own_data(tmp_path):
         (
             ["stage=grpo", "model.init=random", "data.train.limit=99", "stage.args.max_steps=-1"],
             "grpo: model tiny_qwen2_5_vl from random weights (1.61 million parameters); data=shapes "
-            "(train 99 usable images, eval 800 usable images); 6 steps of 128 answers; 1 CPU process, fp32",
+            "(train 99 usable images, eval 800 usable images); 6 steps of 128 completions; 1 CPU process, "
+            "fp32",
         ),
         (
             ["stage=eval", "generate=sampled", "generate.num_completions=2"],
             "eval: model tiny_qwen2_5_vl (1.61 million parameters); data=shapes (train 20,000 usable images, "
-            "eval 800 usable images); 2 answers to each eval image, 1,600 in all; 1 CPU process, fp32, "
+            "eval 800 usable images); 2 completions for each eval image, 1,600 in all; 1 CPU process, fp32, "
             "generate=hf",
         ),
     ],
@@ -66,8 +67,8 @@ def test_adapters_servers_and_nodes_are_said_and_what_is_not_here(tmp_path, monk
     words = ["experiment=grpo_7b", "hardware=a100", "hardware.nodes=2", "model.lora.enable=true"]
     assert opening(config_of(tmp_path, *words, "model.path=no/such")) == (
         "grpo: model no/such (weights not here yet, parameters unknown, LoRA of rank 16); data=vg150 (train "
-        "not prepared yet, eval not prepared yet); epochs: 1, in steps of 256 answers; 8 GPUs on 2 nodes, "
-        "bf16, answers by vLLM (colocate)"
+        "not prepared yet, eval not prepared yet); epochs: 1, in steps of 256 completions; 8 GPUs on 2 "
+        "nodes, bf16, completions by vLLM (colocate)"
     )
 
 

@@ -45,15 +45,15 @@ def test_names_are_escaped():
 
 
 def test_the_telling_numbers_come_first_and_bookkeeping_is_left_out():
-    names = ["zeta", "entropy", "rewards/x", "answers/failed", "answers/a", "loss", "reward"]
+    names = ["zeta", "entropy", "rewards/x", "completion/failed", "completion/a", "loss", "reward"]
     names += ["epoch", "num_tokens", "train_loss", "total_flos", "clip_ratio/low", "grad_norm"]
     rows = [{"step": step, **dict.fromkeys(names, step * 0.5)} for step in (1, 2)]
     assert [name_of(f) for f in charts(rows)] == [
         "loss",
         "reward",
         "rewards/x",
-        "answers/failed",
-        "answers/a",
+        "completion/failed",
+        "completion/a",
         "entropy",
         "grad_norm",
         "zeta",

@@ -7,14 +7,14 @@ from sgg.report.score_table import comparison_table, score_table
 CONTENT = {
     "protocol": {"id": "sgg", "cutoffs": [20], "quirks": ["none to speak of"]},
     "images": 3,
-    "answers": 3,
+    "completions": 3,
     "gold_relations": 7,
     "metrics": {"R@20": 0.25, "R": 0.5, "failure_rate": 0.125},
     "intervals": {"R@20": [0.1, 0.4]},
     "mapped": {"R@20": 0.3, "R": 0.6, "mR@20": 0.1, "mR": 0.2},
     "groups": {"head": {"mR@20": 0.7, "mR": 0.8}},
     "several": {"pass@2": 0.9},
-    "problems": {"empty": {"answers": 1, "items": 1}},
+    "problems": {"empty": {"completions": 1, "items": 1}},
 }
 
 
@@ -32,15 +32,15 @@ def test_every_number_stands_in_the_table():
     assert found["mR head"] == ["0.7000", "0.8000"]
     assert found["failure_rate"][-1] == "0.1250"
     assert found["pass@2"][-1] == "0.9000"
-    assert "protocol sgg: 3 images, 3 answers, 7 gold relations" in text
+    assert "protocol sgg: 3 images, 3 completions, 7 gold relations" in text
     assert "quirk: none to speak of" in text
     assert text.endswith("empty 1")
 
 
 def test_the_paired_test():
     test = {"difference": -0.1, "low": -0.2, "high": 0.05, "p": 0.25}
-    counts = {"read": "as b/config.yaml says", "answers": 9, "images_without_answer": 2}
+    counts = {"read": "as b/config.yaml says", "completions": 9, "images_without_completion": 2}
     text = comparison_table({"predictions": "b", "tests": {"R@20": test}, **counts})
     assert cells(text)["R@20"] == ["-0.1000", "-0.2000 to +0.0500", "0.2500"]
-    said = "against b, read as b/config.yaml says: 9 answers; 2 images without an answer"
+    said = "against b, read as b/config.yaml says: 9 completions; 2 images without a completion"
     assert text.splitlines()[0] == said

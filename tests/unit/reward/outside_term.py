@@ -7,7 +7,7 @@ def names(case, *, bonus=0.0):
 
 
 def rank(cases):
-    """Place of each answer in its group by its number of objects."""
+    """Place of each completion in its group by its number of objects."""
     return [sum(len(o.pred.nodes) < len(c.pred.nodes) for o in cases) for c in cases]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from strategies import PX, scene
 
-from sgg.reward.case import ScoredAnswer
+from sgg.reward.case import ScoredCompletion
 from sgg.reward.explain import explain
 from sgg.scene.match import assign
 from sgg.text.codec import parse, render
@@ -16,7 +16,7 @@ GOLD = scene([MAN, DOG, HAT], [(0, "on", 1), (0, "wears", 2)])
 
 def lines(pred, gold=GOLD, **options):
     parsed = parse(render(pred, PX, SIDE, SIDE), PX, SIDE, SIDE)
-    case = ScoredAnswer(parsed, gold, assign(parsed.graph, gold, SIDE, SIDE))
+    case = ScoredCompletion(parsed, gold, assign(parsed.graph, gold, SIDE, SIDE))
     return [line.strip() for line in explain(case, **options)]
 
 

@@ -1,4 +1,4 @@
-"""What degenerate answers earn, and that no text breaks anything: small runs of two bench scripts."""
+"""What degenerate completions earn, and that no text breaks anything: small runs of two bench scripts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def balanced():
 
 
 @pytest.mark.parametrize("adversary", gaming.ADVERSARIES)
-def test_no_adversary_beats_an_honest_half_right_answer_under_the_recommended_preset(
+def test_no_adversary_beats_an_honest_half_right_completion_under_the_recommended_preset(
     balanced, adversary
 ):
     """By a wide margin: the best of them has less than two thirds of what honesty earns."""

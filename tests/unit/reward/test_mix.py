@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
-from strategies import PX, answer, scene
+from strategies import PX, completion, scene
 
 from sgg.config.compose import compose_config
 from sgg.errors import SggError
@@ -18,8 +18,8 @@ from sgg.spec import reward_mix
 HERE = "tests.unit.reward.outside_term" if __name__.startswith("tests.") else "outside_term"
 GOLD = scene([("man", (0, 0, 9, 9)), ("dog", (20, 20, 30, 30))], [(0, "on", 1)])
 OBJECTS = [("man.1", [0, 0, 9, 9]), ("dog.2", [20, 20, 30, 30])]
-PERFECT = answer(OBJECTS, [("man.1", "on", "dog.2")])
-DANGLING = answer(OBJECTS, [("man.1", "on", "dog.2"), ("man.1", "on", "ghost.3")])
+PERFECT = completion(OBJECTS, [("man.1", "on", "dog.2")])
+DANGLING = completion(OBJECTS, [("man.1", "on", "dog.2"), ("man.1", "on", "ghost.3")])
 """Recall 1, form 0."""
 
 
@@ -45,14 +45,14 @@ def test_what_fails_in_a_users_term_names_the_term(tmp_path, monkeypatch):
     (tmp_path / "failing_terms.py").write_text(
         "def nothing(case): return None\n"
         "def short(cases): return [1.0] * (len(cases) - 1)\n"
-        "def group(answers): return [0.0 for _ in answers]\n"
+        "def group(completions): return [0.0 for _ in completions]\n"
         "def good(case): return 1.0\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     for function, said in (
         ("nothing", "TypeError: float() argument must be"),
         ("short", "ValueError: zip() argument 2 is shorter"),
-        ("group", "TypeError: 'ScoredAnswer' object is not iterable"),
+        ("group", "TypeError: 'ScoredCompletion' object is not iterable"),
     ):
         path = f"failing_terms:{function}"
         with pytest.raises(SggError) as raised:
@@ -93,7 +93,7 @@ def test_counts_come_from_the_data_unless_they_are_set():
 
 
 def test_workers_give_the_same_numbers(monkeypatch):
-    monkeypatch.setattr(parallel, "MIN_ANSWERS", 1)
+    monkeypatch.setattr(parallel, "MIN_COMPLETIONS", 1)
     other = GOLD.with_boxes(GOLD.boxes_xyxy + 1)
     texts, golds = [PERFECT, DANGLING, "no", PERFECT], [GOLD, GOLD, other, other]
     groups = groups_of(texts, golds, [50] * 4, [40] * 4)
@@ -143,7 +143,7 @@ def test_a_term_of_weight_0_may_be_a_gate_with_options():
     ]
     mix = reward_mix(compose_config(["reward=none", *keys]).reward)
     assert list(mix.weights) == ["node_acc"]
-    crowd = answer([*OBJECTS, ("a.3", [1, 1, 2, 2]), ("b.4", [1, 1, 2, 2])])
+    crowd = completion([*OBJECTS, ("a.3", [1, 1, 2, 2]), ("b.4", [1, 1, 2, 2])])
     assert one(mix, crowd).breakdown == {"node_acc": 0.5}
 
 

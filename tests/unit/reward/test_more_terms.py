@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import PX, answer, scene, small_graphs
+from strategies import PX, completion, scene, small_graphs
 
 from sgg.config.reward import SimilarityKind
-from sgg.reward.case import ScoredAnswer
+from sgg.reward.case import ScoredCompletion
 from sgg.reward.registry import TERMS
 from sgg.reward.score import RewardSpec, Scorer, score
 from sgg.scene.graph import Edge, Node, SceneGraph
@@ -33,7 +33,7 @@ def case(text_or_graph, gold, spec=PX, kind=SimilarityKind.exact):
     if isinstance(text, SceneGraph):
         text = render(text, PX, SIDE, SIDE)
     parsed = parse(text, spec, SIDE, SIDE)
-    return ScoredAnswer(parsed, gold, assign(parsed.graph, gold, SIDE, SIDE, kind), text)
+    return ScoredCompletion(parsed, gold, assign(parsed.graph, gold, SIDE, SIDE, kind), text)
 
 
 def value(name, pred, gold, **options):
@@ -47,11 +47,11 @@ GOLD = scene(named("man", "dog", "hat"), [(0, "walks", 1), (0, "wears", 2)])
     ("text", "expected"),
     [
         ("no", 0),
-        (answer(), 0.25),
+        (completion(), 0.25),
         ('<think>a</think><answer>{"objects": [{"id": "man.1", "bbox": [0, 0, 8', 0.25),
-        (answer([("man.1", [0, 0, 8, 8]), ("dog.2", [0, 0, 8])]), 0.5),
-        (answer([("man.1", [0, 0, 8, 8])]), 0.75),
-        (f"<think></think><answer>{answer([('man.1', [0, 0, 8, 8])])}</answer>", 1),
+        (completion([("man.1", [0, 0, 8, 8]), ("dog.2", [0, 0, 8])]), 0.5),
+        (completion([("man.1", [0, 0, 8, 8])]), 0.75),
+        (f"<think></think><answer>{completion([('man.1', [0, 0, 8, 8])])}</answer>", 1),
     ],
 )
 def test_format_graded_climbs_by_quarters(text, expected):
@@ -59,10 +59,10 @@ def test_format_graded_climbs_by_quarters(text, expected):
 
 
 def test_answered_is_0_for_failures_alone():
-    assert [value("answered", t, GOLD) for t in ("no", answer(), answer([("a", [1, 2, 3])]))] == [
-        0
-    ] * 3
-    assert value("answered", answer([("man.1", [0, 0, 8, 8]), ("dog.2", [0])]), GOLD) == 1
+    assert [
+        value("answered", t, GOLD) for t in ("no", completion(), completion([("a", [1, 2, 3])]))
+    ] == [0] * 3
+    assert value("answered", completion([("man.1", [0, 0, 8, 8]), ("dog.2", [0])]), GOLD) == 1
 
 
 def test_reasoning_wants_words_in_a_closed_thought_at_the_start():
@@ -156,11 +156,11 @@ def test_edge_cls_needs_no_boxes():
     said = [("man.1", "on", "horse.2")]
     whole = [("man.1", [50, 50, 60, 60]), ("horse.2", [0, 0, 5, 5])]
     for objects in (whole, [(i, None) for i, _ in whole], []):
-        assert value("edge_cls", answer(objects, said), gold) == 0.5
+        assert value("edge_cls", completion(objects, said), gold) == 0.5
 
 
 def test_count_guard_is_a_factor():
-    """Five gold: five said 1, twenty said 1/4; a failed answer 0."""
+    """Five gold: five said 1, twenty said 1/4; a failed completion 0."""
     names = named(*"abcdefghijklmnopqrstu")
     gold = scene(names, [(i, "on", i + 1) for i in range(5)])
     for said, expected in [(5, 1), (20, 0.25)]:
@@ -222,14 +222,13 @@ def test_order_of_nodes_edges_and_ids_changes_nothing(pred, gold, random):
         random.shuffle(edges)
         return SceneGraph(graph.nodes, tuple(edges))
 
-    def parts(answer_graph, gold_graph):
+    def parts(pred_graph, gold_graph):
         objects = [
-            {"id": f"{n.name}.{i + 1}", "bbox": list(n.box)}
-            for i, n in enumerate(answer_graph.nodes)
+            {"id": f"{n.name}.{i + 1}", "bbox": list(n.box)} for i, n in enumerate(pred_graph.nodes)
         ]
         ids = [o["id"] for o in objects]
-        relations = [(ids[e.subject], e.predicate, ids[e.object]) for e in answer_graph.edges]
-        text = answer([(o["id"], o["bbox"]) for o in objects], relations)
+        relations = [(ids[e.subject], e.predicate, ids[e.object]) for e in pred_graph.edges]
+        text = completion([(o["id"], o["bbox"]) for o in objects], relations)
         found = Scorer(ALL, PX).group([text, "no"], gold_graph, SIDE, SIDE)[0].breakdown
         return {name: v for name, v in found.items() if name != "length"}
 
@@ -249,7 +248,7 @@ def test_a_right_triplet_never_lowers_recall(pred, gold, data):
 
 @given(small_graphs(), small_graphs())
 def test_one_alone_and_one_among_others_earn_the_same(pred, gold):
-    """Answers of a group are matched together; each keeps the numbers it has alone."""
+    """Completions of a group are matched together; each keeps the numbers it has alone."""
     texts = [render(g, PX, SIDE, SIDE) for g in (pred, gold, SceneGraph())] + ["no"]
     mix = RewardSpec(dict.fromkeys([n for n, t in TERMS.items() if not t.group], 1.0))
     together = Scorer(mix, PX).group(texts, gold, SIDE, SIDE)
@@ -261,5 +260,5 @@ def test_many_distinct_twins_are_told_apart_by_exact_copies_alone():
     """Past 256 distinct objects: 300 jittered men and one exact copy: 1 of 301."""
     nodes = tuple(Node("man", (0.0, 0.0, 50.0 + i / 1000, 50.0)) for i in range(300))
     graph = SceneGraph((*nodes, nodes[0]))
-    text = answer([(f"man.{i}", list(n.box)) for i, n in enumerate(graph.nodes)])
+    text = completion([(f"man.{i}", list(n.box)) for i, n in enumerate(graph.nodes)])
     assert value("duplicates", text, GOLD) == pytest.approx(-1 / 301)

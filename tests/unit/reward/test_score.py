@@ -7,7 +7,7 @@ import inspect
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import ANY_TEXT, PX, answer, scene, small_graphs
+from strategies import ANY_TEXT, PX, completion, scene, small_graphs
 
 from sgg.config.reward import MatchWeights, SimilarityKind
 from sgg.errors import SggError
@@ -24,7 +24,7 @@ CORE = (
     *("format", "node_acc", "node_box"),
     *("edge_soft", "edge_hard", "edge_relax", "edge_precision", "edge_f1"),
 )
-"""Terms that are 1 for a perfect answer and 0 for one that says nothing."""
+"""Terms that are 1 for a perfect completion and 0 for one that says nothing."""
 ALL = RewardSpec(dict.fromkeys(CORE, 1.0))
 TAGGED = GraphSpec(PX.frame, reasoning=True)
 
@@ -83,7 +83,7 @@ def test_the_total_is_the_weighted_sum_of_the_unweighted_parts():
 def test_options_reach_their_term_alone():
     """IoU .75 passes .5 and not .8."""
     gold = scene([("man", (0, 0, 40, 40))], [(0, "on", 0)])
-    text = answer([("man.1", [0, 0, 40, 30])], [("man.1", "on", "man.1")])
+    text = completion([("man.1", [0, 0, 40, 30])], [("man.1", "on", "man.1")])
     mix = RewardSpec({"edge_hard": 1, "edge_f1": 1}, {"edge_hard": {"iou_threshold": 0.8}})
     assert parts(text, gold, mix=mix) == {"edge_hard": 0, "edge_f1": 1}
 
@@ -91,7 +91,7 @@ def test_options_reach_their_term_alone():
 def test_similarity_and_matching_weights_are_the_mixs():
     """A `man` on the dog's place: to the dog by place, to the man once names outweigh boxes."""
     gold = scene([("man", (0, 0, 50, 50)), ("dog", (50, 50, 100, 100))])
-    text = answer([("man.1", [50, 50, 100, 100])])
+    text = completion([("man.1", [50, 50, 100, 100])])
     weights = {"node_acc": 1.0}
     assert parts(text, gold, mix=RewardSpec(weights)) == {"node_acc": 0}
     by_name = RewardSpec(weights, match=MatchWeights(name=99))
@@ -135,15 +135,15 @@ def test_rendered_gold_earns_everything(gold):
 
 
 def test_defect_a_format_is_1_for_a_graph_and_0_for_the_empty_one():
-    assert parts(answer([("man.1", [0, 0, 9, 9])]), scene())["format"] == 1
-    assert parts(answer(), scene())["format"] == 0
+    assert parts(completion([("man.1", [0, 0, 9, 9])]), scene())["format"] == 1
+    assert parts(completion(), scene())["format"] == 0
 
 
 def test_defect_b_a_dangling_relation_costs_itself_alone():
     """Gold 2, both said, and one relation to `ghost.9`: recall 2/2 and no form, but no zeros."""
     gold = scene(row("man", "dog"), [(0, "on", 1), (1, "by", 0)])
     said = [("man.1", "sees", "ghost.9"), ("man.1", "on", "dog.2"), ("dog.2", "by", "man.1")]
-    found = parts(answer(ids(gold), said), gold)
+    found = parts(completion(ids(gold), said), gold)
     assert found["edge_hard"] == found["edge_soft"] == found["node_acc"] == found["node_box"] == 1
     assert found["format"] == 0
 
@@ -154,7 +154,7 @@ def test_defect_b_a_box_of_three_numbers_costs_its_object_alone():
     objects = ids(gold)
     objects[2] = (objects[2][0], [20, 0, 28])
     said = [("man.1", "on", "dog.2"), ("man.1", "wears", "hat.3")]
-    found = parts(answer(objects, said), gold)
+    found = parts(completion(objects, said), gold)
     assert found["node_acc"] == found["node_box"] == pytest.approx(2 / 3)
     assert found["edge_hard"] == found["edge_soft"] == 1 / 2
     assert found["edge_precision"] == 1
@@ -166,7 +166,7 @@ def test_defect_c_spam_costs_precision_and_f1():
     names = [i for i, _ in ids(gold)]
     right = [(names[i], "on", names[(i + 1) % 5]) for i in range(5)]
     spam = [(names[i % 5], f"guess {i}", names[(i + 2) % 5]) for i in range(30)]
-    found = parts(answer(ids(gold), spam + right), gold)
+    found = parts(completion(ids(gold), spam + right), gold)
     assert found["edge_hard"] == 1
     assert found["edge_precision"] == pytest.approx(1 / 7)
     assert found["edge_f1"] == pytest.approx(1 / 4)
@@ -177,7 +177,7 @@ def test_defect_d_several_predicates_of_one_pair_all_count():
     gold = scene(row("man", "horse"), [(0, "on", 1), (0, "riding", 1)])
     both = [("man.1", "riding", "horse.2"), ("man.1", "on", "horse.2")]
     for said, share in [(both, 1), (both[::-1], 1), (both[:1], 0.5)]:
-        found = parts(answer(ids(gold), said), gold)
+        found = parts(completion(ids(gold), said), gold)
         assert found["edge_hard"] == found["edge_soft"] == found["edge_relax"] == share
 
 
@@ -186,7 +186,7 @@ def test_defect_e_of_duplicate_ids_the_first_box_stays():
     gold = scene([("man", (0, 0, 40, 40))], [(0, "on", 0)])
     right, wrong = ("man.1", [0, 0, 40, 40]), ("man.1", [50, 0, 90, 40])
     said = [("man.1", "on", "man.1")]
-    first, second = (parts(answer(o, said), gold) for o in ([right, wrong], [wrong, right]))
+    first, second = (parts(completion(o, said), gold) for o in ([right, wrong], [wrong, right]))
     assert first["node_box"] == first["edge_hard"] == 1
     assert second["edge_hard"] == 0
     assert second["node_box"] == pytest.approx(5 * 0.367879441 / 7)
@@ -199,7 +199,7 @@ def test_defect_e_one_prediction_satisfies_one_gold_relation():
         [("man", (0, 0, 40, 40)), ("man", (0, 0, 40, 38)), ("horse", (50, 50, 90, 90))],
         [(0, "on", 2), (1, "on", 2)],
     )
-    text = answer(
+    text = completion(
         [("man.1", [0, 0, 40, 39]), ("horse.2", [50, 50, 90, 90])], [("man.1", "on", "horse.2")]
     )
     found = parts(text, gold)
@@ -243,7 +243,7 @@ def test_defect_g_wrong_labels_earn_nothing_by_spelling_and_little_by_the_table(
         ("I cannot see an image.", ErrorKind.no_json),
         ('{"objects": [{"id": "man.1", "bbox": [0, 0, 8', ErrorKind.truncated),
         ('{"objects": [{"id": "man.1" "bbox": [0, 0, 8, 8]}]}', ErrorKind.malformed),
-        (answer([(7, [0, 0, 8, 8])]), ErrorKind.empty),
+        (completion([(7, [0, 0, 8, 8])]), ErrorKind.empty),
     ],
 )
 def test_defect_h_what_went_wrong_is_said(text, failure):
@@ -254,7 +254,7 @@ def test_defect_h_what_went_wrong_is_said(text, failure):
 
 
 def test_defect_h_only_what_is_text_is_forgiven():
-    """A bug is no bad answer: an unknown term or option raises."""
+    """A bug is no bad completion: an unknown term or option raises."""
     with pytest.raises(SggError, match="edge_hard"):
         parts("", SceneGraph(), mix=RewardSpec({"edge_hrad": 1.0}))
     with pytest.raises(TypeError):
@@ -263,7 +263,7 @@ def test_defect_h_only_what_is_text_is_forgiven():
 
 def test_defect_i_the_word_json_stays_in_names():
     gold = scene(row("json board"), [(0, "json", 0)])
-    text = answer([("json board.1", list(box(0)))], [("json board.1", "json", "json board.1")])
+    text = completion([("json board.1", list(box(0)))], [("json board.1", "json", "json board.1")])
     assert parts(f"```json\n{text}\n```", gold) == pytest.approx(dict.fromkeys(CORE, 1.0))
 
 
@@ -271,5 +271,5 @@ def test_defect_i_the_word_json_stays_in_names():
 def test_defect_i_inverted_and_empty_boxes_are_no_objects(bad):
     """The one gold object is lost: no node, no relation, no form."""
     gold = scene([("man", (0, 0, 40, 40))], [(0, "on", 0)])
-    found = parts(answer([("man.1", bad)], [("man.1", "on", "man.1")]), gold)
+    found = parts(completion([("man.1", bad)], [("man.1", "on", "man.1")]), gold)
     assert found == dict.fromkeys(CORE, 0.0)

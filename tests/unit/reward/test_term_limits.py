@@ -10,7 +10,7 @@ from strategies import PX, scene
 
 from sgg.config.reward import SimilarityKind
 from sgg.reward import case as module
-from sgg.reward.case import ScoredAnswer, gold_hit
+from sgg.reward.case import ScoredCompletion, gold_hit
 from sgg.reward.registry import TERMS
 from sgg.scene.graph import SceneGraph
 from sgg.scene.match import assign
@@ -25,7 +25,7 @@ def case(text_or_graph, gold, kind=SimilarityKind.exact):
     if isinstance(text, SceneGraph):
         text = render(text, PX, SIDE, SIDE)
     parsed = parse(text, PX, SIDE, SIDE)
-    return ScoredAnswer(parsed, gold, assign(parsed.graph, gold, SIDE, SIDE, kind), text)
+    return ScoredCompletion(parsed, gold, assign(parsed.graph, gold, SIDE, SIDE, kind), text)
 
 
 def value(name, pred, gold, **options):
@@ -179,5 +179,5 @@ def test_two_objects_are_enough_to_repeat_one_another():
 def test_up_to_256_distinct_objects_are_compared_pair_by_pair(count, expected):
     nodes = [("man", (0, 0, 50 + i / 1000, 50)) for i in range(count)]
     graph = scene(nodes)
-    own = ScoredAnswer(Parsed(graph), GOLD, assign(graph, GOLD, SIDE, SIDE))
+    own = ScoredCompletion(Parsed(graph), GOLD, assign(graph, GOLD, SIDE, SIDE))
     assert TERMS["duplicates"].function(own) == pytest.approx(expected)

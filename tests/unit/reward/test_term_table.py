@@ -98,8 +98,8 @@ def test_no_process_is_started_unless_asked_for(function):
     assert inspect.signature(function).parameters["workers"].default == 0
 
 
-def test_workers_score_from_a_thousand_answers_on(monkeypatch):
-    """999 answers are scored here, 1,000 by workers; a pool is recorded, not started."""
+def test_workers_score_from_a_thousand_completions_on(monkeypatch):
+    """999 completions are scored here, 1,000 by workers; a pool is recorded, not started."""
 
     class Pool:
         started = 0
@@ -144,11 +144,11 @@ def test_weights_that_warm_up_are_logged_only_with_a_step():
     (term,) = reward_functions(mix, PX)
     columns = {"gold": [GOLD], "width": [50], "height": [40], "trainer_state": None}
     assert term([None], ["no"], log_metric=logged.__setitem__, **columns) == [0]
-    assert logged["answers/failed"] == 1
+    assert logged["completion/failed"] == 1
     assert not any(name.startswith("reward_weights/") for name in logged)
 
 
-def test_recalls_of_an_answer_without_relations_are_0():
+def test_recalls_of_a_completion_without_relations_are_0():
     """Two gold relations, none said, or more said than gold has: the flags are gold's, one each."""
     names = [(n, (i * 10, 0, i * 10 + 8, 8)) for i, n in enumerate("abc")]
     gold = scene(names, [(0, "on", 1), (0, "on", 1)])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from strategies import naive_overlap, scene, small_graphs
 
 from sgg.config.reward import SimilarityKind
-from sgg.reward.case import ScoredAnswer
+from sgg.reward.case import ScoredCompletion
 from sgg.reward.registry import TERMS
 from sgg.scene.graph import Edge, SceneGraph
 from sgg.scene.match import assign
@@ -34,7 +34,7 @@ EDGE_TERMS = [
 
 def case(pred, gold, kind=SimilarityKind.exact, problems=(), tags=True):
     parsed = Parsed(pred, tuple(Problem(p) for p in problems), tags)
-    return ScoredAnswer(parsed, gold, assign(pred, gold, SIDE, SIDE, kind))
+    return ScoredCompletion(parsed, gold, assign(pred, gold, SIDE, SIDE, kind))
 
 
 # ---- format
@@ -82,7 +82,7 @@ def test_node_box_by_hand():
 
 
 @pytest.mark.parametrize("term", [terms.node_acc, terms.node_box])
-def test_without_gold_nodes_only_a_failed_answer_earns_nothing(term):
+def test_without_gold_nodes_only_a_failed_completion_earns_nothing(term):
     assert term(case(scene([MAN]), SceneGraph())) == 1
     assert term(case(SceneGraph(), SceneGraph(), problems=[ErrorKind.no_json])) == 0
 
@@ -225,7 +225,7 @@ def test_f1_is_the_harmonic_mean_and_relaxing_never_costs(pred, gold, kind):
 
 
 @pytest.mark.parametrize("term", EDGE_TERMS)
-def test_without_gold_relations_an_answer_without_any_is_right_unless_it_failed(term):
+def test_without_gold_relations_a_completion_without_any_is_right_unless_it_failed(term):
     gold = scene([MAN])
     assert term(case(scene([MAN]), gold)) == 1
     assert term(case(SceneGraph(), gold, problems=[ErrorKind.truncated])) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from strategies import PX, answer, scene
+from strategies import PX, completion, scene
 
 from sgg.reward import score
 from sgg.reward.score import RewardSpec
@@ -15,8 +15,8 @@ from sgg.text.codec import ErrorKind
 MIX = RewardSpec({"edge_hard": 5.0, "format": 1.0, "node_acc": 2.0})
 GOLD = scene([("man", (0, 0, 9, 9)), ("dog", (20, 20, 30, 30))], [(0, "on", 1)])
 OBJECTS = [("man.1", [0, 0, 9, 9]), ("dog.2", [20, 20, 30, 30])]
-PERFECT = answer(OBJECTS, [("man.1", "on", "dog.2")])
-HALF = answer(OBJECTS[:1])
+PERFECT = completion(OBJECTS, [("man.1", "on", "dog.2")])
+HALF = completion(OBJECTS[:1])
 """One of two objects, no relation."""
 CUT = PERFECT[:-5]
 """Both objects, the relation cut."""
@@ -60,7 +60,7 @@ def test_a_batch_is_scored_once_for_all_terms_and_the_next_one_anew(calls):
 
 
 def test_an_equal_batch_of_other_images_is_scored_anew(calls):
-    """The same words for another image are another answer."""
+    """The same words for another image are another completion."""
     edge, *_ = reward_functions(MIX, PX)
     assert edge(completions=[PERFECT], **columns(1)) == [1]
     moved = GOLD.with_boxes(GOLD.boxes_xyxy + 10)
@@ -89,40 +89,40 @@ def test_columns_of_another_length_are_a_bug():
         edge(completions=[PERFECT], **columns(2))
 
 
-def test_counts_of_answers_are_logged_once_per_batch():
-    """Of five answers one is cut, one has no JSON: failed 2/5. Objects 2 + 1 + 2 + 0 + 2, relations 1 + 1.
+def test_counts_of_completions_are_logged_once_per_batch():
+    """Of five completions one is cut, one has no JSON: failed 2/5.
 
-    The last one has two relations to an undeclared object: one answer with such a fault.
-    A failed answer counts by what makes it one.
+    Objects 2 + 1 + 2 + 0 + 2, relations 1 + 1. The last one has two relations to an undeclared object: one
+    completion with such a fault. A failed completion counts by what makes it one.
     """
     logged: list[tuple[str, float]] = []
     functions = reward_functions(MIX, PX)
     dangling = ("man.1", "on", "cat.9")
-    faulty = answer(OBJECTS, [("man.1", "on", "dog.2"), dangling, dangling])
+    faulty = completion(OBJECTS, [("man.1", "on", "dog.2"), dangling, dangling])
     batch = [PERFECT, HALF, CUT, "no", faulty]
     for function in functions:
         function(completions=batch, **columns(5, log_metric=lambda *row: logged.append(row)))
     assert len(logged) == len(dict(logged)) == len(ErrorKind) + 3
     assert {name: value for name, value in logged if value} == {
-        "answers/no_json": 0.2,
-        "answers/truncated": 0.2,
-        "answers/dangling_relation": 0.2,
-        "answers/failed": 0.4,
-        "answers/objects": 1.4,
-        "answers/relations": 0.4,
+        "completion/no_json": 0.2,
+        "completion/truncated": 0.2,
+        "completion/dangling_relation": 0.2,
+        "completion/failed": 0.4,
+        "completion/objects": 1.4,
+        "completion/relations": 0.4,
     }
-    assert {f"answers/{kind.value}" for kind in ErrorKind} <= set(dict(logged))
+    assert {f"completion/{kind.value}" for kind in ErrorKind} <= set(dict(logged))
 
 
-def test_an_empty_cut_answer_counts_as_cut():
+def test_an_empty_cut_completion_counts_as_cut():
     logged: dict[str, float] = {}
     edge, *_ = reward_functions(MIX, PX)
     edge(completions=['{"objects": [{"id"'], **columns(1, log_metric=logged.__setitem__))
-    assert logged["answers/truncated"] == logged["answers/failed"] == 1
-    assert logged["answers/empty"] == 0
+    assert logged["completion/truncated"] == logged["completion/failed"] == 1
+    assert logged["completion/empty"] == 0
 
 
-def test_equal_answers_of_a_group_are_scored_once(calls):
+def test_equal_completions_of_a_group_are_scored_once(calls):
     edge, _, names = reward_functions(MIX, PX)
     batch = [PERFECT, HALF, PERFECT, PERFECT, HALF]
     assert edge(completions=batch, **columns(5)) == [1, 0, 1, 1, 0]
@@ -131,7 +131,7 @@ def test_equal_answers_of_a_group_are_scored_once(calls):
 
 
 def test_a_group_term_sees_its_own_group_alone():
-    """Group 1: one of two answers finds the relation: 1 and 0. Group 2: both do: 0 and 0."""
+    """Group 1: one of two completions finds the relation: 1 and 0. Group 2: both do: 0 and 0."""
     other = GOLD.with_boxes(GOLD.boxes_xyxy + [[0, 0, 1, 1]] * 2)
     (coverage,) = reward_functions(RewardSpec({"coverage": 1.0}), PX)
     batch = [PERFECT, HALF, PERFECT, PERFECT]

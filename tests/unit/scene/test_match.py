@@ -136,8 +136,8 @@ def test_edge_ends_keep_their_order_and_shape():
     assert edge_ends(SceneGraph()).shape == (0, 2)
 
 
-def test_answers_matched_together_keep_their_own_pairs():
-    """The second answer's man is its second node, and another overlap than the first one's."""
+def test_completions_matched_together_keep_their_own_pairs():
+    """The second completion's man is its second node, and another overlap than the first one's."""
     gold = scene([("man", (0, 0, 10, 10)), ("dog", (20, 20, 40, 40))])
     first = scene([("man", (0, 0, 10, 10))])
     second = scene([("dog", (20, 20, 40, 40)), ("man", (0, 0, 10, 5))])

@@ -6,11 +6,11 @@ import json
 
 import numpy as np
 import pytest
-from strategies import PX, answer, scene
+from strategies import PX, completion, scene
 
 from sgg.config.model import Frame
 from sgg.config.reward import SimilarityKind
-from sgg.reward.case import ScoredAnswer
+from sgg.reward.case import ScoredCompletion
 from sgg.reward.terms import form
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.match import assign
@@ -25,8 +25,8 @@ ON = {"subject": "man.1", "predicate": "on", "object": "dog.2"}
 BY = {"subject": "dog.2", "predicate": "by", "object": "man.1"}
 OBJECTS, A, B = json.dumps([MAN, DOG]), json.dumps([ON]), json.dumps([BY])
 GOOD = f'{{"objects": {OBJECTS}, "relationships": {A}}}'
-CAT = answer([("cat.1", [1, 1, 5, 5])])
-EMPTY = answer()
+CAT = completion([("cat.1", [1, 1, 5, 5])])
+EMPTY = completion()
 BOX = '{"bbox_2d": [1, 2, 3, 4], "label": "man"}'
 MAN_ON_DOG, DOG_BY_MAN = ("man", "on", "dog"), ("dog", "by", "man")
 BOTH = (["man", "dog"], [MAN_ON_DOG])
@@ -35,7 +35,7 @@ NO_RENAMES = ([], [])
 
 
 def read(text, spec=PX):
-    """((names, relations), kinds) of an answer to a 100 × 100 image."""
+    """((names, relations), kinds) of a completion for a 100 × 100 image."""
     parsed = parse(text, spec, 100, 100)
     graph = parsed.graph
     said = [node.name for node in graph.nodes], [graph.triplet(edge) for edge in graph.edges]
@@ -43,9 +43,9 @@ def read(text, spec=PX):
 
 
 def form_of(text, spec=PX):
-    """(`format`, `format_graded`) of an answer."""
+    """(`format`, `format_graded`) of a completion."""
     parsed, gold = parse(text, spec, 100, 100), scene()
-    case = ScoredAnswer(
+    case = ScoredCompletion(
         parsed, gold, assign(parsed.graph, gold, 100, 100, SimilarityKind.exact), text
     )
     return form.format(case), form.format_graded(case)
@@ -255,7 +255,7 @@ UNCLOSED = {
 
 
 @pytest.mark.parametrize("style", UNCLOSED)
-def test_a_thought_that_was_asked_for_and_does_not_close_is_no_answer(style):
+def test_a_thought_that_was_asked_for_and_does_not_close_gives_no_graph(style):
     text = UNCLOSED[style]
     assert read(text, TAGGED) == (NO_RENAMES, [K.truncated, K.no_json])
     assert parse(text, TAGGED, 9, 9).problems[0].item == "<think>"
@@ -400,7 +400,7 @@ def test_a_key_that_comes_again(text, said, problems):
 def test_an_odd_id_is_said_and_kept_as_it_is(written, name):
     """The class is the id without its last number: no guess at what else might be one."""
     ids = [(written, [0, 0, 10, 10]), ("dog.2", [20, 20, 40, 40])]
-    text = answer(ids, [(written, "on", "dog.2")])
+    text = completion(ids, [(written, "on", "dog.2")])
     assert read(text) == (([name, "dog"], [(name, "on", "dog")]), [K.odd_id])
     assert parse(text, PX, 9, 9).problems[0].item == written
     assert parse(text, PX, 9, 9).failure is None
@@ -411,23 +411,25 @@ def test_an_odd_id_is_said_and_kept_as_it_is(written, name):
     "written", ["man.1", "man.01", "man.100", " man.1 ", "st. paul.3", "a 1.2"]
 )
 def test_a_class_name_a_dot_and_a_number_are_as_asked(written):
-    assert read(answer([(written, [0, 0, 10, 10])]))[1] == []
+    assert read(completion([(written, [0, 0, 10, 10])]))[1] == []
 
 
 @pytest.mark.parametrize("written", [1, 1.5, None, True, ["man", 1], {"name": "man"}])
 def test_an_id_that_is_no_text_costs_the_object(written):
-    text = answer([(written, [0, 0, 10, 10]), ("dog.2", [20, 20, 40, 40])])
+    text = completion([(written, [0, 0, 10, 10]), ("dog.2", [20, 20, 40, 40])])
     assert read(text) == ((["dog"], []), [K.bad_object])
 
 
 def test_of_equal_ids_without_a_number_the_first_stays():
-    text = answer([("man", [0, 0, 10, 10]), ("man", [20, 20, 40, 40]), ("Man", [1, 1, 9, 9])])
+    text = completion([("man", [0, 0, 10, 10]), ("man", [20, 20, 40, 40]), ("Man", [1, 1, 9, 9])])
     assert read(text) == ((["man"], []), [K.odd_id, K.duplicate_id, K.duplicate_id])
     assert parse(text, PX, 100, 100).graph.nodes[0].box == (0, 0, 10, 10)
 
 
 def test_an_id_without_its_number_is_another_id():
-    text = answer([("man.1", [0, 0, 10, 10]), ("dog", [20, 20, 40, 40])], [("man", "on", "dog")])
+    text = completion(
+        [("man.1", [0, 0, 10, 10]), ("dog", [20, 20, 40, 40])], [("man", "on", "dog")]
+    )
     assert read(text) == ((["man", "dog"], []), [K.odd_id, K.dangling_relation])
 
 
@@ -576,7 +578,7 @@ PER_MILLE = GraphSpec(FrameSpec(Frame.norm1000))
 )
 def test_boxes_in_fractions_or_outside_of_the_frame_are_said_and_kept(box, kinds):
     """norm1000 of an image of 500 × 250: x · .5, y · .25."""
-    parsed = parse(answer([("man.1", box)]), PER_MILLE, 500, 250)
+    parsed = parse(completion([("man.1", box)]), PER_MILLE, 500, 250)
     x1, y1, x2, y2 = map(float, box)
     assert parsed.graph.nodes[0].box == pytest.approx((x1 / 2, y1 / 4, x2 / 2, y2 / 4))
     assert [(p.kind, p.item) for p in parsed.problems] == [(kind, "man.1") for kind in kinds]
@@ -585,7 +587,7 @@ def test_boxes_in_fractions_or_outside_of_the_frame_are_said_and_kept(box, kinds
 
 @pytest.mark.parametrize(("width", "height", "said"), [(1, 1, 0), (1, 9, 0), (9, 1, 0), (2, 2, 1)])
 def test_fractions_of_a_frame_of_one_unit_are_as_they_should_be(width, height, said):
-    problems = parse(answer([("man.1", [0.1, 0.1, 0.9, 0.9])]), PX, width, height).problems
+    problems = parse(completion([("man.1", [0.1, 0.1, 0.9, 0.9])]), PX, width, height).problems
     assert [p.kind for p in problems] == [K.unit_box] * said
 
 
@@ -600,5 +602,5 @@ def test_an_object_may_have_several_faults():
 
 def test_boxes_of_the_frame_reach_the_gold():
     """The unit of a frame is a thousandth, so a box of fractions is a speck in the corner."""
-    text = answer([("man.1", [0.1, 0.1, 0.5, 0.5])])
+    text = completion([("man.1", [0.1, 0.1, 0.5, 0.5])])
     assert np.prod(parse(text, PER_MILLE, 100, 100).graph.nodes[0].box[2:]) < 0.01

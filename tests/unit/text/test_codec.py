@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from strategies import ANY_TEXT, PX, answer, scene
+from strategies import ANY_TEXT, PX, completion, scene
 
 from sgg.config.model import Frame
 from sgg.scene.boxes import FrameSpec
@@ -24,12 +24,12 @@ K = ErrorKind
 TAGGED = GraphSpec(PX.frame, reasoning=True)
 MAN, DOG = ("man.1", [0, 0, 10, 10]), ("dog.2", [20, 20, 40, 40])
 ON = ("man.1", "on", "dog.2")
-GOOD = answer([MAN, DOG], [ON])
+GOOD = completion([MAN, DOG], [ON])
 GRAPH = scene([("man", (0, 0, 10, 10)), ("dog", (20, 20, 40, 40))], [(0, "on", 1)])
 
 
 def read(text, spec=PX):
-    """(problems as (kind, item), names, relations as triplets) of an answer to a 100 × 100 image."""
+    """(problems as (kind, item), names, relations as triplets) of a completion to a 100 × 100 image."""
     parsed = parse(text, spec, 100, 100)
     problems = [(p.kind, p.item) for p in parsed.problems]
     graph = parsed.graph
@@ -99,7 +99,7 @@ def test_render_by_hand():
 def test_boxes_are_read_in_the_specs_frame():
     """500 of 1000 over 80 px is 40 px; past the edge is not clipped."""
     spec = GraphSpec(FrameSpec(Frame.norm1000))
-    parsed = parse(answer([("a.1", [0, 500, 1250, 1000])]), spec, 80, 60)
+    parsed = parse(completion([("a.1", [0, 500, 1250, 1000])]), spec, 80, 60)
     assert parsed.graph.nodes[0].box == (0, 30, 100, 60)
 
 
@@ -150,7 +150,7 @@ def test_wrappings_do_not_hide_the_graph(text, tags):
         ('{"graph": {"objects": []}}', [(K.missing_list, "relationships"), (K.empty, "")]),
         ('{"a": "\\"objects\\""} {"objects"}', [(K.no_json, "")]),
         ("{}", [(K.no_json, "")]),
-        (answer(), [(K.empty, "")]),
+        (completion(), [(K.empty, "")]),
         ('{"objects": []}', [(K.missing_list, "relationships"), (K.empty, "")]),
         ('{"relationships": []}', [(K.missing_list, "objects"), (K.empty, "")]),
         (
@@ -238,7 +238,7 @@ def test_a_bad_relation_costs_itself_alone(item, kind, named):
 
 
 def test_a_relation_of_a_dropped_object_dangles():
-    text = answer(
+    text = completion(
         [MAN, ("dog.2", [1, 2, 3]), ("cat.3", [1, 2, 3, 4])], [ON, ("man.1", "by", "cat.3")]
     )
     assert read(text) == (
@@ -251,7 +251,7 @@ def test_a_relation_of_a_dropped_object_dangles():
 def test_names_outside_a_closed_vocabulary_are_noted_and_kept():
     spec = GraphSpec(PX.frame, vocabulary=Vocabulary("v", ("man", "door-stuff"), ("on",)))
     objects = [MAN, ("Door Stuff.2", [1, 2, 3, 4]), ("cat.3", [1, 2, 3, 4])]
-    text = answer(objects, [("man.1", "On", "cat.3"), ("man.1", "near", "cat.3")])
+    text = completion(objects, [("man.1", "On", "cat.3"), ("man.1", "near", "cat.3")])
     assert read(text, spec) == (
         [(K.unknown_class, "cat.3"), (K.unknown_predicate, "near")],
         ["man", "Door Stuff", "cat"],
@@ -264,11 +264,11 @@ def test_names_outside_a_closed_vocabulary_are_noted_and_kept():
 @pytest.mark.parametrize(
     "text",
     [
-        answer([("man.1", ["0", "0.0", " 10 ", "1e1"]), DOG], [ON]),
-        answer([("MAN.1", MAN[1]), DOG], [("man.1", "on", "Dog.2")]).replace("MAN", "man"),
-        answer([MAN, DOG], [("Man.1", "on", " dog.2 ")]),
-        answer([(" man.1", MAN[1]), DOG], [ON]),
-        answer([MAN, DOG], [ON]).replace("dog", "do\\u0067"),
+        completion([("man.1", ["0", "0.0", " 10 ", "1e1"]), DOG], [ON]),
+        completion([("MAN.1", MAN[1]), DOG], [("man.1", "on", "Dog.2")]).replace("MAN", "man"),
+        completion([MAN, DOG], [("Man.1", "on", " dog.2 ")]),
+        completion([(" man.1", MAN[1]), DOG], [ON]),
+        completion([MAN, DOG], [ON]).replace("dog", "do\\u0067"),
     ],
 )
 def test_harmless_spellings_are_read_as_meant(text):
@@ -283,7 +283,7 @@ def test_lone_surrogates_do_not_reach_the_graph():
 
 def test_several_predicates_and_self_relations_are_kept():
     relations = [ON, ("man.1", "near", "dog.2"), ON, ("man.1", "by", "man.1")]
-    assert [r[1] for r in read(answer([MAN, DOG], relations))[2]] == ["on", "near", "on", "by"]
+    assert [r[1] for r in read(completion([MAN, DOG], relations))[2]] == ["on", "near", "on", "by"]
 
 
 # ---- syntax
@@ -356,7 +356,7 @@ def test_a_wrong_escape_is_kept_as_written():
 @pytest.mark.parametrize("end", ["}", ",}"])
 def test_raw_line_breaks_and_tabs_in_texts_are_read(end):
     """JSON forbids them, every model writes them: no problem, with a strict or a lenient reading."""
-    text = answer([MAN, DOG], [("man.1", "TO", "dog.2")]).replace("TO", "next\n\tto")
+    text = completion([MAN, DOG], [("man.1", "TO", "dog.2")]).replace("TO", "next\n\tto")
     problems = [] if end == "}" else [(K.trailing_comma, "")]
     assert read(text[:-1] + end) == (problems, BOTH, [("man", "next\n\tto", "dog")])
 
@@ -378,7 +378,7 @@ def test_literals_are_read_beside_a_trailing_comma():
 def test_truncation_at_every_character_keeps_every_whole_item():
     """An item is kept if the cut leaves its closing brace; relations also need both ends."""
     objects = [MAN, ("cat.3", [5, 5, 9.5, "9"]), DOG]
-    text = answer(objects, [ON, ("cat.3", 'sees "it" \\ near', "man.1")])
+    text = completion(objects, [ON, ("cat.3", 'sees "it" \\ near', "man.1")])
     starts = text.index("[") + 1
     ends = [i for i, c in enumerate(text) if c == "}"]
     assert len(ends) == 6
@@ -459,8 +459,8 @@ def test_no_text_is_too_strange(text, spec):
 
 
 @st.composite
-def mutated_answers(draw):
-    """A valid answer with a few characters deleted, inserted, doubled, or the text cut."""
+def mutated_completions(draw):
+    """A valid completion with a few characters deleted, inserted, doubled, or the text cut."""
     text = draw(st.sampled_from([GOOD, f"<think>a</think><answer>```json\n{GOOD}```</answer>"]))
     for _ in range(draw(st.integers(1, 4))):
         at, length = draw(st.integers(0, len(text))), draw(st.integers(0, 6))
@@ -470,8 +470,8 @@ def mutated_answers(draw):
 
 
 @settings(max_examples=500)
-@given(mutated_answers(), SPECS)
-def test_no_mutation_of_an_answer_breaks_a_promise(text, spec):
+@given(mutated_completions(), SPECS)
+def test_no_mutation_of_a_completion_breaks_a_promise(text, spec):
     check(text, spec)
 
 
@@ -549,7 +549,7 @@ def test_deep_nesting_is_an_error_and_not_a_crash():
     assert read(text) == ([(K.malformed, "")], BOTH, RELATION)
 
 
-def test_a_sound_answer_up_to_the_limit_is_read_in_one_sweep(monkeypatch):
+def test_a_sound_completion_up_to_the_limit_is_read_in_one_sweep(monkeypatch):
     monkeypatch.setattr(codec, "find_documents", lambda passages: pytest.fail("read again"))
     for text in (GOOD, GOOD + " " * (MAX_CHARS - len(GOOD))):
         assert parse(text, PX, 100, 100) == Parsed(GRAPH)
@@ -571,9 +571,9 @@ def test_text_past_the_limit_is_not_read_and_counts_as_truncated():
 
 
 def test_failure_names_the_first_problem_of_the_whole():
-    assert parse(answer([MAN, ("a.2", [1])]), PX, 9, 9).failure is None
+    assert parse(completion([MAN, ("a.2", [1])]), PX, 9, 9).failure is None
     assert parse('{"objects": [{"id": 1}', PX, 9, 9).failure is K.truncated
-    assert parse(answer([("a.2", [1])]), PX, 9, 9).failure is K.empty
+    assert parse(completion([("a.2", [1])]), PX, 9, 9).failure is K.empty
     assert parse(GOOD, PX, 100, 100) == Parsed(GRAPH)
     assert Parsed(GRAPH).failure is None
     assert parse("", PX, 9, 9).graph == SceneGraph()

@@ -1,4 +1,4 @@
-"""The grammar of structured answers: what it generates is read whole, what `render` writes is in it."""
+"""The grammar of structured completions: what it generates is read whole, what `render` writes is in it."""
 
 import random
 import re
@@ -13,7 +13,7 @@ from sgg.scene.boxes import FrameSpec
 from sgg.scene.graph import Edge, Node, SceneGraph
 from sgg.scene.vocab import VOCABULARIES
 from sgg.text.codec import ErrorKind, GraphSpec, parse, render
-from sgg.text.grammar import AnswerGrammar, between, largest_coordinate
+from sgg.text.grammar import CompletionGrammar, between, largest_coordinate
 
 BOUNDS = GrammarConfig(4, 3, 12, 3, 12, GrammarNames.prompt)
 FRAMES = {
@@ -69,7 +69,7 @@ class Walker:
 
 @pytest.mark.parametrize(("spec", "vocabulary"), SPECS)
 def test_whatever_the_grammar_generates_is_read_without_failure(spec, vocabulary):
-    grammar = AnswerGrammar(spec, BOUNDS, vocabulary)
+    grammar = CompletionGrammar(spec, BOUNDS, vocabulary)
     walker, limit = Walker(grammar.grammar()), grammar.longest()
     graphs = set()
     for seed in range(40):
@@ -86,7 +86,7 @@ def test_whatever_the_grammar_generates_is_read_without_failure(spec, vocabulary
 
 @pytest.mark.parametrize(("spec", "vocabulary"), SPECS)
 def test_what_render_writes_is_in_the_grammar(spec, vocabulary):
-    walker = Walker(AnswerGrammar(spec, BOUNDS, vocabulary).grammar())
+    walker = Walker(CompletionGrammar(spec, BOUNDS, vocabulary).grammar())
     choose = random.Random(0)
     for _ in range(30):
         graph = drawn(choose, vocabulary)
@@ -137,25 +137,25 @@ GOOD = (
 def test_what_is_refused(old, new):
     vocabulary = VOCABULARIES["shapes"]
     spec = GraphSpec(FRAMES["norm1000"], vocabulary=vocabulary)
-    walker = Walker(AnswerGrammar(spec, BOUNDS, vocabulary).grammar())
+    walker = Walker(CompletionGrammar(spec, BOUNDS, vocabulary).grammar())
     assert walker.takes(GOOD.replace(old, new)) == (old == new)
 
 
 def test_bounds_hold():
     vocabulary = VOCABULARIES["shapes"]
-    walker = Walker(AnswerGrammar(GraphSpec(FRAMES["norm1000"]), BOUNDS, vocabulary).grammar())
+    walker = Walker(CompletionGrammar(GraphSpec(FRAMES["norm1000"]), BOUNDS, vocabulary).grammar())
 
-    def answer(objects, relations):
+    def completion(objects, relations):
         things = ",".join(
             f'{{"id":"red circle.{k}","bbox":[0,0,500,500]}}' for k in range(1, objects + 1)
         )
         one = '{"subject":"red circle.1","predicate":"above","object":"red circle.1"}'
         return f'{{"objects":[{things}],"relationships":[{",".join([one] * relations)}]}}'
 
-    assert walker.takes(answer(4, 3))
-    assert walker.takes(answer(1, 0))
+    assert walker.takes(completion(4, 3))
+    assert walker.takes(completion(1, 0))
     for objects, relations in ((0, 0), (5, 0), (1, 4)):
-        assert not walker.takes(answer(objects, relations))
+        assert not walker.takes(completion(objects, relations))
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 9), (0, 1000), (7, 7), (62, 124), (896, 12656)])
@@ -179,8 +179,8 @@ def in_threes(text):
     return -(-len(text) // 3)
 
 
-def test_a_limit_that_cuts_full_answers_short_is_refused(caplog):
-    grammar = AnswerGrammar(GraphSpec(FRAMES["norm1000"], True), BOUNDS, VOCABULARIES["shapes"])
+def test_a_limit_that_cuts_full_completions_short_is_refused(caplog):
+    grammar = CompletionGrammar(GraphSpec(FRAMES["norm1000"], True), BOUNDS, VOCABULARIES["shapes"])
     tokens, letters = grammar.longest(in_threes), grammar.longest()
     assert tokens < letters / 2
     with pytest.raises(SggError, match=rf"takes {tokens + 1} tokens, more than some\.key={tokens}"):

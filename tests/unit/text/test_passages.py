@@ -1,4 +1,4 @@
-"""Where the answer stands: the quick ways and the general one lay a text out alike."""
+"""Where the graph stands: the quick ways and the general one lay a text out alike."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_texts_without_tags_and_of_the_form_take_a_quick_way(monkeypatch):
     monkeypatch.setattr(passages, "_any_layout", lambda *_: pytest.fail("the general way"))
     assert find_passages("plain", False) == Layout([[Passage(0, 5)]], False, False)
     assert find_passages("", True) == Layout([[Passage(0, 0)]], False, False)
-    # <think>so</think> is 17 long, the answer's tag and a blank 9 more
+    # <think>so</think> is 17 long, the answer tag and a blank 9 more
     inside, after = Passage(26, 28, True), Passage(17, len(FORM))
     assert find_passages(FORM, True) == Layout([[inside], [after]], True, False)
     assert find_passages(f" {FORM}", False).passages[0] == [Passage(27, 29, True)]

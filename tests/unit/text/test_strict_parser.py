@@ -7,7 +7,7 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import ANY_TEXT, PX, answer
+from strategies import ANY_TEXT, PX, completion
 
 from sgg.config.model import Frame
 from sgg.scene.boxes import FrameSpec
@@ -19,7 +19,7 @@ from sgg.text.strict_parser import parse_strict
 from sgg.text.tolerant_parser import MAX_ITEMS, View
 
 MAN, DOG = ("man.1", [0, 0.5, 10, 1e1]), ("Dog.2", [20, 20, 40, 40])
-GOOD = answer([MAN, DOG], [("man.1", "on", "Dog.2")])
+GOOD = completion([MAN, DOG], [("man.1", "on", "Dog.2")])
 PIXELS = View(None, (80.0, 60.0), (1.0, 1.0))
 SPECS = [
     PX,
@@ -52,7 +52,7 @@ def both_ways(text, spec=PX):
     st.sampled_from(SPECS),
     st.lists(st.tuples(st.integers(0, len(GOOD)), BITS | ANY_TEXT, st.integers(0, 3)), max_size=2),
 )
-def test_edited_answers_are_read_alike_both_ways(spec, edits):
+def test_edited_completions_are_read_alike_both_ways(spec, edits):
     text = GOOD
     for place, piece, drop in edits:
         text = text[:place] + piece + text[place + drop :]
@@ -70,7 +70,7 @@ IDS = st.sampled_from(["a.1", "A.1", " a.1", "b.2", "b", ".3", "", "é.4", "x" *
     st.lists(st.tuples(IDS, IDS, IDS), max_size=2),
 )
 def test_odd_items_are_read_alike_both_ways(objects, relations):
-    text = answer([("b.2", [1, 2, 3, 4]), *objects], relations)
+    text = completion([("b.2", [1, 2, 3, 4]), *objects], relations)
     quick, careful = both_ways(text)
     assert quick == careful
 
@@ -79,7 +79,7 @@ def test_odd_items_are_read_alike_both_ways(objects, relations):
 def test_up_to_4096_items_take_the_quick_way(more):
     objects = [(f"man.{i}", [0, 0, 5, 5]) for i in range(4096 + more)]
     relations = [("man.1", "on", "Dog.2")] * (4096 + more)
-    for text in (answer(objects), answer([MAN, DOG], relations)):
+    for text in (completion(objects), completion([MAN, DOG], relations)):
         assert (parse_strict(text, PIXELS) is None) is bool(more)
 
 
@@ -91,11 +91,12 @@ def test_boxes_within_the_frame_need_no_second_look(monkeypatch):
     others = [[-0.5, 0, 5, 5], [0, -0.5, 5, 5], [0, 0, 80.5, 5], [0, 0, 5, 60.5], [0, 0, 5, 1]]
     for box in inside + others:
         assert (
-            parse_strict(answer([("man.1", box)], [("man.1", "on", "man.1")]), PIXELS) is not None
+            parse_strict(completion([("man.1", box)], [("man.1", "on", "man.1")]), PIXELS)
+            is not None
         )
     assert looked == [tuple(box) for box in others]
     assert parse_strict(
-        answer([("a.1", others[0]), ("b.2", others[1])], [("a.1", "on", "b.2")]), PIXELS
+        completion([("a.1", others[0]), ("b.2", others[1])], [("a.1", "on", "b.2")]), PIXELS
     )
     assert looked[len(others) :] == [tuple(box) for box in others[:2]]  # once for all
 
@@ -105,7 +106,7 @@ def test_boxes_that_reach_out_of_the_frame_take_the_quick_way_up_to_ten_million(
     for size, taken in ((1e7, True), (1e7 + 1, False)):
         box = [0.0, 0.0, 5.0, 5.0]
         box[place] = -size if place < 2 else size
-        text = answer([("man.1", box)], [("man.1", "on", "man.1")])
+        text = completion([("man.1", box)], [("man.1", "on", "man.1")])
         assert (parse_strict(text, PIXELS) is not None) is taken
 
 
@@ -114,7 +115,7 @@ def test_what_stands_close_to_the_braces_is_passed_over():
 
 
 @pytest.mark.parametrize("spec", SPECS)
-def test_a_sound_answer_takes_the_quick_way(spec):
+def test_a_sound_completion_takes_the_quick_way(spec):
     """Prose and fences around it too."""
     graph = parse_strict(f"So:\n```json\n{GOOD}\n```", View(spec.vocabulary, (50, 50), (2.0, 0.5)))
     assert graph is not None
@@ -137,8 +138,8 @@ def test_a_sound_answer_takes_the_quick_way(spec):
         GOOD.replace("man.1", ".1"),
         GOOD.replace("0.5", "50"),
         GOOD.replace("0.5", "-1e8"),
-        answer([MAN, DOG], [("man.1", "on", "dog.2")]),
-        answer([MAN], [("man.1", "on", "man.1")] * (MAX_ITEMS + 1)),
+        completion([MAN, DOG], [("man.1", "on", "dog.2")]),
+        completion([MAN], [("man.1", "on", "man.1")] * (MAX_ITEMS + 1)),
         GOOD.replace("0.5", "61"),
         GOOD.replace("[0, 0.5, 10, 10.0]", "[80, 0, 90, 9]"),
         GOOD.replace("[0, 0.5, 10, 10.0]", "[0, 60, 9, 70]"),
@@ -153,7 +154,7 @@ def test_a_sound_answer_takes_the_quick_way(spec):
         GOOD.replace('"objects"', '"objects": [], "objects"'),
         GOOD.replace('"objects"', '"\\u006fbjects": [], "objects"'),
         GOOD.replace('"relationships"', '"relationships": [], "relationships"'),
-        answer(),
+        completion(),
         GOOD[:-1],
         f"{GOOD} }}",
         json.dumps(json.loads(GOOD)["objects"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from strategies import PX, answer
+from strategies import PX, completion
 
 from sgg.config.model import Frame
 from sgg.scene.boxes import FrameSpec
@@ -47,7 +47,7 @@ def test_a_coordinate_is_at_most_ten_million_in_size(place, size, usable):
     assert (bool(nodes), K.bad_box in dict(problems)) == (usable, not usable)
     if usable:
         assert nodes[0].box == tuple(box)
-    text = answer([("man.1", box)])
+    text = completion([("man.1", box)])
     assert bool(parse(text, PX, 100, 80).graph.nodes) is usable
 
 
@@ -96,7 +96,7 @@ def test_a_box_as_a_place_in_its_frame(box, faults):
     assert frame_faults(box, (100.0, 80.0)) == faults
     _, _, problems = objects({"id": "man.1", "bbox": list(box)})
     assert [kind for kind, _ in problems] == faults
-    text = answer([("man.1", list(box))])
+    text = completion([("man.1", list(box))])
     assert [p.kind for p in parse(text, PX, 100, 80).problems] == faults
 
 
@@ -141,7 +141,10 @@ def test_boxes_are_scaled_to_pixels_across_and_down():
     nodes, _, _ = objects({"id": "man.1", "bbox": [10, 20, 30, 40]}, view=view)
     assert nodes[0].box == (5, 40, 15, 80)
     spec = GraphSpec(FrameSpec(Frame.norm1000))
-    for text in (answer([("man.1", [10, 20, 30, 40])]), answer([("man.1", ["10", 20, 30, 40])])):
+    for text in (
+        completion([("man.1", [10, 20, 30, 40])]),
+        completion([("man.1", ["10", 20, 30, 40])]),
+    ):
         assert parse(text, spec, 500, 2000).graph.nodes[0].box == (5, 40, 15, 80)
         assert parse(text, spec, 1000, 2000).graph.nodes[0].box == (10, 40, 30, 80)
         assert parse(text, spec, 500, 1000).graph.nodes[0].box == (5, 20, 15, 40)
@@ -177,7 +180,7 @@ def test_the_first_of_equal_ids_stays_in_any_case_of_letters():
     )
     assert ([n.box for n in nodes], index) == ([(0, 0, 5, 5)], {"man.1": 0})
     assert problems == [(K.duplicate_id, "Man.1")]
-    text = answer([("man.1", [0, 0, 5, 5]), ("Man.1", [9, 9, 12, 12])])
+    text = completion([("man.1", [0, 0, 5, 5]), ("Man.1", [9, 9, 12, 12])])
     assert [p.kind for p in parse(text, PX, 100, 80).problems] == [K.duplicate_id]
 
 

@@ -24,7 +24,7 @@ def asked(rows, weights, apart=False):
 
 
 @given(st.lists(VALUES, min_size=4, max_size=4), WEIGHTS)
-def test_equal_answers_are(row, weights):
+def test_equal_completions_are(row, weights):
     for apart in (False, True):
         assert asked([row] * GROUP, weights, apart) == [True] * GROUP
 
@@ -78,5 +78,5 @@ def test_an_infinite_reward_is_refused_by_the_name_of_its_term():
     rewards = torch.tensor([[1.0, 2.0], [math.nan, 3.0]])
     refuse_infinite(rewards, ["one", "other"])
     rewards[1, 1] = -math.inf
-    with pytest.raises(SggError, match=r"reward\.terms\.other gave an answer an infinite value"):
+    with pytest.raises(SggError, match=r"reward\.terms\.other gave a completion an infinite value"):
         refuse_infinite(rewards, ["one", "other"])

@@ -40,7 +40,7 @@ def test_a_number_that_is_not_finite_is_told_and_stands_as_a_word(tmp_path, capl
 
 
 @pytest.mark.parametrize("words", [[], ["stage.args.top_k=0"], ["stage.args.top_p=1.0"]])
-def test_answers_from_the_whole_distribution_are_not_told_of(words, caplog):
+def test_completions_from_the_whole_distribution_are_not_told_of(words, caplog):
     _tell_of_cut_sampling(compose_config(["stage=grpo", *words]))
     assert caplog.messages == []
 
@@ -48,12 +48,12 @@ def test_answers_from_the_whole_distribution_are_not_told_of(words, caplog):
 @pytest.mark.parametrize(
     "word", ["stage.args.top_k=50", "stage.args.top_p=0.9", "stage.args.repetition_penalty=1.1"]
 )
-def test_answers_from_a_part_of_it_are(word, caplog):
+def test_completions_from_a_part_of_it_are(word, caplog):
     _tell_of_cut_sampling(compose_config(["stage=grpo", word]))
     assert [m.split(":")[0] for m in caplog.messages] == [word]
 
 
-def test_vllms_answers_are_corrected_for(caplog):
+def test_vllms_completions_are_corrected_for(caplog):
     words = ["stage=grpo", "stage.args.top_k=50", "hardware.rollout.mode=colocate"]
     _tell_of_cut_sampling(compose_config(words))
     assert caplog.messages == []

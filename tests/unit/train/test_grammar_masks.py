@@ -1,4 +1,4 @@
-"""Masked log-probabilities against a plain dense computation; masks of answers, whole and cut short."""
+"""Masked log-probabilities against a plain dense computation; masks of completions, whole and cut short."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from sgg.models.weights import locate
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.vocab import VOCABULARIES
 from sgg.text.codec import GraphSpec
-from sgg.text.grammar import AnswerGrammar
+from sgg.text.grammar import CompletionGrammar
 from sgg.train.grammar_masks import CHUNK, Masks, masked_log_probs
 
 VOCABULARY = 100
@@ -91,17 +91,17 @@ def masks(processor):
 
 SHAPES = VOCABULARIES["shapes"]
 BOUNDS = GrammarConfig(2, 1, 0, 1, 1, GrammarNames.prompt)
-GRAMMAR = AnswerGrammar(GraphSpec(FrameSpec(Frame.norm1000)), BOUNDS, SHAPES).grammar()
-ANSWER = '{"objects":[{"id":"red circle.1","bbox":[1,2,900,800]}],"relationships":[]}'
+GRAMMAR = CompletionGrammar(GraphSpec(FrameSpec(Frame.norm1000)), BOUNDS, SHAPES).grammar()
+COMPLETION = '{"objects":[{"id":"red circle.1","bbox":[1,2,900,800]}],"relationships":[]}'
 
 
 def allowed(row, size):
     return set(np.flatnonzero(np.unpackbits(row.numpy().view(np.uint8), bitorder="little")[:size]))
 
 
-def test_masks_follow_the_answer_to_its_end(processor, masks):
+def test_masks_follow_the_completion_to_its_end(processor, masks):
     tokenizer = processor.tokenizer
-    ids = [*tokenizer(ANSWER)["input_ids"], tokenizer.eos_token_id]
+    ids = [*tokenizer(COMPLETION)["input_ids"], tokenizer.eos_token_id]
     rows = masks.packed([ids[:5], ids])
     assert len(rows) == len(ids) + 5
     assert torch.equal(rows[:5], rows[5:10])  # one cut short has the masks of its beginning
@@ -112,7 +112,7 @@ def test_masks_follow_the_answer_to_its_end(processor, masks):
     assert all(tokenizer.decode([t])[0] == "{" for t in allowed(rows[0], size))
 
 
-def test_an_answer_outside_the_grammar_is_told(processor, masks):
-    ids = processor.tokenizer(ANSWER.replace("bbox", "box"))["input_ids"]
+def test_a_completion_outside_the_grammar_is_told(processor, masks):
+    ids = processor.tokenizer(COMPLETION.replace("bbox", "box"))["input_ids"]
     with pytest.raises(SggError, match="not what the grammar of `grammar` allows"):
         masks.packed([ids])

@@ -56,12 +56,12 @@ class Masks:
 
     SIZE = 70
 
-    def allowed(self, answer):
+    def allowed(self, completion):
         kept = torch.arange(self.SIZE) % 2 == 0
-        return torch.stack([kept | (torch.arange(self.SIZE) == token) for token in answer])
+        return torch.stack([kept | (torch.arange(self.SIZE) == token) for token in completion])
 
-    def packed(self, answers):
-        rows = torch.cat([self.allowed(answer) for answer in answers]).long()
+    def packed(self, completions):
+        rows = torch.cat([self.allowed(completion) for completion in completions]).long()
         rows = torch.nn.functional.pad(rows, (0, -self.SIZE % 32)).view(len(rows), -1, 32)
         return (rows << torch.arange(32)).sum(-1).to(torch.int32)
 

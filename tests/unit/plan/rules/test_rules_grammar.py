@@ -1,4 +1,4 @@
-"""Structured answers that nobody would hold are refused in words, naming key, value and the way out."""
+"""Structured completions that nobody would hold are refused in words, naming key, value and the way out."""
 
 import pytest
 from configs import check
@@ -6,7 +6,7 @@ from configs import check
 from sgg.config.frozen import read_frozen, write_frozen
 from sgg.config.grammar import GrammarNames
 from sgg.errors import SggError
-from sgg.spec import answer_grammar
+from sgg.spec import completion_grammar
 
 EVAL = ["grammar=bounded", "stage=eval", "generate=vllm"]
 GRPO = ["grammar=bounded", "stage=grpo", "model=qwen2_vl_7b", "hardware=h100"]
@@ -14,7 +14,7 @@ GRPO = ["grammar=bounded", "stage=grpo", "model=qwen2_vl_7b", "hardware=h100"]
 
 def test_an_evaluation_by_vllm_may_be_structured(tmp_path):
     config = check([*EVAL, "grammar.max_objects=5", "grammar.names=vocabulary"])
-    assert answer_grammar(config).vocabulary.name == "shapes"
+    assert completion_grammar(config).vocabulary.name == "shapes"
     write_frozen(config, tmp_path / "config.yaml")
     assert read_frozen(tmp_path / "config.yaml").grammar == config.grammar
     assert config.grammar.max_objects == 5
@@ -30,10 +30,10 @@ SERVING = {"colocate": [], "server": ["hardware.rollout.nodes=1"]}
 
 
 def test_names_are_those_of_the_prompt_unless_told_otherwise():
-    assert answer_grammar(check([*EVAL, "prompt=open"])).vocabulary is None
-    assert answer_grammar(check([*EVAL, "prompt=closed"])).vocabulary.name == "shapes"
-    assert answer_grammar(check(["stage=eval"])) is None
-    assert answer_grammar(check([*EVAL, "grammar=null"])) is None
+    assert completion_grammar(check([*EVAL, "prompt=open"])).vocabulary is None
+    assert completion_grammar(check([*EVAL, "prompt=closed"])).vocabulary.name == "shapes"
+    assert completion_grammar(check(["stage=eval"])) is None
+    assert completion_grammar(check([*EVAL, "grammar=null"])) is None
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_names_are_those_of_the_prompt_unless_told_otherwise():
                 "hardware.rollout.mode=colocate",
                 "stage.args.generation_kwargs={structured_outputs: {regex: a}}",
             ],
-            "grammar holds answers to a form",
+            "grammar holds completions to a form",
         ),
         (
             [*GRPO, "hardware.rollout.mode=colocate", "deepspeed=zero3"],
