@@ -82,7 +82,7 @@ def _made_again(run_dir: Path) -> str:
     first = min(known, key=lambda start: start["time"])
     return (
         "It is the config of this run and was damaged. Move it away and give the command that began the "
-        "run; it writes the config again and goes on from the newest whole checkpoint: "
+        "run; it writes the config again and resumes from the newest complete checkpoint: "
         f"{_same(first, run_dir)}"
     )
 
@@ -116,7 +116,7 @@ def _what_it_is(folder: Path) -> str:
         return "It is a file." + (f" Its run: {resume_command(of_run)}" if of_run else "")
     if of_run and re.fullmatch(r"checkpoint-\d+", folder.name):
         return (
-            f"It is a checkpoint of a run, which goes on from its newest whole one: "
+            f"It is a checkpoint of a run, which resumes from its newest complete one: "
             f"{resume_command(of_run)}\nTo start another run from these weights: "
             f"{_command('model.path', folder)} …"
         )

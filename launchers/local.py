@@ -54,7 +54,7 @@ def prepared(config: Config, overrides: Sequence[str]) -> Iterator[Path]:
 
 
 def resume_run(run_dir: Path) -> None:
-    """Go on with a run from its newest whole checkpoint, by its frozen config alone.
+    """Resume a run from its newest complete checkpoint, by its frozen config alone.
 
     Raises:
         SggError: this machine is not enough for it, another process owns its folder, or it failed.

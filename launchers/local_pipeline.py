@@ -55,7 +55,7 @@ def run_pipeline(config: Config, overrides: list[str]) -> Path:
 
 
 def resume_pipeline(folder: Path) -> None:
-    """Go on with the steps that are not finished, by their frozen configs alone.
+    """Resume the steps that are not finished, by their frozen configs alone.
 
     Raises:
         SggError: this machine is not enough for a step, another process owns a folder, or a step has failed.
@@ -104,7 +104,7 @@ def _names(folder: Path) -> list[str]:
     record = read_json(folder / PIPELINE)
     if record is None:
         raise SggError(
-            f"{folder / PIPELINE} is damaged. Go on with each step: sgg resume {folder}/STEP"
+            f"{folder / PIPELINE} is damaged. Resume each step: sgg resume {folder}/STEP"
         )
     names: list[str] = record["steps"]
     return names

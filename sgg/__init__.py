@@ -32,7 +32,7 @@ def run(overrides: Sequence[str]) -> Run:
     Example: `sgg.run(["stage=eval", "data.eval.limit=100"]).metrics["R"]`.
 
     Raises:
-        SggError: the words are wrong, something is missing, or the run has failed.
+        SggError: the overrides are wrong, something is missing, or the run has failed.
 
     """
     folder, metrics = import_module("sgg.main").run(list(overrides))  # which imports Hydra

@@ -44,7 +44,7 @@ def _tool(verb: str, words: list[str]) -> None:
 
 
 def _arrange(words: list[str]) -> None:
-    """Leave Hydra its flags, then words that it can read."""
+    """Leave Hydra its flags, then overrides that it can read."""
     from sgg.config.overrides import read_words, split_flags
 
     flags, overrides = split_flags(words)
@@ -121,10 +121,10 @@ def start(config: Config, overrides: list[str]) -> Path:
 
 
 def run(overrides: list[str]) -> tuple[Path, dict[str, float]]:
-    """Compose these words and run to the end: the folder, and the metrics of an evaluation.
+    """Compose these overrides and run to the end: the folder, and the metrics of an evaluation.
 
     Raises:
-        SggError: the words are wrong, something is missing, or the run has failed.
+        SggError: the overrides are wrong, something is missing, or the run has failed.
 
     """
     import shlex

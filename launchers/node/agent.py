@@ -1,7 +1,8 @@
 """One node's part of a run: supervise its processes, record the exit status, ask to be queued again.
 
 Under Slurm it takes its place from the step. A run that is stopped by its time limit or by a preemption is
-queued again and goes on from its newest whole checkpoint; so is one that fails, as often as the sweep allows.
+queued again and resumes from its newest complete checkpoint; so is one that fails, as often as the sweep
+allows.
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ def _stopped_early(run_dir: Path, place: NodePlacement, received: list[int]) -> 
     if not received:
         return None
     name, host = signal.Signals(received[0]).name, place.hosts[place.node]
-    reason = f"Stopped by {name} before it began. Go on with: {resume_command(run_dir)}"
+    reason = f"Stopped by {name} before it began. Resume with: {resume_command(run_dir)}"
     code = 128 + received[0]
     return ExitStatus(State.stopped, code, reason, place.attempt, place.slurm_job, host)
 

@@ -167,7 +167,7 @@ class Supervisor:
                 return self._failed(_crash_report(rank, self._place), 2)
         name = signal.Signals(number).name
         saved = "after saving" if set(codes) <= {0, *_STOPPED_CODES} else "before it could save"
-        reason = f"Stopped by {name}, {saved}. Go on with: {resume_command(self._run_dir)}"
+        reason = f"Stopped by {name}, {saved}. Resume with: {resume_command(self._run_dir)}"
         return self._ending(State.stopped, 128 + number, reason)
 
     def _end(self) -> None:

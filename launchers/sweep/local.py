@@ -73,7 +73,7 @@ class LocalSweep:
                     self._fill()
                 time.sleep(_POLL_S)
         if self._received:
-            raise Stopped(f"Stopped. Go on with: sgg resume {self.folder}", self._received[0])
+            raise Stopped(f"Stopped. Resume with: sgg resume {self.folder}", self._received[0])
         return max(self._codes, default=0)
 
     def _reap(self) -> None:

@@ -77,7 +77,7 @@ def refuse_another_sweep(folder: Path) -> None:
     """Raise SggError if the folder holds a sweep."""
     if (folder / SWEEP).is_file():
         raise SggError(
-            f"paths.sweep_dir={folder} holds a sweep. Go on with it by `sgg resume {folder}`, "
+            f"paths.sweep_dir={folder} holds a sweep. Resume it with `sgg resume {folder}`, "
             "or take another folder."
         )
 
@@ -129,7 +129,7 @@ def _steps(
     if config.paths.run_dir is not None:
         raise SggError(
             f"paths.run_dir={config.paths.run_dir}: points of a sweep have folders of their own below "
-            "paths.sweep_dir. Leave it out; `sgg resume SWEEP_DIR` goes on with a sweep."
+            "paths.sweep_dir. Leave it out; `sgg resume SWEEP_DIR` resumes a sweep."
         )
     if config.pipeline is not None:
         return config, plan_steps(config.pipeline, words, folder, composer, launcher)

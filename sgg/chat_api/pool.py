@@ -73,7 +73,7 @@ class Pool:
             urls = ",".join(server.url for server in self.servers)
             raise SggError(
                 f"No server is left of generate.servers=[{urls}]; last error: {self._last_fault}. "
-                f"Start them again, then go on with: {self._resume_command}"
+                f"Start them again, then resume with: {self._resume_command}"
             )
         return live
 

@@ -1,4 +1,4 @@
-"""A tool's own words among those of a config."""
+"""A tool's own arguments among the overrides of a config."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _OF_A_START = ("pipeline", "dry_run", "choices")
 
 
 def split_words(words: Sequence[str], own: Collection[str]) -> tuple[dict[str, str], list[str]]:
-    """(values of the keys that are the tool's, the other words as they are).
+    """(values of the keys that are the tool's, the other arguments as they are).
 
     Raises:
         SggError: a key of the tool has no value, as where a shell's variable is not set, or is misspelt.
@@ -29,7 +29,7 @@ def split_words(words: Sequence[str], own: Collection[str]) -> tuple[dict[str, s
 
 
 def _refuse_misspelt(word: str, own: Collection[str]) -> None:
-    """Raise SggError for a word that is no config's, but nearly one of the tool's."""
+    """Raise SggError for an argument that is no config's, but nearly one of the tool's."""
     key = key_of(word)
     meant = did_you_mean(key, own)
     if not meant:
@@ -38,7 +38,7 @@ def _refuse_misspelt(word: str, own: Collection[str]) -> None:
     from sgg.config.tree import groups
 
     if kind_of(key) is None and key not in groups():
-        raise SggError(f"{word}: no such key.{meant} Words of this tool: {', '.join(own)}.")
+        raise SggError(f"{word}: no such key.{meant} Arguments of this tool: {', '.join(own)}.")
 
 
 def key_of(word: str) -> str:
@@ -47,7 +47,7 @@ def key_of(word: str) -> str:
 
 
 def refuse_starts(words: Iterable[str], further: Sequence[str] = ()) -> None:
-    """Raise SggError for a word that only a run would heed, and for those of `further` keys."""
+    """Raise SggError for an override that only a run would read, and for those of `further` keys."""
     for word in words:
         first = key_of(word).partition(".")[0]
         if first in (*_OF_A_START, *further):

@@ -24,5 +24,5 @@ def main(argv: list[str]) -> None:
     count = cancel_sweep(folder)
     is_step = (folder.resolve().parent / PIPELINE).is_file()  # those behind it are cancelled, too
     whole = folder.resolve().parent if is_step else folder
-    resume_command = f" Go on with: {shlex.join(['sgg', 'resume', str(whole)])}" if count else ""
+    resume_command = f" Resume with: {shlex.join(['sgg', 'resume', str(whole)])}" if count else ""
     print(f"{counted(count, 'run')} cancelled.{resume_command}")

@@ -58,7 +58,7 @@ def _summary(parsed: Parsed) -> str:
 
 
 def _config_for(model: str, overrides: list[str]) -> Config:
-    """How the model was trained to be asked, changed by further words; one process, no DeepSpeed."""
+    """How the model was trained to be asked, changed by further overrides; one process, no DeepSpeed."""
     config = config_for(Path(model), ["stage=eval", *overrides])
     config.model = replace(config.model, path=model, init=Init.pretrained, lora=LoraConfig())
     config.hardware = replace(config.hardware, nodes=1, processes_per_node=1)

@@ -13,7 +13,7 @@ from sgg.errors import SggError, did_you_mean
 KEYS = ("parallel", "retries", "wait")
 _EPILOG = """\
 DIR may be
-  a run        goes on from its newest whole checkpoint, with its frozen config
+  a run        resumes from its newest complete checkpoint, with its frozen config
   a pipeline   runs the steps that are not finished, with their frozen configs
   a sweep      starts again, by the same launcher, what is not finished, queued or running; also one point
                or one run of it. A run of a sweep that is finished hands over what its tracker lacks
@@ -68,7 +68,7 @@ def _resume_sweep(folder: Path, words: list[str]) -> None:
     given, changes = split_words(words, KEYS)
     for word in changes:
         key = word.partition("=")[0]
-        if "." not in key and key not in groups():  # what may not change is told later
+        if "." not in key and key not in groups():  # what may not change is reported later
             raise SggError(
                 f"sgg resume {word}: no such key.{did_you_mean(key, KEYS)} Allowed: "
                 f"{', '.join(KEYS)}, hardware.slurm.…."

@@ -1,4 +1,4 @@
-"""The config by which a tool reads files that a run left: the run's own, changed by further words."""
+"""The config by which a tool reads files that a run left: the run's own, changed by further overrides."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def config_for(path: Path, overrides: list[str], otherwise: Path | None = None) 
 
 
 def _key_of(word: str, folder: Path) -> str:
-    """The key of a word that can change the frozen config of a run.
+    """The key of an override that can change the frozen config of a run.
 
     Raises:
         SggError: it cannot; it would be ignored.

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from sgg.evaluation.score import Scored
 
 OWN = ("against", "out")
-"""Words of this tool; the others are keys of a config."""
+"""Arguments of this tool; the others are keys of a config."""
 _EPILOG = """\
   PREDICTIONS        a run folder, completions.jsonl, one graph a line, R1-SGG's folder of JSON files
                      or its gathered file (docs/metrics.md)
-words of this tool:
+arguments of this tool:
   against=PATH       other predictions for the same images: prints the paired test
   out=DIR            where metrics.json, per_predicate.csv and failures.jsonl go
                      (score-PROTOCOL beside the predictions)
-Predictions in a run folder are read as that run's config says; further words change it. Of two sides each is
-read by its own config (a file without one as the other side is), and both are judged by one protocol and
+Predictions in a run folder are read as that run's config says; further overrides change it. Of two sides each
+is read by its own config (a file without one as the other side is), and both are judged by one protocol and
 one gold; where their configs name two, say one for both, such as protocol=sgg.
 
 examples:

@@ -20,13 +20,13 @@ from sgg.plan.unread import refuse_unread_by
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 OWN = {"host": "127.0.0.1", "port": "8000"}
-"""Words of this tool, with their values where they are left out; the others are keys of a config."""
+"""Arguments of this tool, with their values where they are left out; the others are keys of a config."""
 _EPILOG = """\
-words of this tool:
+arguments of this tool:
   host=NAME          address to listen on (127.0.0.1); any other needs a key
   port=NUMBER        (8000)
 The environment variable SGG_SERVER_KEY holds the key that requests must carry.
-Further words are those of the evaluation: model, stage.max_pixels, hardware, …
+Further arguments are overrides of the evaluation: model, stage.max_pixels, hardware, …
 
 examples:
   sgg serve model.path=runs/my-run hardware=a100

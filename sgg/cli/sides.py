@@ -1,8 +1,8 @@
 """The two sides of a comparison: each is read by its own spec, both are judged by one protocol and one gold.
 
 A run's predictions are written in the box frame of its own model, so its config says how to read them; a file
-without a config beside it is read as the other side is. What judges must be the same for both: words of
-the command line change it on both sides, and words about reading change only the side they can be about.
+without a config beside it is read as the other side is. What judges must be the same for both: overrides on
+the command line change it on both sides, and overrides about reading change only the side they can be about.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Side:
     path: Path
     config: Config
     source: Path | None
-    """The frozen config that says how; None for the words and defaults alone."""
+    """The frozen config that says how; None for only the overrides and defaults."""
 
     @property
     def spec(self) -> GraphSpec:
@@ -92,7 +92,7 @@ def refuse_two_judges(main: Side, rival: Side, gold: Prepared) -> None:
     if why:
         raise SggError(
             f"{main.path} and {rival.path} have different gold: {why}. Their configs differ in "
-            f"{_differences(ours, theirs)}. Say for both what they are scored against, by the same words "
+            f"{_differences(ours, theirs)}. Say for both what they are scored against, by the same overrides "
             "data=… data.eval.limit=…; images without a prediction count as the protocol says."
         )
 

@@ -25,4 +25,4 @@ def main(argv: list[str]) -> None:
     table, command = status_table(status), resume_command(folder)
     print(table)
     if status.can_go_on and command not in table:
-        print(f"Go on with: {command}")
+        print(f"Resume with: {command}")

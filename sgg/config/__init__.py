@@ -1,1 +1,1 @@
-"""The config: a class for each folder of `conf/`, how words become one, and how it is frozen."""
+"""The config: a class for each folder of `conf/`, how overrides become one, and how it is frozen."""

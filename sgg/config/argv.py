@@ -1,11 +1,11 @@
-"""Words of a command line as Hydra reads them: escapes, quotes, open dictionaries without a plus sign."""
+"""Arguments of a command line as Hydra reads them: escapes, quotes, open dictionaries without a plus sign."""
 
 from __future__ import annotations
 
 import re
 
 TOOLS = ("prepare", "score", "predict", "report", "reward", "status", "resume", "cancel", "serve")
-"""First words that are a tool's name; each is a module of `sgg.cli` with `main(argv)`, imported then."""
+"""First arguments that are a tool's name; each is a module of `sgg.cli` with `main(argv)`, imported then."""
 
 OPEN_DICTS = re.compile(
     r"^((stage\.args|reward\.terms|hardware\.environment|hardware\.slurm\.sbatch)(\.[^=]+)?"
@@ -23,7 +23,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.-]*/[A-Za-z0-9_./-]*")
 
 
 def prepare_argv(argv: list[str]) -> list[str]:
-    """The words as Hydra wants them.
+    """The arguments as Hydra wants them.
 
     `++` before a key that no YAML states, which is every key below an open dictionary; `~deepspeed` for
     `deepspeed=null`.
@@ -38,7 +38,7 @@ def _prepared(word: str) -> str:
 
 
 def assignment(key: str, value: str) -> str:
-    """`key=value` as one word from which Hydra reads this very text; a shell's quotes are not in it."""
+    """`key=value` as one argument from which Hydra reads this very text; a shell's quotes are not in it."""
     if _PLAIN.fullmatch(value):
         return f"{key}={value}"
     return f"{key}={quoted(unresolved(value))}"

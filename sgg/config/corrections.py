@@ -1,4 +1,4 @@
-"""The word that was meant, for one that Hydra cannot read; each is read back before it is shown."""
+"""The override that was meant, for one that Hydra cannot read; each is read back before it is shown."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _parser() -> OverridesParser:
 
 
 def mended(sign: str, key: str, value: str, kind: Any, sweep: bool) -> str | None:
-    """The word that Hydra reads as this key and this text, if there is one.
+    """The override that Hydra reads as this key and this text, if there is one.
 
     Args:
         sign: `+`, `++`, `~` or nothing.
@@ -53,7 +53,7 @@ def mended(sign: str, key: str, value: str, kind: Any, sweep: bool) -> str | Non
 
 
 def proved(word: str, kind: Any = None) -> str | None:
-    """The word, if Hydra can read it, and as a value of this kind."""
+    """The override, if Hydra can read it, and as a value of this kind."""
     try:
         override = read(prepare_argv([word])[0])
     except HydraException:

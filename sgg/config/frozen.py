@@ -26,10 +26,10 @@ def to_typed(cfg: DictConfig) -> Config:
     """The composed config as typed objects, interpolations resolved.
 
     Raises:
-        ConfigKeyError: a word with `+` put a key where the schema has none.
+        ConfigKeyError: an override with `+` put a key where the schema has none.
 
     """
-    # a pipeline's or sweep's word for its training stages; `unread` judges over all of them
+    # a pipeline's or sweep's override for its training stages; `unread` judges over all of them
     refuse_unknown(cfg, left=("stage.args",))
     config = OmegaConf.to_object(cfg)
     assert isinstance(config, Config)

@@ -95,7 +95,7 @@ class SlurmConfig:
     time_min: int = 1440
     """Longest run, minutes; a run that needs more saves, is queued again and goes on."""
     signal_before_end_s: int = 300
-    """How long before the end, or before a preemption, the job is told to save, seconds."""
+    """How long before the end, or before a preemption, the job is asked to save, seconds."""
     gpu_request: GpuRequest = GpuRequest.gpus_per_node
     gpu_type: str | None = None
     """Name of the GPU in requests, such as h100."""
@@ -108,7 +108,7 @@ class SlurmConfig:
     setup: list[str] = field(default_factory=list)
     """Shell lines before the job starts, such as module load."""
     prefix: list[str] = field(default_factory=list)
-    """Words before every process of a job, such as [apptainer, exec, --nv, image.sif]."""
+    """Arguments before every process of a job, such as [apptainer, exec, --nv, image.sif]."""
     python: str | None = None
     """Interpreter of every process of a job: a path, or a name that setup or the container has on PATH; null
     for the one that submits."""

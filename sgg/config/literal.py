@@ -1,6 +1,6 @@
 """Typed values as literal YAML and back: what is written is what is read, and nothing in it is resolved.
 
-Comes in: a tree of dataclasses, or the text of one. Goes out: text, or the tree, checked against its
+Input: a tree of dataclasses, or the text of one. Output: text, or the tree, checked against its
 types. No `${…}` is looked up and no `???` stands for a missing value, so a file from elsewhere cannot ask
 for the environment. Text is quoted wherever YAML 1.1 or 1.2 would see a number, a truth value or nothing.
 """

@@ -1,6 +1,6 @@
-"""Overrides as people type them -> Hydra's, or words that say which character is at fault and what to write.
+"""Overrides as typed -> Hydra's, or a message with the character at fault and the override to write.
 
-Every word that is proposed has been read back: pasted into a shell, it gives the text that was meant.
+Every override that is proposed has been read back: pasted into a shell, it gives the text that was meant.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MAY_BE_EMPTY = re.compile(r"prompt\.system|hardware\.environment\..*")
 
 
 def read_words(words: Sequence[str], sweep: bool = False) -> list[Override]:
-    """The overrides of a command line; `input_line` of each is the word for Hydra.
+    """The overrides of a command line; `input_line` of each is the text for Hydra.
 
     A number or truth value for a key that holds text is taken as the text that was typed.
 
@@ -43,7 +43,7 @@ def read_words(words: Sequence[str], sweep: bool = False) -> list[Override]:
         sweep: several values for a key are allowed (-m).
 
     Raises:
-        SggError: some are none; the message names each character at fault and the word to write.
+        SggError: some are none; the message names each character at fault and the override to write.
 
     """
     found, faults = [], []
@@ -87,7 +87,7 @@ def split_flags(words: Sequence[str]) -> tuple[list[str], list[str]]:
             if rest and takes_one and not is_given:
                 flags.append(rest.pop(0))
         elif is_given:
-            overrides.append(word)  # told as an override that begins with dashes
+            overrides.append(word)  # reported as an override that begins with dashes
         else:
             key = name.lstrip("-")
             value = rest[0] if rest and not rest[0].startswith("-") else "VALUE"
@@ -130,14 +130,14 @@ def _without_none(kind: Any) -> Any:
 
 
 def _split(word: str) -> tuple[str, str, str]:
-    """(`+`, `++`, `~` or nothing, key, value) of a word."""
+    """(`+`, `++`, `~` or nothing, key, value) of an override."""
     found = re.match(r"(\+\+?|~|)([^=]*)=?(.*)", word, re.DOTALL)
     assert found is not None
     return found[1], found[2], found[3]
 
 
 def _as_text(word: str) -> str:
-    """The word with quotes where a key holds text, and Hydra would read a number, true or false."""
+    """The override with quotes where a key holds text, and Hydra would read a number, true or false."""
     sign, key, value = _split(word)
     if kind_of(key) is not str or re.search(r"['\"\[\]{}()\\$]", value):
         return word
@@ -152,7 +152,7 @@ def _is_no_text(value: str) -> bool:
         return False
 
 
-# what is wrong with a word
+# what is wrong with an override
 
 
 class Reason(Enum):
@@ -168,13 +168,14 @@ class Reason(Enum):
 
 
 def _said(word: str, sweep: bool) -> str:
-    """The message for a word that Hydra cannot read."""
+    """The message for an override that Hydra cannot read."""
     sign, key, value = _split(word)
     if "=" not in word or not key.strip():
         known = kind_of(word) is not None
         tools = f"{did_you_mean(word, TOOLS)} Tools are {', '.join(TOOLS)}."
         meant = f" Write {word}=VALUE." if known else tools
-        return f"{word}: not an override. Write key=value as one word, without spaces around the =.{meant}"
+        form = "Write key=value as one argument, without spaces around the =."
+        return f"{word}: not an override. {form}{meant}"
     place, reason = _fault(word)
     at = f"{_name(word[place])} at character {place + 1}"
     lines = [f"{word}: not an override: {at} {reason.value}."]

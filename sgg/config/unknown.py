@@ -20,7 +20,7 @@ def refuse_unknown(cfg: DictConfig, left: Container[str] = ()) -> None:
         left: whole keys that are left to others to judge.
 
     Raises:
-        ConfigKeyError: there is one; it is what Hydra raises for the same word without `+`.
+        ConfigKeyError: there is one; it is what Hydra raises for the same override without `+`.
 
     """
     content = cfg._content

@@ -1,6 +1,6 @@
 """An image file without what stands beside its pixels, for files whose notes keep Pillow from the pixels.
 
-Comes in: a whole file. Goes out: the file with nothing but what decoding needs, and the EXIF block and XMP
+Input: a whole file. Output: the file with nothing but what decoding needs, and the EXIF block and XMP
 packet that were taken out, so that the image can still be brought upright. Formats: JPEG (ITU T.81), PNG
 (W3C), WebP (RFC 9649), TIFF 6.0 and AVIF (ISO 23000-22). Nothing here raises for any bytes, and no pixel is
 touched: a file whose blocks have wrong lengths stays broken, for where its pixels begin is then a guess.
@@ -27,7 +27,7 @@ def bare(data: bytes) -> tuple[bytes, Notes]:
 
 
 def _jpeg(data: bytes) -> tuple[bytes, Notes]:
-    """Without application segments and comments, but for Adobe's, which tells the colour space."""
+    """Without application segments and comments, but for Adobe's, which holds the colour space."""
     kept, notes, place = [data[:2]], Notes(), 2
     while place + 4 <= len(data):
         marker, length = struct.unpack_from(">HH", data, place)

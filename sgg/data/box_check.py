@@ -1,6 +1,6 @@
 """Whether four annotated numbers are a box of their image.
 
-Comes in: the numbers as they are written, and what they mean. Goes out: the box in pixels within the image,
+Input: the numbers as they are written, and what they mean. Output: the box in pixels within the image,
 or none, and the kinds (`clean.KINDS`) of what is wrong with it.
 """
 

@@ -1,7 +1,7 @@
 """What the four numbers of an annotated box mean: to corners in pixels, and whether they say otherwise.
 
 A set written as x, y, width, height can be read as corners: some boxes then come out inverted, others
-look sound and are wrong. The rule of `suspicion` finds both from the numbers alone. A box [x, y, w, h]
+look sound and are wrong. The rule of `suspicion` finds both from the numbers only. A box [x, y, w, h]
 that lies in its image has x + w ≤ W and y + h ≤ H. Read as corners that says that its centre lies in the
 upper left quarter of the image, which holds for one box in four of a set that is written as corners
 (VG150, VRD, GQA: 24 to 26 %), and for 12 boxes at once in 1 of 10,000 draws of images from VG150.

@@ -27,7 +27,7 @@ FIRST_OBJECTS = 2000
 """Objects whose classes are counted, at least: enough to see whether they are classes."""
 _FEW_OBJECTS = 30
 _LONE = 0.9
-"""Share of at least so many objects that must have a class to themselves to be told."""
+"""Share of at least so many objects that must have a class to themselves to be reported."""
 
 KINDS = {
     "unreadable_row": "the row could not be read; image dropped",

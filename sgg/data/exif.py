@@ -1,6 +1,6 @@
 """Which way up an image is stored: the orientation in its EXIF block or XMP packet, nothing else of them.
 
-Comes in: what a file holds beside its pixels. Goes out: an orientation of 1 to 8 (EXIF 2.3, tag 0x0112) and
+Input: what a file holds beside its pixels. Output: an orientation of 1 to 8 (EXIF 2.3, tag 0x0112) and
 whether something about it is odd. Pillow would read the whole block, and write it again once the image is
 turned; any tag of a wrong type ends that. Nothing here raises for any bytes.
 """

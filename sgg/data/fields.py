@@ -1,4 +1,4 @@
-"""Keys of strangers' JSON objects: one that is missing is told with the key that looks like it."""
+"""Keys of strangers' JSON objects: one that is missing is reported with the key that looks like it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """When too little of a split is left: what is refused, and what is said loudly.
 
-Comes in: the report of a prepared split as `table` keeps it. Goes out: an error where nothing is left to
+Input: the report of a prepared split as `table` keeps it. Output: an error where nothing is left to
 train on or to score, and sentences where more than a stated share was lost. What the config asks to
 leave out (repeated relations, images with few relations) is no loss.
 """
@@ -151,8 +151,8 @@ def _pictures_missing(data: DataConfig, looked_for: list[str]) -> list[str]:
         painted = ""
     if not looked_for:
         return [
-            "The rows neither hold nor name an image. Add them; gold alone needs a column image_size "
-            "beside data.image_source=painted, and no column image."
+            "The rows neither hold nor name an image. Add them; gold without images needs a column "
+            "image_size beside data.image_source=painted, and no column image."
         ]
     where = (
         "Set data.image_folder to the folder of the images"

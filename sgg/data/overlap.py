@@ -1,8 +1,8 @@
 """Whether the train and the eval split share images: what is measured on those is memory.
 
-Comes in: one prepared split. Goes out: a sentence with the counts, or none. Images are the same by the
+Input: one prepared split. Output: a sentence with the counts, or none. Images are the same by the
 bytes of their files or by their ids; scenes of shapes by seed and place. The other split is prepared for it
-where that is quick; else its ids alone are read, and where it is not on this machine nothing is said.
+where that is quick; else only its ids are read, and where it is not on this machine nothing is said.
 """
 
 from __future__ import annotations

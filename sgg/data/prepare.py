@@ -1,6 +1,6 @@
 """From a source to a prepared table: read, check, count, cache.
 
-Comes in: a `DataConfig` and the split (train or eval). Goes out: a `Prepared` with one row per usable
+Input: a `DataConfig` and the split (train or eval). Output: a `Prepared` with one row per usable
 image (references to images, not pixels), the report of every issue, and a fingerprint: same
 annotations and config, same fingerprint, on any machine. Images are checked where they lie and are
 no part of the fingerprint: a table is kept per place, and made again when an image that it lacks was

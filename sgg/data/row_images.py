@@ -1,7 +1,7 @@
 """Where the image files are that published rows name instead of holding them.
 
-Comes in: a name as whoever made the table wrote it (relative, or absolute on another machine) and the
-folders that may hold the file. Goes out: the file, or all places that were looked at. A longer part of the
+Input: a name as whoever made the table wrote it (relative, or absolute on another machine) and the
+folders that may hold the file. Output: the file, or all places that were looked at. A longer part of the
 name is tried before a shorter one, and never one so short that two rows of the table would share it.
 """
 

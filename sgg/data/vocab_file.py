@@ -1,6 +1,6 @@
 """Class and predicate names as files list them: COCO's categories, names in order, names by number.
 
-Comes in: JSON content. Goes out: names by number (as text, so that 3 and "3" are one). What stands for
+Input: JSON content. Output: names by number (as text, so that 3 and "3" are one). What stands for
 "nothing" at number 0 (`__background__`, `no_relation`) is no name.
 """
 

@@ -1,6 +1,6 @@
 """The rows of a reader, cleaned, in as many processes as asked for.
 
-Comes in: a `Job` and the indices of the rows. Goes out: chunks of table rows with their reports, in
+Input: a `Job` and the indices of the rows. Output: chunks of table rows with their reports, in
 order; how many processes there were does not show.
 """
 

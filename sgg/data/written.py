@@ -1,6 +1,6 @@
 """Numbers and names as strangers write them: what JSON's types allow and an annotation cannot mean.
 
-Comes in: one value of an annotation. Goes out: what it says, and the kind (`clean.KINDS`) of what is odd
+Input: one value of an annotation. Output: what it says, and the kind (`clean.KINDS`) of what is odd
 about it. Python would take `true` for 1, the text "1289" for four numbers and null for the class "None".
 """
 

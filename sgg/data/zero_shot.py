@@ -1,6 +1,6 @@
 """Which triplets training did not show: what zero-shot recall is measured on.
 
-Comes in: where a protocol says the list comes from. Goes out: canonical (subject, predicate, object)
+Input: where a protocol says the list comes from. Output: canonical (subject, predicate, object)
 triplets, or None where nothing is known, so that no zR is written.
 """
 

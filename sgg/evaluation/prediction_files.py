@@ -1,7 +1,7 @@
 """From a path to the rows of a prediction file, our own or somebody else's, each with its place in it.
 
-Comes in: a run folder, lines of JSON objects (plain or by gzip), a folder of JSON files, or one JSON object
-with an entry for each image. Goes out: each row once, for its form to be looked at, and what reads it
+Input: a run folder, lines of JSON objects (plain or by gzip), a folder of JSON files, or one JSON object
+with an entry for each image. Output: each row once, for its form to be looked at, and what reads it
 again: lines stay on disk (of `.gz` files and gathered ones excepted), so a file may be large.
 """
 

@@ -1,6 +1,6 @@
 """Predictions against gold: one path for `stage=eval` and `sgg score`, without a model.
 
-Comes in: predictions, a prepared split and a protocol. Goes out: a `Scored`, which is written as
+Input: predictions, a prepared split and a protocol. Output: a `Scored`, which is written as
 metrics.json, per_predicate.csv and failures.jsonl. Images are read, scored and dropped chunk by chunk,
 in worker processes where that pays; the numbers do not depend on how many.
 """

@@ -1,6 +1,6 @@
 """Messages for errors of libraries and of the operating system.
 
-Goes out: a message that names key, value and what is allowed, or None for a bug, which deserves its
+Output: a message that names key, value and what is allowed, or None for a bug, which deserves its
 traceback.
 """
 

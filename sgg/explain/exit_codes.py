@@ -17,7 +17,7 @@ CLOSED_PIPE = 128 + 13
 def run_and_report(function: Callable[[], object], tell: bool = True) -> int:
     """Run, and turn what went wrong into one message and an exit code.
 
-    A user's mistake is one screen of words. A bug keeps its traceback, in the run's log if there is
+    A user's mistake is one screen of text. A bug keeps its traceback, in the run's log if there is
     one. Where the reader of what is printed has gone, nothing is said.
 
     Args:
@@ -78,7 +78,7 @@ def exit_code(error: Exception) -> int:
 
 
 def _closed_pipe(error: BrokenPipeError) -> int:
-    """Silence, if it is what we print to that is closed; any other pipe is told."""
+    """Silence, if it is what we print to that is closed; any other broken pipe is reported."""
     closed = [stream for stream in (sys.stdout, sys.stderr) if _is_closed(stream)]
     for stream in closed:  # or Python complains when it flushes at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,6 +1,6 @@
 """Explains resource errors (a full disk, too little GPU memory) and names the command that resumes the run.
 
-Goes out: a message with the file, the folder and the command that resumes this run.
+Output: a message with the file, the folder and the command that resumes this run.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def explained(folders: Sequence[Path], resume_command: str) -> Iterator[None]:
         file = _written_by(error, folders)
         holds = shutil.disk_usage(folders[0] if file is None else file.parent).total / 1e6
         raise SggError(
-            f"{file or folders[0]}: {full} (it holds {holds:,.1f} MB). Free some space, then go on with: "
+            f"{file or folders[0]}: {full} (it holds {holds:,.1f} MB). Free some space, then resume with: "
             f"{resume_command}\n"
             "Another run can write elsewhere: paths.root=DIR, prepared data paths.cache=DIR."
         ) from error

@@ -116,7 +116,7 @@ class ServerEngine:
                 last = f"{server.url}: {fault}"
             except SggError as error:
                 raise SggError(
-                    f"{key[0]}: {error} Once that is mended, go on with: {resume_command(self._run_dir)}"
+                    f"{key[0]}: {error} Once that is mended, resume with: {resume_command(self._run_dir)}"
                 ) from error
             else:
                 session.pool.succeeded(server)
@@ -124,7 +124,7 @@ class ServerEngine:
                 return completion
         raise SggError(
             f"{key[0]}: {TRIES} tries gave no answer; last error: {last}. "
-            f"Go on with: {resume_command(self._run_dir)}"
+            f"Resume with: {resume_command(self._run_dir)}"
         )
 
     def _body(self, chat: Messages, picture: str, key: Key) -> dict[str, Any]:

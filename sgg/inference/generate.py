@@ -181,7 +181,7 @@ def merge(prepared: Prepared, run_dir: Path, completions: int) -> Path:
     if missing:
         raise SggError(
             f"{len(missing)} answers are missing in {run_dir / PARTS}, first {missing[0]}. "
-            f"Go on with: {resume_command(run_dir)}"
+            f"Resume with: {resume_command(run_dir)}"
         )
     path = run_dir / COMPLETIONS
     with whole_file(path) as file:

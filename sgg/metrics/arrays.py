@@ -1,6 +1,6 @@
 """Graphs as small integer arrays: what the metrics compute on.
 
-Comes in: graphs. Goes out: label ids, boxes and edges of one image. Names are compared in canonical
+Input: graphs. Output: label ids, boxes and edges of one image. Names are compared in canonical
 form, which is looked up once per spelling.
 """
 

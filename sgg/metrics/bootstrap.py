@@ -1,6 +1,6 @@
 """How sure a metric is: 95 % score intervals from one pass over the images, without resampling.
 
-Comes in: `Estimate`s. Goes out: an interval for each, which holds its point. Wilson's score interval
+Input: `Estimate`s. Output: an interval for each, which holds its point. Wilson's score interval
 (1927) of a proportion, at the number of images that would give a proportion the estimate's variance, as
 surveys do it (Korn and Graubard 1998). The variance is that of deleting one image at a time; an image
 more of binomial spread is added to each column, because a few images that agree do not prove that all do.
@@ -22,7 +22,7 @@ from sgg.metrics.recall import Estimate, Floats, Ints, ratios, sums
 LEVEL = 0.95
 _Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 _PRIOR = 2.0
-"""Images at the mean of the columns that a column's recall is drawn towards, for its spread alone."""
+"""Images at the mean of the columns that a column's recall is drawn towards, for its spread only."""
 
 
 def interval(estimate: Estimate) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """Which gold relations a prediction hits, and at which rank, in each mode of a protocol.
 
-Comes in: the arrays of one prediction and of its gold, in the same frame. Goes out: for each gold relation
+Input: the arrays of one prediction and of its gold, in the same frame. Output: for each gold relation
 the rank of the first prediction that hits it. No sums over images (`metrics.tally`, `metrics.recall`).
 """
 

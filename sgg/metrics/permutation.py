@@ -1,6 +1,6 @@
 """Whether two runs differ, by exchanging their completions image by image (Good, Permutation Tests).
 
-Comes in: the `Estimate`s of two runs on the same images. Goes out: their differences with intervals
+Input: the `Estimate`s of two runs on the same images. Output: their differences with intervals
 (`metrics.bootstrap`), and the probability of one as large if the runs were exchangeable in each image.
 All metrics share their exchanges. An exchanged pair of runs is measured as the protocol measures any run,
 predicates that have no image left included: only so is the test exact.

@@ -1,6 +1,6 @@
 """Recall and its relatives over a data set, as ratios of sums over images.
 
-Comes in: a `Tally`. Goes out: `Estimate`s: per image a numerator and a denominator in each of a few
+Input: a `Tally`. Output: `Estimate`s: per image a numerator and a denominator in each of a few
 columns. A value is the mean over columns of Σ numerator / Σ denominator, so one form serves recall (one
 column), mean recall (one column a predicate), rates, F1 (a harmonic mean), intervals and paired tests.
 """

@@ -1,6 +1,6 @@
 """What is kept of each completion: small columns, so that graphs need not be held.
 
-Comes in: completions and gold, one image at a time. Goes out: a `Tally`, which tallies of other images can
+Input: completions and gold, one image at a time. Output: a `Tally`, which tallies of other images can
 be joined to, in any number of processes. Sums and means are `metrics.recall`'s business.
 """
 

@@ -79,7 +79,7 @@ def load_processor(folder: Path, min_pixels: int, max_pixels: int) -> Any:
     """The image-only processor of a checkpoint folder, within the pixel budget.
 
     Raises:
-        SggError: the checkpoint is of no known family; its chat template is missing or made for text alone.
+        SggError: the checkpoint is of no known family; its chat template is missing or made for text only.
 
     """
     family = family_of(folder)

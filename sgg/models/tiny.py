@@ -1,6 +1,6 @@
 """Tiny models: the true architectures of all families at about 1 M parameters, built offline.
 
-Comes in: a `TinySize` and a seed. Goes out: a randomly initialised transformers model and a
+Input: a `TinySize` and a seed. Output: a randomly initialised transformers model and a
 processor whose tokenizer has Qwen's special tokens and chat format. What makes so small a model
 learn to see in CPU minutes (measured, docs/tiny.md): a wide initialiser for the text part, words
 and whole numbers as single tokens, Muon. Head dimension 32 and stock RoPE keep vLLM's CPU build able

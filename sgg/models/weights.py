@@ -1,6 +1,6 @@
 """Where a model's files are: a tiny base of the package, a folder, a run, or the hub.
 
-Goes out: one local folder, so that every rank loads the same files and no rank asks the hub. Only
+Output: one local folder, so that every rank loads the same files and no rank asks the hub. Only
 configs, tokenizers and safetensors are ever fetched: no pickles, no code. Looks, does not load.
 """
 
@@ -30,7 +30,7 @@ def locate(path: str, revision: str | None = None, fetch: bool = True) -> Path:
     """The local folder of `model.path`.
 
     A name without a slash that the package ships is a tiny base; a run folder stands for its final
-    model, or for its newest whole checkpoint; anything else with one slash is a hub id.
+    model, or for its newest complete checkpoint; anything else with one slash is a hub id.
 
     Raises:
         SggError: the weights are missing; the message says what to do.

@@ -1,4 +1,4 @@
-"""Conditions under which keys of the config are read, with words for them: what `read_when` is made of."""
+"""Conditions under which keys of the config are read, with text for them: what `read_when` is made of."""
 
 from __future__ import annotations
 
@@ -222,13 +222,13 @@ CLOSED = When(
     "Take prompt=closed",
 )
 BY_HF = When(
-    "as hf alone, for this tool generates by transformers",
+    "as hf only, for this tool generates by transformers",
     lambda use: use.config.generate.engine is Engine.hf,
     "generate.engine",
     "Run stage=eval for other engines",
 )
 BY_VLLM = When(
-    "as vllm alone, for this tool is a vLLM server",
+    "as vllm only, for this tool is a vLLM server",
     lambda use: use.config.generate.engine is Engine.vllm,
     "generate.engine",
 )

@@ -1,6 +1,6 @@
 """The line with which runs and dry runs begin: what trains or generates, on what, for how long, and where.
 
-Comes in: a config and how many images its splits have, where that is known. Goes out: one line. Loads no
+Input: a config and how many images its splits have, where that is known. Output: one line. Loads no
 weights (files' headers tell their number) and prepares no data.
 """
 
@@ -61,7 +61,7 @@ def _trained_on_other_data(config: Config) -> str:
     given = Path(config.model.path)
     for folder in (given, given.parent):  # a run, or a checkpoint or model in it
         if (folder / FROZEN_NAME).is_file():
-            with suppress(SggError):  # of a damaged file: told where it is needed
+            with suppress(SggError):  # of a damaged file: reported where it is needed
                 data = read_frozen(folder / FROZEN_NAME).choices.get("data")
                 return f", trained on data={data}" if data != config.choices.get("data") else ""
     return ""
@@ -84,7 +84,7 @@ def _data(config: Config, images: Mapping[str, int | None]) -> str:
 
 
 def known_images(config: Config, split: str) -> int | None:
-    """Usable images of a split, if that can be told without preparing it."""
+    """Usable images of a split, if that is known without preparing it."""
     data, cache = config.data, Path(config.paths.cache)
     split_config = Split(data, split).config
     try:

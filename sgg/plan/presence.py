@@ -1,4 +1,4 @@
-"""Whether a run can start from here, told before a run folder is made and before torch is loaded."""
+"""Whether a run can start from here, checked before a run folder is made and before torch is loaded."""
 
 from __future__ import annotations
 

@@ -227,4 +227,4 @@ TOOLS: dict[str, dict[str, When | None]] = {
 """What each tool reads, as in `READ`; a key below one that is named is read where `READ` says so, too."""
 
 WIDE_TOOLS = ("prepare",)
-"""Tools that are given the words of a run, and of which nobody expects that they read all of them."""
+"""Tools that are given the overrides of a run, and of which nobody expects that they read all of them."""

@@ -1,7 +1,8 @@
-"""Words that a run or a tool would not heed, told before it begins.
+"""Overrides that a run or a tool would not read, reported before it begins.
 
-Comes in: a user's words, and what reads the config (`conditions.Use`; several of a pipeline or a sweep, where
-a key is read if one of them reads it). Goes out: an error, or a line where no result depends on them. Words
+Input: a user's overrides, and what reads the config (`conditions.Use`; several of a pipeline or a sweep,
+    where
+a key is read if one of them reads it). Output: an error, or a line where no result depends on them. Overrides
 that switch something off (null, 0, false, none) ask for nothing.
 """
 
@@ -38,7 +39,7 @@ _NOTHING: tuple[Any, ...] = (None, False, 0, "", "none", [], {})
 
 @dataclass(frozen=True)
 class _Said:
-    """A key that a word sets."""
+    """A key that an override sets."""
 
     word: str
     key: str
@@ -50,7 +51,7 @@ class _Said:
 
 
 def refuse_unread(words: Iterable[str], uses: Sequence[Use]) -> None:
-    """Look for words that none of these runs reads; tell those on which no result hangs.
+    """Refuse overrides that none of these runs reads; log those on which no result depends.
 
     Raises:
         SggError: some would be ignored; the message names each key, when it is read, and the way out.
@@ -118,7 +119,7 @@ def _value(node: Any, key: str) -> str:
 
 
 def _keys(words: Iterable[str]) -> Iterator[_Said]:
-    """What words set, each key once; those that ask for nothing are left out."""
+    """What overrides set, each key once; those that ask for nothing are left out."""
     found: dict[str, _Said] = {}
     for override in read_words(list(dict.fromkeys(words)), sweep=True):
         shown = str(override.input_line).lstrip("+")

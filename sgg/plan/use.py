@@ -38,11 +38,12 @@ class When:
     instead: str = ""
     """A sentence: what makes it read."""
     changes_results: bool = True
-    """Whether data, training, completions or scores depend on it where it is read; else it is only told."""
+    """Whether data, training, completions or scores depend on it where it is read; else it only changes a
+    message."""
 
 
 def chosen(word: str, holds: Callable[[Use], bool], here: str = "", further: str = "") -> When:
-    """Read with an option that this word chooses; `further` follows the advice to take it."""
+    """Read with an option that this override chooses; `further` follows the advice to take it."""
     return When(f"with {word}", holds, here, f"Take {word}{further}")
 
 

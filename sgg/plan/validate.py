@@ -1,6 +1,6 @@
-"""Whether a composed config can run, told before anything is loaded, queued or written.
+"""Whether a composed config can run, checked before anything is loaded, queued or written.
 
-Comes in: a typed `Config`. Goes out: nothing, or one `SggError` with every problem found, each
+Input: a typed `Config`. Output: nothing, or one `SggError` with every problem found, each
 naming key, value and what is allowed. Looks at numbers and combinations only; files and hubs are
 looked at by who reads them.
 """
@@ -213,7 +213,7 @@ def _groups(config: Config) -> Iterator[str]:
         return
     try:
         sees_groups = reward_mix(config.reward).sees_groups
-    except SggError:  # told already
+    except SggError:  # reported already
         return
     if sees_groups:
         yield (

@@ -1,8 +1,9 @@
 """What a term looks at, and what several terms need of it, computed once.
 
-Comes in: one parsed completion, its gold and their match. Conventions of all terms: names and predicates
-are compared by canonical form; one prediction hits one gold item; where gold has no items of a kind,
-there is nothing to find, and any completion but a failed one earns the term's full value.
+Input: one parsed completion, its gold and their match. Output: the case that every term scores, and hits
+of objects and relations. Conventions of all terms: names and predicates are compared by canonical form;
+one prediction hits one gold item; where gold has no items of a kind, there is nothing to find, and any
+completion but a failed one earns the term's full value.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Why a completion earned what it earned: which gold relation was hit by which prediction, and why not.
 
-Comes in: one `ScoredCompletion`. Goes out: lines of words. Explains `edge_hard`: three equal labels, both IoU
+Input: one `ScoredCompletion`. Output: lines of text. Explains `edge_hard`: three equal labels, both IoU
 at the threshold, one prediction for one gold relation.
 """
 

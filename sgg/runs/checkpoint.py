@@ -1,8 +1,8 @@
-"""Whole checkpoints and half ones: a checkpoint counts only when it is sealed.
+"""Which checkpoints are complete: those whose marker fits their files.
 
-A seal is a small file, written last and atomically, that lists every file of the checkpoint with size
-and checksum. Whatever is not sealed, or no longer fits its seal, is never resumed from; old checkpoints
-are removed only after a newer one is sealed.
+The marker is a small file, written last and atomically, that lists every file of the checkpoint with size
+and checksum. A checkpoint without a marker, or with one that no longer fits, is never resumed from; old
+checkpoints are removed only after a newer one is complete.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from pathlib import Path
 
 from sgg.files import write_json
 
-SEAL = "whole.json"
+MARKER = "whole.json"
 _CHECKSUM_LIMIT = 256 << 20
 """Larger files are known by their size alone: summing a 7B optimiser would take minutes."""
 
 
 def mark_complete(folder: Path) -> None:
-    """Declare a checkpoint whole; its files reach the disk before the seal does."""
+    """Write the marker of a checkpoint; its files reach the disk before the marker does."""
     listed = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != SEAL):
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MARKER):
         with path.open("rb") as file:
             os.fsync(file.fileno())
         listed[str(path.relative_to(folder))] = [path.stat().st_size, _checksum(path)]
-    write_json(folder / SEAL, listed)
+    write_json(folder / MARKER, listed)
 
 
 def is_marked_complete(folder: Path) -> bool:
-    """Whether the checkpoint was declared whole."""
-    return (folder / SEAL).is_file()
+    """Whether the checkpoint has a marker."""
+    return (folder / MARKER).is_file()
 
 
 def problem_with(folder: Path) -> str | None:
@@ -40,9 +40,9 @@ def problem_with(folder: Path) -> str | None:
     if not is_marked_complete(folder):
         return None
     try:
-        listed: dict[str, list[int | None]] = json.loads((folder / SEAL).read_text())
+        listed: dict[str, list[int | None]] = json.loads((folder / MARKER).read_text())
     except ValueError:
-        return f"{SEAL} is no valid JSON"
+        return f"{MARKER} is no valid JSON"
     for name, (size, checksum) in listed.items():
         path = folder / name
         if not path.is_file():
@@ -55,13 +55,13 @@ def problem_with(folder: Path) -> str | None:
 
 
 def checkpoints(run_dir: Path) -> list[Path]:
-    """All checkpoint folders, sealed or not, oldest step first."""
+    """All checkpoint folders, complete or not, oldest step first."""
     found = [p for p in run_dir.glob("checkpoint-*") if p.is_dir() and p.name[11:].isdigit()]
     return sorted(found, key=lambda p: int(p.name[11:]))
 
 
 def newest_complete(run_dir: Path) -> Path | None:
-    """The newest checkpoint that is sealed and fits its seal."""
+    """The newest checkpoint whose marker fits its files."""
     for folder in reversed(checkpoints(run_dir)):
         if is_marked_complete(folder) and problem_with(folder) is None:
             return folder
@@ -69,21 +69,21 @@ def newest_complete(run_dir: Path) -> Path | None:
 
 
 def remove_incomplete(run_dir: Path) -> list[str]:
-    """Remove checkpoints that are not whole, saying which and why: a new one may take their place."""
+    """Remove checkpoints that are not complete, saying which and why: a new one may take their place."""
     said = []
     for folder in checkpoints(run_dir):
         problem = problem_with(folder) if is_marked_complete(folder) else "it was not finished"
         if problem is not None:
             shutil.rmtree(folder)
-            said.append(f"{folder.name} is not whole ({problem}); removed")
+            said.append(f"{folder.name} is not complete ({problem}); removed")
     return said
 
 
 def prune(run_dir: Path, count: int) -> None:
-    """Remove all but the newest `count` sealed checkpoints."""
-    whole = [p for p in checkpoints(run_dir) if is_marked_complete(p)]
-    for folder in whole[:-count]:
-        (folder / SEAL).unlink()  # so that a removal cut short leaves no whole-looking rest
+    """Remove all but the newest `count` complete checkpoints."""
+    complete = [p for p in checkpoints(run_dir) if is_marked_complete(p)]
+    for folder in complete[:-count]:
+        (folder / MARKER).unlink()  # so that a removal cut short leaves no rest that looks complete
         shutil.rmtree(folder)
 
 

@@ -7,7 +7,7 @@
     RUN_DIR/metrics.jsonl     curves: one JSON object per logged step;  total.json  steps there will be
     RUN_DIR/owners/           which start owns the folder (sgg/runs/lease.py)
     RUN_DIR/exit.json         how it ended;  logs/  what each process printed
-    RUN_DIR/checkpoint-N/     sealed checkpoints;  RUN_DIR/model/ the final model
+    RUN_DIR/checkpoint-N/     complete checkpoints;  RUN_DIR/model/ the final model
     RUN_DIR/completions.jsonl, metrics.json, report.html
 
 Secrets are never written: the environment is not recorded, and keys have no place in the config.
@@ -125,7 +125,7 @@ def open_run(config: Config) -> Path:
             listed = "\n".join(f"  {d}" for d in differing[:8])
             raise SggError(
                 f"{run_dir} holds a run with another config:\n{listed}\n"
-                f"Go on with that one by: {shlex.join(['sgg', 'resume', str(run_dir)])}\n"
+                f"Resume that one with: {shlex.join(['sgg', 'resume', str(run_dir)])}\n"
                 "Or take another paths.run_dir."
             )
     else:

@@ -1,6 +1,6 @@
 """Models of words behind `similarity=embedding` and `similarity=spacy`.
 
-Comes in: canonical names. Goes out: cosines, unclamped. torch, transformers and spaCy are imported when
+Input: canonical names. Output: cosines, unclamped. torch, transformers and spaCy are imported when
 the first name is asked for, never before. Vectors are asked for once per name: they stay in memory and,
 for `embedding`, in one file per model on disk, which processes may share.
 """

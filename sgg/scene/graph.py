@@ -1,6 +1,6 @@
 """The scene graph: what an image shows, as named boxes and the relations between them.
 
-Comes in: names, boxes and indices. Goes out: one immutable value that every other module speaks.
+Input: names, boxes and indices. Output: one immutable value that every other module speaks.
 No frame conversion, no text, no I/O: boxes are (x1, y1, x2, y2) in pixels of the original image
 unless the holder says otherwise.
 """

@@ -1,6 +1,6 @@
 """Which predicted object stands for which gold object: computed once per completion, used by all.
 
-Comes in: graphs of one image. Goes out: a `Match` with the pairwise similarities and overlaps and the
+Input: graphs of one image. Output: a `Match` with the pairwise similarities and overlaps and the
 optimal one-to-one assignment. Rewards read it and do not match again. What a hit is stands here, too, for
 rewards, metrics, explanations and drawn samples.
 """

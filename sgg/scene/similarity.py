@@ -1,9 +1,9 @@
-"""How alike two names are, from 0 to 1: by spelling, by a fixed table, or by a model of words.
+"""How alike two names are, from 0 to 1: by spelling, by a fixed table, or by a word model.
 
 The table holds the cosines of all pairs of names in the package's vocabularies, made once by
 `sgg.scene.make_similarity_table` from all-MiniLM-L6-v2 and shipped with a version, so that a reward means the
 same on every machine and in every year. Cosines below 0 count as 0. A name outside the table is like
-itself alone, unless told otherwise. Embedding models are in `sgg.scene.embeddings`.
+only itself, unless set otherwise. Embedding models are in `sgg.scene.embeddings`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Matrix = NDArray[np.float64]
 def similarity(how: NameSimilarity | SimilarityKind, a: Sequence[str], b: Sequence[str]) -> Matrix:
     """Similarity of every pair, shape (len(a), len(b)), symmetric, 1 for equal canonical names.
 
-    `how` may be a kind alone, which then stands for its defaults.
+    `how` may be only a kind, which then stands for its defaults.
     """
     how = how if isinstance(how, NameSimilarity) else DEFAULTS[how]
     if how.kind is SimilarityKind.table:

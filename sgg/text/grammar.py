@@ -1,6 +1,6 @@
 """GraphSpec + bounds -> a grammar: every text it generates is a completion that `sgg.text.codec` reads whole.
 
-Comes in: how graphs are written, and how many objects, relations and letters there may be. Goes out:
+Input: how graphs are written, and how many objects, relations and letters there may be. Output:
 text in xgrammar's EBNF, as vLLM takes it, and how long a completion can become. What the grammar generates is
 what `codec.render` writes: the same keys in the same order, no spaces, ids that carry the object's place,
 whole numbers within the frame. What it cannot say: docs/grammar.md.

@@ -1,6 +1,6 @@
 """JSON as models really write it: cut short, with trailing commas, with wrong escapes.
 
-Comes in: text and where an object begins. Goes out: what could be read, where reading ended, and what
+Input: text and where an object begins. Output: what could be read, where reading ended, and what
 was wrong with the syntax. Never raises, never goes back: time is linear in the text. An object whose keys
 come again keeps all of their values.
 """

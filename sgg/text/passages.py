@@ -1,6 +1,6 @@
 """Where in a completion the graph stands: after the thought, and between answer tags if there are any.
 
-Comes in: a completion's text. Goes out: its passages, the likeliest first. Tags count in any case. What the
+Input: a completion's text. Output: its passages, the likeliest first. Tags count in any case. What the
 passages hold is `sgg.text.documents`' business.
 """
 

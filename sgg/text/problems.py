@@ -1,7 +1,7 @@
 """What can be wrong with a completion, by kind and by item.
 
 Speaks of completions' text alone: what is wrong with annotations is in `data.clean`. Which way of writing
-leads to which kind is told by the table in docs/rewards.md.
+leads to which kind stands in the table in docs/rewards.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Chat messages from an image's size, the graph spec and a template; all wording for a model is here.
 
-Comes in: an image size, a `GraphSpec`, a template's name. Goes out: a system and a user message in
+Input: an image size, a `GraphSpec`, a template's name. Output: a system and a user message in
 the chat format of transformers, the image as a placeholder. SFT, GRPO and evaluation share one
 `Prompter`, so they cannot differ unless the config says so. No tokenising here.
 """

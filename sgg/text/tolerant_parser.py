@@ -1,6 +1,6 @@
 """The items of a document, one by one: its objects and relations -> nodes and edges.
 
-Every fault is named and costs its own item alone. Documents without any take the quick way of
+Every fault is named and costs its own item only. Documents without any take the quick way of
 `sgg.text.strict_parser`, which reads an id and a box as this module does.
 """
 

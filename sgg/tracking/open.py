@@ -150,7 +150,7 @@ def open_tracker(config: Config, run_dir: Path, is_main: bool = True) -> Tracker
         forget_failure(run_dir)
         return FailSafeTracker(_tracker(config, run_dir), kind, run_dir)
     except Exception as error:  # a service that is down must not cost the run
-        log.warning("tracker=%s could not start, going on without: %s", kind.name, error)
+        log.warning("tracker=%s could not start, continuing without: %s", kind.name, error)
         with suppress(OSError):  # a full disk, which the training will say
             note_failure(run_dir, kind.name, None, error)
         return NoTracker()

@@ -1,4 +1,4 @@
-"""Whether a server on the network can be reached, told within a few seconds whatever the network does."""
+"""Whether a server on the network can be reached, known within a few seconds whatever the network does."""
 
 from __future__ import annotations
 

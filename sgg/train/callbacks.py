@@ -1,4 +1,4 @@
-"""What happens beside the steps: curves, the progress bar, epochs told to the rows, clean stops."""
+"""What happens beside the steps: curves, the progress bar, epochs passed to the rows, clean stops."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class MetricsCallback(TrainerCallback):  # type: ignore[misc]
         finite = {k: v for k, v in row.items() if math.isfinite(v)}
         for name in row.keys() - finite.keys():
             log.warning("step %d: %s is %s", state.global_step, name, row[name])
-        # JSON has no such numbers: "nan", "inf" and "-inf" stand as words
+        # JSON has no such numbers: "nan", "inf" and "-inf" stand as text
         words = {k: v if k in finite else str(v) for k, v in row.items()}
         append_json(self._path, {"step": state.global_step, **words})
         self._tracker.log(finite, state.global_step)
@@ -62,7 +62,7 @@ class MetricsCallback(TrainerCallback):  # type: ignore[misc]
 
 def hand_over(rows: list[dict[str, Any]], tracker: Tracker) -> None:
     """Rows of metrics.jsonl to the tracker, which leaves out what it has."""
-    for row in rows:  # numbers that are not finite stand there as words
+    for row in rows:  # numbers that are not finite stand there as text
         told = {k: v for k, v in row.items() if k != "step" and not isinstance(v, str)}
         tracker.log(told, row["step"])
 
@@ -105,7 +105,7 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]
 
 
 class EpochCallback(TrainerCallback):  # type: ignore[misc]
-    """Tells whoever depends on it which epoch begins."""
+    """Passes the epoch that begins to whoever depends on it."""
 
     def __init__(self, tell: Callable[[int], None]) -> None:
         self._tell = tell

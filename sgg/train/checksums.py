@@ -71,7 +71,7 @@ def take(trainer: Any) -> Checksums:
 
 
 def write(folder: Path, taken: Checksums) -> None:
-    """Into a checkpoint, before it is sealed; one process writes."""
+    """Into a checkpoint, before its marker is written; one process writes."""
     write_json(folder / RECORD, taken)
 
 

@@ -43,7 +43,7 @@ _REMOVED = "grammar/masked_mass"
 
 
 def order_by_epoch(sampler: RepeatSampler, epoch: int) -> None:
-    """Make the order of TRL's sampler depend on the seed and the epoch alone.
+    """Make the order of TRL's sampler depend on the seed and the epoch only.
 
     TRL draws each epoch's order from one generator that a resumed run starts afresh, so a resumed
     second epoch would repeat the first one's order.
@@ -54,7 +54,7 @@ def order_by_epoch(sampler: RepeatSampler, epoch: int) -> None:
 
 
 class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
-    """TRL's trainer with whole checkpoints, exact resumption and weights that warm up."""
+    """TRL's trainer with complete checkpoints, exact resumption and weights that warm up."""
 
     _rewards: torch.Tensor
     """Of the newest completions of all ranks, completions × terms."""

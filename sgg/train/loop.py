@@ -110,7 +110,7 @@ MakeTrainer = Callable[[TrainerInputs], Any]
 
 
 def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
-    """Train to the end, from the newest whole checkpoint if there is one.
+    """Train to the end, from the newest complete checkpoint if there is one.
 
     Raises:
         Stopped: a signal came; a checkpoint of the last step is there.
@@ -155,7 +155,7 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if stop.stopped_at is not None:
             raise Stopped(
-                f"Stopped at step {stop.stopped_at}. Go on with: {resume_command(run_dir)}",
+                f"Stopped at step {stop.stopped_at}. Resume with: {resume_command(run_dir)}",
                 stop.received,
             )
         _keep_model(trainer, run_dir, merge=not in_pieces(config))

@@ -75,7 +75,7 @@ TASKS = {
 def batch(
     processor: Any, spec: GraphSpec, task: Task, seed: int, indices: range
 ) -> dict[str, torch.Tensor]:
-    """Model inputs for the scenes with these indices; the loss is on the completion alone."""
+    """Model inputs for the scenes with these indices; the loss is on the completion only."""
     plan = ScenePlan(side=SIDE)
     graphs = [shapes.scene(plan, seed, i) for i in indices]
     images = [[shapes.draw(plan, g)] for g in graphs]

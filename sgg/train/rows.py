@@ -1,7 +1,7 @@
 """Prepared rows -> what TRL's trainers eat: chat messages, the image, and target or gold.
 
 Rows are made when they are asked for, so nothing is copied or rendered ahead. A row's content depends
-on the row, the seed and the epoch alone, never on a random state: a resumed run sees the same.
+on the row, the seed and the epoch only, never on a random state: a resumed run sees the same.
 """
 
 from __future__ import annotations

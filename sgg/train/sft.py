@@ -1,4 +1,4 @@
-"""Supervised fine-tuning: TRL's SFTTrainer on rendered gold, the loss on the completion alone."""
+"""Supervised fine-tuning: TRL's SFTTrainer on rendered gold, the loss on the completion only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sgg.train.trl_args import words_of_trl
 
 
 class Trainer(AtomicCheckpoints, SFTTrainer):  # type: ignore[misc]
-    """TRL's trainer with whole checkpoints."""
+    """TRL's trainer with complete checkpoints."""
 
 
 def run(config: Config, run_dir: Path) -> None:

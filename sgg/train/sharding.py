@@ -1,6 +1,6 @@
 """DeepSpeed and FSDP: what is set up before the model is built, and models whose weights are sharded.
 
-Comes in: the config, with the process group up. Goes out: an environment in which TRL's trainers shard.
+Input: the config, with the process group up. Output: an environment in which TRL's trainers shard.
 Knows what the libraries leave out, on a CPU above all; the sharding itself is theirs.
 """
 
@@ -47,7 +47,7 @@ def _compile_cpu_adam() -> None:
     """Have the CPU's Adam compiled (a minute and a half, once) under a lock that dies with its owner.
 
     The lock of torch's own compiler is a file that a killed process leaves, and the next one waits for
-    ever without a word.
+    ever without a message.
     """
     compiler = os.environ.get("CXX", "c++")
     if shutil.which(compiler) is None:
@@ -56,7 +56,7 @@ def _compile_cpu_adam() -> None:
             f"it runs, and there is no C++ compiler ({compiler}). Install g++, name a compiler in the "
             "environment variable CXX, or take a deepspeed option without _offload."
         )
-    scripts = str(Path(sys.executable).parent)  # ninja's place, on the PATH of an active venv alone
+    scripts = str(Path(sys.executable).parent)  # ninja's place, on the PATH of an active venv only
     os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), scripts])
     from deepspeed.ops.op_builder import CPUAdamBuilder
     from torch.utils.cpp_extension import _get_build_directory

@@ -19,7 +19,7 @@ def trl_args(config: Config, run_dir: Path) -> Any:
     """`trl.SFTConfig` or `trl.GRPOConfig` for this run.
 
     Raises:
-        SggError: TRL refuses the combination; its own words are kept.
+        SggError: TRL refuses the combination; its own message is kept.
 
     """
     import trl
@@ -72,7 +72,7 @@ def _common(config: Config, run_dir: Path) -> dict[str, Any]:
         "dataloader_num_workers": hardware.loader_workers,
         "remove_unused_columns": False,
         "disable_tqdm": True,
-        "save_total_limit": None,  # old checkpoints go when a newer one is sealed, not before
+        "save_total_limit": None,  # old checkpoints go when a newer one is complete, not before
         "logging_nan_inf_filter": False,  # a NaN is to be seen
         "use_cpu": not hardware.gpu,
         "deepspeed": config.deepspeed,
@@ -90,7 +90,7 @@ def _common(config: Config, run_dir: Path) -> dict[str, Any]:
 
 
 def _rollout(rollout: RolloutConfig) -> dict[str, Any]:
-    """Who generates, in TRL's words; more of it in sgg/rollout/from_config.py."""
+    """Who generates, in TRL's terms; more of it in sgg/rollout/from_config.py."""
     if rollout.mode is RolloutMode.trainer:
         return {}
     return {

@@ -290,7 +290,7 @@ def test_words_of_hydra_that_nothing_here_reads_are_refused(words, is_sweep, tol
 @pytest.mark.parametrize(
     ("tool", "words", "told"),
     [
-        ("predict", ["generate=vllm"], "as hf alone"),
+        ("predict", ["generate=vllm"], "as hf only"),
         ("predict", ["generate.servers=['http://a:1']"], "not by `sgg predict`"),
         ("predict", ["reward=balanced"], "reward is read by runs, not by `sgg predict`"),
         ("predict", ["protocol=sgbench"], "not by `sgg predict`"),
@@ -309,7 +309,7 @@ def test_words_of_hydra_that_nothing_here_reads_are_refused(words, is_sweep, tol
         ("score", ["stage=grpo"], "here stage=grpo"),
         ("reward", ["stage=grpo"], "here stage=grpo"),
         ("reward", ["stage=eval"], ""),
-        ("serve", ["generate=hf"], "as vllm alone"),
+        ("serve", ["generate=hf"], "as vllm only"),
         ("serve", ["prompt=closed"], "not by `sgg serve`"),
         ("serve", ["generate.temperature=1"], "not by `sgg serve`"),
         ("serve", ["generate=vllm", "hardware=local", "hardware.rollout.max_length=99"], ""),

@@ -74,7 +74,7 @@ def test_stopped_and_resumed(tmp_path):
     assert launcher.returncode == 128 + signal.SIGTERM
     assert f"sgg resume {sweep}" in stderr
     log = (points(sweep)[0] / "run.log").read_text()
-    assert re.search(rf"Stopped at step \d+\. Go on with: sgg resume {sweep}\n", log)
+    assert re.search(rf"Stopped at step \d+\. Resume with: sgg resume {sweep}\n", log)
     assert "1 stopped, 1 lost" in sgg_ok("status", str(sweep), cwd=tmp_path).stdout
     assert "2 finished" in sgg_ok("resume", str(sweep), cwd=tmp_path).stdout
     assert [len(starts(point)) for point in points(sweep)] == [2, 1]

@@ -1,4 +1,4 @@
-"""A run that was stopped, however, and gone on with ends at the same weights, bit for bit (CPU)."""
+"""A run that was stopped, however, and resumed ends at the same weights, bit for bit (CPU)."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ import psutil
 import pytest
 from commands import command, environment, sgg_ok
 
-from sgg.runs.checkpoint import SEAL
+from sgg.runs.checkpoint import MARKER
 
 STAGES = {
     "sft": [
@@ -100,7 +100,7 @@ def test_stopped_and_resumed_ends_at_the_same_weights(undisturbed, number):
         assert code == -signal.SIGKILL
         half = run_dir / "checkpoint-9"  # as a kill in the middle of saving leaves it
         shutil.copytree(run_dir / "checkpoint-5", half)
-        (half / SEAL).unlink()
+        (half / MARKER).unlink()
         (half / "model.safetensors").write_bytes(b"half")
     else:
         assert code == 128 + number, stderr[-3000:]
@@ -167,5 +167,5 @@ def test_old_checkpoints_go_and_keys_stay_out(undisturbed):
     whole = folder / "whole"
     assert sorted(p.name for p in whole.glob("checkpoint-*")) == ["checkpoint-10", "checkpoint-12"]
     assert not list((whole / "model").glob("*.bin"))
-    assert (whole / "model" / SEAL).is_file()
+    assert (whole / "model" / MARKER).is_file()
     assert Path(whole / "report.html").is_file()

@@ -141,7 +141,7 @@ def refused(folder, run_dir):
 
 
 def test_what_was_loaded_but_not_saved_is_refused(unfinished, tmp_path):
-    """A file that fits its seal, but is not of the weights that were trained."""
+    """A file that fits its marker, but is not of the weights that were trained."""
     run_dir = shutil.copytree(unfinished / "run", tmp_path / "run")
     checkpoint = run_dir / "checkpoint-1"
     spoil(checkpoint / "adapter_model.safetensors", "lora_B")

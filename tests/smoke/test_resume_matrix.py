@@ -204,7 +204,7 @@ def stop(words, folder, run_dir, name):
 
 
 def resumed(undisturbed, words_of, stage, part, way, name):
-    """(the undisturbed run's folder, that of a run which was stopped and has gone on)."""
+    """(the undisturbed run's folder, that of a run that was stopped and resumed)."""
     whole = undisturbed(stage, part, way)
     run_dir = whole.with_name(f"{whole.name}-{name}")
     words = [*words_of(stage, part, way), f"paths.run_dir={run_dir}"]

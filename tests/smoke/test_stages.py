@@ -82,7 +82,7 @@ def test_a_stopped_pipeline_goes_on_from_its_frozen_configs(tmp_path):
     process.send_signal(signal.SIGTERM)
     stderr = process.communicate(timeout=120)[1]
     assert process.returncode == 128 + signal.SIGTERM, stderr[-3000:]
-    resume_command = f"Go on with: sgg resume {folder}\n"
+    resume_command = f"Resume with: sgg resume {folder}\n"
     assert resume_command in stderr
     status = sgg_ok("status", str(folder), cwd=tmp_path).stdout
     assert status.count(resume_command.strip()) == 1

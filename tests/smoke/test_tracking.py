@@ -1,4 +1,4 @@
-"""What wandb holds of a pipeline that was killed and gone on with, by its own reader."""
+"""What wandb holds of a pipeline that was killed and resumed, by its own reader."""
 
 import json
 import signal

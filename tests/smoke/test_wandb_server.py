@@ -1,4 +1,4 @@
-"""What a W&B server holds of a run that was killed and gone on with, tracked online or uploaded later.
+"""What a W&B server holds of a run that was killed and resumed, tracked online or uploaded later.
 
 The client is wandb's own; the server is as much of one as that needs (tests/wandb_server.py).
 """
@@ -107,7 +107,7 @@ def test_online_a_run_that_was_killed_goes_on_behind_what_the_server_has(server,
 
 
 def test_offline_files_arrive_as_one_run(server, tmp_path):
-    """Killed, gone on with, uploaded: every step once, with the values that the run went on from."""
+    """Killed, resumed, uploaded: every step once, with the values that the run resumed from."""
     run_dir = tmp_path / "run"
     killed(start(server, run_dir, 0, [1, 2, 3, 4], WANDB_MODE="offline"))
     finished(start(server, run_dir, 0.5, [1, 2, 3, 4, 5], "pictures", WANDB_MODE="offline"))
@@ -170,8 +170,8 @@ def test_a_network_that_dies_holds_no_run_back_and_what_is_missing_arrives_later
     assert len(run.steps) < 100, "all has arrived before the server was gone"
     stderr = child.communicate(timeout=300)[1]
     assert child.returncode == 0, stderr[-3000:]
-    sealed = (run_dir / "model" / "whole.json").stat().st_mtime
-    assert time.time() - sealed < 15
+    completed = (run_dir / "model" / "whole.json").stat().st_mtime
+    assert time.time() - completed < 15
     assert "failed at the end of the run" in stderr
     assert f"What is missing is handed over by: sgg resume {run_dir}" in stderr
     server.is_down = False

@@ -266,7 +266,7 @@ def test_a_full_disk_is_told_with_the_file_and_the_command_to_go_on(
     message = stderr[stderr.rfind("sgg: ") :]
     assert message.startswith(f"sgg: {run_dir}/"), stderr
     assert f"{name}: the disk is full (it holds " in message
-    assert f"go on with: sgg resume {run_dir}\n" in message
+    assert f"resume with: sgg resume {run_dir}\n" in message
     for word in ("Traceback", "Logging error", "inline_container", "RUN_DIR"):
         assert word not in stderr
 

@@ -33,7 +33,7 @@ class CocoReader:
     def __init__(
         self, root: Path, images: Path | None, split: str | None, path: str | None, key: str
     ) -> None:
-        """Without `path`, of the file whose name or folder states the split; without `images`, gold alone."""
+        """Without `path`, of the file whose name or folder states the split; without `images`, gold only."""
         file = existing_file(root / path, key) if path else _file_of(root, split or "train", key)
         self._coco = CocoFile(file, split, key)
         self._folders = [] if images is None else _folders(root, images, file, split)

@@ -1,6 +1,6 @@
 """What a kind of data set is to the rest of the package: one record, made where its reader is.
 
-Comes in: a split as the config names it. Goes out: its reader, and the facts by which keys of
+Input: a split as the config names it. Output: its reader, and the facts by which keys of
 `data` are checked, images are found and errors are worded.
 """
 
@@ -26,7 +26,7 @@ class Split:
 
     @property
     def config(self) -> SplitConfig:
-        """What the config says of this split alone."""
+        """What the config says of this split only."""
         return self.data.train if self.name == "train" else self.data.eval
 
     @property

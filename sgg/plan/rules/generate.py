@@ -1,4 +1,4 @@
-"""Whether `generate` names servers that can be asked. Looks at words only: nobody is called here."""
+"""Whether `generate` names servers that can be asked. Looks at text only: no server is called here."""
 
 from __future__ import annotations
 

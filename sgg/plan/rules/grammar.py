@@ -1,6 +1,6 @@
 """Whether completions can be held to a grammar: who generates must be vLLM, and the bounds must make sense.
 
-Comes in: a typed `Config`. Goes out: messages about problems. How many tokens a completion may take needs the
+Input: a typed `Config`. Output: messages about problems. How many tokens a completion may take needs the
 tokenizer and is looked at when the run has it, by `text.grammar.CompletionGrammar.check_fits`.
 """
 
@@ -60,7 +60,7 @@ def _generates(config: Config) -> Iterator[str]:
     if isinstance(stage, EvalConfig) and config.generate.engine is not Engine.vllm:
         yield (
             f"grammar cannot be held with generate.engine={config.generate.engine.name}: only vLLM in "
-            "the run's own processes applies grammars and tells what they removed. Take generate=vllm, or "
+            "the run's own processes applies grammars and reports what they removed. Take generate=vllm, or "
             "grammar=null."
         )
     if isinstance(stage, GrpoConfig):

@@ -1,6 +1,6 @@
 """Whether a profile's facts go together: ranks, rollouts, environment and what a job asks of Slurm.
 
-Comes in: a typed `Config`. Goes out: messages about problems, each with key, value and the way out. Knows
+Input: a typed `Config`. Output: messages about problems, each with key, value and the way out. Knows
 nothing of the machine it runs on, so that a login node can check a job for another; what this machine
 lacks to run a config is asked of `ready_here`.
 """

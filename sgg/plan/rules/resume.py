@@ -1,6 +1,6 @@
 """Refuses configs whose runs could not be resumed exactly, because a checkpoint lacks some of the state.
 
-Comes in: a typed `Config`. Goes out: messages about problems.
+Input: a typed `Config`. Output: messages about problems.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def resume_problems(config: Config) -> Iterator[str]:
     is_random = config.model.init is Init.random
     if is_random and config.model.lora.enable:
         yield (
-            "model.init=random with model.lora.enable=true: checkpoints hold the adapter alone, and it would "
+            "model.init=random with model.lora.enable=true: checkpoints hold the adapter only, and it would "
             "be put onto the weights of model.path, not onto the random ones below it now. Take "
             "model.lora.enable=false, or model.init=pretrained."
         )

@@ -1,4 +1,4 @@
-"""Whether a reward mix can be scored, told before anything is loaded; part of `sgg.plan.validate`."""
+"""Whether a reward mix can be scored, checked before anything is loaded; part of `sgg.plan.validate`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Whether a run can be sharded as configured: DeepSpeed's and FSDP's settings, together and alone.
 
-Comes in: a typed `Config`. Goes out: messages about problems. What the machine of the run must have (a
+Input: a typed `Config`. Output: messages about problems. What the machine of the run must have (a
 compiler) is looked at there, by `train.sharding`.
 """
 

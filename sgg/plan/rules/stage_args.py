@@ -55,7 +55,7 @@ def unread_by_muon(args: Mapping[str, Any]) -> Iterator[str]:
     for name in _OF_ADAMW:
         if name in args:
             yield (
-                f"stage.args.{name} is read by TRL's optimisers alone. Take stage.optimizer.kind=trl, or "
+                f"stage.args.{name} is read by TRL's optimisers only. Take stage.optimizer.kind=trl, or "
                 "leave it out."
             )
     if "learning_rate" not in args:
@@ -67,6 +67,6 @@ def unread_without_vllm(args: Mapping[str, Any]) -> Iterator[str]:
     for name in args:
         if name.startswith("vllm_") and name not in OWNED:
             yield (
-                f"stage.args.{name} is read with hardware.rollout.mode=colocate or server alone. Take one of "
+                f"stage.args.{name} is read with hardware.rollout.mode=colocate or server only. Take one of "
                 "these, or leave it out."
             )

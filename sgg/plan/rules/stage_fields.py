@@ -1,7 +1,7 @@
 """What becomes of each field of TRL's and transformers' arguments that `stage.args` may name: the table.
 
 Every field is in exactly one place: it follows from another key (`OWNED`), it has one value with which
-README's promises hold (`FIXED`: exact resumption, whole targets, sealed checkpoints, the stated batch, one
+README's promises hold (`FIXED`: exact resumption, whole targets, complete checkpoints, the stated batch, one
 frozen config, no secrets, no upload), it is handed on within limits (`RANGES`, `CHOICES`), or as it is
 (`PASSED`). docs/stage_args.md says why, field by field. Tests hold both against the installed classes: a
 field of a later version has to be placed before anybody can set it.
@@ -17,13 +17,13 @@ _ROWS = "nothing: sgg builds the rows itself"
 _UPLOAD = "nothing: sgg uploads nothing; `hf upload REPO RUN_DIR/model` does"
 _ROLLOUT = "hardware.rollout"
 _TOKENS = "the files of model.path, which evaluation reads, too"
-_LOSS = "nothing: the loss is on the completion alone"
+_LOSS = "nothing: the loss is on the completion only"
 
 OWNED: dict[str, str] = {
     **{
         "output_dir": "paths.run_dir",
         "run_name": "paths.run_dir",
-        "resume_from_checkpoint": "nothing: `sgg resume RUN_DIR` takes the newest whole checkpoint",
+        "resume_from_checkpoint": "nothing: `sgg resume RUN_DIR` takes the newest complete checkpoint",
     },
     **{"seed": "seed", "data_seed": "seed", "local_rank": "hardware.processes_per_node"},
     **dict.fromkeys(("report_to", "project", "log_multimodal", "log_unique_prompts"), "tracker"),
@@ -88,12 +88,12 @@ _EXACT = "a resumed run would not be the same"
 FIXED: dict[str, tuple[tuple[Any, ...], str]] = {
     "save_only_model": (
         (False,),
-        "without optimiser and schedule a run cannot be gone on with exactly. stage.keep_checkpoints "
-        "limits the space; RUN_DIR/model is the weights alone",
+        "without optimiser and schedule a run cannot be resumed exactly. stage.keep_checkpoints "
+        "limits the space; RUN_DIR/model is the weights only",
     ),
     "save_strategy": (("steps", "epoch"), "a run that saves nothing loses all when it is killed"),
     "save_on_each_node": ((False,), "the nodes of a run share its folder"),
-    "enable_jit_checkpoint": ((False,), "sgg itself saves a sealed checkpoint on SIGTERM"),
+    "enable_jit_checkpoint": ((False,), "sgg itself saves a complete checkpoint on SIGTERM"),
     "load_best_model_at_end": (
         (False,),
         "evaluate the checkpoints by stage=eval, each by its path",
@@ -118,9 +118,9 @@ FIXED: dict[str, tuple[tuple[Any, ...], str]] = {
         ((None,), "only optimisers that sgg does not take read it"),
     ),
     **dict.fromkeys(
-        ("packing", "padding_free"), ((False,), "TRL has it for text alone, not for images")
+        ("packing", "padding_free"), ((False,), "TRL has it for text only, not for images")
     ),
-    "packing_strategy": (("bfd",), "TRL packs text alone, not images"),
+    "packing_strategy": (("bfd",), "TRL packs text only, not images"),
     "truncation_mode": (("keep_start",), "targets are never cut; see stage.args.max_length"),
     "sync_ref_model": (
         (False,),
@@ -149,7 +149,7 @@ FIXED: dict[str, tuple[tuple[Any, ...], str]] = {
 
 FIXED_IN: dict[str, dict[str, tuple[tuple[Any, ...], str]]] = {
     "sft": {
-        "pad_to_multiple_of": ((None, "auto"), "TRL has it for text alone, not for images"),
+        "pad_to_multiple_of": ((None, "auto"), "TRL has it for text only, not for images"),
         "train_sampling_strategy": (
             ("random", "sequential"),
             "lengths are known only once a row is made",

@@ -1,6 +1,6 @@
 """The fields of TRL's config classes, and parameters of functions, read from source without an import.
 
-Importing TRL takes seconds and torch; a typo in `stage.args` must be told before a job is queued,
+Importing TRL takes seconds and torch; a typo in `stage.args` must be reported before a job is queued,
 on a login node. So the classes' annotations are read from the installed files' syntax trees.
 """
 

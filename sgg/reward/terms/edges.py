@@ -25,7 +25,7 @@ def edge_soft(case: ScoredCompletion) -> float:
     """1/|E| · Σ over gold relations of s_subject · s_predicate · s_object on the assigned nodes (R1-SGG).
 
     A gold relation counts if some relation is predicted between the two nodes assigned to its ends; of
-    several, the most similar predicate counts. Boxes enter through the assignment alone. `on` for
+    several, the most similar predicate counts. Boxes enter through the assignment only. `on` for
     `standing on` at similarity 0.7 between the right two nodes, one gold relation: 0.7.
     """
     if not case.gold.edges:
@@ -167,7 +167,7 @@ def edge_rare(
     w = low + (high − low) · norm(log(1/frequency)), norm from the commonest (0) to the rarest (1);
     a predicate without a count is as rare as the rarest. `counts` is how often each occurs: the training
     split's own, unless set; none at all weighs all alike. Counts {on: 100, riding: 1}: w = 2 and 10;
-    gold one of each, `riding` alone hit: 10/12 = 0.833.
+    gold one of each, only `riding` hit: 10/12 = 0.833.
     """
     if not case.gold.edges:
         return nothing_to_find(case)

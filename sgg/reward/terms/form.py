@@ -23,7 +23,7 @@ def format(case: ScoredCompletion) -> float:
     The form: think and answer tags where the prompt wants them, one graph in valid JSON, at least one
     object, every box four numbers that make a box in the image, every id a class name, a dot and a number
     that is used once, every relation between declared objects. The reference gives 1 to the empty graph
-    alone.
+    only.
     """
     return float(case.parsed.tags_as_asked and _sound(case))
 

@@ -116,7 +116,7 @@ def test_the_caret_stands_below_a_wide_character():
     [
         ("seed", "Write seed=VALUE"),
         ("stats", "Did you mean 'status'?"),
-        ("=1", "Write key=value as one word"),
+        ("=1", "Write key=value as one argument"),
         ("seed=", "no value. Write seed=VALUE."),
         ("data.root=", "no value. Write data.root=VALUE, or data.root=null for none."),
         ("data.root= ", "no value"),

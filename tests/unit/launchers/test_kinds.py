@@ -1,4 +1,4 @@
-"""What can be gone on with; of anything else `sgg resume` says what it is, and the command for it."""
+"""What can be resumed; of anything else `sgg resume` says what it is, and the command for it."""
 
 import json
 import shlex

@@ -440,7 +440,7 @@ def test_cancelling_a_step_names_the_folder_of_the_whole_chain(sweep, slurm_queu
     (folder / "points/000/pipeline.json").write_text('{"steps": ["sft", "grpo", "eval"]}')
     cancel([str(folder / "points/000/grpo")])
     told = capsys.readouterr().out
-    assert told == f"1 run cancelled. Go on with: sgg resume {folder}/points/000\n"
+    assert told == f"1 run cancelled. Resume with: sgg resume {folder}/points/000\n"
 
 
 def test_a_sweep_that_an_earlier_version_cancelled_is_read(sweep):
@@ -521,11 +521,11 @@ def test_status_of_a_pipeline_says_how_it_goes_on(tmp_path, capsys, ended, told)
                 '{"answers": 1, "metrics": {"R": 0, "failure_rate": 0}}'
             )
     show_status([str(tmp_path)])
-    assert (f"Go on with: sgg resume {tmp_path}\n" in capsys.readouterr().out) == told
+    assert (f"Resume with: sgg resume {tmp_path}\n" in capsys.readouterr().out) == told
     if told:
         with Lease(tmp_path):
             show_status([str(tmp_path)])
-        assert "Go on with" not in capsys.readouterr().out
+        assert "Resume with" not in capsys.readouterr().out
 
 
 def test_status_of_a_run_of_an_older_version(tmp_path):

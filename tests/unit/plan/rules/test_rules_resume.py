@@ -1,4 +1,4 @@
-"""What could not be gone on with after a stop is refused before it starts."""
+"""What could not be resumed after a stop is refused before it starts."""
 
 import pytest
 

@@ -108,7 +108,7 @@ def test_a_checkpoint_that_cannot_be_resumed_exactly_is_refused(stage):
         ("sft", ["dataloader_in_order=false"], ["a resumed run would not be the same"]),
         ("sft", ["save_strategy=no"], ["only steps or epoch", "loses all when it is killed"]),
         ("sft", ["save_strategy=best"], ["only steps or epoch"]),
-        ("sft", ["enable_jit_checkpoint=true"], ["sealed checkpoint on SIGTERM"]),
+        ("sft", ["enable_jit_checkpoint=true"], ["complete checkpoint on SIGTERM"]),
         ("sft", ["load_best_model_at_end=true"], ["stage=eval"]),
         ("sft", ["push_to_hub=true"], ["hf upload REPO RUN_DIR/model"]),
         ("sft", ["hub_token=abc"], ["HF_TOKEN"]),
@@ -116,11 +116,11 @@ def test_a_checkpoint_that_cannot_be_resumed_exactly_is_refused(stage):
         ("sft", ["average_tokens_across_devices=false"], ["another number of processes"]),
         ("sft", ["accelerator_config={split_batches: true}"], ["hardware, deepspeed or fsdp"]),
         ("sft", ["eval_strategy=steps"], ["stage=eval does"]),
-        ("sft", ["packing=true"], ["for text alone"]),
+        ("sft", ["packing=true"], ["for text only"]),
         ("sft", ["truncation_mode=keep_end"], ["targets are never cut"]),
         ("sft", ["eos_token='</s>'"], ["the files of model.path"]),
         ("sft", ["chat_template_path=x.jinja"], ["the files of model.path"]),
-        ("sft", ["pad_to_multiple_of=8"], ["for text alone"]),
+        ("sft", ["pad_to_multiple_of=8"], ["for text only"]),
         ("sft", ["train_sampling_strategy=group_by_length"], ["only random or sequential"]),
         ("sft", ["optim=lomo"], ["sgg takes adamw_torch"]),
         ("sft", ["optim=adamw_torhc"], ["Did you mean 'adamw_torch'?"]),
@@ -184,7 +184,7 @@ def test_a_checkpoint_that_cannot_be_resumed_exactly_is_refused(stage):
         ("grpo", ["generation_kwargs={num_beams: 4}"], ["stage.args.temperature"]),
         ("grpo", ["use_vllm=true"], ["set hardware.rollout.mode"]),
         ("grpo", ["vllm_server_port=9000"], ["set hardware.rollout"]),
-        ("grpo", ["vllm_importance_sampling_mode=token_mask"], ["mode=colocate or server alone"]),
+        ("grpo", ["vllm_importance_sampling_mode=token_mask"], ["mode=colocate or server only"]),
         ("grpo", ["steps_per_generation=4"], ["set stage.prompts_per_step"]),
         ("grpo", ["use_transformers_continuous_batching=true"], ["set hardware.rollout.mode"]),
         ("grpo", ["num_generations=null"], ["must have a value"]),
@@ -236,7 +236,7 @@ def test_what_breaks_none_is_taken(stage, words):
 
 
 def test_what_the_tiny_models_own_optimiser_does_not_read_is_refused():
-    assert "stage.args.weight_decay is read by TRL's optimisers alone" in refused(
+    assert "stage.args.weight_decay is read by TRL's optimisers only" in refused(
         "stage.args.weight_decay=0.1"
     )
     assert "needs stage.args.learning_rate" in refused("~stage.args.learning_rate")
