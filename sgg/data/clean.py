@@ -129,7 +129,7 @@ class Report:
         if len(shown) < SHOWN_PER_KIND and entry not in shown:
             shown.append(entry)
 
-    def drop_picture(self, kind: str, raw: RawExample) -> None:
+    def drop_image(self, kind: str, raw: RawExample) -> None:
         """An image is dropped for its file, before `clean` sees it."""
         self.count_read(raw)
         self.note(kind, raw.image_id)

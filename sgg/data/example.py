@@ -55,19 +55,19 @@ class RawExample:
     relations: tuple[RawRelation, ...]
     columns: Mapping[str, str] = field(default_factory=dict)
     """Further text columns of the row, such as prompt_open."""
-    picture_problem: str = ""
+    image_problem: str = ""
     """Kind of what is wrong with the image (`clean.KINDS`), if the size had to be asked from it."""
     image_digest: str = ""
     """`sources.base.image_digest` of an image that the row holds itself."""
     looked_for: tuple[str, ...] = ()
     """Files that a missing image was looked for as, where there are several or none is its reference."""
-    picture_odd: frozenset[str] = frozenset()
+    image_odd: frozenset[str] = frozenset()
     """Kinds of what is odd about the image and costs nothing, if it had to be asked."""
     broken: str = ""
     """Why the row could not be read at all; empty if it could."""
 
     @property
-    def picture_file(self) -> str:
+    def image_file(self) -> str:
         """Path of the file that the image lies in; empty where it lies in none."""
         return self.image_ref.removeprefix("file:") if self.image_ref.startswith("file:") else ""
 

@@ -32,7 +32,7 @@ Note = Callable[[str], None]
 """Takes a kind of `clean.KINDS`."""
 
 
-class BrokenPicture(Exception):
+class BrokenImage(Exception):
     """A file is no image, or cannot be decoded; the message says why."""
 
 
@@ -70,7 +70,7 @@ class ImageStore:
             image = open_upright(self._row_image(int(place)) if kind == "row" else Path(place))
         except FileNotFoundError as error:
             raise self._lost(ref, "is missing") from error
-        except BrokenPicture as error:
+        except BrokenImage as error:
             raise self._lost(ref, f"cannot be decoded ({error})") from error
         if image.size != (width, height):
             now = f"{image.width} × {image.height}"
@@ -92,12 +92,12 @@ class ImageStore:
         if self._rows is None:
             assert self._open_rows is not None, "a row reference needs its table"
             self._rows = self._open_rows()
-        source = row_picture(self._rows[index]["image"])
+        source = row_image(self._rows[index]["image"])
         assert source is not None, "rows without an image are dropped when data is prepared"
         return source
 
 
-def row_picture(value: Mapping[str, Any] | None) -> Path | BytesIO | None:
+def row_image(value: Mapping[str, Any] | None) -> Path | BytesIO | None:
     """What PIL can open of an undecoded `datasets.Image` value; None where there is no image."""
     if value is None:
         return None
@@ -117,7 +117,7 @@ def open_upright(source: Path | BytesIO, note: Note = _ignore) -> Image.Image:
 
     Raises:
         FileNotFoundError: there is no such file.
-        BrokenPicture: it is none, or cannot be decoded; the message says why.
+        BrokenImage: it is none, or cannot be decoded; the message says why.
 
     """
     image = _taken(source, True, note)[1]
@@ -136,7 +136,7 @@ def look(source: Path | BytesIO | None, decode: bool, note: Note = _ignore) -> t
         return _taken(source, decode, note)[0], ""
     except FileNotFoundError:
         return (0, 0), "no_image"
-    except BrokenPicture:
+    except BrokenImage:
         return (0, 0), "broken_image"
 
 
@@ -153,7 +153,7 @@ def _taken(source: Path | BytesIO, decode: bool, note: Note) -> tuple[Size, Imag
         except FileNotFoundError:
             raise
         except Exception as error:
-            broken = BrokenPicture(f"{type(error).__name__}: {error}")
+            broken = BrokenImage(f"{type(error).__name__}: {error}")
             try:
                 whole = source.getvalue() if isinstance(source, BytesIO) else source.read_bytes()
                 stripped, metadata = bare(whole)
@@ -181,9 +181,9 @@ def _read(
         turn = None if is_upright else TRANSPOSE.get(orientation.value)
         width, height = image.size
         size = (height, width) if turn in SWAPPING else (width, height)
-        picture = to_rgb(image) if decode else None
-        if picture is not None and turn is not None:
-            picture = picture.transpose(turn)
+        upright = to_rgb(image) if decode else None
+        if upright is not None and turn is not None:
+            upright = upright.transpose(turn)
         odd = {
             "damaged_exif": orientation.odd,
             "turned": orientation.value != 1,
@@ -192,7 +192,7 @@ def _read(
         }
     for kind in (k for k, found in odd.items() if found):
         note(kind)
-    return size, picture
+    return size, upright
 
 
 def _has_late_notes(source: Path | BytesIO) -> bool:

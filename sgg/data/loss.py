@@ -132,7 +132,7 @@ def _box_suspicion(data: DataConfig, report: Mapping[str, Any]) -> list[str]:
 def _ways_out(data: DataConfig, report: Mapping[str, Any]) -> list[str]:
     lines = _box_suspicion(data, report)
     if "no_image" in report["issues"]:
-        lines += _pictures_missing(data, report["looked_for"])
+        lines += _images_missing(data, report["looked_for"])
     if data.drop_unknown and {"unknown_class", "unknown_predicate"} & set(report["issues"]):
         lines.append(
             f"data.drop_unknown=true drops what data.vocabulary={data.vocabulary.name} lacks: choose "
@@ -144,7 +144,7 @@ def _ways_out(data: DataConfig, report: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _pictures_missing(data: DataConfig, looked_for: list[str]) -> list[str]:
+def _images_missing(data: DataConfig, looked_for: list[str]) -> list[str]:
     """What to do where images are missing, and where the first one was looked for."""
     painted = ", or data.image_source=painted to go without"
     if data.image_source is ImageSource.painted:

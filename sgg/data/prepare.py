@@ -30,7 +30,7 @@ from sgg.data.sources.table import SOURCES
 from sgg.data.workers import Job, clean_all
 from sgg.scene.vocab import VOCABULARIES, Vocabulary
 
-FORMAT = 6
+FORMAT = 7
 """Raise when prepared tables change meaning: old caches are then not found."""
 
 
@@ -124,7 +124,7 @@ def open_reader(data: DataConfig, split: str) -> Reader:
 def _place(data: DataConfig, split: str) -> str:
     """What a prepared table's references to image files depend on."""
     source = SOURCES[data.source]
-    return str(source.place(Split(data, split)) if source.reads_pictures(data) else None)
+    return str(source.place(Split(data, split)) if source.reads_images(data) else None)
 
 
 def _fingerprint(data: DataConfig, split: str, reader: Reader) -> str:
@@ -135,7 +135,7 @@ def _fingerprint(data: DataConfig, split: str, reader: Reader) -> str:
         "source": data.source.name,
         "identity": reader.identity(),
         "split": config.name,
-        "pictures": data.image_source.name,
+        "images": data.image_source.name,
         "offset": config.offset,
         "limit": config.limit,
         "vocabulary": data.vocabulary.name,
@@ -166,9 +166,7 @@ def _build(reader: Reader, data: DataConfig, split: str, folder: Path, quiet: bo
         data.drop_unknown,
         data.min_relations,
     )
-    job = Job(
-        reader, policy, data.image_check if SOURCES[data.source].reads_pictures(data) else None
-    )
+    job = Job(reader, policy, data.image_check if SOURCES[data.source].reads_images(data) else None)
     stop = len(reader) if config.limit is None else min(len(reader), config.offset + config.limit)
     report, rows, seen = Report(), [], set()
     with tqdm(

@@ -112,13 +112,13 @@ def _clean_chunk(job: Job, indices: range) -> Chunk:
     report, rows = Report(), []
     for index in indices:
         raw = job.reader.read(index)
-        odd = set(raw.picture_odd)
-        kind = _picture_problem(raw, job.check, odd)
-        if raw.picture_file and job.check is not None:
+        odd = set(raw.image_odd)
+        kind = _image_problem(raw, job.check, odd)
+        if raw.image_file and job.check is not None:
             of_file = report.dropped_files if kind else report.kept_files
-            of_file[raw.picture_file] = stamp(raw.picture_file)
+            of_file[raw.image_file] = stamp(raw.image_file)
         if kind:
-            report.drop_picture(kind, raw)
+            report.drop_image(kind, raw)
             continue
         for finding in sorted(odd):
             report.note(finding, raw.image_id)
@@ -142,15 +142,15 @@ def _clean_chunk(job: Job, indices: range) -> Chunk:
 
 def _digest(raw: RawExample, check: ImageCheck | None) -> str:
     """What tells the row's image apart; empty where it is drawn or painted."""
-    if not raw.picture_file or check is None:
+    if not raw.image_file or check is None:
         return raw.image_digest
-    return image_digest(Path(raw.picture_file), whole=check is ImageCheck.decode)
+    return image_digest(Path(raw.image_file), whole=check is ImageCheck.decode)
 
 
-def _picture_problem(raw: RawExample, check: ImageCheck | None, odd: set[str]) -> str:
+def _image_problem(raw: RawExample, check: ImageCheck | None, odd: set[str]) -> str:
     """The kind of what is wrong with a row's image, or an empty string; `odd` takes what is not wrong."""
-    if raw.picture_problem or raw.broken or check is None:
-        return raw.picture_problem
+    if raw.image_problem or raw.broken or check is None:
+        return raw.image_problem
     if raw.image_ref.startswith("row:"):  # looked at when the row was read
         return ""
     size, problem = look_at_file(raw.image_ref, check is ImageCheck.decode, odd.add)

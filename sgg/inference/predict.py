@@ -10,7 +10,7 @@ from typing import Any
 
 from sgg.config.schema import Config
 from sgg.data.clean import KINDS, MAX_ASPECT
-from sgg.data.images import BrokenPicture, open_upright
+from sgg.data.images import BrokenImage, open_upright
 from sgg.distributed import Ranks
 from sgg.errors import SggError
 from sgg.files import make_output_folder, whole_file, write_json
@@ -40,7 +40,7 @@ def predict_file(config: Config, image: Path, out: Path) -> tuple[list[Path], Pa
         picture = open_upright(image, odd.append)
     except FileNotFoundError as error:
         raise SggError(f"{image}: no such image.") from error
-    except BrokenPicture as error:
+    except BrokenImage as error:
         raise SggError(f"{image}: not an image that can be decoded ({error}).") from error
     for kind in odd:
         if kind != "turned":  # as every viewer turns it

@@ -59,7 +59,7 @@ ANNOTATED = When(
 )
 FILES = When(
     "where images are files, not drawn by data=shapes or data.image_source=painted",
-    lambda use: source_of(use).reads_pictures(use.config.data),
+    lambda use: source_of(use).reads_images(use.config.data),
     "data.source data.image_source",
     "Choose the data set by data=…, or take data.image_source=files",
 )

@@ -1,9 +1,8 @@
 """Overrides that a run or a tool would not read, reported before it begins.
 
 Input: a user's overrides, and what reads the config (`conditions.Use`; several of a pipeline or a sweep,
-    where
-a key is read if one of them reads it). Output: an error, or a line where no result depends on them. Overrides
-that switch something off (null, 0, false, none) ask for nothing.
+where a key is read if one of them reads it). Output: an error, or a line where no result depends on them.
+Overrides that switch something off (null, 0, false, none) ask for nothing.
 """
 
 from __future__ import annotations

@@ -116,8 +116,8 @@ class CompletionGrammar:
 
 def largest_coordinate(frame: FrameSpec) -> int:
     """The largest number of a box in any image: of the longest one, shrunk or grown to the budget."""
-    pictures = (_LONGEST * _TALL, _TALL), (_LONGEST, 1)
-    return max(max(frame.size(*picture)) for picture in pictures)
+    sizes = (_LONGEST * _TALL, _TALL), (_LONGEST, 1)
+    return max(max(frame.size(*size)) for size in sizes)
 
 
 def between(low: int, high: int) -> str:

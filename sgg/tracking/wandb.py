@@ -118,7 +118,7 @@ class WandbTracker:
         """See `Tracker.table`."""
         if self._step <= self._told:
             return
-        with _pictures_kept_in(self._folder):
+        with _images_kept_in(self._folder):
             cells = [[self._cell(value) for value in row] for row in rows]
             table = self._wandb.Table(columns=columns, data=cells)
             self._run.log({name: table}, step=self._step)
@@ -200,7 +200,7 @@ def _steps_in(file: Path) -> Iterator[int]:
 
 
 @contextmanager
-def _pictures_kept_in(folder: Path) -> Iterator[None]:
+def _images_kept_in(folder: Path) -> Iterator[None]:
     """A table's images wait for their upload in the run folder, not in the user's home: they move along."""
     name = "WANDB_DATA_DIR"
     before = os.environ.get(name)

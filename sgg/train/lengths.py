@@ -47,5 +47,5 @@ def tokens(gold: dict[str, Any], rows: SftRows, processor: Any) -> int:
         for part in ("prompt", "completion")
     )
     looks = processor.image_processor
-    picture = looks.get_number_of_image_patches(height, width) // looks.merge_size**2
-    return int(count - 1 + picture)  # the prompt's text has one token for the image
+    patches = looks.get_number_of_image_patches(height, width) // looks.merge_size**2
+    return int(count - 1 + patches)  # the prompt's text has one token for the image

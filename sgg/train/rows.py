@@ -22,7 +22,7 @@ from sgg.scene.graph import SceneGraph
 from sgg.text.codec import render
 from sgg.text.prompt import Prompter
 
-RECENT_PICTURES = 64
+RECENT_IMAGES = 64
 """Decoded images that a loader process of GRPO keeps: some 150 MB of VG."""
 
 
@@ -91,7 +91,7 @@ class GrpoRows:
         """One TRL row with reward columns."""
         item = self._recent.pop(row["image_id"], None) or example(row, self.store)
         self._recent[item.image_id] = item  # a dict keeps its order: the oldest stands first
-        if len(self._recent) > RECENT_PICTURES:
+        if len(self._recent) > RECENT_IMAGES:
             del self._recent[next(iter(self._recent))]
         return {
             "prompt": self.prompter.messages(item.width, item.height, item.columns),

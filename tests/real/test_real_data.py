@@ -151,9 +151,9 @@ def write_vg_sgg(root, dicts_file, rows):
         h5["relationships"] += [[e.subject + first, e.object + first] for e in graph.edges]
         h5["predicates"] += [[predicate_of[e.predicate]] for e in graph.edges]
         counts.append((len(graph.nodes), len(graph.edges)))
-        picture = root / "pictures" / f"{row['image_id']}.jpg"
+        image = root / "pictures" / f"{row['image_id']}.jpg"
         # many a folder has PNG data under such names
-        paint(graph, width, height).save(picture, "JPEG" if index % 2 else "PNG")
+        paint(graph, width, height).save(image, "JPEG" if index % 2 else "PNG")
     for column, what in enumerate(("box", "rel")):
         ends = np.cumsum([c[column] for c in counts])
         h5[f"img_to_first_{what}"] = ends - [c[column] for c in counts]

@@ -96,9 +96,9 @@ def test_mistakes_are_told_in_words(tmp_path, words, message):
     assert done.stdout == ""
 
 
-def test_data_without_pictures_is_told_with_the_way_out(folder, tmp_path):
-    for picture in folder.glob("*.jpg"):
-        picture.unlink()
+def test_data_without_images_is_told_with_the_way_out(folder, tmp_path):
+    for image in folder.glob("*.jpg"):
+        image.unlink()
     words = ["prepare", "data=jsonl", f"data.root={folder}", "split=eval"]
     done = sgg(*words, home=tmp_path)
     assert done.returncode == 2

@@ -154,8 +154,8 @@ def test_tensorboard_has_every_number_of_every_step_once(pipeline):
         f"eval/{name}": [(0, pytest.approx(value, rel=1e-6, nan_ok=True))]
         for name, value in metrics.items()
     }
-    pictures = events(folder / "eval").Tags()["images"]
-    assert {"eval/samples/0/gold", "eval/samples/0/prediction"} <= set(pictures)
+    images = events(folder / "eval").Tags()["images"]
+    assert {"eval/samples/0/gold", "eval/samples/0/prediction"} <= set(images)
     assert not any(failure_note(folder / stage) for stage in ("sft", "grpo", "eval"))
 
 

@@ -99,7 +99,7 @@ def test_wandb_has_three_runs_each_with_all_its_steps_once(by_wandb):
 
 
 @pytest.mark.slow
-def test_wandb_has_evaluations_numbers_and_pictures(by_wandb):
+def test_wandb_has_evaluations_numbers_and_images(by_wandb):
     folder = by_wandb[0] / "eval"
     [file] = folder.rglob("*.wandb")
     [row] = history(file)

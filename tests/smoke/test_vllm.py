@@ -118,7 +118,7 @@ def test_greedy_answers_are_transformers_token_for_token(both, token_ids):
             assert ours[key] == theirs[key]
 
 
-def test_pictures_reach_the_model_with_the_pixels_of_training(both):
+def test_images_reach_the_model_with_the_pixels_of_training(both):
     from vllm.transformers_utils.processor import cached_processor_from_config
 
     theirs = cached_processor_from_config(both.vllm._llm.model_config).image_processor
@@ -161,7 +161,7 @@ def saved(model, folder):
     return folder
 
 
-def test_tokens_that_stand_for_pictures_are_never_sampled(tmp_path, token_ids):
+def test_tokens_that_stand_for_images_are_never_sampled(tmp_path, token_ids):
     """With logits this flat every token is about as likely: one in 300 would be such a one."""
     config = ModelConfig(path="tiny_qwen2_vl", family=Family.qwen2_vl)
     flat = load_model(config, locate(config.path), torch.float32, 0)

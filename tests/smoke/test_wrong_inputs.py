@@ -150,7 +150,7 @@ def user_folder(folder):
     return folder
 
 
-def test_broken_pictures_are_found_before_training(tmp_path):
+def test_broken_images_are_found_before_training(tmp_path):
     folder = user_folder(tmp_path / "data")
     for name in ("one.png", "two.png"):
         (folder / name).write_bytes(b"\x89PNG broken")
@@ -162,7 +162,7 @@ def test_broken_pictures_are_found_before_training(tmp_path):
     )
 
 
-def test_picture_that_broke_after_preparing(tmp_path):
+def test_image_that_broke_after_preparing(tmp_path):
     folder = user_folder(tmp_path / "data")
     words = ["data=jsonl", f"data.root={folder}", "debug=steps"]
     assert said("prepare", *words[:2], "debug=fast", cwd=tmp_path)[0] == 0
@@ -291,13 +291,13 @@ def test_a_damaged_config_is_told_with_the_command_that_makes_it_again(
     told(words, tmp_path, f"{frozen}: ", phrase, "was damaged. Move it away", command)
 
 
-def test_predict_without_a_picture(finished_run, tmp_path):
+def test_predict_without_a_image(finished_run, tmp_path):
     told(["predict", str(finished_run), "nothing.jpg"], tmp_path, "nothing.jpg: no such image")
     (tmp_path / "text.jpg").write_text("no image")
     told(["predict", str(finished_run), "text.jpg"], tmp_path, "not an image that can be decoded")
 
 
-def test_predict_takes_a_picture_with_damaged_exif(finished_run, tmp_path):
+def test_predict_takes_a_image_with_damaged_exif(finished_run, tmp_path):
     """An empty text as the resolution: Pillow knows no such JPEG. The orientation behind it is none."""
     entries = struct.pack("<HHIHHHHI4s", 0x0112, 3, 1, 12, 0, 0x011A, 2, 1, bytes(4))
     exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 2) + entries + bytes(4)
@@ -312,7 +312,7 @@ def test_predict_takes_a_picture_with_damaged_exif(finished_run, tmp_path):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("workers", [0, 1])
-def test_training_names_a_picture_that_changed_after_it_was_prepared(tmp_path, workers):
+def test_training_names_a_image_that_changed_after_it_was_prepared(tmp_path, workers):
     objects = [{"id": "man.1", "bbox": [10, 10, 50, 60]}, {"id": "dog.2", "bbox": [40, 30, 90, 70]}]
     near = [{"subject": "man.1", "predicate": "near", "object": "dog.2"}]
     rows = []

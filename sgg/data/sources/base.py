@@ -78,14 +78,14 @@ def file_identity(paths: Iterable[Path], tables: bool = False) -> str:
     return digest.hexdigest()
 
 
-def image_digest(picture: bytes | Path, whole: bool) -> str:
+def image_digest(image: bytes | Path, whole: bool) -> str:
     """What tells images apart: their bytes, or, unless `whole`, their length, first and last 64 kB.
 
     Raises:
         OSError: the file cannot be read.
 
     """
-    content = picture if isinstance(picture, bytes) else _ends(picture, whole)
+    content = image if isinstance(image, bytes) else _ends(image, whole)
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 

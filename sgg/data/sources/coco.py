@@ -83,7 +83,7 @@ class CocoReader:
         )
         ids = [item.id for item in objects if item.problem != "crowd"]
         links = [*self._coco.relations.by_image.get(image_id, ()), *strays]
-        ref, problem, looked = self._picture(str(take(image, "file_name", where)))
+        ref, problem, looked = self._image(str(take(image, "file_name", where)))
         width, height = image.get("width"), image.get("height")
         if (width is None or height is None) and ref:
             (width, height), problem = look(Path(ref.removeprefix("file:")), decode=False)
@@ -94,7 +94,7 @@ class CocoReader:
             written.pixels(height or 0),
             objects,
             tuple(self._relation(link, ids) for link in links),
-            picture_problem=problem,
+            image_problem=problem,
             looked_for=looked,
         )
 
@@ -119,7 +119,7 @@ class CocoReader:
         name, problem = self._coco.relations.named(link.predicate)
         return RawRelation(ends[0], name, ends[1], problem)
 
-    def _picture(self, name: str) -> tuple[str, str, tuple[str, ...]]:
+    def _image(self, name: str) -> tuple[str, str, tuple[str, ...]]:
         """Reference, problem, and where a missing file was looked for."""
         if self._places is None:
             return "", "", ()

@@ -14,7 +14,7 @@ from typing import Any
 from sgg.config.data import ImageCheck, ImageSource
 from sgg.data import written
 from sgg.data.example import RawExample
-from sgg.data.images import Note, look, row_picture
+from sgg.data.images import Note, look, row_image
 from sgg.data.published_keys import check_items
 from sgg.data.row_images import Places, name_of, names_in, shortest_names
 from sgg.data.rows_table import LinesTable, open_table
@@ -81,7 +81,7 @@ class RowsReader:
             items = _list(row["objects"]), _list(row["relationships"])
             check_items(*items)
             objects, relations = parse_items(*items)
-            ref, size, problem, looked = self._picture(row, index, odd.add)
+            ref, size, problem, looked = self._image(row, index, odd.add)
         except ROW_ERRORS as error:
             return unreadable(row, index, error)
         columns = {c: row[c] for c in PROMPTS if row.get(c)}
@@ -94,7 +94,7 @@ class RowsReader:
             columns,
             problem,
             looked_for=looked,
-            picture_odd=frozenset(odd),
+            image_odd=frozenset(odd),
             image_digest=self._digest(row),
         )
 
@@ -109,7 +109,7 @@ class RowsReader:
             return [str(self._table[i]["image_id"]) for i in range(len(self))]
         return list(map(str, self._table["image_id"]))
 
-    def _picture(
+    def _image(
         self, row: Mapping[str, Any], index: int, note: Note
     ) -> tuple[str, tuple[int, int], str, tuple[str, ...]]:
         """Reference, size, problem, and where a missing file was looked for."""
@@ -118,7 +118,7 @@ class RowsReader:
             return f"row:{index}", (width, height), "", ()
         name = name_of(row["image"])
         if not name:
-            return f"row:{index}", *look(row_picture(row["image"]), self._decode, note), ()
+            return f"row:{index}", *look(row_image(row["image"]), self._decode, note), ()
         found = self._places.find(name)
         if found.file is None:
             return "", (0, 0), "no_image", found.looked

@@ -111,7 +111,7 @@ class JsonlReader:
                 objects=objects,
                 relations=relations,
                 columns={k: str(row[k]) for k in ("vocabulary",) if k in row},
-                picture_problem=problem,
+                image_problem=problem,
             )
         except ROW_ERRORS as error:
             return RawExample.unreadable(f"{self._file.name}:{number}", error)

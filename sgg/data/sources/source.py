@@ -101,6 +101,6 @@ class DataSource:
     problems: Callable[[DataConfig], Iterable[str]] = _no_problems
     """What is wrong with the config of such a data set, whatever lies on the disk."""
 
-    def reads_pictures(self, data: DataConfig) -> bool:
+    def reads_images(self, data: DataConfig) -> bool:
         """Whether the images are somebody's files or rows, and not drawn by us."""
         return not self.is_drawn and data.image_source is ImageSource.files

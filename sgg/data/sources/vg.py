@@ -60,7 +60,7 @@ def open_vg(
     return VgGoldReader(root, file_of_split(gold, split, key), images)
 
 
-class _Pictures:
+class _Images:
     """Where the image of an image id is."""
 
     def __init__(self, folder: Path | None) -> None:
@@ -85,7 +85,7 @@ class VgGoldReader:
         self._names = VgNames(root)
         self.zero_shot = self._names.zero_shot
         self._file = file
-        self._pictures = _Pictures(images)
+        self._images = _Images(images)
 
     @cached_property
     def _rows(self) -> list[Any]:
@@ -118,7 +118,7 @@ class VgGoldReader:
             size = written.pixels(width), written.pixels(height)
             image_id = written.image_id(take(row, "image_id", "the image"))
             return _example(
-                image_id, self._pictures.ref(image_id), size, names, boxes, pairs, self._names
+                image_id, self._images.ref(image_id), size, names, boxes, pairs, self._names
             )
         except ROW_ERRORS as error:
             return unreadable(row, index, error, self._file.name)
@@ -132,7 +132,7 @@ class VgH5Reader:
     def __init__(self, root: Path, images: Path | None, split: str) -> None:
         self._names = VgNames(root)
         self.zero_shot = self._names.zero_shot
-        self._pictures = _Pictures(images)
+        self._images = _Images(images)
         self._split = split
         self._h5_path = find_file(root, ["VG-SGG*.h5", "*.h5"], "data.root")
         self._data_path = find_file(root, ["image_data*.json", "image_data*.json.gz"], "data.root")
@@ -212,7 +212,7 @@ class VgH5Reader:
         ]
         size = width, height
         return _example(
-            image_id, self._pictures.ref(image_id), size, names, boxes, pairs, self._names
+            image_id, self._images.ref(image_id), size, names, boxes, pairs, self._names
         )
 
 

@@ -191,11 +191,11 @@ def _completion_fits(config: Config) -> Iterator[str]:
             "agree. Leave it out, or take hardware.rollout.mode=trainer."
         )
     longest = stage.args.get("max_completion_length")
-    picture = FAMILIES[config.model.family].image_tokens(pixel_budget(config)[1])
-    if isinstance(longest, int) and longest + picture >= rollout.max_length:
+    image_tokens = FAMILIES[config.model.family].image_tokens(pixel_budget(config)[1])
+    if isinstance(longest, int) and longest + image_tokens >= rollout.max_length:
         yield (
             f"hardware.rollout.max_length={rollout.max_length} leaves no room for a prompt beside "
-            f"stage.args.max_completion_length={longest} and an image of {picture} tokens."
+            f"stage.args.max_completion_length={longest} and an image of {image_tokens} tokens."
         )
 
 

@@ -71,7 +71,7 @@ def write_json(path: Path, content: Any) -> Path:
     return path
 
 
-def picture(path: Path, size=(100, 80), colour="red", **save) -> Path:
+def write_image(path: Path, size=(100, 80), colour="red", **save) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, colour).save(path, **save)
     return path
@@ -81,12 +81,12 @@ def rotated(path: Path, size=(60, 100)) -> Path:
     """A JPEG stored as `size` that its EXIF tag turns by 90°: upright, width is size[1]."""
     exif = Image.Exif()
     exif[0x0112] = 6
-    return picture(path, size, exif=exif)
+    return write_image(path, size, exif=exif)
 
 
 def truncated(path: Path, size=(100, 80)) -> Path:
     """An image whose header is whole and whose pixels are cut off."""
-    picture(path, size)
+    write_image(path, size)
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 2 // 3])
     return path

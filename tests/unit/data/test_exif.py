@@ -308,7 +308,7 @@ def test_no_bytes_are_a_crash(mark):
 # ------------------------------------------------------------------------------------------ report
 
 
-def test_turned_pictures_are_counted_and_their_stored_size_is_named(tmp_path):
+def test_turned_images_are_counted_and_their_stored_size_is_named(tmp_path):
     for name, block in (("a", b""), ("b", exif(TURNED)), ("c", exif(TURNED)), ("d", b"Exif\0\0II")):
         (tmp_path / f"{name}.jpg").write_bytes(red("JPEG", block))
     boxes = {"man.1": [1, 1, 50, 50]}

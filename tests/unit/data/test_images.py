@@ -8,10 +8,10 @@ from zlib import crc32
 
 import numpy as np
 import pytest
-from data_files import picture, rotated, truncated
+from data_files import rotated, truncated, write_image
 from PIL import Image
 
-from sgg.data.images import ImageStore, look, open_upright, row_picture, stamp
+from sgg.data.images import ImageStore, look, open_upright, row_image, stamp
 from sgg.data.paint import paint
 from sgg.data.shapes import ScenePlan, draw, scene
 from sgg.errors import SggError
@@ -26,7 +26,7 @@ def load(path, width=100, height=80):
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.bmp", "a.gif"])
 def test_files_of_common_formats(tmp_path, name):
-    image = load(picture(tmp_path / name))
+    image = load(write_image(tmp_path / name))
     assert image.mode == "RGB"
     assert image.size == (100, 80)
     assert np.abs(np.asarray(image)[40, 50].astype(int) - (255, 0, 0)).max() <= 3
@@ -55,7 +55,7 @@ TURNS = {
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
 @pytest.mark.parametrize("orientation", TURNS)
-def test_exif_turns_pictures_upright(tmp_path, orientation, suffix):
+def test_exif_turns_images_upright(tmp_path, orientation, suffix):
     upright, exif = quadrants(), Image.Exif()
     exif[0x0112] = orientation
     turn = TURNS[orientation]
@@ -94,9 +94,9 @@ def test_header_alone_does_not_find_cut_pixels(tmp_path):
     assert look(path, decode=False) == ((400, 300), "")
 
 
-def test_a_picture_larger_than_pil_decodes_is_broken(tmp_path):
+def test_a_image_larger_than_pil_decodes_is_broken(tmp_path):
     path = tmp_path / "bomb.png"
-    picture(path, (1, 1))
+    write_image(path, (1, 1))
     data = bytearray(path.read_bytes())
     data[16:24] = (40_000).to_bytes(4, "big") * 2  # IHDR: 1.6 gigapixels
     data[29:33] = crc32(bytes(data[12:29])).to_bytes(4, "big")
@@ -104,7 +104,7 @@ def test_a_picture_larger_than_pil_decodes_is_broken(tmp_path):
     assert look(path, decode=False) == ((0, 0), "broken_image")
 
 
-def test_a_picture_of_another_size_is_never_handed_out(tmp_path):
+def test_a_image_of_another_size_is_never_handed_out(tmp_path):
     path = rotated(tmp_path / "a.jpg", (60, 100))
     assert load(path, 100, 60).size == (100, 60)
     with pytest.raises(SggError, match=r"100 × 60, but was prepared as 60 × 100.*image_check"):
@@ -113,7 +113,7 @@ def test_a_picture_of_another_size_is_never_handed_out(tmp_path):
 
 def test_rows_are_opened_once_and_only_when_asked_for(tmp_path):
     opened = []
-    data = picture(tmp_path / "a.png").read_bytes()
+    data = write_image(tmp_path / "a.png").read_bytes()
 
     def open_rows():
         opened.append(1)
@@ -139,15 +139,15 @@ def test_rows_are_opened_once_and_only_when_asked_for(tmp_path):
     ],
 )
 def test_row_images(value, kind):
-    assert type(row_picture(value)) is kind
+    assert type(row_image(value)) is kind
 
 
 def test_row_images_by_path(tmp_path):
-    path = picture(tmp_path / "a.png")
-    assert look(row_picture({"bytes": None, "path": str(path)}), True) == ((100, 80), "")
+    path = write_image(tmp_path / "a.png")
+    assert look(row_image({"bytes": None, "path": str(path)}), True) == ((100, 80), "")
 
 
-def test_drawn_and_painted_pictures_need_no_reference():
+def test_drawn_and_painted_images_need_no_reference():
     plan = ScenePlan()
     graph = scene(plan, 0, 1)
     assert (

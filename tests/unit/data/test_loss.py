@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from data_files import BOXES, NEAR, jsonl_config, line, picture, prepared, raw, write_lines
+from data_files import BOXES, NEAR, jsonl_config, line, prepared, raw, write_image, write_lines
 from test_box_format import folder_in, sound_either_way
 
 from sgg.config.data import BoxFormat, Duplicates, ImageSource, VocabularyName
@@ -60,7 +60,7 @@ def test_everything_outside_the_vocabulary_names_the_keys(tmp_path):
     assert "data.drop_unknown=true drops what data.vocabulary=vg150 lacks" in message
 
 
-def test_missing_pictures_never_ask_for_a_key_that_is_set(tmp_path):
+def test_missing_images_never_ask_for_a_key_that_is_set(tmp_path):
     root = write_lines(tmp_path, [line("a.png", BOXES, NEAR)])
     assert "Set data.image_folder to the folder of the images" in refusal(
         jsonl_config(root), tmp_path
@@ -75,7 +75,7 @@ def some_lost(tmp_path, lost, count=10):
     """Images of which the first few have no image."""
     rows = [line(f"{i}.png", BOXES, NEAR) for i in range(count)]
     for i in range(lost, count):
-        picture(tmp_path / f"{i}.png")
+        write_image(tmp_path / f"{i}.png")
     return prepared(jsonl_config(write_lines(tmp_path, rows)), tmp_path)
 
 
@@ -132,7 +132,7 @@ def test_a_loss_names_only_what_costs_that(tmp_path):
     """Bad boxes cost objects and their relations, never an image."""
     rows = [line(f"{i}.png", BOXES | {"bad.9": [0, 0, "x", 1]}, NEAR) for i in range(6)]
     for i in range(3):
-        picture(tmp_path / f"{i}.png")
+        write_image(tmp_path / f"{i}.png")
     images, objects, relations = prepared(
         jsonl_config(write_lines(tmp_path, rows)), tmp_path
     ).warnings

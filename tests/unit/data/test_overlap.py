@@ -1,4 +1,4 @@
-"""Train and eval from the same images: told with counts, by pictures, by ids and by seed."""
+"""Train and eval from the same images: reported with counts, by images, by ids and by seed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shutil
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
-from data_files import BOXES, NEAR, line, picture, write_json, write_lines
+from data_files import BOXES, NEAR, line, write_image, write_json, write_lines
 
 from sgg.config.data import DataConfig, ImageCheck, ImageSource, Source, SplitConfig
 from sgg.data import overlap
@@ -36,7 +36,7 @@ def told(data, tmp_path, split="eval"):
 
 def coloured(root, name, number):
     """An image of its own."""
-    return picture(root / name, colour=(number, 255 - number, number * 7 % 256), format="PNG")
+    return write_image(root / name, colour=(number, 255 - number, number * 7 % 256), format="PNG")
 
 
 def folder(root, train, evaluated):
@@ -83,7 +83,7 @@ def test_an_id_whose_file_differs(tmp_path):
     )
 
 
-def test_gold_without_pictures_is_compared_by_ids(tmp_path):
+def test_gold_without_images_is_compared_by_ids(tmp_path):
     root = tmp_path / "set"
     write_lines(root, [line(n, BOXES, NEAR) for n in "ab"], "train.jsonl")
     write_lines(root, [line(n, BOXES, NEAR) for n in "bcd"], "eval.jsonl")
@@ -167,7 +167,7 @@ def test_a_large_table_is_compared_by_its_column_of_ids(tmp_path, monkeypatch):
     monkeypatch.setattr(overlap, "QUICK", 0)
     texts = {k: json.dumps(line("", BOXES, NEAR)[k]) for k in ("objects", "relationships")}
     for file, ids in (("train", (1, 2, 3)), ("eval", (3, 4))):
-        image = {"bytes": picture(tmp_path / "p.png").read_bytes(), "path": None}
+        image = {"bytes": write_image(tmp_path / "p.png").read_bytes(), "path": None}
         rows = [{"image_id": i, "image": image, **texts} for i in ids]
         parquet.write_table(pa.Table.from_pylist(rows), tmp_path / f"{file}.parquet")
     splits = {

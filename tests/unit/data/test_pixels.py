@@ -6,7 +6,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from data_files import jsonl_config, line, picture, prepared, truncated, write_lines
+from data_files import jsonl_config, line, prepared, truncated, write_image, write_lines
 from PIL import Image, TiffImagePlugin
 
 from sgg.data.images import look, open_upright
@@ -69,14 +69,14 @@ def test_wider_pixels_span_the_range_that_they_fit(pixels):
     assert np.abs(seen - RAMP * 255).max() <= 1.01
 
 
-def test_a_dark_picture_stays_dark():
+def test_a_dark_image_stays_dark():
     assert levels((RAMP * 20000).astype(np.int32)).max() == 78
     assert levels((RAMP * 20000).astype(np.uint16)).max() == 78
     assert levels((RAMP * 0.2).astype(np.float32)).max() == 51
 
 
 @pytest.mark.parametrize("value", [0.0, 1e6, -5.0, np.nan, np.inf])
-def test_a_picture_of_one_value_is_no_crash(value):
+def test_a_image_of_one_value_is_no_crash(value):
     assert len(np.unique(levels(np.full((4, 6), value, np.float32)))) == 1
 
 
@@ -205,7 +205,7 @@ def test_what_is_odd_about_pixels_is_counted(tmp_path):
     moving.save(
         tmp_path / "moving.gif", save_all=True, append_images=[Image.new("RGB", (64, 48), "red")]
     )
-    picture(tmp_path / "plain.jpg", (64, 48))
+    write_image(tmp_path / "plain.jpg", (64, 48))
     truncated(tmp_path / "cut.jpg", (64, 48))
     names = ["deep.png", "moving.gif", "plain.jpg", "cut.jpg"]
     write_lines(tmp_path, [line(n, {"man.1": [1, 1, 30, 30]}, size=(64, 48)) for n in names])

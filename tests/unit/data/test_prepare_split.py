@@ -18,12 +18,12 @@ from data_files import (
     config,
     jsonl_config,
     line,
-    picture,
     prepared,
     raw,
     rotated,
     triplets,
     truncated,
+    write_image,
     write_lines,
 )
 from PIL import Image
@@ -53,11 +53,11 @@ EACH_ONCE = dict.fromkeys(set(KINDS) - OF_OTHER_SETS, 1) | {"unknown_class": 2}
 
 def dirty_folder(root):
     """Twelve lines that show every kind of finding but for few relations, one of them good."""
-    picture(root / "good.jpg")
-    picture(root / "messy.jpg")
-    picture(root / "lonely.jpg")
-    picture(root / "thin.png", (201, 1))
-    picture(root / "wrong.png", (50, 50))
+    write_image(root / "good.jpg")
+    write_image(root / "messy.jpg")
+    write_image(root / "lonely.jpg")
+    write_image(root / "thin.png", (201, 1))
+    write_image(root / "wrong.png", (50, 50))
     truncated(root / "cut.png")
     rotated(root / "turned.jpg", (80, 100))
     wide = Image.new("I;16", (100, 80))
@@ -199,7 +199,7 @@ def test_options_change_what_is_kept(tmp_path, options, issues, kept):
 
 def folder_of(root, count=3):
     for i in range(count):
-        picture(root / f"{i}.png")
+        write_image(root / f"{i}.png")
     return write_lines(root, [line(f"{i}.png", BOXES, NEAR) for i in range(count)])
 
 
@@ -224,7 +224,7 @@ def test_graphs_survive_the_table(tmp_path):
         "wall_tile.3": [5, 5, 9, 9],
     }
     relations = [("no. 7.1", "IN front-of", "wall_tile.3")]
-    picture(tmp_path / "a.png")
+    write_image(tmp_path / "a.png")
     write_lines(tmp_path, [line("a.png", objects, relations, vocabulary="psg")])
     data = jsonl_config(tmp_path)
     item = example(prepared(data, tmp_path).rows[0], image_store(data, "eval"))
@@ -241,7 +241,7 @@ def test_graphs_survive_the_table(tmp_path):
 # ------------------------------------------------------------------------------------ fingerprint
 
 
-def test_the_same_content_elsewhere_has_the_same_fingerprint_and_its_own_pictures(tmp_path):
+def test_the_same_content_elsewhere_has_the_same_fingerprint_and_its_own_images(tmp_path):
     first = prepared(jsonl_config(folder_of(tmp_path / "one")), tmp_path)
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     shutil.rmtree(tmp_path / "one")
@@ -252,7 +252,7 @@ def test_the_same_content_elsewhere_has_the_same_fingerprint_and_its_own_picture
     assert example(second.rows[0], image_store(data, "eval")).image.size == (100, 80)
 
 
-def test_pictures_moved_to_another_folder_keep_the_fingerprint(tmp_path):
+def test_images_moved_to_another_folder_keep_the_fingerprint(tmp_path):
     folder_of(tmp_path / "one")
     first = prepared(jsonl_config(tmp_path / "one"), tmp_path)
     (tmp_path / "pictures").mkdir()
@@ -325,7 +325,7 @@ def test_the_second_time_comes_from_the_cache(tmp_path):
     assert second.report == first.report
 
 
-def test_a_mended_picture_is_found_again(tmp_path):
+def test_a_mended_image_is_found_again(tmp_path):
     data = jsonl_config(dirty_folder(tmp_path))
     first, before = prepared(data, tmp_path), tables(tmp_path)
     rest = ["messy", "lonely", "turned", "odd"]
@@ -337,7 +337,7 @@ def test_a_mended_picture_is_found_again(tmp_path):
         (tmp_path / "cut.png", ["good", "missing", "cut", *rest]),
         (tmp_path / "wrong.png", ["good", "missing", "cut", "wrong", *rest]),
     ]:
-        picture(mended)
+        write_image(mended)
         result = prepared(data, tmp_path)
         assert result.rows["image_id"] == ids
         assert result.fingerprint == first.fingerprint
@@ -355,10 +355,10 @@ def test_a_link_that_is_turned_to_another_folder_is_followed(tmp_path):
     assert prepared(data, tmp_path).report["issues"] == {"no_image": 1}
 
 
-def test_a_picture_changed_after_it_was_checked_is_no_silent_error(tmp_path):
+def test_a_image_changed_after_it_was_checked_is_no_silent_error(tmp_path):
     data = jsonl_config(folder_of(tmp_path))
     prepared(data, tmp_path)
-    picture(tmp_path / "1.png", (80, 100))
+    write_image(tmp_path / "1.png", (80, 100))
     rows, store = prepared(data, tmp_path).rows, image_store(data, "eval")
     assert example(rows[0], store).image.size == (100, 80)
     with pytest.raises(SggError) as caught:
@@ -373,14 +373,14 @@ def test_a_picture_changed_after_it_was_checked_is_no_silent_error(tmp_path):
     [
         (lambda path: path.unlink(), "no_image"),
         (lambda path: path.write_bytes(path.read_bytes()[:100]), "broken_image"),
-        (lambda path: picture(path, (80, 100)), "wrong_size"),  # as many bytes as before
+        (lambda path: write_image(path, (80, 100)), "wrong_size"),  # as many bytes as before
     ],
 )
-def test_preparing_again_finds_pictures_that_changed(tmp_path, change, kind):
+def test_preparing_again_finds_images_that_changed(tmp_path, change, kind):
     """The way out that the error above names."""
     root = tmp_path / "root"
     for i in range(3):
-        picture(root / f"{i}.bmp")
+        write_image(root / f"{i}.bmp")
     data = jsonl_config(write_lines(root, [line(f"{i}.bmp", BOXES, NEAR) for i in range(3)]))
     assert len(prepared(data, tmp_path)) == 3
     before = tables(tmp_path)
@@ -408,7 +408,7 @@ def test_a_killed_build_leaves_nothing_usable(tmp_path):
     os.close(writer)
     assert not [p for p in cache.iterdir() if p.is_dir()]
     (root / "1.png").unlink()
-    picture(root / "1.png")
+    write_image(root / "1.png")
     assert prepared(data, tmp_path).report["kept"]["images"] == 3
 
 
@@ -524,7 +524,7 @@ def test_nothing_usable_is_told_with_reasons(tmp_path):
     assert message[3].startswith(
         "Set data.image_folder to the folder of the images, or data.image_source=p"
     )
-    picture(tmp_path / "a.png")
+    write_image(tmp_path / "a.png")
     assert prepared(data, tmp_path).rows["image_id"] == ["a"]
 
 
@@ -573,7 +573,7 @@ def test_a_changed_reader_is_run_again(tmp_path, monkeypatch):
     module = tmp_path / "mine.py"
     module.write_text(Path(jsonl.__file__).read_text())
     monkeypatch.setitem(SOURCES, Source.jsonl, _loaded(module).SOURCE)
-    picture(tmp_path / "a.png")
+    write_image(tmp_path / "a.png")
     data = jsonl_config(write_lines(tmp_path, [line("a.png", BOXES, NEAR)]))
     before = prepared(data, tmp_path)
     changed = module.read_text().replace("def __len__(self)", "def __len__(self, more=0)")

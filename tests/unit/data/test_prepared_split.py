@@ -37,7 +37,7 @@ def test_graphs_and_ids_stand_in_the_splits_order(split):
     assert all(graph.nodes for graph in split.graphs())
 
 
-def test_an_example_is_its_row_with_the_picture(split):
+def test_an_example_is_its_row_with_the_image(split):
     data = config("shapes", None, {"limit": COUNT}, shapes=PLAN)
     store, gold = image_store(data, "eval"), split.gold(3)
     item = split.example(3, store)

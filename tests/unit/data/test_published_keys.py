@@ -7,7 +7,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
-from data_files import BOXES, NEAR, config, jsonl_config, line, picture, prepared, write_lines
+from data_files import BOXES, NEAR, config, jsonl_config, line, prepared, write_image, write_lines
 
 from sgg.config.data import ImageSource
 from sgg.errors import SggError
@@ -53,7 +53,7 @@ def test_a_line(tmp_path, old, new, where):
 def test_a_published_row(tmp_path, old, new, where):
     row = renamed(old, new)
     texts = {k: json.dumps(row[k]) for k in ("objects", "relationships")}
-    image = {"bytes": picture(tmp_path / "a.png").read_bytes(), "path": None}
+    image = {"bytes": write_image(tmp_path / "a.png").read_bytes(), "path": None}
     content = pa.Table.from_pylist([{"image_id": "a", "image": image, **texts}])
     parquet.write_table(content, tmp_path / "a.parquet")
     with pytest.raises(SggError) as caught:

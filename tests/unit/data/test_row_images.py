@@ -10,7 +10,7 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
-from data_files import BOXES, NEAR, config, line, picture, prepared
+from data_files import BOXES, NEAR, config, line, prepared, write_image
 
 from sgg.config.compose import compose_config
 from sgg.config.data import ImageCheck
@@ -55,8 +55,8 @@ def colour(data, tmp_path, index=0):
 @pytest.mark.parametrize("check", ImageCheck)
 def test_relative_names_lie_beside_the_table(tmp_path, form, check):
     parquet_of(tmp_path / "set", form("images/1.png"), form("images/2.png"))
-    picture(tmp_path / "set" / "images" / "1.png", colour="red")
-    picture(tmp_path / "set" / "images" / "2.png", (50, 30), colour="blue")
+    write_image(tmp_path / "set" / "images" / "1.png", colour="red")
+    write_image(tmp_path / "set" / "images" / "2.png", (50, 30), colour="blue")
     data = rows_config(tmp_path / "set", image_check=check)
     result = prepared(data, tmp_path)
     assert [(r["width"], r["height"]) for r in result.rows] == [(100, 80), (50, 30)]
@@ -65,22 +65,24 @@ def test_relative_names_lie_beside_the_table(tmp_path, form, check):
 
 
 def beside_a_file(root, image):
-    return {"folder": parquet_of(root / "set", "1.png") / "train.parquet"}, image(root / "set")
+    return {"folder": parquet_of(root / "set", "1.png") / "train.parquet"}, write_image(
+        root / "set"
+    )
 
 
 def beside_the_shards(root, image):
     parquet_of(root / "set" / "data", "1.png")
-    return {"folder": root / "set"}, image(root / "set" / "data")
+    return {"folder": root / "set"}, write_image(root / "set" / "data")
 
 
 def above_the_shards(root, image):
     parquet_of(root / "set" / "data", "1.png")
-    return {"folder": root / "set"}, image(root / "set")
+    return {"folder": root / "set"}, write_image(root / "set")
 
 
 def below_images(root, image):
     parquet_of(root / "set", "1.png")
-    return {"folder": root / "set", "image_folder": str(root / "pictures")}, image(
+    return {"folder": root / "set", "image_folder": str(root / "pictures")}, write_image(
         root / "pictures"
     )
 
@@ -88,27 +90,27 @@ def below_images(root, image):
 def below_the_root(root, image):
     parquet_of(root / "set" / "tables", "1.png")
     values = {"folder": "tables", "root": root / "set"}
-    return values, image(root / "set")
+    return values, write_image(root / "set")
 
 
 def in_json_lines(root, image):
     (root / "set").mkdir()
     (root / "set" / "dataset.jsonl").write_text(json.dumps(row("1.png")) + "\n")
-    return {"folder": root / "set"}, image(root / "set")
+    return {"folder": root / "set"}, write_image(root / "set")
 
 
 def saved(root, image):
     """`save_to_disk` of names that were never loaded: the files stay outside."""
     values = {k: [v] for k, v in row("1.png").items()}
     datasets.Dataset.from_dict(values).save_to_disk(str(root / "set"))
-    return {"folder": root / "set"}, image(root / "set")
+    return {"folder": root / "set"}, write_image(root / "set")
 
 
 def saved_dict(root, image):
     values = {k: [v] for k, v in row("1.png").items()}
     table = datasets.Dataset.from_dict(values)
     datasets.DatasetDict(train=table).save_to_disk(str(root / "set"))
-    return {"folder": root / "set"}, image(root / "set")
+    return {"folder": root / "set"}, write_image(root / "set")
 
 
 PLACES = [
@@ -125,7 +127,7 @@ PLACES = [
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda f: f.__name__)
 def test_every_place(tmp_path, place):
-    values, file = place(tmp_path, lambda folder: picture(folder / "1.png", colour="lime"))
+    values, file = place(tmp_path, lambda folder: write_image(folder / "1.png", colour="lime"))
     data = rows_config(**values)
     assert colour(data, tmp_path) == (0, 255, 0)
     file.unlink()
@@ -150,22 +152,22 @@ FOREIGN = [
 @pytest.mark.parametrize(("name", "place"), FOREIGN)
 def test_names_of_another_machine(tmp_path, name, place):
     parquet_of(tmp_path / "set", name)
-    picture(tmp_path / "pictures" / place, colour="lime")
+    write_image(tmp_path / "pictures" / place, colour="lime")
     data = rows_config(tmp_path / "set", image_folder=str(tmp_path / "pictures"))
     assert colour(data, tmp_path) == (0, 255, 0)
 
 
 def test_a_name_that_is_right_here_is_taken_first(tmp_path):
-    file = picture(tmp_path / "elsewhere" / "1.png", colour="lime")
+    file = write_image(tmp_path / "elsewhere" / "1.png", colour="lime")
     parquet_of(tmp_path / "set", str(file))
-    picture(tmp_path / "set" / "1.png", colour="red")
+    write_image(tmp_path / "set" / "1.png", colour="red")
     assert colour(rows_config(tmp_path / "set"), tmp_path) == (0, 255, 0)
 
 
 def test_a_folder_that_the_name_repeats(tmp_path):
     """data.root is the images folder itself, and names begin with images/."""
     parquet_of(tmp_path / "set", "images/1.png")
-    picture(tmp_path / "all" / "images" / "1.png", colour="lime")
+    write_image(tmp_path / "all" / "images" / "1.png", colour="lime")
     data = rows_config(tmp_path / "set", root=tmp_path / "all" / "images")
     assert colour(data, tmp_path) == (0, 255, 0)
 
@@ -173,8 +175,8 @@ def test_a_folder_that_the_name_repeats(tmp_path):
 def test_two_rows_never_share_a_file_that_their_names_tell_apart(tmp_path):
     """train/1.png and val/1.png: a lone 1.png is neither."""
     parquet_of(tmp_path / "set", "/data/train/1.png", "/data/val/1.png")
-    picture(tmp_path / "pictures" / "1.png")
-    picture(tmp_path / "pictures" / "val" / "1.png")
+    write_image(tmp_path / "pictures" / "1.png")
+    write_image(tmp_path / "pictures" / "val" / "1.png")
     data = rows_config(tmp_path / "set", image_folder=str(tmp_path / "pictures"))
     result = prepared(data, tmp_path)
     assert result.rows["image_id"] == ["1"]
@@ -189,43 +191,46 @@ def test_two_rows_never_share_a_file_that_their_names_tell_apart(tmp_path):
 def test_a_relative_name_keeps_its_folders_beside_the_table(tmp_path):
     """Only data.image_folder is said to be the images' own folder."""
     parquet_of(tmp_path / "set", "val/1.png")
-    picture(tmp_path / "set" / "1.png")
+    write_image(tmp_path / "set" / "1.png")
     with pytest.raises(SggError, match="none of 1 images"):
         prepared(rows_config(tmp_path / "set"), tmp_path)
     assert prepared(rows_config(tmp_path / "set", image_folder=str(tmp_path / "set")), tmp_path)
 
 
-def test_rows_that_hold_their_pictures_need_no_file(tmp_path):
-    held = {"bytes": picture(tmp_path / "1.png", colour="lime").read_bytes(), "path": "gone.png"}
+def test_rows_that_hold_their_images_need_no_file(tmp_path):
+    held = {
+        "bytes": write_image(tmp_path / "1.png", colour="lime").read_bytes(),
+        "path": "gone.png",
+    }
     parquet_of(tmp_path / "set", held, as_struct("2.png"))
-    picture(tmp_path / "set" / "2.png", colour="blue")
+    write_image(tmp_path / "set" / "2.png", colour="blue")
     data = rows_config(tmp_path / "set")
     assert [colour(data, tmp_path, i) for i in (0, 1)] == [(0, 255, 0), (0, 0, 255)]
 
 
-def test_rows_without_any_picture_say_so(tmp_path):
+def test_rows_without_any_image_say_so(tmp_path):
     parquet_of(tmp_path / "set", None)
     with pytest.raises(SggError, match="The rows neither hold nor name an image") as caught:
         prepared(rows_config(tmp_path / "set"), tmp_path)
     assert "data.image_folder" not in str(caught.value)
 
 
-def test_pictures_put_in_any_place_later_are_found(tmp_path):
+def test_images_put_in_any_place_later_are_found(tmp_path):
     parquet_of(tmp_path / "set", "1.png", "2.png")
-    picture(tmp_path / "set" / "1.png")
+    write_image(tmp_path / "set" / "1.png")
     (tmp_path / "pictures").mkdir()
     data = rows_config(tmp_path / "set", image_folder=str(tmp_path / "pictures"))
     assert prepared(data, tmp_path).report["issues"] == {"no_image": 1}
-    picture(tmp_path / "set" / "2.png")
+    write_image(tmp_path / "set" / "2.png")
     assert prepared(data, tmp_path).report["issues"] == {}
 
 
-def test_another_copy_of_the_table_has_its_own_pictures(tmp_path):
+def test_another_copy_of_the_table_has_its_own_images(tmp_path):
     parquet_of(tmp_path / "one", "1.png")
-    picture(tmp_path / "one" / "1.png", colour="red")
+    write_image(tmp_path / "one" / "1.png", colour="red")
     first = prepared(rows_config(tmp_path / "one"), tmp_path)
     shutil.copytree(tmp_path / "one", tmp_path / "two")
-    picture(tmp_path / "two" / "1.png", colour="lime")
+    write_image(tmp_path / "two" / "1.png", colour="lime")
     second = rows_config(tmp_path / "two")
     assert prepared(second, tmp_path).fingerprint == first.fingerprint
     assert colour(second, tmp_path) == (0, 255, 0)
@@ -233,11 +238,11 @@ def test_another_copy_of_the_table_has_its_own_pictures(tmp_path):
 
 def test_a_broken_file_is_counted_and_found_when_it_is_mended(tmp_path):
     parquet_of(tmp_path / "set", "1.png", "2.png")
-    picture(tmp_path / "set" / "1.png")
+    write_image(tmp_path / "set" / "1.png")
     (tmp_path / "set" / "2.png").write_bytes(b"no image")
     data = rows_config(tmp_path / "set")
     assert prepared(data, tmp_path).report["issues"] == {"broken_image": 1}
-    picture(tmp_path / "set" / "2.png")
+    write_image(tmp_path / "set" / "2.png")
     assert prepared(data, tmp_path).report["issues"] == {}
 
 
@@ -263,7 +268,7 @@ def test_how_short_a_name_may_be(names, parts):
 
 
 def test_a_name_out_of_the_folder_is_taken_as_written(tmp_path):
-    file = picture(tmp_path / "images" / "1.png")
+    file = write_image(tmp_path / "images" / "1.png")
     (tmp_path / "tables").mkdir()
     found = Places(None, (tmp_path / "tables",)).find("../images/1.png")
     assert found.file is not None
@@ -274,7 +279,7 @@ def test_a_name_out_of_the_folder_is_taken_as_written(tmp_path):
 
 
 def table_of(folder: Path) -> None:
-    picture(folder / "images" / "1.jpg", (60, 40))
+    write_image(folder / "images" / "1.jpg", (60, 40))
     objects = '[{"id": "man.1", "bbox": [1, 2, 30, 35]}]'
     image = {"bytes": None, "path": "images/1.jpg"}
     content = {"image_id": "1", "image": image, "objects": objects, "relationships": "[]"}

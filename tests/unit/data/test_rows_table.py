@@ -6,7 +6,7 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
-from data_files import BOXES, NEAR, config, line, picture, prepared, triplets
+from data_files import BOXES, NEAR, config, line, prepared, triplets, write_image
 
 from sgg.data.rows_table import open_table
 from sgg.errors import SggError
@@ -19,7 +19,7 @@ RELATIONS = line("", BOXES, NEAR)["relationships"]
 def shard(folder, number, relations, count=2, **more):
     """One image in lists instead of JSON text, as arrow writes Python's objects."""
     folder.mkdir(parents=True, exist_ok=True)
-    image = {"bytes": picture(folder / "p.png").read_bytes(), "path": None}
+    image = {"bytes": write_image(folder / "p.png").read_bytes(), "path": None}
     row = {"image_id": str(number), "image": image, "objects": OBJECTS, "relationships": relations}
     name = f"train-{number:05}-of-{count:05}.parquet"
     parquet.write_table(pa.Table.from_pylist([row | more]), folder / name)
@@ -40,7 +40,7 @@ def test_a_shard_whose_lists_are_all_empty_is_read_like_the_others(tmp_path, emp
     assert f"list<element: null> in train-0000{empty}-of-00002.parquet" in remark
 
 
-def test_numbers_of_other_widths_and_pictures_that_one_shard_lacks(tmp_path):
+def test_numbers_of_other_widths_and_images_that_one_shard_lacks(tmp_path):
     folder = tmp_path / "set"
     shard(folder, 0, RELATIONS)
     shard(folder, 1, RELATIONS, image=None, image_id=7)

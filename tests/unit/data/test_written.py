@@ -6,7 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
-from data_files import BOXES, config, jsonl_config, line, picture, prepared, write_json, write_lines
+from data_files import (
+    BOXES,
+    config,
+    jsonl_config,
+    line,
+    prepared,
+    write_image,
+    write_json,
+    write_lines,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -305,7 +314,7 @@ def test_many_numbered_classes_are_a_loud_warning(tmp_path):
 def test_ids_of_files(tmp_path, names, ids):
     assert [distinct_ids(names, lambda p: str(p.with_suffix("")))[n] for n in names] == ids
     for name in names:
-        picture(tmp_path / f"{name}", format="PNG")
+        write_image(tmp_path / f"{name}", format="PNG")
     write_lines(tmp_path, [line(name, BOXES) for name in names])
     result = prepared(jsonl_config(tmp_path), tmp_path)
     assert result.rows["image_id"] == list(dict.fromkeys(ids))
@@ -322,7 +331,7 @@ def test_ids_that_are_given_are_kept_and_others_keep_out_of_their_way(tmp_path):
         line("", BOXES),
     ]
     for name in "abc":
-        picture(tmp_path / f"{name}.jpg")
+        write_image(tmp_path / f"{name}.jpg")
     result = prepared(jsonl_config(write_lines(tmp_path, rows)), tmp_path)
     assert result.rows["image_id"] == ["a.jpg", "a", "c"]
     assert result.report["issues"] == {"unreadable_row": 3}

@@ -28,7 +28,7 @@ class Engine:
 
 
 @pytest.mark.parametrize("shuffled", [False, True])
-def test_a_row_is_read_once_for_each_picture_it_gives(shuffled, tmp_path, monkeypatch):
+def test_a_row_is_read_once_for_each_image_it_gives(shuffled, tmp_path, monkeypatch):
     config = compose_config(["stage=eval", f"data.eval.limit={COUNT}"])
     split = prepare(config.data, "eval", tmp_path / "cache", quiet=True)
     store = image_store(config.data, "eval")

@@ -73,13 +73,13 @@ def test_the_loaded_model_has_the_parts_that_the_record_names(family, tokenizer)
 
 
 @EACH
-def test_a_picture_takes_the_tokens_that_the_record_says(family, tokenizer):
+def test_a_image_takes_the_tokens_that_the_record_says(family, tokenizer):
     side = 4 * family.factor
     processor = build_processor(tokenizer, family, side**2, side**2)
     chat = processor.apply_chat_template(messages("What?", ""), tokenize=False)
     inputs = processor(text=[chat], images=[[Image.new("RGB", (90, 90))]], return_tensors="pt")
-    pictured = inputs["input_ids"] == tokenizer.convert_tokens_to_ids(family.image_token)
-    assert pictured.sum() == family.image_tokens(side**2) == 16
+    image_tokens = inputs["input_ids"] == tokenizer.convert_tokens_to_ids(family.image_token)
+    assert image_tokens.sum() == family.image_tokens(side**2) == 16
     model = tiny.build_model(family, TinySize(layers=1, vision_layers=1), tokenizer, seed=0)
     with torch.no_grad():
         assert model(**inputs).logits.isfinite().all()

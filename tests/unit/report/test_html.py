@@ -83,7 +83,7 @@ def test_items_carry_their_class_and_say_none():
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P"])
-def test_a_picture_is_a_jpeg_inside_the_page(mode):
+def test_a_image_is_a_jpeg_inside_the_page(mode):
     read = Reader(image_tag(Image.new(mode, (30, 20)), EVIL))
     attributes = {name: value for _, name, value in read.attributes}
     assert attributes["alt"] == EVIL

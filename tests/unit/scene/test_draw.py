@@ -35,7 +35,7 @@ def painted(image):
         ((8000, 40), (8000, 40)),
     ],
 )
-def test_small_pictures_are_enlarged_within_reason(size, drawn):
+def test_small_images_are_enlarged_within_reason(size, drawn):
     assert (SMALLEST_SIDE, LARGEST_SIDE) == (448, 4096)
     assert draw_graph(grey(*size), scene()).size == drawn
 
@@ -46,7 +46,7 @@ def test_the_widest_strip_that_models_take_fits_into_a_jpeg():
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P"])
-def test_the_picture_itself_is_left_alone_and_any_mode_will_do(mode):
+def test_the_image_itself_is_left_alone_and_any_mode_will_do(mode):
     image = grey(500, 500, mode)
     before = image.tobytes()
     drawn = draw_graph(image, scene([("man", (10, 10, 400, 400))]))
@@ -64,7 +64,7 @@ def test_a_box_is_outlined_where_it_is_and_empty_inside():
     assert not on[410:].any()
 
 
-def test_boxes_scale_with_the_picture():
+def test_boxes_scale_with_the_image():
     """112 -> 448: four times."""
     on = painted(draw_graph(grey(112, 112), scene([("a", (25, 50, 75, 100))])))
     assert on[300, 100]

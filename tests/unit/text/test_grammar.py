@@ -167,7 +167,7 @@ def test_numbers_between(low, high):
 
 
 @pytest.mark.parametrize("frame", FRAMES.values())
-def test_no_picture_has_a_larger_coordinate(frame):
+def test_no_image_has_a_larger_coordinate(frame):
     largest = largest_coordinate(frame)
     sizes = [(w, h) for w in (1, 28, 50, 199, 640, 2000, 9999) for h in (1, 14, 50, 480, 3000)]
     allowed = [(w, h) for w, h in sizes if max(w, h) <= 200 * min(w, h)]

@@ -16,7 +16,7 @@ from sgg.text.prompt import FORM, SYSTEM, Prompter, default_system, messages, us
 TINY = Vocabulary("tiny", ("red circle", "cat"), ("left of", "on"))
 
 
-def test_messages_hold_the_picture_before_the_text():
+def test_messages_hold_the_image_before_the_text():
     assert messages("Look.", "Be brief.") == [
         {"role": "system", "content": [{"type": "text", "text": "Be brief."}]},
         {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "Look."}]},

@@ -68,9 +68,7 @@ def other_format(path):
         (GrpoRows, cut, 1),  # in a process of its own
     ],
 )
-def test_a_picture_that_changed_names_itself_and_the_way_out(
-    parts, tmp_path, kind, change, workers
-):
+def test_a_image_that_changed_names_itself_and_the_way_out(parts, tmp_path, kind, change, workers):
     config, prepared = parts
     rows = as_trl_dataset(prepared, kind(image_store(config.data, "train"), prompter(config)))
     what = change(tmp_path / "1.png")

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from data_files import config, picture, prepared, triplets, write_json
+from data_files import config, prepared, triplets, write_image, write_json
 
 from sgg.config.data import BoxFormat, ImageSource
 from sgg.data.prepare import image_store
@@ -440,11 +440,11 @@ def test_a_split_without_a_file(tmp_path, files, words):
         ("val.json", "../photos", "photos"),
     ],
 )
-def test_where_pictures_lie(tmp_path, file, pictures, images):
+def test_where_images_lie(tmp_path, file, pictures, images):
     root = tmp_path / "set"
     write_json(root / file, coco(relations=[relation()]))
     for name, colour in (("a", "red"), ("b", "lime"), ("c", "blue")):
-        picture(root / pictures / f"{name}.png", colour=colour)
+        write_image(root / pictures / f"{name}.png", colour=colour)
     values = {"image_folder": str(tmp_path / images)} if images else {}
     data = data_of(root, image_source=ImageSource.files, **values)
     result = prepared(data, tmp_path)
@@ -453,10 +453,10 @@ def test_where_pictures_lie(tmp_path, file, pictures, images):
     assert image.getpixel((5, 5)) == (0, 255, 0)
 
 
-def test_sizes_that_the_file_lacks_are_asked_of_the_pictures(tmp_path):
+def test_sizes_that_the_file_lacks_are_asked_of_the_images(tmp_path):
     images = [{k: v for k, v in i.items() if k not in ("width", "height")} for i in IMAGES]
     for name in "ab":
-        picture(tmp_path / "set" / f"{name}.png")
+        write_image(tmp_path / "set" / f"{name}.png")
     data = data_of(tmp_path / "set", image_source=ImageSource.files)
     write_json(tmp_path / "set" / "val.json", coco(images=images, relations=[relation()]))
     result = prepared(data, tmp_path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from data_files import config, picture, prepared, triplets, write_json
+from data_files import config, prepared, triplets, write_image, write_json
 
 from sgg.config.data import ImageSource
 from sgg.errors import SggError
@@ -51,8 +51,8 @@ def test_boxes_relations_and_ids(tmp_path):
     assert result.report["issues"] == {"dangling_relation": 1, "self_relation": 1}
 
 
-def test_pictures(tmp_path):
-    picture(tmp_path / "images" / "1.jpg")
+def test_images(tmp_path):
+    write_image(tmp_path / "images" / "1.jpg")
     data = gqa(tmp_path, {"1": SCENE, "2": SCENE}, images=str(tmp_path / "images"))
     result = prepared(data, tmp_path)
     assert result.rows["image_ref"] == [f"file:{tmp_path}/images/1.jpg"]

@@ -1,4 +1,4 @@
-"""The published row format from every kind of place, with pictures of every kind."""
+"""The published row format from every kind of place, with images of every kind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from data_files import BOXES, NEAR, config, line, picture, prepared, rotated, triplets, truncated
+from data_files import (
+    BOXES,
+    NEAR,
+    config,
+    line,
+    prepared,
+    rotated,
+    triplets,
+    truncated,
+    write_image,
+)
 
 from sgg.config.data import ImageCheck, ImageSource
 from sgg.data.prepare import image_store
@@ -25,7 +35,7 @@ KEY = "data.eval.path"
 def columns(folder: Path, ids=("a", "b"), size=(100, 80)) -> dict[str, list]:
     """Two images in the published columns, images as bytes and path."""
     graph = line("", BOXES, NEAR)
-    picture(folder / "picture.png", size)
+    write_image(folder / "picture.png", size)
     image = {"bytes": (folder / "picture.png").read_bytes(), "path": "picture.png"}
     n = len(ids)
     return {
@@ -213,7 +223,7 @@ def test_missing_columns(tmp_path):
         RowsReader(str(file), None, KEY)
 
 
-def test_an_image_column_without_pictures(tmp_path):
+def test_an_image_column_without_images(tmp_path):
     file = parquet(tmp_path / "rows.parquet", columns(tmp_path) | {"image": [1.5, 2.5]})
     with pytest.raises(SggError, match="column image holds no images, but Value"):
         RowsReader(str(file), None, KEY)
@@ -304,7 +314,7 @@ def gold_row(image_id: str, **more) -> dict:
 
 
 @pytest.mark.parametrize("name", ["dataset.jsonl", "dataset.jsonl.gz", "mine.jsonl"])
-def test_gold_without_pictures_as_json_lines(tmp_path, name):
+def test_gold_without_images_as_json_lines(tmp_path, name):
     file = gold_lines(tmp_path, name, [gold_row("a"), gold_row("b", image_size=[100, 80])])
     path = tmp_path if name.startswith("dataset") else file
     result = prepared(
@@ -315,7 +325,7 @@ def test_gold_without_pictures_as_json_lines(tmp_path, name):
     assert triplets(result.gold(1)["graph"]) == [("man", "near", "dog")]
 
 
-def test_gold_without_pictures_says_how_to_go_without(tmp_path):
+def test_gold_without_images_says_how_to_go_without(tmp_path):
     file = gold_lines(tmp_path, "mine.jsonl", [gold_row("a")])
     with pytest.raises(SggError, match=r"data\.image_source=painted"):
         RowsReader(str(file), None, KEY)

@@ -12,11 +12,11 @@ from data_files import (
     NEAR,
     jsonl_config,
     line,
-    picture,
     prepared,
     rotated,
     triplets,
     truncated,
+    write_image,
     write_lines,
 )
 from hypothesis import given
@@ -46,7 +46,7 @@ def test_a_line(tmp_path):
     ]
     assert [(r.subject, r.predicate, r.object) for r in row.relations] == NEAR
     assert row.columns == {"vocabulary": "vg150"}
-    assert row.broken == row.picture_problem == ""
+    assert row.broken == row.image_problem == ""
 
 
 @pytest.mark.parametrize(
@@ -183,8 +183,8 @@ def test_a_missing_file_names_its_neighbours(tmp_path):
         JsonlReader(tmp_path / "annotations.jsonl", tmp_path, "data.eval.path")
 
 
-def test_the_picture_is_asked_where_the_size_is_missing(tmp_path):
-    picture(tmp_path / "a.jpg", (100, 80))
+def test_the_image_is_asked_where_the_size_is_missing(tmp_path):
+    write_image(tmp_path / "a.jpg", (100, 80))
     rotated(tmp_path / "turned.jpg", (60, 100))
     truncated(tmp_path / "cut.png", (100, 80))
     (tmp_path / "text.jpg").write_text("no image")
@@ -205,23 +205,23 @@ def test_the_picture_is_asked_where_the_size_is_missing(tmp_path):
     assert prepared(data, tmp_path).rows["image_id"] == ["a", "turned", "cut"]
 
 
-def test_painted_lines_without_a_size_need_their_picture(tmp_path):
-    picture(tmp_path / "a.jpg", (100, 80))
+def test_painted_lines_without_a_size_need_their_image(tmp_path):
+    write_image(tmp_path / "a.jpg", (100, 80))
     write_lines(tmp_path, [line(n, BOXES, size=None) for n in ("a.jpg", "missing.jpg")])
     result = prepared(jsonl_config(tmp_path, image_source=ImageSource.painted), tmp_path)
     assert result.rows["image_id"] == ["a"]
     assert result.report["issues"] == {"no_image": 1}
 
 
-def test_places_of_pictures(tmp_path):
+def test_places_of_images(tmp_path):
     """Below the folder, beside it, anywhere, through links of file or folder."""
     root, other = tmp_path / "root", tmp_path / "other"
     colours = {"in": "red", "up": "lime", "far": "blue", "link": "white", "dir": "yellow"}
-    picture(root / "sub" / "in.png", colour=colours["in"])
-    picture(other / "up.png", colour=colours["up"])
-    picture(tmp_path / "elsewhere" / "far.png", colour=colours["far"])
-    (root / "link.png").symlink_to(picture(other / "target.png", colour=colours["link"]))
-    picture(other / "dir.png", colour=colours["dir"])
+    write_image(root / "sub" / "in.png", colour=colours["in"])
+    write_image(other / "up.png", colour=colours["up"])
+    write_image(tmp_path / "elsewhere" / "far.png", colour=colours["far"])
+    (root / "link.png").symlink_to(write_image(other / "target.png", colour=colours["link"]))
+    write_image(other / "dir.png", colour=colours["dir"])
     (root / "dir").symlink_to(other)
     names = {
         "in": "sub/in.png",
@@ -242,9 +242,9 @@ def test_places_of_pictures(tmp_path):
         assert item.image.getpixel((50, 40)) == expected[colours[item.image_id]]
 
 
-def test_pictures_in_a_folder_of_their_own(tmp_path):
+def test_images_in_a_folder_of_their_own(tmp_path):
     write_lines(tmp_path / "notes", [GOOD])
-    picture(tmp_path / "photos" / "a.jpg")
+    write_image(tmp_path / "photos" / "a.jpg")
     data = jsonl_config(tmp_path / "notes", image_folder=str(tmp_path / "photos"))
     result = prepared(data, tmp_path)
     assert triplets(result.gold(0)["graph"]) == [("man", "near", "dog")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 
 import pytest
-from data_files import config, picture, prepared, triplets, write_json
+from data_files import config, prepared, triplets, write_image, write_json
 
 from sgg.config.data import ImageSource
 from sgg.errors import SggError
@@ -65,11 +65,11 @@ def test_splits(tmp_path, split, ids, listed, written):
     assert prepared(psg_config(folder, split), tmp_path).rows["image_id"] == ids
 
 
-def test_names_of_pictures_lie_below_the_coco_folder(tmp_path):
+def test_names_of_images_lie_below_the_coco_folder(tmp_path):
     rows = [row("1"), row("2", file="val2017/2.jpg"), row("3", file="val2017/3.jpg")]
     psg_folder(tmp_path / "psg", rows)
-    picture(tmp_path / "coco" / "train2017" / "1.jpg")
-    picture(tmp_path / "coco" / "val2017" / "2.jpg", (80, 100))
+    write_image(tmp_path / "coco" / "train2017" / "1.jpg")
+    write_image(tmp_path / "coco" / "val2017" / "2.jpg", (80, 100))
     images = str(tmp_path / "coco")
     data = psg_config(tmp_path / "psg", image_folder=images, image_source=ImageSource.files)
     result = prepared(data, tmp_path)

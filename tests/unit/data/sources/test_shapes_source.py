@@ -86,7 +86,7 @@ def test_scenes_are_functions_of_seed_and_index():
 
 @pytest.mark.parametrize("shape", ["circle", "square", "triangle", "cross"])
 @pytest.mark.parametrize("colour", list(COLOURS))
-def test_pictures_show_each_shape_in_its_box(colour, shape):
+def test_images_show_each_shape_in_its_box(colour, shape):
     plan = ScenePlan()
     image = draw(plan, SceneGraph((Node(f"{colour} {shape}", (30, 40, 60, 70)),)))
     assert image.size == (112, 112)

@@ -40,7 +40,7 @@ def test_a_part_knows_its_split_and_its_key(tmp_path):
     assert (train.key, evaluated.key) == ("data.train.path", "data.eval.path")
 
 
-def test_pictures_lie_in_their_folder_or_in_the_root(tmp_path):
+def test_images_lie_in_their_folder_or_in_the_root(tmp_path):
     images = tmp_path / "images"
     images.mkdir()
     assert Split(config("jsonl", tmp_path), "eval").images() == tmp_path.resolve()

@@ -8,7 +8,7 @@ import json
 import h5py
 import numpy as np
 import pytest
-from data_files import config, picture, prepared, triplets, write_json
+from data_files import config, prepared, triplets, write_image, write_json
 
 from sgg.config.data import ImageCheck, ImageSource, VocabularyName
 from sgg.data.sources import vg
@@ -229,7 +229,7 @@ def test_h5_wins_over_gold_beside_it(tmp_path):
 
 
 @pytest.mark.usefixtures("one_val_image")
-def test_pictures_in_one_folder_or_as_vg_packs_them(tmp_path):
+def test_images_in_one_folder_or_as_vg_packs_them(tmp_path):
     root, flat, packed = h5_folder(tmp_path / "vg"), tmp_path / "flat", tmp_path / "packed"
     for folder, names in {
         flat: ["11", "13"],
@@ -237,7 +237,7 @@ def test_pictures_in_one_folder_or_as_vg_packs_them(tmp_path):
         packed / "VG_100K_2": ["13"],
     }.items():
         for name in names:
-            picture(folder / f"{name}.jpg", {"11": (512, 1024), "13": (512, 256)}[name])
+            write_image(folder / f"{name}.jpg", {"11": (512, 1024), "13": (512, 256)}[name])
     for images in (flat, packed):
         data = vg_config(root, "train", image_folder=str(images), image_source=ImageSource.files)
         result = prepared(data, tmp_path)

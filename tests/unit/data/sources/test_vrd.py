@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from data_files import config, picture, prepared, triplets, write_json
+from data_files import config, prepared, triplets, write_image, write_json
 
 from sgg.config.data import ImageSource
 from sgg.errors import SggError
@@ -75,8 +75,8 @@ def test_splits_are_files(tmp_path):
         prepared(data, tmp_path)
 
 
-def test_pictures(tmp_path):
-    picture(tmp_path / "1.jpg")
+def test_images(tmp_path):
+    write_image(tmp_path / "1.jpg")
     data = vrd(tmp_path, {"1.jpg": [], "2.jpg": []}, image_source=ImageSource.files)
     result = prepared(data, tmp_path)
     assert result.rows["image_id"] == ["1"]
