@@ -51,7 +51,7 @@ def main(argv: list[str]) -> None:
         return
     if args.words:
         raise SggError(
-            f"{shlex.join(args.words)} would be ignored: what goes on is the frozen config of {folder}. "
+            f"{shlex.join(args.words)} would be ignored: what is resumed is the frozen config of {folder}. "
             "Leave it out, or start a new run."
         )
     if kind is Kind.pipeline:

@@ -93,7 +93,7 @@ class SlurmConfig:
     exclude: str | None = None
     """Nodes to keep away from, as Slurm writes them."""
     time_min: int = 1440
-    """Longest run, minutes; a run that needs more saves, is queued again and goes on."""
+    """Longest run, minutes; a run that needs more saves, is queued again and resumed."""
     signal_before_end_s: int = 300
     """How long before the end, or before a preemption, the job is asked to save, seconds."""
     gpu_request: GpuRequest = GpuRequest.gpus_per_node

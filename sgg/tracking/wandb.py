@@ -1,6 +1,6 @@
 """Weights & Biases: one run there for each run folder, whatever happens to the processes between.
 
-At wandb a step can be written once and steps only grow, while a run that goes on from a checkpoint makes
+At wandb a step can be written once and steps only grow, while a run that resumes from a checkpoint makes
 some steps again, and a killed process has not stored its last seconds. So each start is told the run's whole
 history (`MetricsCallback` does that) and keeps what wandb lacks:
 

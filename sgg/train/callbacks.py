@@ -33,7 +33,7 @@ class MetricsCallback(TrainerCallback):  # type: ignore[misc]
         self._tracker = tracker
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Forget what was logged after the checkpoint that this start goes on from.
+        """Forget what was logged after the checkpoint that this start resumes from.
 
         The tracker is handed the rest again: a killed process has not stored its last seconds there.
         """
@@ -75,7 +75,7 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]
         self._bar: Any = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Open the bar at the step that this start goes on from."""
+        """Open the bar at the step that this start resumes from."""
         if state.is_world_process_zero:
             self._bar = tqdm(
                 total=state.max_steps,

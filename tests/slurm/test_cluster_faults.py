@@ -197,7 +197,7 @@ def test_no_task_starts_again_but_those_that_slurm_or_a_signal_stopped(faulty):
 
 @pytest.mark.parametrize("fault", ["time limit", "preempted"])
 def test_saves_when_it_is_told_in_time(faulty, fault):
-    """The second start goes on from a checkpoint between those of save_steps=100."""
+    """The second start resumes from a checkpoint between those of save_steps=100."""
     assert "going on from checkpoint-" in (faulty.point(fault) / "run.log").read_text()
 
 

@@ -45,7 +45,7 @@ def test_the_processor_has_the_pixels_of_the_run():
 
 
 def test_weights_are_of_the_checkpoint_and_named_for_the_start(tmp_path):
-    """A run from random weights goes on from its own; the reference model is where it started from."""
+    """A run from random weights resumes from its own; the reference model is where it started from."""
     words = ["model.init=random", "hardware.precision=fp32"]
     model = open_model(configured(*words), Use.train)
     trained = model.load()

@@ -91,7 +91,7 @@ def test_a_run_that_was_never_finished_does_not_take_the_next_ones_numbers(tmp_p
 
 
 def test_a_new_start_replaces_what_no_server_has(tmp_path, by_wandb):
-    """Steps 3 and 4 are made twice: one file is left to upload, with the values that the run went on from."""
+    """Steps 3 and 4 are made twice: one file is left to upload, with the values that the run resumed from."""
     for start, told in enumerate([(1, 2, 3, 4), (1, 2, 3, 4, 5)]):
         with tracking(by_wandb, tmp_path) as tracker:
             for step in told:
