@@ -210,7 +210,7 @@ def test_trainer_and_vllm_agree_on_the_masked_distribution(family, mode, tmp_pat
     for row in steps:
         assert row[DIFFERENCE] < 1e-3
         assert row["sampling/importance_sampling_ratio/mean"] == pytest.approx(1, abs=1e-3)
-        assert row["answers/failed"] == 0
+        assert row["completion/failed"] == 0
         assert 0 < row["grammar/masked_mass"] < 1
     assert any(row["grad_norm"] > 0 for row in steps[:2])  # the weights did change
     assert steps[0]["kl"] == pytest.approx(0, abs=1e-5)  # the reference carries the masks, too

@@ -518,7 +518,7 @@ def test_status_of_a_pipeline_says_how_it_goes_on(tmp_path, capsys, ended, told)
         (tmp_path / name).mkdir()
         if ended is None or name in ended:
             (tmp_path / name / "metrics.json").write_text(
-                '{"answers": 1, "metrics": {"R": 0, "failure_rate": 0}}'
+                '{"completions": 1, "metrics": {"R": 0, "failure_rate": 0}}'
             )
     show_status([str(tmp_path)])
     assert (f"Resume with: sgg resume {tmp_path}\n" in capsys.readouterr().out) == told
