@@ -24,7 +24,7 @@ WITHOUT_VLLM = pytest.mark.skip(reason="vLLM is not installed: make setup-vllm")
 
 
 def pytest_collection_modifyitems(items):
-    """Skip in words what wants vLLM where there is none."""
+    """Skip with a reason what wants vLLM where there is none."""
     if importlib.util.find_spec("vllm") is None:
         for item in items:
             if item.get_closest_marker("vllm"):

@@ -54,7 +54,7 @@ def test_every_stage_of_a_tiny_model_has_its_own_settings():
 
 
 def test_sft_and_grpo_ask_the_same():
-    """One prompt and one system message for both stages of a model, unless told otherwise."""
+    """One prompt and one system message for both stages of a model, unless set otherwise."""
     prompts = [
         check([f"stage={s}", "model=qwen2_vl_7b", "data=vg150"]).prompt for s in ("sft", "grpo")
     ]

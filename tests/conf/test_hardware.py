@@ -1,4 +1,4 @@
-"""Hardware profiles: their facts, what is refused in words, and a site's own folder."""
+"""Hardware profiles: their facts, what is refused with a message, and a site's own folder."""
 
 import importlib.util
 import os

@@ -1,4 +1,6 @@
-"""What is set for nothing is told: every key is classified, each kind refused, and what is let through."""
+"""What is set for nothing is reported: every key is classified, each kind refused, and what is let
+through.
+"""
 
 import re
 import shlex

@@ -48,7 +48,7 @@ def cache(tmp_path_factory) -> Path:
 
 
 def load(cache, source, root, split=None, **values):
-    """(config, prepared): gold alone, painted, unless told otherwise."""
+    """(config, prepared): gold alone, painted, unless set otherwise."""
     values = {"image_source": ImageSource.painted, **values}
     data = DataConfig(
         source=Source[source], root=str(root), eval=SplitConfig(**(split or {})), **values

@@ -66,7 +66,7 @@ Gres=gpu:h100:4 State=UNKNOWN"
 
 
 def missing() -> str | None:
-    """Why no cluster can be started here, in words; None if it can."""
+    """Why no cluster can be started here; None if it can."""
     absent = [p for p in PROGRAMS if shutil.which(p) is None]
     if absent:
         return f"{', '.join(absent)} not installed: `make system` as root installs Slurm"

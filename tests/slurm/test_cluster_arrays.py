@@ -181,7 +181,7 @@ def test_what_befalls_one_task_touches_no_other(cluster, tmp_path, cheap_preempt
 
 
 def test_a_failure_is_tried_again_on_other_nodes(cluster, tmp_path):
-    """Twice, then it is told; a neighbour that finished does not start again."""
+    """Twice, then it is reported; a neighbour that finished does not start again."""
     sweep = Waiting(tmp_path, 2, "hydra.launcher.retries=2")
     sweep.tell(0, "finish")
     for start in (1, 2, 3):

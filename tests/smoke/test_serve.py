@@ -149,7 +149,7 @@ def test_nothing_but_answers_is_served_and_only_with_the_key(serving):
     assert KEY not in serving.log.read_text()
 
 
-def test_a_killed_server_ends_the_run_in_words_and_another_one_finishes_it(serving, tmp_path):
+def test_a_killed_server_ends_the_run_with_a_message_and_another_one_finishes_it(serving, tmp_path):
     more = ["generate.temperature=1", "generate.batch_size=8", "data.eval.limit=150"]
     whole, run_dir = tmp_path / "whole", tmp_path / "killed"
     sgg_ok(*asking(serving, whole, *more), cwd=tmp_path, OPENAI_API_KEY=KEY)

@@ -254,7 +254,7 @@ def test_two_processes_and_accumulation_train_as_one(tmp_path):
 
 @pytest.mark.slow
 def test_wandb_offline_without_a_key(tmp_path):
-    """No key: offline, said in words, one identity over a resumed run, no key in any file."""
+    """No key: offline, with a message, one identity over a resumed run, no key in any file."""
     words = ["debug=steps", "tracker=wandb", f"paths.run_dir={tmp_path / 'run'}"]
     clean = {"WANDB_API_KEY": "", "HOME": str(tmp_path)}
     done = sgg_ok(*words, cwd=tmp_path, **clean)

@@ -1,4 +1,4 @@
-"""Words of a tool's own: split from a config's, and told where they are empty or misspelt."""
+"""Arguments of a tool: split from a config's overrides, and reported where they are empty or misspelt."""
 
 import re
 

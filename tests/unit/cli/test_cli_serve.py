@@ -1,4 +1,4 @@
-"""`sgg serve`: what is told before anything is loaded."""
+"""`sgg serve`: what is reported before anything is loaded."""
 
 import socket
 

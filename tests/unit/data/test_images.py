@@ -1,4 +1,4 @@
-"""Images by reference: upright RGB of the annotated size, or an error in words."""
+"""Images by reference: upright RGB of the annotated size, or an error with a message."""
 
 from __future__ import annotations
 

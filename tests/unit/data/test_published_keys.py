@@ -1,4 +1,4 @@
-"""Keys of another name are told with the name that is read, never as a bare KeyError."""
+"""Keys of another name are reported with the name that is read, never as a bare KeyError."""
 
 from __future__ import annotations
 

@@ -206,7 +206,7 @@ def test_names_of_classes_do_not_look_like_ids(name):
 
 
 def test_a_vocabulary_knows_its_classes(tmp_path):
-    """Those that it lacks are told twice: as unknown, and why."""
+    """Those that it lacks are reported twice: as unknown, and why."""
     objects = [{"id": i, "bbox": MAN} for i in ("man_1", "man.2", "gizmo.3")]
     report = report_of(tmp_path, objects, vocabulary=VocabularyName.vg150)
     assert report["issues"] == {"numbered_class": 1, "unknown_class": 2}

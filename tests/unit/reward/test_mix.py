@@ -1,4 +1,4 @@
-"""Weights that warm up, clips, gates, terms from outside, workers; and what dies in words."""
+"""Weights that warm up, clips, gates, terms from outside, workers; and what ends with a message."""
 
 from __future__ import annotations
 

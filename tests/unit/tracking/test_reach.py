@@ -95,7 +95,7 @@ def test_something_that_is_no_server_of_pages():
 
 @pytest.mark.parametrize("given", ["by the environment", "by wandb's settings"])
 def test_the_way_leads_through_the_proxy(monkeypatch, given):
-    """The name is the proxy's to look up; that it refuses is told."""
+    """The name is the proxy's to look up; that it refuses is reported."""
     with answering(200) as proxy:
         proxies = {"http": proxy.address} if given == "by wandb's settings" else {}
         if not proxies:

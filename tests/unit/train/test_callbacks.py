@@ -1,4 +1,4 @@
-"""What a training step says: all numbers are kept, those that are none as words; cut sampling is told."""
+"""What a training step says: all numbers are kept, those that are none as text; cut sampling is logged."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""Rows for TRL: an image that fails is told as an image, whoever asks for the row."""
+"""Rows for TRL: an image that fails is reported as an image, whoever asks for the row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Helpers of the readers: files by pattern, JSON in words, digests of content."""
+"""Helpers of the readers: files by pattern, JSON with messages, digests of content."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ MAN, DOG = ("man", (10, 10, 50, 60)), ("dog", (40, 30, 90, 70))
 
 
 def coco(**more):
-    """A file's content; no relations unless told."""
+    """A file's content; no relations unless given."""
     return {"images": IMAGES, "annotations": ANNOTATIONS, "categories": CATEGORIES, **more}
 
 

@@ -108,7 +108,7 @@ def test_what_a_user_must_mend_is_not_tried_on_another_node(
     assert (path.parent / "requeue.7_0").is_file() == (code != 2)
 
 
-def test_answers_that_are_not_merged_yet_are_progress(tmp_path):
+def test_completions_that_are_not_merged_yet_are_progress(tmp_path):
     before = _progress(tmp_path)
     (tmp_path / "completions.parts").mkdir()
     (tmp_path / "completions.parts" / "rank0.jsonl").write_text("{}\n")
@@ -331,12 +331,12 @@ def test_a_run_with_an_environment_has_a_process_of_its_own(tmp_path):
     assert (tmp_path / "logs" / "rank0.log").is_file()
 
 
-def test_answers_are_counted_once_when_the_parts_are_merged(tmp_path):
+def test_completions_are_counted_once_when_the_parts_are_merged(tmp_path):
     (tmp_path / "completions.parts").mkdir()
     (tmp_path / "completions.parts" / "rank0.jsonl").write_text("{}\n{}\n")
-    assert progress(tmp_path)[0] == "2 answers"
+    assert progress(tmp_path)[0] == "2 completions"
     (tmp_path / "completions.jsonl").write_text("{}\n{}\n")
-    assert progress(tmp_path)[0] == "2 answers"
+    assert progress(tmp_path)[0] == "2 completions"
 
 
 def test_a_scancel_that_fails_is_told(monkeypatch, tmp_path):

@@ -198,7 +198,7 @@ def test_ranks_start_once_the_server_answers(tmp_path):
     assert log(tmp_path, "rank0") == "200\n"
 
 
-def test_a_server_that_never_answers_ends_the_run_in_words(tmp_path):
+def test_a_server_that_never_answers_ends_the_run_with_a_message(tmp_path):
     limits = Limits(server_start_s=0.5, grace_s=1, kill_s=1)
     ending = supervise(tmp_path, server(SLEEP), rank(0, "print('never')"), limits=limits)
     assert ending.state is State.failed

@@ -1,4 +1,4 @@
-"""What is told while jobs are waited for, and when waiting ends."""
+"""What is reported while jobs are waited for, and when waiting ends."""
 
 from pathlib import Path
 

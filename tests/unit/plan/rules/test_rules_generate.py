@@ -1,4 +1,4 @@
-"""Addresses of servers: what is told before a run begins."""
+"""Addresses of servers: what is reported before a run begins."""
 
 import subprocess
 import sys

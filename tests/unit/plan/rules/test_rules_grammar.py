@@ -1,4 +1,6 @@
-"""Structured completions that nobody would hold are refused in words, naming key, value and the way out."""
+"""Structured completions that nobody would hold are refused with a message, naming key, value and the way
+out.
+"""
 
 import pytest
 from configs import check

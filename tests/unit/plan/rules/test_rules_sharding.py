@@ -1,4 +1,4 @@
-"""Sharding that cannot be is refused in words, naming key, value and the way out."""
+"""Sharding that cannot be is refused with a message, naming key, value and the way out."""
 
 from pathlib import Path
 
