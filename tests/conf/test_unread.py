@@ -1,6 +1,4 @@
-"""What is set for nothing is reported: every key is classified, each kind refused, and what is let
-through.
-"""
+"""Overrides that nothing reads are refused or reported: every key is classified, and each kind tested."""
 
 import re
 import shlex

@@ -1,6 +1,4 @@
-"""Structured completions that nobody would hold are refused with a message, naming key, value and the way
-out.
-"""
+"""A grammar that nothing would apply is refused with a message that names key, value and the way out."""
 
 import pytest
 from configs import check
