@@ -54,7 +54,7 @@ def serve(config: Config, mode: Mode, name: str, folder: Path, host: str, port: 
     if mode is Mode.rollout:
         # the endpoints through which trainers push weights stand behind vLLM's development mode
         os.environ |= {"VLLM_SERVER_DEV_MODE": "1", "VLLM_CONFIGURE_LOGGING": "1"}
-    model = open_model(config, Use.answer if mode is Mode.evaluation else Use.rollout)
+    model = open_model(config, Use.generate if mode is Mode.evaluation else Use.rollout)
     model.write_for_vllm(folder)
     import uvloop
     from vllm.entrypoints.launchers.api_server.entry import run_server
