@@ -9,7 +9,7 @@ nor vLLM. Runs, each by the command line that users type or by a script of bench
     folder     checkpoint folders of true size, for what follows
     SFT, GRPO  Qwen2.5-VL-3B and -7B at their true sizes with random weights: time of a step by phase, memory;
                one run may use no more memory than a card of 24 GB has
-    evaluation completions of the 3B model by transformers
+    evaluation answers of the 3B model by transformers
     logp       log-probabilities of sampling against those of training
 
 Writes DIR/gpu-check.json, DIR/gpu-check.md and logs, the first two after each part anew. A part that fails or

@@ -78,16 +78,16 @@ def wrap(owner: Any, method: str, clock: Clock, phase: str) -> None:
 
 
 def count_tokens(owner: Any, method: str, clock: Clock) -> None:
-    """What the loss is taken on: all tokens, those that are completions, and patches of images."""
+    """What the loss is taken on: all tokens, those that are answers, and patches of images."""
     inner = getattr(owner, method)
 
     def counting(self: Any, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         if "completion_mask" in inputs:
-            completions = int(inputs["completion_mask"].sum())
-            clock.counts["completion_tokens"] += completions
-            clock.counts["tokens"] += completions + int(inputs["prompt_mask"].sum())
+            answers = int(inputs["completion_mask"].sum())
+            clock.counts["answer_tokens"] += answers
+            clock.counts["tokens"] += answers + int(inputs["prompt_mask"].sum())
         else:
-            clock.counts["completion_tokens"] += int((inputs["labels"] != -100).sum())
+            clock.counts["answer_tokens"] += int((inputs["labels"] != -100).sum())
             clock.counts["tokens"] += int(inputs["attention_mask"].sum())
         clock.counts["patches"] += int(inputs["image_grid_thw"].prod(-1).sum())
         return inner(self, model, inputs, *args, **kwargs)
