@@ -65,24 +65,22 @@ def test_relative_names_lie_beside_the_table(tmp_path, form, check):
 
 
 def beside_a_file(root, image):
-    return {"folder": parquet_of(root / "set", "1.png") / "train.parquet"}, write_image(
-        root / "set"
-    )
+    return {"folder": parquet_of(root / "set", "1.png") / "train.parquet"}, image(root / "set")
 
 
 def beside_the_shards(root, image):
     parquet_of(root / "set" / "data", "1.png")
-    return {"folder": root / "set"}, write_image(root / "set" / "data")
+    return {"folder": root / "set"}, image(root / "set" / "data")
 
 
 def above_the_shards(root, image):
     parquet_of(root / "set" / "data", "1.png")
-    return {"folder": root / "set"}, write_image(root / "set")
+    return {"folder": root / "set"}, image(root / "set")
 
 
 def below_images(root, image):
     parquet_of(root / "set", "1.png")
-    return {"folder": root / "set", "image_folder": str(root / "pictures")}, write_image(
+    return {"folder": root / "set", "image_folder": str(root / "pictures")}, image(
         root / "pictures"
     )
 
@@ -90,27 +88,27 @@ def below_images(root, image):
 def below_the_root(root, image):
     parquet_of(root / "set" / "tables", "1.png")
     values = {"folder": "tables", "root": root / "set"}
-    return values, write_image(root / "set")
+    return values, image(root / "set")
 
 
 def in_json_lines(root, image):
     (root / "set").mkdir()
     (root / "set" / "dataset.jsonl").write_text(json.dumps(row("1.png")) + "\n")
-    return {"folder": root / "set"}, write_image(root / "set")
+    return {"folder": root / "set"}, image(root / "set")
 
 
 def saved(root, image):
     """`save_to_disk` of names that were never loaded: the files stay outside."""
     values = {k: [v] for k, v in row("1.png").items()}
     datasets.Dataset.from_dict(values).save_to_disk(str(root / "set"))
-    return {"folder": root / "set"}, write_image(root / "set")
+    return {"folder": root / "set"}, image(root / "set")
 
 
 def saved_dict(root, image):
     values = {k: [v] for k, v in row("1.png").items()}
     table = datasets.Dataset.from_dict(values)
     datasets.DatasetDict(train=table).save_to_disk(str(root / "set"))
-    return {"folder": root / "set"}, write_image(root / "set")
+    return {"folder": root / "set"}, image(root / "set")
 
 
 PLACES = [
