@@ -58,7 +58,7 @@ conf: setup ## Compose and validate every config.
 bench: setup-vllm ## Side-by-side measurements, each printing a ratio.
 	for script in bench/*.py; do $(BIN)/python $$script; done
 
-gpu-check: setup ## What one GPU can prove in ten minutes (docs/gpu.md); ARGS=--device=cpu tries it without.
+gpu-check: setup ## What one GPU can prove in 8 minutes (docs/gpu.md); ARGS=--device=cpu tries it without.
 	$(BIN)/python bench/gpu/check.py $(ARGS)
 
 clean: ## Remove the environment, caches and build products; runs stay.

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
-from transformers import AutoModelForImageTextToText
+from turn import add_arguments, turn
 
 from sgg.config.data import ScenePlan
+from sgg.config.model import Family, ModelConfig
 from sgg.data import shapes
+from sgg.models.load import load_model
 from sgg.models.processor import load_processor
 from sgg.text.prompt import messages
 
@@ -42,7 +43,8 @@ def gap(folder: Path, device: str, dtype: torch.dtype, side: int, length: int) -
     """Mean, p99 and largest distance in nats over all sampled tokens, and the importance ratio's extremes."""
     torch.manual_seed(0)
     torch.set_float32_matmul_precision("high")
-    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype).to(device).eval()
+    config = ModelConfig(path=str(folder), family=Family.qwen2_5_vl)
+    model = load_model(config, folder, dtype, seed=0).to(device).eval()
     inputs = prompts(folder, side, 8).to(device)
     autocast = torch.autocast(device, torch.bfloat16) if dtype is torch.float32 else nullcontext()
     with torch.no_grad():
@@ -95,8 +97,9 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--side", type=int, default=640)
     parser.add_argument("--length", type=int, default=96)
+    add_arguments(parser)
     chosen = parser.parse_args()
-    with FileLock(chosen.out.parent / "gpu.lock"):  # see timed_run.py
+    with turn(chosen):
         found = {
             way: gap(chosen.folder, chosen.device, dtype, chosen.side, chosen.length)
             for way, dtype in WAYS.items()

@@ -11,44 +11,61 @@ class Run:
 
     stage: str
     size: str
+    steps: int = 0
+    micro_batch: int = 0
+    """Images or answers that go through the model at once, as a card of 80 GB holds them."""
+    seconds: float = 60
+    """Its share of the time; what it has measured until then counts."""
     words: tuple[str, ...] = ()
     memory_gb: float | None = None
+    """No more of the card than this."""
+    profile: bool = False
+    """Say which kernels its last update spent its time in."""
+
+    def overrides(self, gpu: bool) -> list[str]:
+        """Its words; on a CPU a few seconds' work."""
+        if self.stage == "eval":
+            return [*self.words, f"generate.max_new_tokens={128 if gpu else 8}"]
+        sizes = (BATCH if gpu else SMALL)[self.stage]
+        steps, micro_batch = (self.steps, self.micro_batch) if gpu else (2, 2)
+        own = [f"stage.args.max_steps={steps}", f"stage.micro_batch={micro_batch}"]
+        return [*sizes, *own, *self.words]
 
 
 BATCH = {
-    "sft": ["stage.global_batch=8", "stage.args.max_steps=4", "stage.max_pixels=401408"],
+    "sft": ["stage.global_batch=8", "stage.max_pixels=401408"],
     "grpo": [
         "stage.prompts_per_step=4",
         "stage.args.num_generations=8",
         "stage.args.max_completion_length=256",
-        "stage.args.max_steps=3",
         "hardware.rollout.mode=trainer",
     ],
-    "eval": ["generate.max_new_tokens=128"],
 }
 SMALL = {
-    "sft": ["stage.global_batch=2", "stage.args.max_steps=2"],
+    "sft": ["stage.global_batch=2"],
     "grpo": [
         "stage.prompts_per_step=1",
         "stage.args.num_generations=2",
         "stage.args.max_completion_length=8",
-        "stage.args.max_steps=2",
     ],
-    "eval": ["generate.max_new_tokens=8"],
 }
-"""The same for a CPU, in a few seconds."""
+"""The same for a CPU."""
 
-LORA = "model.lora.enable=true"
+LORA = ("model.lora.enable=true",)
+KEEPING = (*LORA, "hardware.gradient_checkpointing=false")
 RUNS = {
-    "SFT 3B": Run("sft", "3b"),
-    "SFT 3B LoRA": Run("sft", "3b", (LORA,)),
-    "SFT 3B LoRA, no checkpointing": Run(
-        "sft", "3b", (LORA, "hardware.gradient_checkpointing=false")
-    ),
-    "GRPO 3B LoRA": Run("grpo", "3b", (LORA,)),
-    "GRPO 3B LoRA, 24 GB": Run("grpo", "3b", (LORA,), memory_gb=24),
-    "SFT 7B LoRA": Run("sft", "7b", (LORA,)),
-    "GRPO 7B LoRA": Run("grpo", "7b", (LORA,)),
-    "GRPO 3B": Run("grpo", "3b"),
+    "SFT 3B LoRA": Run("sft", "3b", 5, 8, 70, LORA, profile=True),
+    "SFT 3B LoRA, no checkpointing": Run("sft", "3b", 4, 8, 45, KEEPING),
+    "SFT 3B": Run("sft", "3b", 4, 4, 60),
+    "GRPO 3B LoRA": Run("grpo", "3b", 2, 8, 120, LORA),
+}
+AFTER_LOGP = {
+    "GRPO 3B LoRA, 24 GB": Run("grpo", "3b", 1, 4, 80, LORA, memory_gb=24),
+    "SFT 7B LoRA": Run("sft", "7b", 3, 8, 70, LORA),
+    "GRPO 7B LoRA": Run("grpo", "7b", 2, 8, 120, LORA),
+}
+IF_TIME_IS_LEFT = {
+    "SFT 3B LoRA, micro batches of 2": Run("sft", "3b", 3, 2, 45, LORA),
+    "GRPO 3B": Run("grpo", "3b", 2, 4, 120),
     "evaluation 3B": Run("eval", "3b"),
 }

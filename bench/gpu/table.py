@@ -9,7 +9,7 @@ PHASES = ("generation", "rewards", "preparation", "update", "optimizer", "other"
 
 
 def table(results: dict[str, Any]) -> str:
-    """One row for each timed run, a line for each other part."""
+    """One row for each timed run, a line for each other part, the kernels of a profiled update."""
     machine = results.get("machine", {})
     lines = [", ".join(f"{k} {shown(v)}" for k, v in machine.items() if k != "took_s"), ""]
     lines += [
@@ -18,20 +18,29 @@ def table(results: dict[str, Any]) -> str:
     ]
     rest = []
     for name, found in results.items():
-        if "failed" in found:
-            rest.append(f"- {name}: FAILED: {found['failed']}")
-        elif found.get("steps"):
+        if found.get("steps"):
             lines.append(row(name, found, machine.get("tflops")))
-        elif name != "machine":
-            rest.append(
-                f"- {name}: "
-                + ", ".join(f"{k} {shown(v)}" for k, v in found.items() if v not in (None, [], {}))
-            )
+        for reason in ("failed", "stopped"):
+            if reason in found:
+                rest.append(f"- {name}: {reason.upper()}: {found[reason]}")
+        if found.get("kernels"):
+            rest += kernels(name, found["kernels"])
+        if not (found.get("steps") or {"failed", "stopped"} & found.keys() or name == "machine"):
+            told = [f"{k} {shown(v)}" for k, v in found.items() if v not in (None, [], {})]
+            rest.append(f"- {name}: {', '.join(told)}")
     return "\n".join([*lines, "", *rest, ""])
 
 
+def kernels(name: str, found: dict[str, Any]) -> list[str]:
+    busy = f"{found['seconds']:.2f} s, a kernel ran in {found['busy']:.0%} of them"
+    head = f"- {name}, one update: {busy}; {found['calls']} kernels"
+    each = [f"  - {k['share']:.1%} in {k['calls']} × `{k['name']}`" for k in found["top"]]
+    return [head, *each]
+
+
 def row(name: str, found: dict[str, Any], tflops: float | None) -> str:
-    steps = found["steps"][1:] or found["steps"]  # the first one compiles and allocates
+    plain = [step for step in found["steps"] if "profiled" not in step]
+    steps = plain[1:] or plain or found["steps"]  # the first one compiles and allocates
     middle = {k: statistics.median(s.get(k, 0.0) for s in steps) for k in ("seconds", *PHASES)}
     tokens = statistics.median(s["tokens"] for s in steps)
     cells = [f"{middle[p]:.2f}" for p in PHASES]

@@ -3,14 +3,16 @@
 WORDs are those of `sgg`. Phases: `generation`, `rewards`, `preparation` (what else comes before the first
 gradient), `update` (forward and backward), `optimizer`; the rest of a step is `other`. Each phase waits for
 the GPU, so that its seconds are its own. Neither checkpoints nor a final model are written: they would be
-most of a short run. Runs with OUT.json in one folder wait for each other.
+most of a short run. OUT.json holds what was measured until an error or the end of its time.
 
     --memory-gb 24      as on a smaller card: more is “out of memory”
+    --profile N         of which kernels the Nth update is made; no phase of that step counts
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import time
@@ -21,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
+from kernels import profiled
+from turn import OutOfTime, add_arguments, turn
 
 GIB = 2**30
 
@@ -77,6 +80,20 @@ def wrap(owner: Any, method: str, clock: Clock, phase: str) -> None:
     setattr(owner, method, timed)
 
 
+def profile_update(owner: Any, clock: Clock, count: int, kernels: dict[str, Any]) -> None:
+    """Profile the `count`th `training_step`, and mark its step."""
+    inner, calls = owner.training_step, itertools.count(1)
+
+    def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if next(calls) != count:
+            return inner(self, *args, **kwargs)
+        clock.counts["profiled"] = 1
+        with profiled(kernels):
+            return inner(self, *args, **kwargs)
+
+    owner.training_step = watched
+
+
 def count_tokens(owner: Any, method: str, clock: Clock) -> None:
     """What the loss is taken on: all tokens, those that are answers, and patches of images."""
     inner = getattr(owner, method)
@@ -115,7 +132,17 @@ def sizes(model: Any) -> dict[str, Any]:
     return {"parameters": found, "trained": trained}
 
 
-def watch(clock: Clock, facts: dict[str, Any]) -> None:
+def count_parameters(owner: Any, facts: dict[str, Any]) -> None:
+    inner = owner.train
+
+    def counting(self: Any, *args: Any, **kwargs: Any) -> Any:
+        facts.update(sizes(self.model))
+        return inner(self, *args, **kwargs)
+
+    owner.train = counting
+
+
+def watch(clock: Clock, facts: dict[str, Any], profile: int) -> None:
     """Put the clock into sgg's trainers, and take out what is written to the disk."""
     from torch.optim.optimizer import Optimizer
 
@@ -128,6 +155,9 @@ def watch(clock: Clock, facts: dict[str, Any]) -> None:
     count_tokens(grpo.Trainer, "_compute_loss", clock)
     count_tokens(sft.Trainer, "compute_loss", clock)
     for trainer in (grpo.Trainer, sft.Trainer):
+        count_parameters(trainer, facts)
+        if profile:
+            profile_update(trainer, clock, profile, facts.setdefault("kernels", {}))
         wrap(trainer, "training_step", clock, "update")
     # torch wraps each optimiser's step by this method when the optimiser is made
     inner: Callable[..., Any] = Optimizer.profile_hook_step
@@ -150,7 +180,7 @@ def watch(clock: Clock, facts: dict[str, Any]) -> None:
         """Nothing."""
 
     def no_model(trainer: Any, run_dir: Path, merge: bool) -> None:
-        facts.update(sizes(trainer.model))
+        """Nothing."""
 
     loop.AtomicCheckpoints._save_checkpoint = no_checkpoint
     loop._keep_model = no_model
@@ -160,30 +190,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--memory-gb", type=float, help="no more of the GPU's memory than this")
+    parser.add_argument("--profile", type=int, default=0, metavar="N", help="the Nth update")
+    add_arguments(parser)
     parser.add_argument("words", nargs="+")
     chosen = parser.parse_args()
     gpu = torch.cuda.is_available()
     if gpu and chosen.memory_gb:
         whole = torch.cuda.get_device_properties(0).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, chosen.memory_gb * 1e9 / whole))
-    clock, facts = Clock(), {}
-    watch(clock, facts)
+    clock, facts = Clock(), dict[str, Any]()
+    watch(clock, facts, chosen.profile)
     import launchers.local
     from sgg.main import main as sgg
 
     launchers.local.launch = lambda frozen, config, run_stage: run_stage(frozen)
     sys.argv = ["sgg", *chosen.words]
-    with FileLock(chosen.out.parent / "gpu.lock"):  # whoever waits has its imports behind it
-        start = time.perf_counter()
-        try:
-            sgg()
-            code = 0
-        except SystemExit as end:  # a success, too
-            code = end.code
-        whole = time.perf_counter() - start
-    peak = torch.cuda.max_memory_allocated() / GIB if gpu else None
-    told = {**facts, "run_s": whole, "steps": clock.steps, "peak_gib": peak}
-    chosen.out.write_text(json.dumps(told, indent=1))
+    code: Any = 0
+    try:
+        with turn(chosen):  # whoever waits has its imports behind it
+            start = time.perf_counter()
+            try:
+                sgg()
+            finally:
+                facts["run_s"] = time.perf_counter() - start
+    except SystemExit as end:  # a success, too
+        code = end.code
+    except OutOfTime as end:
+        facts["stopped"] = str(end)
+    facts["peak_gib"] = torch.cuda.max_memory_allocated() / GIB if gpu else None
+    chosen.out.write_text(json.dumps({**facts, "steps": clock.steps}, indent=1))
     sys.exit(code)
 
 

@@ -1,4 +1,4 @@
-"""Checkpoint folders of the published sizes, random weights: `python bench/gpu/true_folder.py 3b OUT`.
+"""Checkpoint folders of the published sizes, random weights: `python bench/gpu/true_folder.py OUT 3b 7b`.
 
 Vocabulary, special tokens, chat template, processor and shapes are those of Qwen2.5-VL-3B and -7B-Instruct,
 so speed and memory are; only the weights are drawn. The ranks of the vocabulary come from the package
@@ -24,6 +24,7 @@ from transformers import (
     GenerationConfig,
     PreTrainedTokenizerFast,
 )
+from turn import add_arguments, turn
 
 from sgg.config.model import Family
 from sgg.models.families import FAMILIES
@@ -181,30 +182,40 @@ def config_of(size: str, tokenizer: Any) -> Any:
     )
 
 
-def write_folder(size: str, folder: Path, device: str = "cpu", seed: int = 0) -> None:
-    """A checkpoint folder as from the hub, in bf16; nothing is done where it is whole already."""
-    if (folder / "generation_config.json").is_file():  # written last
-        return
-    tokenizer = build_tokenizer()
-    config = config_of(size, tokenizer)
+def drawn(config: Any, device: str, seed: int) -> Any:
+    """A model with random weights in bf16, on the CPU."""
     torch.manual_seed(seed)
     with torch.device(device):
         model = AutoModelForImageTextToText.from_config(config, dtype=torch.bfloat16)
-    model.save_pretrained(folder)
+    return model.to("cpu")
+
+
+def write_folder(model: Any, tokenizer: Any, folder: Path) -> None:
+    """A checkpoint folder as from the hub; it is there once it is whole."""
+    partial = folder.with_suffix(".partial")
+    model.save_pretrained(partial)
     family = FAMILIES[Family.qwen2_5_vl]
-    build_processor(tokenizer, family, 4 * 28**2, 16384 * 28**2).save_pretrained(folder)
+    build_processor(tokenizer, family, 4 * 28**2, 16384 * 28**2).save_pretrained(partial)
     ends = tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])
-    GenerationConfig(eos_token_id=ends, pad_token_id=ends[1]).save_pretrained(folder)
+    GenerationConfig(eos_token_id=ends, pad_token_id=ends[1]).save_pretrained(partial)
+    partial.rename(folder)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("size", choices=list(SIZES))
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("out", type=Path, help="each size is a folder in it")
+    parser.add_argument("sizes", nargs="+", choices=list(SIZES))
     parser.add_argument("--device", default="cpu", help="where the weights are drawn (cpu)")
+    add_arguments(parser)
     chosen = parser.parse_args()
-    write_folder(chosen.size, chosen.folder, chosen.device)
-    print(chosen.folder)
+    missing = [size for size in chosen.sizes if not (chosen.out / size).is_dir()]
+    tokenizer = build_tokenizer() if missing else None
+    for size in missing:
+        with turn(chosen):
+            model = drawn(config_of(size, tokenizer), chosen.device, seed=0)
+            if chosen.device != "cpu":
+                torch.cuda.empty_cache()
+        write_folder(model, tokenizer, chosen.out / size)
 
 
 if __name__ == "__main__":
