@@ -1,8 +1,8 @@
-"""Answers a second by vLLM beside transformers, same machine, same model: `python bench/generate.py`.
+"""Completions a second by vLLM beside transformers, same machine, same model: `python bench/generate.py`.
 
     --model PATH    model.path: a tiny base's name, a run folder, a folder, a hub id
     --images N      images, each another one
-    --tokens N      longest answer
+    --tokens N      longest completion
     --batches N …   images of a batch of transformers, several in turn; 8 is the config's default
     --side N        width and height of the images, pixels
     --gpu           on the GPU in bf16, with the larger batch sizes it takes
@@ -40,8 +40,8 @@ def requests(count: int, side: int, seed: int) -> list[Request]:
     """Images of coloured blocks."""
     random = np.random.default_rng(seed)
     blocks = random.integers(0, 256, (count, 4, 4, 3), dtype=np.uint8)
-    pictures = (Image.fromarray(b).resize((side, side), Image.Resampling.NEAREST) for b in blocks)
-    return [Request(f"{seed}-{i}", messages(BRIEF, ""), p) for i, p in enumerate(pictures)]
+    images = (Image.fromarray(b).resize((side, side), Image.Resampling.NEAREST) for b in blocks)
+    return [Request(f"{seed}-{i}", messages(BRIEF, ""), p) for i, p in enumerate(images)]
 
 
 def batches(asked: list[Request], size: int) -> Iterator[Batch]:
@@ -52,13 +52,15 @@ def batches(asked: list[Request], size: int) -> Iterator[Batch]:
 
 def measure(name: str, engine: Engine, images: int, side: int) -> float:
     """Tokens a second, warm."""
-    list(engine.answers(batches(requests(WARM_UP, side, seed=0), engine.batch_size)))
+    list(engine.completions(batches(requests(WARM_UP, side, seed=0), engine.batch_size)))
     asked = requests(images, side, seed=1)
     start = time.perf_counter()
-    answers = dict(engine.answers(batches(asked, engine.batch_size)))
+    completions = dict(engine.completions(batches(asked, engine.batch_size)))
     seconds = time.perf_counter() - start
-    tokens = sum(answer.tokens for answer in answers.values())
-    print(f"{name:<28} {len(answers) / seconds:7.1f} answers/s {tokens / seconds:9.0f} tokens/s")
+    tokens = sum(completion.tokens for completion in completions.values())
+    print(
+        f"{name:<28} {len(completions) / seconds:7.1f} completions/s {tokens / seconds:9.0f} tokens/s"
+    )
     return tokens / seconds
 
 

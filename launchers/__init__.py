@@ -1,4 +1,4 @@
 """How processes start: on this machine, on the nodes of a job, in sweeps."""
 
 UNTOLD = "untold"
-"""Second word of `launchers.node`: who started it tells how the run ended."""
+"""Second argument of `launchers.node`: who started it says how the run ended."""

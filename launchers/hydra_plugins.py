@@ -90,7 +90,7 @@ def searchpath_words(hydra_config: Any) -> list[str]:
 
 
 def refuse_unread_by_hydra(hydra_config: Any, is_sweep: bool) -> None:
-    """Raise SggError for a `hydra.…` word of the command line that nothing here heeds."""
+    """Raise SggError for a `hydra.…` override that nothing here reads."""
     words = [
         w for w in as_typed(hydra_config.overrides.hydra) if w.lstrip("+").startswith("hydra.")
     ]
@@ -103,7 +103,7 @@ def refuse_unread_by_hydra(hydra_config: Any, is_sweep: bool) -> None:
 
 
 def as_typed(words: Any) -> list[str]:
-    """The command line's words as they are; reading Hydra's list would resolve what they hold."""
+    """The command line's arguments as they are; reading Hydra's list would resolve what they hold."""
     to_typed: Any = OmegaConf.to_container(words, resolve=False)
     return list(to_typed)
 

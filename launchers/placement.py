@@ -19,7 +19,7 @@ class NodePlacement:
     node: int
     hosts: tuple[str, ...]
     attempt: str = "local"
-    """What tells this start of the run from earlier ones; the same on all nodes."""
+    """What distinguishes this start of the run from earlier ones; the same on all nodes."""
     slurm_job: str | None = None
     """The job, ARRAY_INDEX, if its batch script is ours and can queue it again."""
 

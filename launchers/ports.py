@@ -1,4 +1,4 @@
-"""The ports on which a run's processes listen: each node finds its own, and tells the other nodes.
+"""The ports on which a run's processes listen: each node finds its own, and writes them for the other nodes.
 
 A node binds free ports and keeps them bound, without listening, until its processes have ended. The processes
 bind the same ones, since both sides allow it (SO_REUSEADDR; vLLM: SO_REUSEPORT), while another job's search
@@ -113,7 +113,7 @@ def told_ports(
         Ports by node, this one's among them; or how the run ended first.
 
     Raises:
-        Failed: a node has not told its ports in time.
+        Failed: a node has not written its ports in time.
 
     """
     known = {place.node: own}

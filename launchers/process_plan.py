@@ -1,6 +1,6 @@
 """Config -> the processes of a run: which node, which GPUs, what command, what environment.
 
-Pure: comes in a typed config, the hosts and their ports; goes out a `Plan` that `launchers/node/agent.py`
+Input: a typed config, the hosts and their ports. Output: a `Plan` that `launchers/node/agent.py`
 starts and `sgg … dry_run=true` prints. Training nodes come first, then nodes that only serve.
 """
 
@@ -26,7 +26,7 @@ _PLACEHOLDERS: Mapping[int, NodePorts] = defaultdict(
 )
 
 HEALTH_PATH = "/health"
-"""What a rollout server answers with 200 once it can generate."""
+"""What a rollout server responds to with 200 once it can generate."""
 
 
 def interpreter(slurm: SlurmConfig) -> str:

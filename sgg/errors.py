@@ -19,7 +19,7 @@ class Stopped(SggError):
 
 
 class Failed(SggError):
-    """A process of a run failed; the message holds its last words."""
+    """A process of a run failed; the message holds its last lines."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)

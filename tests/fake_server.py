@@ -6,12 +6,10 @@ import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from sgg.chat_api.proof import PROOF_PATH, proof
-
-TEXT = "an answer"
+TEXT = "a completion"
 
 
-def answer(text=TEXT, finish="stop", **choice):
+def response(text=TEXT, finish="stop", **choice):
     message = {"role": "assistant", "content": text}
     return {
         "choices": [{"index": 0, "message": message, "finish_reason": finish, **choice}],
@@ -20,17 +18,14 @@ def answer(text=TEXT, finish="stop", **choice):
 
 
 class FakeServer:
-    """Answers what `script` gives for the number of a request: a dict, a status and text, or a word.
+    """Responds with what `script` gives for the number of a request: a dict, a status and text, or a name.
 
-    Words: `hang` answers nothing, `close` breaks off in the middle, anything else is sent as it is. With a
-    key it proves that it has it; it asks for none.
+    Names: `hang` sends nothing, `close` breaks off in the middle, anything else is sent as it is.
     """
 
-    def __init__(self, script=lambda number: answer(), models=("tiny",), key=None, **model):
-        self.script, self.models, self.model, self.key = script, models, model, key
+    def __init__(self, script=lambda number: response(), models=("tiny",), **model):
+        self.script, self.models, self.model = script, models, model
         self.bodies, self.keys = [], []
-        self.shown = []
-        """What each request, of whichever path, has shown as its key."""
         self.ended = threading.Event()
         self._lock = threading.Lock()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -51,11 +46,6 @@ class FakeServer:
                 pass
 
             def do_GET(self):
-                fake.shown.append(self.headers.get("Authorization"))
-                path, _, nonce = self.path.partition("?nonce=")
-                if path == PROOF_PATH and fake.key is not None:
-                    self.reply(200, proof(fake.key, nonce))
-                    return
                 if fake.models is None:
                     self.reply(404, "nothing here")
                     return
@@ -68,13 +58,12 @@ class FakeServer:
                     number = len(fake.bodies)
                     fake.bodies.append(body)
                     fake.keys.append(self.headers.get("Authorization"))
-                    fake.shown.append(fake.keys[-1])
                 said = fake.script(number)
                 if said == "hang":
                     fake.ended.wait(60)
                     self.close_connection = True
                 elif said == "close":
-                    self.reply(200, json.dumps(answer()), cut=30)
+                    self.reply(200, json.dumps(response()), cut=30)
                 elif isinstance(said, dict):
                     time.sleep(0.01)
                     self.reply(200, json.dumps(said))

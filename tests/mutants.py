@@ -60,12 +60,12 @@ TESTS = {
     "sgg/metrics/judged.py": _files("judged"),
     "sgg/metrics/synonyms.py": _files("summary defects"),
     "sgg/metrics/detection.py": _files("detection defects summary"),
-    "sgg/text/tolerant_parser.py": _files("tolerant_parser strict_parser answer_styles codec"),
+    "sgg/text/tolerant_parser.py": _files("tolerant_parser strict_parser completion_styles codec"),
     "sgg/text/strict_parser.py": _files("tolerant_parser strict_parser codec"),
-    "sgg/text/codec.py": _files("codec answer_styles strict_parser"),
-    "sgg/text/passages.py": _files("passages answer_styles codec"),
-    "sgg/text/documents.py": _files("answer_styles codec"),
-    "sgg/text/lenient_json.py": _files("lenient_json answer_styles codec"),
+    "sgg/text/codec.py": _files("codec completion_styles strict_parser"),
+    "sgg/text/passages.py": _files("passages completion_styles codec"),
+    "sgg/text/documents.py": _files("completion_styles codec"),
+    "sgg/text/lenient_json.py": _files("lenient_json completion_styles codec"),
     "sgg/text/problems.py": _files("codec"),
     "sgg/scene/graph.py": _files("graph codec tolerant_parser"),
     "sgg/scene/vocab.py": _files("vocab graph codec"),
@@ -88,7 +88,7 @@ TESTS = {
 ALL_TESTS = [
     *("tests/unit/reward", "tests/unit/metrics"),
     *_files(
-        "answer_styles boxes codec graph tolerant_parser lenient_json match passages predictions"
+        "completion_styles boxes codec graph tolerant_parser lenient_json match passages predictions"
     ),
     *_files("resized_size scoring_path similarity strict_parser cli_reward vocab"),
     "tests/golden",

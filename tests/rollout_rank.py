@@ -1,9 +1,9 @@
 """One GRPO rank that tells what its rollouts do: `python tests/rollout_rank.py RUN_DIR/config.yaml WORD …`.
 
-Words: `greedy` compares vLLM's greedy answer with transformers' after each push and prints both as a JSON
+Words: `greedy` compares vLLM's greedy completion with transformers' after each push and prints both as a JSON
 line; `expands_twice` and `keeps_image_features` leave that cure out; `blind` leaves the probe out;
 `updates=N` has the first push of an adapter followed by N more, each after an update of the adapter, and
-prints as a JSON line which weights of the base have changed and how many of the greedy answers differ.
+prints as a JSON line which weights of the base have changed and how many of the greedy completions differ.
 """
 
 import json
@@ -28,7 +28,7 @@ sync_weights = Rollouts.sync_weights
 
 
 def told(self):
-    """Push, then say greedy answers of both sides."""
+    """Push, then say greedy completions of both sides."""
     sync_weights(self)
     probe = Probe(self._settings, self.processing_class)
     print(json.dumps({"vllm": vllms(self, probe), "trainer": trainers(self, probe)}), flush=True)
@@ -53,7 +53,7 @@ def trainers(rollouts, probe):
 
 
 def updated(self, count):
-    """Push after each of `count` updates of the adapter; say what became of the base and of the answers."""
+    """Push after each of `count` updates of the adapter; print the state of the base and completions."""
     base = {n: p for n, p in self.model.named_parameters() if "lora_" not in n}
     adapter = [p for n, p in self.model.named_parameters() if "lora_" in n]
     before = {name: param.detach().clone() for name, param in base.items()}
@@ -63,8 +63,13 @@ def updated(self, count):
             param.data.add_(torch.randn_like(param) * 0.02)
         sync_weights(self)
     changed = [name for name, param in base.items() if not torch.equal(param, before[name])]
-    answers = {tuple(answer) for answer in asked}
-    said = {"base": len(base), "changed": changed, "answers": len(answers), "apart": sum(apart)}
+    completions = {tuple(tokens) for tokens in asked}
+    said = {
+        "base": len(base),
+        "changed": changed,
+        "completions": len(completions),
+        "apart": sum(apart),
+    }
     print(json.dumps(said), flush=True)
 
 
@@ -72,12 +77,12 @@ asked, apart = [], []
 disagreement = Probe.disagreement
 
 
-def compared(self, model, accelerator, answer):
-    """Is vLLM's greedy answer to the probe the trainer's? Each of its tokens must be the trainer's choice."""
-    chosen = self._logits(model, accelerator, answer.tokens).argmax(-1).tolist()
-    asked.append(answer.tokens)
-    apart.append(chosen != answer.tokens)
-    return disagreement(self, model, accelerator, answer)
+def compared(self, model, accelerator, result):
+    """Is vLLM's greedy completion the trainer's? Each of its tokens must be the trainer's choice."""
+    chosen = self._logits(model, accelerator, result.tokens).argmax(-1).tolist()
+    asked.append(result.tokens)
+    apart.append(chosen != result.tokens)
+    return disagreement(self, model, accelerator, result)
 
 
 left = [int(word.removeprefix("updates=")) for word in words if word.startswith("updates=")]

@@ -17,13 +17,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from launchers.node.rollout_key import server_keys
+from launchers.node.rollout_key import rollout_key
 from launchers.node.supervisor import Limits, Supervisor
 from launchers.placement import NodePlacement, cores_here, job_began
 from launchers.ports import held_ports, told_ports
 from launchers.process_plan import make_plan, servers_on
 from sgg.config.derived import gpus_per_node, node_count
 from sgg.config.frozen import FROZEN_NAME, read_frozen
+from sgg.config.hardware import SERVER_KEY_VARIABLE
 from sgg.config.schema import Config
 from sgg.errors import Failed, SggError, Stopped
 from sgg.explain.exit_codes import MISTAKE
@@ -119,7 +120,7 @@ def run_node(frozen: Path, place: NodePlacement, received: list[int]) -> ExitSta
             return ports
         cores = None if "OMP_NUM_THREADS" in os.environ else cores_here()
         plan = make_plan(config, frozen, place.hosts, ports, cores=cores)
-        secrets = server_keys(plan, run_dir, place.attempt)
+        secrets = {SERVER_KEY_VARIABLE: rollout_key(run_dir, place.attempt)} if plan.servers else {}
         return Supervisor(plan, place, run_dir, _limits(config, place), received, secrets).run()
 
 
@@ -208,7 +209,7 @@ def _after_stop(ending: ExitStatus, place: NodePlacement, run_dir: Path, idle: b
     if idle and ending.code == 128 + signal.SIGUSR2:
         why = (
             "Not queued again: the whole of hardware.slurm.time_min brought no new checkpoint and no new "
-            "answers. Take a longer time_min, or a smaller stage.args.save_steps."
+            "completions. Take a longer time_min, or a smaller stage.args.save_steps."
         )
         failed = replace(ending, state=State.failed, code=1, reason=f"{why}\n{ending.reason}")
         failed.write(run_dir, instead=True)
@@ -235,6 +236,6 @@ def _try_again(run_dir: Path, place: NodePlacement) -> None:
 
 
 def _progress(run_dir: Path) -> tuple[list[str], int]:
-    """What a restart would not have to do again: checkpoints and answers."""
+    """What a restart would not have to do again: checkpoints and completions."""
     whole = [folder.name for folder in checkpoints(run_dir) if is_marked_complete(folder)]
     return whole, sum(path.stat().st_size for path in (run_dir / PARTS).glob("*.jsonl"))

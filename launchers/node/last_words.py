@@ -21,7 +21,7 @@ _FATAL = re.compile(
     r"^(Fatal Python error: .+|\s*what\(\):\s+.+|Segmentation fault.*"
     r"|slurmstepd\S*: error: (?!\*\*\*).+)$"  # with stars: that Slurm ends the job, not why
 )
-"""What ends a process without a traceback: the last words of the interpreter, of C++ and of Slurm."""
+"""What ends a process without a traceback: the last lines of the interpreter, of C++ and of Slurm."""
 
 _PROGRESS = re.compile(r"\d+%\|.*\||\b\d+(\.\d+)?\s?(it/s|s/it)\b|^\s*$")
 

@@ -1,7 +1,7 @@
 """Starts the processes of one node, watches them, and ends them all when one part ends.
 
 Knows processes and files, no graphs and no trainers. Ranks are started with torchrun's environment, but by
-this process itself: so it has each one's exit status, signals reach them at once, and every rank's words
+this process itself: so it has each one's exit status, signals reach them at once, and every rank's output
 are in a log of its own. Every wait has a limit but the one for healthy ranks to end.
 """
 
@@ -21,7 +21,7 @@ from launchers.node.child import LOGS, Child
 from launchers.node.signals import SIGNALS
 from launchers.placement import NodePlacement
 from launchers.ports import forget_ports
-from launchers.process_plan import HEALTH_PATH, Plan, Process
+from launchers.process_plan import HEALTH_PATH, Plan
 from sgg.runs.exit_status import ExitStatus, State, forget_exit_status, read_exit_status
 from sgg.runs.folder import served_folder
 from sgg.runs.sweep import resume_command
@@ -54,9 +54,9 @@ class Supervisor:
         run_dir: Path,
         limits: Limits,
         received: list[int],
-        secrets: Mapping[str, Mapping[str, str]],
+        secrets: Mapping[str, str],
     ) -> None:
-        """`secrets`: by process, variables that it gets and nobody writes down."""
+        """`secrets`: variables that processes get and nobody writes down."""
         self._secrets = secrets
         self._plan, self._place, self._run_dir, self._limits = plan, place, run_dir, limits
         self._received = received
@@ -71,13 +71,13 @@ class Supervisor:
         try:
             for process in ours:
                 if process.is_server:
-                    self._servers.append(self._started(process, False))
+                    self._servers.append(Child(process, self._run_dir, False, self._secrets))
             ranks = [p for p in ours if not p.is_server]
             ending = self._await_servers() if ranks else None
             if ending is None:
                 for process in ranks:
                     shown = process.name == "rank0"
-                    self._ranks.append(self._started(process, shown))
+                    self._ranks.append(Child(process, self._run_dir, shown, self._secrets))
                 ending = self._watch()
         finally:
             self._end()
@@ -85,11 +85,8 @@ class Supervisor:
             ending.write(self._run_dir)
         return ending
 
-    def _started(self, process: Process, shown: bool) -> Child:
-        return Child(process, self._run_dir, shown, self._secrets.get(process.name, {}))
-
     def _await_servers(self) -> ExitStatus | None:
-        """Until every node's servers answer; an ending if that never happens."""
+        """Until every node's servers respond; an ending if that never happens."""
         deadline = time.monotonic() + self._limits.server_start_s
         silent = [s.address for s in self._plan.servers if s.address is not None]
         while silent:
@@ -98,7 +95,7 @@ class Supervisor:
                 return ending
             if time.monotonic() > deadline:
                 return self._failed(
-                    f"No answer from {', '.join(silent)} within "
+                    f"No response from {', '.join(silent)} within "
                     f"hardware.rollout.startup_timeout_s={self._limits.server_start_s:g}. "
                     f"Look into {self._run_dir / LOGS}/server*.log."
                 )
@@ -198,7 +195,7 @@ class Supervisor:
 
 
 def _crash_report(child: Child, place: NodePlacement) -> str:
-    """The error; who fell, where, how, and its last words."""
+    """The error; who fell, where, how, and its last lines."""
     code = child.code
     assert code is not None
     if code == 2 and (message := child.message()):  # a user's mistake, which names its way out
@@ -218,7 +215,7 @@ def _crash_report(child: Child, place: NodePlacement) -> str:
 
 def _healthy(address: str) -> bool:
     try:
-        with _NO_PROXY.open(address + HEALTH_PATH, timeout=2) as answer:
-            return bool(answer.status == 200)
+        with _NO_PROXY.open(address + HEALTH_PATH, timeout=2) as response:
+            return bool(response.status == 200)
     except (OSError, urllib.error.URLError):
         return False

@@ -1,6 +1,6 @@
 """Which runs of a sweep `sgg cancel` has ended: SWEEP_DIR/cancelled/POINT.STEP, an empty file for each.
 
-`sweep.json` is written by the owner of the sweep's folder alone, which may be starting runs meanwhile, on
+`sweep.json` is written by the owner of the sweep's folder only, which may be starting runs meanwhile, on
 another host. So `sgg cancel` marks runs first and then ends the jobs that `sweep.json` has by then; who
 starts a run writes its job down first and then looks for a mark. One of the two sees the other.
 """

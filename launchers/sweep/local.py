@@ -98,7 +98,7 @@ class LocalSweep:
         return not is_over and len(run.jobs) <= self.record.retries
 
     def _why(self, run: RunRecord) -> str:
-        """Why a run ended; a reason that was told of another run is not told again."""
+        """Why a run ended; a reason that was printed of another run is not printed again."""
         ending = read_exit_status(self.folder / run.folder)
         if ending is None:
             owner = holder(self.folder / run.folder)

@@ -1,6 +1,6 @@
 """The points of a sweep: composed, checked and frozen, all of them before the first one starts.
 
-Comes in: lines of overrides, one a point. Goes out: run folders that `launchers.node` can run, and the
+Input: lines of overrides, one a point. Output: run folders that `launchers.node` can run, and the
 records of them for sweep.json. Submits nothing.
 """
 

@@ -105,7 +105,7 @@ def _slurm_jobs(record: SweepRecord) -> dict[str, JobState] | None:
 
 
 def _processes(record: SweepRecord) -> dict[str, JobState] | None:
-    """The local launcher's processes in the words of a queue; None on another machine."""
+    """The local launcher's processes as states of a queue; None on another machine."""
     if record.host != platform.node():
         return None
     return {

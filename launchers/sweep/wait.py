@@ -40,7 +40,7 @@ def wait(folder: Path) -> None:
 
 @dataclass
 class SweepWatcher:
-    """What has been told of a sweep, and since when Slurm has not answered."""
+    """What has been printed of a sweep, and since when Slurm has not answered."""
 
     folder: Path
     _told: str = ""

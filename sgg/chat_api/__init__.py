@@ -1,1 +1,1 @@
-"""Answers over OpenAI-compatible servers: one exchange, which server, what they serve, the engine."""
+"""Completions by OpenAI-compatible servers: one exchange, which server, what they serve, the engine."""

@@ -1,8 +1,8 @@
-"""Which server answers next: the least busy healthy one.
+"""Which server is asked next: the least busy healthy one.
 
 A server that fails rests for a while, longer each time; one that fails again after the last rest, or has
-answered nothing within a request's whole limit, is left out for the rest of the run. An answer resets the
-count. Failures of requests that were sent before a server's last failure count as the same one: when a
+responded to nothing within a request's whole limit, is left out for the rest of the run. A response resets
+the count. Failures of requests that were sent before a server's last failure count as the same one: when a
 server dies, all that it had in flight fails at once.
 """
 

@@ -19,15 +19,15 @@ _log = logging.getLogger(__name__)
 async def served_model(
     caller: ChatClient, pool: Pool, wanted: str | None, model_path: str, limit_s: float
 ) -> str:
-    """The name by which the servers serve the run's model; those that do not answer are left out.
+    """The name by which the servers serve the run's model; those that do not respond are left out.
 
     Args:
         wanted: the name that the config gives; None for the only one there is.
-        model_path: what the run says its model is; a server that says otherwise is told of in the log.
+        model_path: what the run says its model is; a server that says otherwise is logged.
         limit_s: longest wait for a request, seconds.
 
     Raises:
-        SggError: no server answers, or they serve another model, several, or different ones.
+        SggError: no server responds, or they serve another model, several, or different ones.
 
     """
     limit_s = min(limit_s, LISTING_LIMIT_S)

@@ -139,6 +139,8 @@ class DataConfig:
     """Folder of a raw data set; splits may name files below it."""
     image_folder: str | None = None
     """Folder of the images, where it is not the root."""
+    outside: bool = False
+    """Use image files that lie outside these folders, by the name in a row or by a symbolic link."""
     image_source: ImageSource = ImageSource.files
     train: SplitConfig = field(default_factory=SplitConfig)
     eval: SplitConfig = field(default_factory=SplitConfig)

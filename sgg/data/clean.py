@@ -20,8 +20,8 @@ from sgg.scene.vocab import VOCABULARIES, Vocabulary, canonical
 
 MAX_ASPECT = 200
 """Widest ratio of sides that Qwen's image processors accept."""
-MAX_PIXELS = 400_000_000
-"""Largest area: PIL refuses to decode images of twice its `MAX_IMAGE_PIXELS` (`sgg.data.images`)."""
+MAX_PIXELS = 64_000_000
+"""Largest area. A file of 400 kB may hold 400 megapixels, and each takes up to 12 bytes to decode."""
 SHOWN_PER_KIND = 5
 FIRST_OBJECTS = 2000
 """Objects whose classes are counted, at least: enough to see whether they are classes."""
@@ -33,6 +33,8 @@ KINDS = {
     "unreadable_row": "the row could not be read; image dropped",
     "no_image": "its file is missing; image dropped",
     "broken_image": "cannot be decoded; image dropped",
+    "outside_folder": "its file lies outside data.root and data.image_folder (data.outside=true takes it); "
+    "image dropped",
     "wrong_size": "has another size than annotated; image dropped",
     "size_before_turn": "annotated size is the image's before EXIF turns it, and boxes must belong to the "
     "upright image; image dropped",
@@ -40,7 +42,7 @@ KINDS = {
     "damaged_exif": "EXIF cannot be read, or its orientation is none of 1 to 8; image used",
     "several_frames": "image moves or has pages; the first one is used",
     "wide_grey": "grey of more than 8 bits; scaled to 8",
-    "bad_size": "no positive width and height, one over 200 times the other, or over 400 megapixels; "
+    "bad_size": "no positive width and height, one over 200 times the other, or over 64 megapixels; "
     "image dropped",
     "duplicate_image": "image id seen before; image dropped",
     "bad_box": "not four finite numbers; object dropped",

@@ -1,30 +1,48 @@
 """Images by reference: files, rows of a published data set, painted gold, drawn scenes.
 
 A prepared table holds references, not pixels, so that preparing copies no images and a cache stays
-small. Every image comes out as RGB, turned upright by its EXIF tag.
+small. Every image comes out as RGB, turned upright by its EXIF tag. Files are a stranger's: only regular
+files are read, by the decoders of `FORMATS` and no other, up to `MAX_FILE` bytes and `clean.MAX_PIXELS`.
 """
 
 from __future__ import annotations
 
+import os
+import stat
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from PIL import Image
+from PIL import AvifImagePlugin, Image, WebPImagePlugin
 from PIL.TiffImagePlugin import TiffImageFile
 
 from sgg.config.data import ScenePlan
 from sgg.data import shapes
 from sgg.data.bare import bare, png_chunks
+from sgg.data.clean import MAX_PIXELS
 from sgg.data.exif import SWAPPING, TRANSPOSE, orientation_of, orientation_of_tiff
 from sgg.data.paint import paint
 from sgg.data.pixels import is_wide_grey, to_rgb
 from sgg.errors import SggError
 from sgg.scene.graph import SceneGraph
 
-Image.MAX_IMAGE_PIXELS = 200_000_000  # a decompression bomb is an error, a gigapixel scan too
+FORMATS = (
+    *("JPEG", "PNG", "GIF", "BMP", "PPM"),
+    *(
+        cls.format
+        for cls in (TiffImageFile, WebPImagePlugin.WebPImageFile, AvifImagePlugin.AvifImageFile)
+    ),
+)
+"""Pillow's decoders that are used: of those left out, EPS starts Ghostscript, and nobody keeps photographs in
+the others. MPO, several JPEG images in a file, is read by JPEG's."""
+MAX_FILE = 256 << 20
+"""Largest file, bytes."""
+Image.MAX_IMAGE_PIXELS = (
+    MAX_PIXELS // 2
+)  # Pillow refuses what is twice as large, frames of animations too
 
 Size = tuple[int, int]
 """Width and height, pixels."""
@@ -146,17 +164,18 @@ def _taken(source: Path | BytesIO, decode: bool, note: Note) -> tuple[Size, Imag
     Pillow raises whatever its plugins happen to stumble over, so any error is the file's. A file is
     tried again without its metadata: they must not cost an image whose pixels are whole.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _opened(source) as file:
         warnings.simplefilter("ignore", UserWarning)  # of metadata; `note` counts what matters
+        warnings.simplefilter(
+            "ignore", Image.DecompressionBombWarning
+        )  # which is half of what is refused
         try:
-            return _read(source, {}, decode, note)
-        except FileNotFoundError:
-            raise
+            return _read(file, {}, decode, note)
         except Exception as error:
             broken = BrokenImage(f"{type(error).__name__}: {error}")
             try:
-                whole = source.getvalue() if isinstance(source, BytesIO) else source.read_bytes()
-                stripped, metadata = bare(whole)
+                file.seek(0)
+                stripped, metadata = bare(file.read())
                 found = _read(BytesIO(stripped), metadata, decode, note)
             except Exception:
                 raise broken from error
@@ -164,15 +183,43 @@ def _taken(source: Path | BytesIO, decode: bool, note: Note) -> tuple[Size, Imag
             return found
 
 
+@contextmanager
+def _opened(source: Path | BytesIO) -> Iterator[BinaryIO]:
+    """A regular file of a bounded size; opening never waits, as it would for the writer of a FIFO.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        BrokenImage: it is another kind of file, too large, or cannot be opened.
+
+    """
+    if isinstance(source, BytesIO):
+        yield BytesIO(source.getvalue())
+        return
+    try:
+        descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise BrokenImage(f"{type(error).__name__}: {error}") from error
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise BrokenImage("it is no regular file")
+    with os.fdopen(descriptor, "rb") as file:
+        if found.st_size > MAX_FILE:
+            raise BrokenImage(f"{found.st_size >> 20} MiB, over the {MAX_FILE >> 20} that are read")
+        yield file
+
+
 def _read(
-    source: Path | BytesIO, metadata: Mapping[str, bytes], decode: bool, note: Note
+    file: BinaryIO, metadata: Mapping[str, bytes], decode: bool, note: Note
 ) -> tuple[Size, Image.Image | None]:
-    with Image.open(source) as image:
+    with Image.open(file, formats=FORMATS) as image:
         # TIFF is asked before `load`, which turns it, and nothing else, by itself; PNG may say it at its end
         tags = image.tag_v2 if isinstance(image, TiffImageFile) else None
         tagged = orientation_of_tiff(tags) if tags is not None else None
         orientation = tagged or orientation_of({**image.info, **metadata})
-        if decode or (image.format == "PNG" and _has_late_notes(source)):
+        if decode or (image.format == "PNG" and _has_late_notes(file)):
             image.load()
             orientation = (
                 orientation if tags is not None else orientation_of({**image.info, **metadata})
@@ -195,10 +242,12 @@ def _read(
     return size, upright
 
 
-def _has_late_notes(source: Path | BytesIO) -> bool:
+def _has_late_notes(file: BinaryIO) -> bool:
     """Whether a PNG has EXIF or text behind its pixels, where Pillow's header does not reach."""
-    with BytesIO(source.getvalue()) if isinstance(source, BytesIO) else source.open("rb") as file:
-        kinds = [kind for kind, _, _ in png_chunks(file)]
+    place = file.tell()
+    file.seek(0)
+    kinds = [kind for kind, _, _ in png_chunks(file)]
+    file.seek(place)
     behind = kinds[kinds.index(b"IDAT") :] if b"IDAT" in kinds else []
     return not {b"eXIf", b"iTXt", b"tEXt", b"zTXt"}.isdisjoint(behind)
 

@@ -145,6 +145,7 @@ def _fingerprint(data: DataConfig, split: str, reader: Reader) -> str:
         "drop_unknown": data.drop_unknown,
         "min_relations": data.min_relations,
         "image_check": data.image_check.name,
+        "outside": data.outside,
     }
     text = json.dumps(values, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -166,7 +167,12 @@ def _build(reader: Reader, data: DataConfig, split: str, folder: Path, quiet: bo
         data.drop_unknown,
         data.min_relations,
     )
-    job = Job(reader, policy, data.image_check if SOURCES[data.source].reads_images(data) else None)
+    job = Job(
+        reader,
+        policy,
+        data.image_check if SOURCES[data.source].reads_images(data) else None,
+        None if data.outside else Split(data, split).folders(),
+    )
     stop = len(reader) if config.limit is None else min(len(reader), config.offset + config.limit)
     report, rows, seen = Report(), [], set()
     with tqdm(

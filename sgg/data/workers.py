@@ -40,6 +40,8 @@ class Job:
     policy: Policy
     check: ImageCheck | None
     """How far image files are looked at; None where images are drawn or painted."""
+    folders: tuple[Path, ...] | None = None
+    """Where image files must lie, without symbolic links; None for anywhere."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def _clean_chunk(job: Job, indices: range) -> Chunk:
     for index in indices:
         raw = job.reader.read(index)
         odd = set(raw.image_odd)
-        kind = _image_problem(raw, job.check, odd)
+        kind = _image_problem(raw, job, odd)
         if raw.image_file and job.check is not None:
             of_file = report.dropped_files if kind else report.kept_files
             of_file[raw.image_file] = stamp(raw.image_file)
@@ -147,17 +149,27 @@ def _digest(raw: RawExample, check: ImageCheck | None) -> str:
     return image_digest(Path(raw.image_file), whole=check is ImageCheck.decode)
 
 
-def _image_problem(raw: RawExample, check: ImageCheck | None, odd: set[str]) -> str:
+def _image_problem(raw: RawExample, job: Job, odd: set[str]) -> str:
     """The kind of what is wrong with a row's image, or an empty string; `odd` takes what is not wrong."""
-    if raw.image_problem or raw.broken or check is None:
+    if job.check is not None and raw.image_file and _lies_outside(raw.image_file, job.folders):
+        return "outside_folder"
+    if raw.image_problem or raw.broken or job.check is None:
         return raw.image_problem
     if raw.image_ref.startswith("row:"):  # looked at when the row was read
         return ""
-    size, problem = look_at_file(raw.image_ref, check is ImageCheck.decode, odd.add)
+    size, problem = look_at_file(raw.image_ref, job.check is ImageCheck.decode, odd.add)
     annotated = raw.width, raw.height
     if problem or size == annotated:
         return problem
     return "size_before_turn" if "turned" in odd and size[::-1] == annotated else "wrong_size"
+
+
+def _lies_outside(file: str, folders: tuple[Path, ...] | None) -> bool:
+    """Whether a file is none of these folders', by its name or by a link on the way to it."""
+    if folders is None:
+        return False
+    place = Path(os.path.realpath(file))
+    return not any(place.is_relative_to(folder) for folder in folders)
 
 
 def _zero_shot(graph: SceneGraph, listed: frozenset[Triplet]) -> set[Triplet]:

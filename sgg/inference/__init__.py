@@ -1,1 +1,1 @@
-"""Answers of a model to images: requests, engines, and prediction for one image."""
+"""Completions of a model for images: requests, engines, and prediction for one image."""

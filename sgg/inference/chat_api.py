@@ -1,9 +1,10 @@
-"""Answers by OpenAI-compatible servers: many requests in flight over all of them, one answer each.
+"""Completions by OpenAI-compatible servers: many requests in flight over all of them, one completion each.
 
 The model is not loaded here, only its processor. Images go along as PNG at the size at which the model
-sees them, so that the server has nothing to resize. A vLLM server is told the ends of an answer and the
-tokens never to sample, and tells the tokens of its answers, from which text comes as in the other engines.
-Other servers are asked in OpenAI's words alone, and their text and count of tokens are taken as they are.
+sees them, so that the server has nothing to resize. A vLLM server gets the ends of a completion and the
+tokens never to sample, and returns the tokens of its completions, from which text comes as in the other
+engines. Other servers are asked in OpenAI's terms only, and their text and count of tokens are taken as they
+are.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sgg.chat_api.client import Answer, ChatClient, RetryableError
+from sgg.chat_api.client import ChatClient, ChatResponse, RetryableError
 from sgg.chat_api.pool import Pool, Server
 from sgg.chat_api.served_model import served_model
 from sgg.errors import SggError
 from sgg.inference.generate import Batch, Completion, Key, Request, Sampling, completion_of, end_ids
 from sgg.inference.requests import (
-    answer_seed,
+    completion_seed,
     prompt_text,
     prompt_tokens,
     resized,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 TRIES = 5
-"""How often one answer is asked for, on whichever servers."""
+"""How often one completion is asked for, on whichever servers."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,10 @@ class ServerOptions:
     """The name that the servers know the model by; None for the only one there is."""
     api_key_env: str = "OPENAI_API_KEY"
     """Name of the environment variable that holds the key."""
-    asks_proof: bool = False
-    """Whether they must prove that they have the key before it is sent to them."""
 
 
 class ServerEngine:
-    """Chat completions, asked for as answers come in."""
+    """Chat completions, asked for as responses come in."""
 
     batch_size = 1
 
@@ -72,7 +71,7 @@ class ServerEngine:
         self._run_dir = run_dir
         self._ends = end_ids(declared_ends(full_weights(folder)), processor.tokenizer)
 
-    def answers(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
+    def completions(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
         """See `sgg.inference.generate.Engine`; in the order in which they end.
 
         Raises:
@@ -87,32 +86,32 @@ class ServerEngine:
                 runner.run(session.find_model())
                 while True:
                     for request, key in islice(waiting, self._access.in_flight - len(flying)):
-                        flying[loop.create_task(self._answer(session, request, key))] = key
+                        flying[loop.create_task(self._complete(session, request, key))] = key
                     if not flying:
                         return
                     done, _ = runner.run(asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED))
-                    # answers first: what is there is written before a failure ends the run
+                    # completions first: what is there is written before a failure ends the run
                     for task in sorted(done, key=lambda t: t.exception() is not None):
                         yield flying[task], task.result()
                         del flying[task]
             finally:
                 runner.run(session.end(list(flying)))
 
-    async def _answer(self, session: Session, request: Request, key: Key) -> Completion:
-        """The answer to a request, from whichever server gives it."""
+    async def _complete(self, session: Session, request: Request, key: Key) -> Completion:
+        """The completion of a request, from whichever server gives it."""
         text = prompt_text(request.chat, self._processor)
         expected = prompt_tokens(text, request.image, self._processor)
-        picture = await asyncio.to_thread(_data_url, request.image, self._processor)
-        body = {"model": session.model, **self._body(request.chat, picture, key)}
+        url = await asyncio.to_thread(_data_url, request.image, self._processor)
+        body = {"model": session.model, **self._body(request.chat, url, key)}
         for _ in range(TRIES):
             server = await session.pool.acquire()
             sent_at = time.monotonic()
             asked = body | self._for_vllm() if server.is_vllm else body
             try:
-                answer = await session.caller.complete(
+                response = await session.caller.complete(
                     server.url, asked, self._access.request_timeout_s
                 )
-                completion = self._completion(answer)
+                completion = self._completion(response)
             except RetryableError as fault:
                 session.pool.failed(server, fault, sent_at)
                 last = f"{server.url}: {fault}"
@@ -122,29 +121,29 @@ class ServerEngine:
                 ) from error
             else:
                 session.pool.succeeded(server)
-                self._check_prompt(server, request, answer, expected)
+                self._check_prompt(server, request, response, expected)
                 return completion
         raise SggError(
-            f"{key[0]}: {TRIES} tries gave no answer; last error: {last}. "
+            f"{key[0]}: {TRIES} tries gave no completion; last error: {last}. "
             f"Resume with: {resume_command(self._run_dir)}"
         )
 
-    def _body(self, chat: Messages, picture: str, key: Key) -> dict[str, Any]:
+    def _body(self, chat: Messages, url: str, key: Key) -> dict[str, Any]:
         """What any OpenAI-compatible server understands."""
         sampling = self._sampling
         limit = {"top_k": sampling.top_k} if sampling.top_k > 0 else {}
         return {
-            "messages": [turn | {"content": _with(picture, turn["content"])} for turn in chat],
+            "messages": [turn | {"content": _with(url, turn["content"])} for turn in chat],
             "n": 1,
             "max_tokens": sampling.max_new_tokens,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
-            "seed": answer_seed(sampling.seed, key),
+            "seed": completion_seed(sampling.seed, key),
             **limit,
         }
 
     def _for_vllm(self) -> dict[str, Any]:
-        """What makes a vLLM server, however it was started, answer as vLLM does in this process."""
+        """What makes a vLLM server, however it was started, generate as vLLM does in this process."""
         return {
             **stop_and_forbidden(self._ends, self._processor),
             # against a checkpoint's own generation settings
@@ -154,23 +153,23 @@ class ServerEngine:
             "return_token_ids": True,
         }
 
-    def _completion(self, answer: Answer) -> Completion:
-        """Raises RetryableError for what is no whole answer: a server that ends breaks off what it was at."""
-        choice = answer.choices[0]
+    def _completion(self, response: ChatResponse) -> Completion:
+        """Raises RetryableError for an incomplete one: a server that ends breaks off what it generates."""
+        choice = response.choices[0]
         if choice.finish_reason not in ("stop", "length"):
-            raise RetryableError(f"an answer that ended by {choice.finish_reason!r}")
+            raise RetryableError(f"a completion that ended by {choice.finish_reason!r}")
         if choice.token_ids is not None:
             return completion_of(choice.token_ids, self._ends, self._processor.tokenizer)
         text = choice.message.content
         if text is None:
-            raise RetryableError("an answer without content")
-        return Completion(text, answer.usage.completion_tokens, choice.finish_reason == "length")
+            raise RetryableError("a completion without content")
+        return Completion(text, response.usage.completion_tokens, choice.finish_reason == "length")
 
     def _check_prompt(
-        self, server: Server, request: Request, answer: Answer, expected: int
+        self, server: Server, request: Request, response: ChatResponse, expected: int
     ) -> None:
         """Raise if vLLM saw another prompt: images resized by other limits, or another chat template."""
-        seen = answer.usage.prompt_tokens
+        seen = response.usage.prompt_tokens
         if server.is_vllm and seen != expected:
             raise SggError(
                 f"{request.image_id}: wrong model served: {server.url} saw a prompt of {seen} tokens where "
@@ -180,11 +179,11 @@ class ServerEngine:
 
 
 class Session:
-    """The connections of one round of answers."""
+    """The connections of one round of completions."""
 
     def __init__(self, access: ServerOptions, run_dir: Path) -> None:
         self.caller, self.pool = (
-            ChatClient(access.api_key_env, access.asks_proof),
+            ChatClient(access.api_key_env),
             Pool(access.urls, resume_command(run_dir)),
         )
         self.model = ""
@@ -211,7 +210,7 @@ def _data_url(image: Image, processor: Any) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def _with(picture: str, parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _with(url: str, parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The parts of a message as OpenAI writes them, in the same order."""
-    image = {"type": "image_url", "image_url": {"url": picture}}
+    image = {"type": "image_url", "image_url": {"url": url}}
     return [image if part["type"] == "image" else part for part in parts]

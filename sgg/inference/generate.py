@@ -1,8 +1,8 @@
-"""Generates answers for a split with an engine, into a file from which generation can be resumed.
+"""Generates completions for a split with an engine, into a file from which generation can be resumed.
 
-Comes in: a prepared split. Goes out: `completions.jsonl`, one JSON object per answer in the order of
-the split. Batches are the same in every start and an answer's randomness depends on the seed and its
-batch alone, so a run that was killed and resumed ends with the same file. No scoring here.
+Input: a prepared split. Output: `completions.jsonl`, one JSON object per completion in the order of
+the split. Batches are the same in every start and a completion's randomness depends on the seed and its
+batch only, so a run that was killed and resumed ends with the same file. No scoring here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How answers are drawn."""
+    """How completions are drawn."""
 
     max_new_tokens: int
     temperature: float = 0.0
@@ -38,13 +38,13 @@ class Sampling:
     top_k: int = 0
     """0 for no limit."""
     completions: int = 1
-    """Answers per image."""
+    """Completions per image."""
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One answer."""
+    """One completion."""
 
     text: str
     tokens: int
@@ -55,7 +55,7 @@ class Completion:
 
 
 Key = tuple[str, int]
-"""Image id, and which of its answers."""
+"""Image id, and which of its completions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Images that are answered together."""
+    """Images whose completions are generated together."""
 
     start: int
     """Place of the first one in the split."""
     requests: list[Request]
     missing: set[Key]
-    """Answers that are not written yet, at least one."""
+    """Completions that are not written yet, at least one."""
 
 
 class Engine(Protocol):
@@ -84,7 +84,7 @@ class Engine(Protocol):
     batch_size: int
     """Images per batch; one random seed covers a batch."""
 
-    def answers(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
+    def completions(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
         """All that is missing, each as soon as it is there; more than is missing perhaps.
 
         Takes batches as it has room for them, not all at once: images are read when they are taken.
@@ -93,13 +93,13 @@ class Engine(Protocol):
 
 
 def end_ids(declared: int | list[int] | None, tokenizer: Any) -> list[int]:
-    """Tokens that end an answer: those of the checkpoint's generation config, and the tokenizer's."""
+    """Tokens that end a completion: those of the checkpoint's generation config, and the tokenizer's."""
     listed = declared if isinstance(declared, list) else [] if declared is None else [declared]
     return sorted({*listed, tokenizer.eos_token_id})
 
 
 def completion_of(ids: list[int], ends: list[int], tokenizer: Any) -> Completion:
-    """The answer in sampled tokens, up to the first one that ends it."""
+    """The completion in sampled tokens, up to the first one that ends it."""
     found = [i for i, token in enumerate(ids) if token in ends]
     kept = ids[: found[0]] if found else ids
     text = tokenizer.decode(kept, skip_special_tokens=True)
@@ -124,7 +124,7 @@ def generate_split(
     shard: Shard = Shard(),
     shuffle_images: bool = False,
 ) -> None:
-    """Answer every image of the split that has no answer yet, into this rank's part file.
+    """Generate the missing completions of the split, into this rank's part file.
 
     Args:
         shuffle_images: pair each prompt with the next example's image, as a control.
@@ -150,8 +150,8 @@ def generate_split(
     total = len(mine) * sampling.completions
     ready = sum(image_id in mine for image_id, _ in done)
     quiet = shard.rank > 0
-    with tqdm(total=total, initial=ready, desc="generate", unit="answer", disable=quiet) as bar:
-        for key, completion in engine.answers(batches()):
+    with tqdm(total=total, initial=ready, desc="generate", unit="completion", disable=quiet) as bar:
+        for key, completion in engine.completions(batches()):
             if key not in done:
                 done.add(key)
                 row = {k: v for k, v in asdict(completion).items() if v is not None}
@@ -172,7 +172,7 @@ def merge(prepared: Prepared, run_dir: Path, completions: int) -> Path:
     """All parts as one file in the order of the split.
 
     Raises:
-        SggError: answers are missing.
+        SggError: completions are missing.
 
     """
     found = {(r["image_id"], r["index"]): r for r in _written(run_dir / PARTS)}
@@ -180,7 +180,7 @@ def merge(prepared: Prepared, run_dir: Path, completions: int) -> Path:
     missing = [key for key in wanted if key not in found]
     if missing:
         raise SggError(
-            f"{len(missing)} answers are missing in {run_dir / PARTS}, first {missing[0]}. "
+            f"{len(missing)} completions are missing in {run_dir / PARTS}, first {missing[0]}. "
             f"Resume with: {resume_command(run_dir)}"
         )
     path = run_dir / COMPLETIONS

@@ -1,4 +1,4 @@
-"""Answers by transformers' `generate`, batch after batch."""
+"""Completions by transformers' `generate`, batch after batch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class HfEngine:
     """transformers' `generate`, left-padded batches, one after the other.
 
-    Of the checkpoint's own generation settings the ends of an answer are kept and nothing else: a
+    Of the checkpoint's own generation settings the ends of a completion are kept and nothing else: a
     repetition penalty that a hub checkpoint brings along would bend what the config says, and differ
     from what GRPO samples.
     """
@@ -32,20 +32,20 @@ class HfEngine:
         self._eos_ids = end_ids(model.generation_config.eos_token_id, processor.tokenizer)
         model.generation_config = GenerationConfig(eos_token_id=self._eos_ids)
 
-    def answers(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
-        """See `Engine.answers`; a batch's answers come together, with those that were there already."""
+    def completions(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
+        """See `Engine.completions`; a whole batch is generated, with those that are written already."""
         for batch in batches:
             chats, images = [r.chat for r in batch.requests], [r.image for r in batch.requests]
             seed = self._sampling.seed * 1_000_003 + batch.start
-            found = self.answer(chats, images, seed)
+            found = self.complete(chats, images, seed)
             for request, texts in zip(batch.requests, found, strict=True):
                 for index, completion in enumerate(texts):
                     yield (request.image_id, index), completion
 
-    def answer(
+    def complete(
         self, chats: Sequence[Messages], images: Sequence[Image], seed: int
     ) -> list[list[Completion]]:
-        """Answers per chat, all of one batch; the same for the same batch and seed."""
+        """Completions per chat, all of one batch; the same for the same batch and seed."""
         sampling, model = self._sampling, self._model
         texts = [
             self._processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
@@ -57,9 +57,9 @@ class HfEngine:
         with torch.inference_mode(), torch.random.fork_rng():
             torch.manual_seed(seed)
             ids = model.generate(**inputs, generation_config=self._generation_config())
-        answers = ids[:, inputs["input_ids"].size(1) :]
+        completions = ids[:, inputs["input_ids"].size(1) :]
         tokenizer = self._processor.tokenizer
-        flat = [completion_of(row.tolist(), self._eos_ids, tokenizer) for row in answers]
+        flat = [completion_of(row.tolist(), self._eos_ids, tokenizer) for row in completions]
         n = sampling.completions
         return [flat[i : i + n] for i in range(0, len(flat), n)]
 

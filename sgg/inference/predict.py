@@ -29,7 +29,7 @@ def predict_file(config: Config, image: Path, out: Path) -> tuple[list[Path], Pa
     """Write OUT/NAME.graph.json and OUT/NAME.graph.png, overwriting nothing.
 
     Returns:
-        Their paths, and what was read from the answer.
+        Their paths, and what was read from the completion.
 
     Raises:
         SggError: the image or the weights are missing or broken.
@@ -37,7 +37,7 @@ def predict_file(config: Config, image: Path, out: Path) -> tuple[list[Path], Pa
     """
     odd: list[str] = []
     try:
-        picture = open_upright(image, odd.append)
+        upright = open_upright(image, odd.append)
     except FileNotFoundError as error:
         raise SggError(f"{image}: no such image.") from error
     except BrokenImage as error:
@@ -45,12 +45,12 @@ def predict_file(config: Config, image: Path, out: Path) -> tuple[list[Path], Pa
     for kind in odd:
         if kind != "turned":  # as every viewer turns it
             log.warning("%s: %s", image, KINDS[kind])
-    width, height = picture.size
+    width, height = upright.size
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise SggError(
             f"{image}: {width} × {height} pixels; Qwen-VL takes sides of at most {MAX_ASPECT} : 1."
         )
-    completion = _answer(config, picture)
+    completion = _complete(config, upright)
     parsed = parse(completion.text, graph_spec(config), width, height)
     content = {
         "image": str(image),
@@ -65,14 +65,14 @@ def predict_file(config: Config, image: Path, out: Path) -> tuple[list[Path], Pa
     png_path = json_path.with_suffix(".png")
     write_json(json_path, content)
     with whole_file(png_path, "wb") as file:
-        draw_graph(picture, parsed.graph).save(file, format="PNG")
+        draw_graph(upright, parsed.graph).save(file, format="PNG")
     return [json_path, png_path], parsed
 
 
 def _reserved(out: Path, image: Path) -> Path:
     """OUT/NAME.graph.json, empty; where that is taken NAME.SUFFIX.graph.json, then with a number.
 
-    Names that differ in case alone are one to some file systems, so they count as taken here.
+    Names that differ only in case are one to some file systems, so they count as taken here.
     """
     taken = {path.name.lower() for path in out.iterdir()}
     further = (f"{image.name}.{number}" for number in count(2))
@@ -85,13 +85,13 @@ def _reserved(out: Path, image: Path) -> Path:
     raise AssertionError("numbers do not end")
 
 
-def _answer(config: Config, picture: Any) -> Any:
+def _complete(config: Config, upright: Any) -> Any:
     model, ranks = open_model(config, Use.generate), Ranks.start(config.hardware)
     generate = config.generate
     sampling = Sampling(
         generate.max_new_tokens, generate.temperature, generate.top_p, generate.top_k
     )
     engine = HfEngine(model.load().to(ranks.device), model.processor, sampling)
-    width, height = picture.size
+    width, height = upright.size
     chat = prompter(config).messages(width, height, {})
-    return engine.answer([chat], [picture], config.seed)[0][0]
+    return engine.complete([chat], [upright], config.seed)[0][0]

@@ -33,21 +33,21 @@ def resized(image: Image, processor: Any) -> Image:
 def prompt_tokens(text: str, image: Image, processor: Any) -> int:
     """Tokens of a prompt with those of its image."""
     width, height = _size(image, processor)
-    pictured = processor.family.image_tokens(width * height)
-    return len(processor.tokenizer(text)["input_ids"]) - 1 + pictured
+    image_tokens = processor.family.image_tokens(width * height)
+    return len(processor.tokenizer(text)["input_ids"]) - 1 + image_tokens
 
 
-def answer_seed(seed: int, key: Key) -> int:
-    """The seed of one answer, 0 to 2^56 - 1: the same whatever else is asked for, and when."""
+def completion_seed(seed: int, key: Key) -> int:
+    """The seed of one completion, 0 to 2^56 - 1: the same whatever else is asked for, and when."""
     digest = hashlib.sha256(f"{seed} {key[1]} {key[0]}".encode()).digest()
     return int.from_bytes(digest[:7])
 
 
 def stop_and_forbidden(ends: list[int], processor: Any) -> dict[str, Any]:
-    """What vLLM is told so that answers end where ours do, and never stand for images.
+    """What vLLM is given so that completions end where ours do, and never stand for images.
 
     Args:
-        ends: tokens that end an answer; vLLM's own idea of them is put aside.
+        ends: tokens that end a completion; vLLM's own idea of them is put aside.
         processor: the model's.
 
     """

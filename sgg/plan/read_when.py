@@ -50,6 +50,7 @@ READ: dict[str, When | None] = {
     "data.drop_unknown": None,
     "data.min_relations": None,
     "data.image_check": when.FILES,
+    "data.outside": when.FILES,
     "data.workers": None,
     "data.shapes": when.SHAPES,
     "data.shapes.*": None,

@@ -1,8 +1,7 @@
 """The trainer's side of rollout servers: TRL's client, with a key, limits, words, and several servers.
 
-That a server is this run's it proves by its key, before each request. The name of its model tells which start
-it is: one that died and was started again has the first weights, and must not be taken for the one that was
-pushed to.
+A server's name says whose it is and which start of it: one that died and was started again has the first
+weights, and must not be taken for the one that was pushed to.
 """
 
 from __future__ import annotations
@@ -26,26 +25,22 @@ import torch
 from safetensors.torch import save_file
 from trl.generation.vllm_client import VLLMClient
 
-from sgg.chat_api.connection import LIMITS, ProvenKey, reason
+from sgg.chat_api.connection import LIMITS, key_headers, reason
 from sgg.compat.trl import keeps_image_features
 from sgg.errors import SggError
-from sgg.rollout.settings import RolloutSettings
-from sgg.rollout.weight_probe import Answer, Probe
+from sgg.rollout.settings import RolloutSettings, run_mark
+from sgg.rollout.weight_probe import Probe, ProbeResult
 
 _CONNECT_S = 10
 _PAUSE_S = 0.5
 _AT_ONCE = 64
-_UNPROVEN = (
-    "Start the run again: it takes another port. If its nodes do not see the same ~/.config/sgg/secret, let "
-    "XDG_CONFIG_HOME name a folder that they share."
-)
 _MEMORY = Path("/dev/shm")
 NodePlacement = Callable[[dict[str, Any] | None, list[int]], dict[str, Any] | None]
 """Points an image's features at the image tokens of its prompt."""
 
 
 class ServerFault(Exception):
-    """A server is gone, has forgotten its weights, or answers nonsense; the message names it."""
+    """A server is gone, has forgotten its weights, or gives malformed responses; the message names it."""
 
 
 def _free_from(port: int) -> int:
@@ -64,7 +59,7 @@ def _free_from(port: int) -> int:
 class Client(VLLMClient):  # type: ignore[misc]
     """One server."""
 
-    def __init__(self, address: str, key: str, settings: RolloutSettings, group_port: int) -> None:
+    def __init__(self, address: str, settings: RolloutSettings, group_port: int) -> None:
         # not TRL's constructor: its session is of another library, waits for ever, and repeats requests
         # behind our back. What TRL's methods take of a session, httpx's client has under the same names.
         self.base_url, self.host = address, urlsplit(address).hostname
@@ -73,7 +68,7 @@ class Client(VLLMClient):  # type: ignore[misc]
         self._updating_weights = False
         self._settings = settings
         self.session = httpx.Client(
-            auth=ProvenKey(key, address, _UNPROVEN),
+            headers=key_headers(settings.key),
             timeout=httpx.Timeout(settings.wait_timeout_s, connect=_CONNECT_S),
             limits=LIMITS,
             trust_env=False,  # no proxy and no .netrc between the nodes of a run
@@ -81,32 +76,37 @@ class Client(VLLMClient):  # type: ignore[misc]
         self.model = ""
 
     def join(self, device: torch.device) -> None:
-        """Wait until the server answers, and make ready for weights.
+        """Wait until the server responds, look whose it is, and make ready for weights.
 
         Raises:
-            ServerFault: it does not answer in time.
-            SggError: it does not prove that it is this run's.
+            ServerFault: it does not respond in time.
+            SggError: it is another run's.
 
         """
         deadline, before = time.monotonic() + self._settings.startup_timeout_s, self.model
         while True:
             try:
-                with self.told():
+                with self.as_server_fault():
                     self.model = self._name()
                 break
             except ServerFault:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(_PAUSE_S)
+        if not self.model.startswith(run_mark(self._settings.key)):
+            raise SggError(
+                f"The server at {self.base_url} serves {self.model!r}, not this run's model: another "
+                "process listens there. Start the run again; it takes another port."
+            )
         if device.type != "cpu" and self.model != before:
-            with self.told():
+            with self.as_server_fault():
                 self.close_communicator()  # that of a server that died, whose port may be held yet
                 self.group_port = _free_from(self.group_port)
                 self.init_communicator(device)
 
     def check_identity(self) -> None:
         """Raise ServerFault if the server was started again since `join`."""
-        with self.told():
+        with self.as_server_fault():
             name = self._name()
         if name != self.model:
             raise ServerFault(f"{self.base_url} was started again and has the first weights.")
@@ -115,19 +115,19 @@ class Client(VLLMClient):  # type: ignore[misc]
         return str(self._get(f"{self.base_url}/v1/models")["data"][0]["id"])
 
     @contextmanager
-    def told(self) -> Iterator[None]:
-        """What goes wrong inside is told as a ServerFault that names the server."""
+    def as_server_fault(self) -> Iterator[None]:
+        """What goes wrong inside is raised as a ServerFault that names the server."""
         try:
             yield
         except (ServerFault, SggError):
             raise
         except httpx.HTTPError as error:
-            raise ServerFault(f"{self.base_url} does not answer: {reason(error)}") from error
+            raise ServerFault(f"{self.base_url} does not respond: {reason(error)}") from error
         except json.JSONDecodeError as error:
-            raise ServerFault(f"{self.base_url} gave an answer that is no JSON.") from error
+            raise ServerFault(f"{self.base_url} gave a response that is no JSON.") from error
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise ServerFault(
-                f"{self.base_url} gave a malformed answer: {type(error).__name__}: {_short(error)}"
+                f"{self.base_url} gave a malformed response: {type(error).__name__}: {_short(error)}"
             ) from error
         except Exception as error:  # what TRL raises for a status that is not 200
             raise ServerFault(f"{self.base_url}: {_short(error)}") from error
@@ -144,9 +144,9 @@ class Client(VLLMClient):  # type: ignore[misc]
         if self.communicator is None:  # no NCCL on a CPU: through the machine's memory
             self._push_files(params)
         else:
-            with self.told():
+            with self.as_server_fault():
                 self.update_named_params(metadata, params)
-        with self.told():
+        with self.as_server_fault():
             self.reset_prefix_cache()
             if keeps_image_features():
                 self._post(f"{self.base_url}/reset_encoder_cache")
@@ -159,7 +159,7 @@ class Client(VLLMClient):  # type: ignore[misc]
         try:
             file = Path(folder) / "weights.safetensors"
             save_file(tensors, file)
-            with self.told():
+            with self.as_server_fault():
                 self._post(
                     f"{self.base_url}/collective_rpc",
                     json={"method": "take_weights", "args": [str(file)]},
@@ -174,6 +174,11 @@ class Client(VLLMClient):  # type: ignore[misc]
         return self._body(self.session.post(url, **kwargs))
 
     def _body(self, response: httpx.Response) -> Any:
+        if response.status_code == 401:
+            raise SggError(
+                f"The server at {self.base_url} does not know this run's key. Its node must see the same "
+                "~/.config/sgg/secret: let XDG_CONFIG_HOME name a folder that all nodes of the run share."
+            )
         if response.status_code != 200:
             raise RuntimeError(f"status {response.status_code}: {response.text[:500]}")
         return response.json() if response.content else None
@@ -184,8 +189,7 @@ class Servers:
 
     def __init__(self, settings: RolloutSettings, group_port: int) -> None:
         self.clients = [
-            Client(address, key, settings, group_port + i)
-            for i, (address, key) in enumerate(zip(settings.servers, settings.keys, strict=True))
+            Client(address, settings, group_port + i) for i, address in enumerate(settings.servers)
         ]
 
     def join(self, device: torch.device) -> None:
@@ -198,7 +202,7 @@ class Servers:
         info: dict[str, Any] = self.clients[0].get_server_info()
         return info
 
-    def answers(
+    def completions(
         self,
         prompts: list[list[int]],
         images: list[list[Any] | None],
@@ -218,35 +222,37 @@ class Servers:
             clients = [self.clients[i % len(self.clients)] for i in range(len(prompts))]
             for client in self.clients:
                 client.check_identity()
-            done = list(pool.map(partial(_answer, place), clients, prompts, images, sampling))
+            done = list(pool.map(partial(_generate, place), clients, prompts, images, sampling))
         return [c for d in done for c in d[0]], [p for d in done for p in d[1]]
 
-    def probe(self, probe: Probe, images: list[Any] | None, place: NodePlacement) -> list[Answer]:
-        """The probe's answer by each server.
+    def probe(
+        self, probe: Probe, images: list[Any] | None, place: NodePlacement
+    ) -> list[ProbeResult]:
+        """The probe's result of each server.
 
         Raises:
             ServerFault: one failed.
 
         """
         sampling = {"n": 1, "max_tokens": probe.LENGTH, "generation_kwargs": probe.sampling}
-        answers = []
+        results = []
         for client in self.clients:
-            ids, logprobs = _answer(place, client, probe.ids, images, sampling)
-            answers.append(Answer(ids[0], [float(p[0] or 0.0) for p in logprobs[0]]))
-        return answers
+            ids, logprobs = _generate(place, client, probe.ids, images, sampling)
+            results.append(ProbeResult(ids[0], [float(p[0] or 0.0) for p in logprobs[0]]))
+        return results
 
 
-def _answer(
+def _generate(
     place: NodePlacement,
     client: Client,
     prompt: list[int],
     images: list[Any] | None,
     sampling: dict[str, Any],
 ) -> tuple[list[list[int]], list[list[list[float | None]]]]:
-    with client.told():
+    with client.as_server_fault():
         features = place(client.image_features([images])[0], prompt)
-        answer = client.generate([prompt], features=[features], **sampling)
-        ids, logprobs = answer["completion_ids"], answer["logprobs"]
+        response = client.generate([prompt], features=[features], **sampling)
+        ids, logprobs = response["completion_ids"], response["logprobs"]
         if len(ids) != sampling["n"] or any(
             len(i) != len(p) for i, p in zip(ids, logprobs, strict=True)
         ):

@@ -13,11 +13,11 @@ from sgg.compat.vllm_cpu import keep_matrices_loadable
 from sgg.inference.vllm.setup import engine_arguments, own_threads, register_model
 from sgg.rollout.generation import Rollouts
 from sgg.rollout.settings import RolloutSettings
-from sgg.rollout.weight_probe import Answer, Probe
+from sgg.rollout.weight_probe import Probe, ProbeResult
 
 
 class Engine(LLM):  # type: ignore[misc]
-    """Made by TRL in the place of `vllm.LLM`; each prompt's answer has a seed of its own."""
+    """Made by TRL in the place of `vllm.LLM`; each prompt's completion has a seed of its own."""
 
     def __init__(self, settings: RolloutSettings, **theirs: Any) -> None:
         self.seeds: list[int] = []
@@ -55,7 +55,7 @@ class Colocated(Rollouts):
             if keeps_image_features():
                 self.llm.llm_engine.reset_encoder_cache()
 
-    def answers(
+    def completions(
         self, prompts: list[list[int]], images: list[list[Any] | None], group: int, profiler: Any
     ) -> tuple[list[list[int]], list[list[list[float | None]]]]:
         """By TRL's way of asking."""
@@ -65,19 +65,21 @@ class Colocated(Rollouts):
             done = super(Rollouts, self).generate(ids, images, group, profiler)
         return done[1], done[2]
 
-    def ask(self, probe: Probe) -> list[Answer]:
+    def ask(self, probe: Probe) -> list[ProbeResult]:
         """By this rank's engine."""
         if self.enable_sleep_mode:
             self.llm.wake_up(tags=["kv_cache"])
         self.llm.seeds = []
         params = SamplingParams(max_tokens=probe.LENGTH, logprobs=0, **probe.sampling)
-        picture = {"image": self.resized([[probe.image]])[0]}
-        prompt = {"prompt_token_ids": self.for_engine(probe.ids), "multi_modal_data": picture}
+        image = {"image": self.resized([[probe.image]])[0]}
+        prompt = {"prompt_token_ids": self.for_engine(probe.ids), "multi_modal_data": image}
         (output,) = self.llm.generate([prompt], params, use_tqdm=False)
-        answer = output.outputs[0]
-        tokens = list(answer.token_ids)
-        scores = (step[token].logprob for token, step in zip(tokens, answer.logprobs, strict=True))
-        return [Answer(tokens, list(scores))]
+        completion = output.outputs[0]
+        tokens = list(completion.token_ids)
+        scores = (
+            step[token].logprob for token, step in zip(tokens, completion.logprobs, strict=True)
+        )
+        return [ProbeResult(tokens, list(scores))]
 
     def for_engine(self, prompt: list[int]) -> list[int]:
         """A prompt with its image tokens as vLLM wants them."""
@@ -91,4 +93,4 @@ class Colocated(Rollouts):
         first = self.accelerator.process_index // beside * beside * rows
         seeds = self.seeds(-(-rows * self.accelerator.num_processes // group))
         places = (divmod(first + i, group) for i in range(beside * rows))
-        return [seeds[prompt] + answer for prompt, answer in places]
+        return [seeds[prompt] + index for prompt, index in places]

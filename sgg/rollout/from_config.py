@@ -1,4 +1,4 @@
-"""Who generates GRPO's answers: from the config to TRL's trainer with our rollouts in it."""
+"""Who generates GRPO's completions: from the config to TRL's trainer with our rollouts in it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def rollouts(
     """A GRPOTrainer that is made inside generates as `hardware.rollout` says.
 
     Args:
-        step: gives the optimiser step that answers are drawn for.
+        step: gives the optimiser step that completions are drawn for.
 
     """
     mode = config.hardware.rollout.mode
@@ -54,12 +54,12 @@ def rollouts(
 
 
 def ends(model: Any, processor: Any) -> list[int]:
-    """Tokens that end an answer."""
+    """Tokens that end a completion."""
     return end_ids(model.generation_config.eos_token_id, processor.tokenizer)
 
 
 def _grammar(config: Config) -> dict[str, Any]:
-    """What vLLM is told of a grammar that holds the answers, if one does."""
+    """What vLLM gets of a grammar that holds the completions, if one does."""
     form = completion_grammar(config)
     return {} if form is None else {"structured_outputs": {"grammar": form.grammar()}}
 
@@ -80,7 +80,7 @@ def _settings(
         ranks=ranks,
         seed=config.seed,
         servers=tuple(os.environ[SERVERS_VARIABLE].split(",")) if serves else (),
-        keys=tuple(os.environ[SERVER_KEY_VARIABLE].split(",")) if serves else (),
+        key=os.environ[SERVER_KEY_VARIABLE] if serves else "",
         max_length=rollout.max_length,
         exact=dtype is torch.float32 and not (hardware.gpu and hardware.tf32),
         startup_timeout_s=rollout.startup_timeout_s,

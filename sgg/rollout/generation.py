@@ -1,6 +1,6 @@
 """vLLM rollouts for TRL with the trainer's current weights and pixels, and a timeout on every wait.
 
-Comes in: prompts as token ids and images, of which a group's rows follow each other. Goes out: completions
+Input: prompts as token ids and images, of which a group's rows follow each other. Output: completions
 with the log-probabilities they were sampled with. What is gathered and sampled is TRL's; here stands what
 `colocated.py` and `remote.py` share: seeds that depend on the step only, so that a resumed run draws the
 same, and the check that vLLM really has the weights (`weight_probe.py`).
@@ -24,7 +24,7 @@ from sgg.inference.requests import resized
 from sgg.rollout.merged import merged_weights
 from sgg.rollout.settings import RolloutSettings
 from sgg.rollout.watchdog import limited
-from sgg.rollout.weight_probe import Answer, Probe
+from sgg.rollout.weight_probe import Probe, ProbeResult
 
 log = logging.getLogger("sgg")
 
@@ -37,7 +37,7 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
 
         Args:
             settings: of the run.
-            step: gives the optimiser step that answers are drawn for.
+            step: gives the optimiser step that completions are drawn for.
             theirs: arguments of `VLLMGeneration`.
 
         """
@@ -53,11 +53,11 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
         """Give vLLM the trainer's weights, and let it forget what it made of the old ones."""
 
     @abstractmethod
-    def ask(self, probe: Probe) -> list[Answer] | str:
-        """The probe's answers by this rank's engine or by all servers, or a message; collective."""
+    def ask(self, probe: Probe) -> list[ProbeResult] | str:
+        """The probe's results by this rank's engine or by all servers, or a message; collective."""
 
     def sync_weights(self) -> None:
-        """Push the trainer's weights; returns once vLLM has been seen to answer by them.
+        """Push the trainer's weights; returns once vLLM has been seen to generate by them.
 
         Raises:
             SggError: on all ranks; vLLM does not take the weights.
@@ -71,7 +71,7 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
             fault = self._disagreement()
         if fault is not None and self._settings.exact:
             raise SggError(f"Pushed twice, vLLM does not have the trainer's weights: {fault}")
-        if fault is not None:  # it may be rounding: the answers themselves will tell
+        if fault is not None:  # it may be rounding: the completions themselves will show it
             log.warning("Pushed twice: %s", fault)
 
     def _iter_named_params(self) -> Iterator[tuple[str, torch.Tensor]]:
@@ -89,16 +89,16 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
             self._probe = Probe(self._settings, self.processing_class)
         probe = self._probe
         with self.limited("asking the probe"):
-            answers = self.ask(probe)
-        if isinstance(answers, str):
-            return answers
-        ours = [probe.disagreement(self.model, self.accelerator, answer) for answer in answers]
+            results = self.ask(probe)
+        if isinstance(results, str):
+            return results
+        ours = [probe.disagreement(self.model, self.accelerator, result) for result in results]
         return next((fault for fault in gather_object(ours) if fault is not None), None)
 
     def seeds(self, count: int) -> list[int]:
         """A seed for each prompt, from the run's seed, the step, and how often this step has drawn.
 
-        A group's answers count up from its prompt's.
+        A group's completions count up from its prompt's.
         """
         step = self._step()
         again = self._drawn[1] + 1 if self._drawn[0] == step else 0
@@ -115,7 +115,7 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
         return [None if row is None else [known[id(image)] for image in row] for row in images]
 
     @abstractmethod
-    def answers(
+    def completions(
         self, prompts: list[list[int]], images: list[list[Any] | None], group: int, profiler: Any
     ) -> tuple[list[list[int]], list[list[list[float | None]]]]:
         """Completions and log-probabilities of this rank's prompts; images are as vLLM wants them."""
@@ -134,12 +134,12 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
 
         """
         self._check_lengths(prompts)
-        pictures = self.resized(images or [None] * len(prompts))
-        found = self.answers(prompts, pictures, num_generations, profiler or nullcontext())
+        resized = self.resized(images or [None] * len(prompts))
+        found = self.completions(prompts, resized, num_generations, profiler or nullcontext())
         return prompts, *found, None
 
     def _check_lengths(self, prompts: list[list[int]]) -> None:
-        """Raise SggError for a prompt that leaves too little room: vLLM would cut its answers short."""
+        """Raise SggError for a prompt that leaves too little room: vLLM would cut its completions short."""
         longest, room = max(map(len, prompts)), self._settings.max_length
         if longest + self.max_completion_length > room:
             raise SggError(
@@ -150,7 +150,7 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
 
     @contextmanager
     def limited(self, what: str, seconds: float | None = None) -> Iterator[None]:
-        """By default twice the limit of one request: what is said in words comes first."""
+        """By default twice the limit of one request: the message with its reason comes first."""
         settings = self._settings
         count = max(1, len(settings.servers))
         with limited(

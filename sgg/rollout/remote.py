@@ -11,7 +11,7 @@ from accelerate.utils import broadcast_object_list, gather_object
 from sgg.errors import SggError
 from sgg.rollout.client import ServerFault, Servers
 from sgg.rollout.generation import Rollouts
-from sgg.rollout.weight_probe import Answer, Probe
+from sgg.rollout.weight_probe import Probe, ProbeResult
 
 log = logging.getLogger("sgg")
 
@@ -48,31 +48,31 @@ class Remote(Rollouts):
                 for _ in params:
                     pass
 
-    def answers(
+    def completions(
         self, prompts: list[list[int]], images: list[list[Any] | None], group: int, profiler: Any
     ) -> tuple[list[list[int]], list[list[list[float | None]]]]:
         """By the main rank for all; a group's image travels once, be the group spread over ranks or not."""
         first = self.accelerator.process_index * len(prompts)
         leads = [(first + i) % group == 0 for i in range(len(prompts))]
-        needed = [picture if lead else None for picture, lead in zip(images, leads, strict=True)]
+        needed = [image if lead else None for image, lead in zip(images, leads, strict=True)]
         all_prompts = gather_object(prompts)[::group]
-        all_pictures = gather_object(needed)[::group]
+        all_images = gather_object(needed)[::group]
         sampling = [self._sampling(group, seed) for seed in self.seeds(len(all_prompts))]
-        answers: list[Any] = [None]
+        completions: list[Any] = [None]
 
         def ask() -> None:
             if self.accelerator.is_main_process:
                 with profiler:
-                    answers[0] = self.vllm_client.answers(
-                        all_prompts, all_pictures, self._place_features, sampling
+                    completions[0] = self.vllm_client.completions(
+                        all_prompts, all_images, self._place_features, sampling
                     )
 
         self._twice("generating", ask, self.sync_weights)
-        broadcast_object_list(answers, from_process=0)
+        broadcast_object_list(completions, from_process=0)
         mine = slice(first, first + len(prompts))
-        return answers[0][0][mine], answers[0][1][mine]
+        return completions[0][0][mine], completions[0][1][mine]
 
-    def ask(self, probe: Probe) -> list[Answer] | str:
+    def ask(self, probe: Probe) -> list[ProbeResult] | str:
         """By every server."""
         found: list[Any] = [None]
 

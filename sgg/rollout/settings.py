@@ -1,7 +1,8 @@
-"""What rollouts are told beyond TRL's own arguments."""
+"""What rollouts get beyond TRL's own arguments."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,16 +23,16 @@ class RolloutSettings:
     seed: int
     servers: tuple[str, ...] = ()
     """`http://host:port` of each rollout server."""
-    keys: tuple[str, ...] = ()
-    """What each of them asks of those who talk to it."""
+    key: str = ""
+    """What servers ask of those who talk to them."""
     max_length: int = 4096
-    """Longest prompt and answer together, tokens."""
+    """Longest prompt and completion together, tokens."""
     exact: bool = True
-    """Whether both sides compute in plain fp32: their log-probabilities then differ by rounding alone."""
+    """Whether both sides compute in plain fp32: their log-probabilities then differ only by rounding."""
     startup_timeout_s: int = 1200
     wait_timeout_s: int = 600
     sampling: dict[str, Any] = field(default_factory=dict)
-    """Arguments of vLLM's SamplingParams that hold for every answer: ends, and what is never sampled."""
+    """Arguments of vLLM's SamplingParams that hold for every completion: ends, and what is never sampled."""
     logs: str = "this run's log"
     """Where to look when a server fails."""
 
@@ -39,3 +40,8 @@ class RolloutSettings:
     def tolerance(self) -> float:
         """How far vLLM's log-probabilities may lie from the trainer's with the same weights, nats."""
         return 1e-3 if self.exact else 0.5
+
+
+def run_mark(key: str) -> str:
+    """What the names of a run's servers begin with: distinguishes them from others', gives nothing away."""
+    return f"sgg-{hashlib.sha256(key.encode()).hexdigest()[:12]}"

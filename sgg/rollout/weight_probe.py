@@ -1,4 +1,4 @@
-"""One small question whose answer tells whether vLLM has the trainer's weights: language model and eyes."""
+"""A small request whose result shows whether vLLM has the trainer's weights, the vision tower's too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sgg.rollout.settings import RolloutSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProbeResult:
     """What vLLM wrote."""
 
     tokens: list[int]
@@ -45,10 +45,10 @@ class Probe:
         self.sampling = {"temperature": 0.0, "ignore_eos": True, "bad_words": never}
         """Arguments of vLLM's SamplingParams."""
 
-    def disagreement(self, model: Any, accelerator: Any, answer: Answer) -> str | None:
+    def disagreement(self, model: Any, accelerator: Any, result: ProbeResult) -> str | None:
         """Compare with the trainer's log-probabilities of the same tokens; all ranks call it."""
-        ours = self._score(model, accelerator, answer.tokens)
-        gap = max(abs(a - b) for a, b in zip(ours, answer.logprobs, strict=True))
+        ours = self._score(model, accelerator, result.tokens)
+        gap = max(abs(a - b) for a, b in zip(ours, result.logprobs, strict=True))
         if gap <= self._settings.tolerance:
             return None
         return (

@@ -29,11 +29,11 @@ _ELSEWHERE = (
 """Variables by which a hook, say, makes git look at its own repository, whatever the folder."""
 
 _LIMIT_S = 10.0
-"""Longest wait for one answer of git, which may be slow on a network's disk."""
+"""Longest wait for one response of git, which may be slow on a network's disk."""
 
 
 class _Refused(SggError):
-    """Git has no answer; the message is its own."""
+    """Git gives no result; the message is its own."""
 
 
 def code_record() -> dict[str, Any]:

@@ -57,12 +57,12 @@ class ExitStatus:
     def write(self, run_dir: Path, instead: bool = False) -> None:
         """Leave the file, whole.
 
-        When one node fails, all of them end, so the first word of a start stands; but an earlier start has
+        When one node fails, all of them end, so the first message of a start stands; but an earlier start has
         no say, and a run is not finished when one of its nodes has failed. On a full disk nothing is left:
-        that is what the run's last words are about.
+        that is what the run's last message is about.
 
         Args:
-            instead: this is what became of the stop that the file tells of: the run is not queued again.
+            instead: this is what became of the stop that the file names: the run is not queued again.
 
         """
         path, content = run_dir / ENDING, {**asdict(self), "state": self.state.name}

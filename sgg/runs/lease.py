@@ -5,7 +5,7 @@
 A start owns the folder once it has created the next number, which only one process can do (O_EXCL). No such
 file is ever removed or replaced, so two takers cannot both win, and one that was slow finds its number taken.
 A file says who the owner is and whether the lease is held or free; its modification time is the heartbeat.
-Comes in: a folder. Goes out: the folder to oneself, or an error that names the owner. Compares no clocks of
+Input: a folder. Output: the folder to oneself, or an error that names the owner. Compares no clocks of
 different hosts: a heartbeat counts as alive when it is seen to change.
 """
 

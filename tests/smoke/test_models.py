@@ -64,20 +64,20 @@ def test_an_adapter_without_a_tokenizer_takes_that_of_its_base(tmp_path):
     assert found.chat_template == own.chat_template
 
 
-def test_settings_that_a_checkpoint_brings_do_not_bend_the_answers(folder):
+def test_settings_that_a_checkpoint_brings_do_not_bend_the_completions(folder):
     """A repetition penalty in generation_config.json, as hub checkpoints have, changes nothing."""
 
-    def answer(path):
+    def completion(path):
         processor = load_processor(path, SIDE * SIDE, SIDE * SIDE)
         engine = HfEngine(load(path), processor, Sampling(max_new_tokens=24))
-        picture = Image.new("RGB", (SIDE, SIDE), "red")
-        return engine.answer([messages(BRIEF, "")], [picture], seed=0)[0][0]
+        image = Image.new("RGB", (SIDE, SIDE), "red")
+        return engine.complete([messages(BRIEF, "")], [image], seed=0)[0][0]
 
-    plain = answer(folder)
+    plain = completion(folder)
     path = folder / "generation_config.json"
     own = json.loads(path.read_text()) | {"repetition_penalty": 5.0, "min_new_tokens": 20}
     path.write_text(json.dumps(own))
-    assert answer(folder) == plain
+    assert completion(folder) == plain
 
 
 def test_a_template_kept_by_the_processor_is_found(folder):

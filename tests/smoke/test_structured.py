@@ -1,4 +1,4 @@
-"""Structured answers by real vLLM, and GRPO that learns from them: untrained tiny models of both families."""
+"""Structured completions by real vLLM, and GRPO that learns from them, with untrained tiny models."""
 
 import json
 import subprocess
@@ -40,7 +40,7 @@ def spec(family, reasoning=True):
 
 
 class Untrained:
-    """An engine on fresh weights, which remembers the tokens of its answers."""
+    """An engine on fresh weights, which remembers the tokens of its completions."""
 
     def __init__(self, family, folder, monkeypatch):
         model = ModelConfig(path=f"tiny_{family}", family=Family[family], init=Init.random)
@@ -66,17 +66,17 @@ class Untrained:
         self.sampled.append(ids)
         return completion_of(ids, ends, tokenizer)
 
-    def answers(self, count):
+    def completions(self, count):
         prompter = Prompter(self.spec, Template.closed, "")
         colours = np.random.default_rng(0).integers(0, 256, (count, 5, 4, 3), dtype=np.uint8)
         for i, blocks in enumerate(colours):
-            picture = Image.fromarray(blocks).resize((140, 112), Image.Resampling.NEAREST)
-            request = Request(f"image-{i}", prompter.messages(140, 112, {}), picture)
+            image = Image.fromarray(blocks).resize((140, 112), Image.Resampling.NEAREST)
+            request = Request(f"image-{i}", prompter.messages(140, 112, {}), image)
             yield Batch(i, [request], {(f"image-{i}", 0)})
 
     def parsed(self, count):
         self.sampled.clear()
-        done = dict(self.engine.answers(self.answers(count)))
+        done = dict(self.engine.completions(self.completions(count)))
         return [(c, parse(c.text, self.spec, 140, 112)) for c in done.values()]
 
 
@@ -88,27 +88,27 @@ def untrained(request, tmp_path_factory):
         made.engine.close()
 
 
-def test_no_answer_fails_where_nearly_all_did(untrained):
+def test_no_completion_fails_where_nearly_all_did(untrained):
     removed, grammar = untrained.engine._removed, untrained.engine._grammar
     for structured in (False, True):
         untrained.engine._removed = removed if structured else None
         untrained.engine._grammar = grammar if structured else None
-        answers = untrained.parsed(30)
-        failures = sum(p.failure is not None for _, p in answers)
+        found = untrained.parsed(30)
+        failures = sum(p.failure is not None for _, p in found)
         assert failures == 0 if structured else failures > 27
     longest = untrained.grammar.longest()
-    for completion, answer in answers:
+    for completion, parsed in found:
         assert not completion.truncated
         assert completion.tokens <= longest <= LIMIT
-        assert {p.kind for p in answer.problems} <= {
+        assert {p.kind for p in parsed.problems} <= {
             ErrorKind.degenerate_box,
             ErrorKind.outside_box,
             ErrorKind.dangling_relation,
         }
-        assert answer.tags_as_asked
-        assert all(SHAPES.knows_object(node.name) for node in answer.graph.nodes)
+        assert parsed.tags_as_asked
+        assert all(SHAPES.knows_object(node.name) for node in parsed.graph.nodes)
         assert 0.3 < completion.masked_mass < 1
-    assert len({len(a.graph.nodes) for _, a in answers}) > 1
+    assert len({len(p.graph.nodes) for _, p in found}) > 1
 
 
 def test_the_trainers_masks_are_those_that_vllm_applied(untrained):
@@ -131,7 +131,7 @@ def test_the_trainers_masks_are_those_that_vllm_applied(untrained):
 
 
 def test_probability_that_masks_take_away_is_measured(untrained):
-    """The mean that an answer carries, against one that is summed up by the trainer's masks."""
+    """The mean that a completion carries, against one that is summed up by the trainer's masks."""
     applied, apply = {}, untrained.engine._removed._apply
 
     def seen(scheduled, grammars, batch, logits):
@@ -143,10 +143,10 @@ def test_probability_that_masks_take_away_is_measured(untrained):
                 applied.setdefault(request, []).append(float(row[~kept].sum()))
 
     untrained.engine._removed._apply = seen
-    answers = untrained.parsed(5)
+    found = untrained.parsed(5)
     untrained.engine._removed._apply = apply
     expected = sorted(sum(steps) / len(steps) for steps in applied.values())
-    carried = sorted(completion.masked_mass for completion, _ in answers)
+    carried = sorted(completion.masked_mass for completion, _ in found)
     assert carried == pytest.approx(expected, abs=1e-4)
 
 

@@ -27,8 +27,8 @@ digest = hashlib.sha256()
 for family in ("tiny_qwen2_5_vl", "tiny_qwen2_vl"):
     processor = load_processor(locate(family), 3136, 50176)
     for height, width in random.integers(20, 500, (10, 2)):
-        picture = Image.fromarray(random.integers(0, 256, (height, width, 3), dtype=np.uint8))
-        seen = processor(text=["a <|image_pad|> b"], images=[[picture]], return_tensors="pt")
+        image = Image.fromarray(random.integers(0, 256, (height, width, 3), dtype=np.uint8))
+        seen = processor(text=["a <|image_pad|> b"], images=[[image]], return_tensors="pt")
         for name in ("input_ids", "pixel_values", "image_grid_thw"):
             digest.update(seen[name].numpy().tobytes())
 print("torchvision" in sys.modules, digest.hexdigest())

@@ -15,7 +15,7 @@ from PIL import Image
 from sgg.config.model import Family, LoraConfig, ModelConfig
 from sgg.inference.generate import Batch, Completion, Request, Sampling
 from sgg.inference.hf import HfEngine
-from sgg.inference.requests import answer_seed, resized
+from sgg.inference.requests import completion_seed, resized
 from sgg.inference.vllm.engine import EngineLimits, VllmEngine
 from sgg.models.load import load_model
 from sgg.models.processor import load_processor
@@ -31,7 +31,7 @@ ROOM = EngineLimits(in_flight=16, max_length=1024, gpu_memory_utilization=0.5, g
 TIE = 1e-3
 
 
-def pictures(count):
+def images_of(count):
     """Coloured blocks in images of many sizes: too small, too large, and as the model wants them."""
     random = np.random.default_rng(0)
     for _ in range(count):
@@ -40,10 +40,10 @@ def pictures(count):
         yield Image.fromarray(blocks).resize((width, height), Image.Resampling.NEAREST)
 
 
-PICTURES = list(pictures(50))
+IMAGES = list(images_of(50))
 
 
-def batches(size, completions=1, images=PICTURES):
+def batches(size, completions=1, images=IMAGES):
     requests = [Request(f"image-{i}", messages(BRIEF, ""), image) for i, image in enumerate(images)]
     for start in range(0, len(requests), size):
         part = requests[start : start + size]
@@ -59,20 +59,20 @@ class Both:
         write_for_vllm(model, source, self.processor, torch.float32, 0, folder)
         self.vllm = VllmEngine(folder, self.processor, GREEDY, torch.float32, ROOM)
 
-    def hf_answers(self, sampling=GREEDY, size=10, images=PICTURES):
+    def hf_completions(self, sampling=GREEDY, size=10, images=IMAGES):
         engine = HfEngine(self.model, self.processor, sampling, size)
-        return dict(engine.answers(batches(size, sampling.completions, images)))
+        return dict(engine.completions(batches(size, sampling.completions, images)))
 
-    def vllm_answers(self, sampling=GREEDY, images=PICTURES):
+    def vllm_completions(self, sampling=GREEDY, images=IMAGES):
         self.vllm._sampling = sampling
-        return dict(self.vllm.answers(batches(1, sampling.completions, images)))
+        return dict(self.vllm.completions(batches(1, sampling.completions, images)))
 
-    def gap(self, picture, prefix, one, other):
-        """How far apart transformers' logits of two tokens are after a prefix of an answer."""
+    def gap(self, image, prefix, one, other):
+        """How far apart transformers' logits of two tokens are after a prefix of a completion."""
         chat = self.processor.apply_chat_template(
             messages(BRIEF, ""), tokenize=False, add_generation_prompt=True
         )
-        inputs = self.processor(text=[chat], images=[[picture]], return_tensors="pt")
+        inputs = self.processor(text=[chat], images=[[image]], return_tensors="pt")
         ids = torch.cat([inputs["input_ids"], torch.tensor([prefix], dtype=torch.long)], dim=1)
         inputs |= {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         if "mm_token_type_ids" in inputs:
@@ -104,16 +104,16 @@ def token_ids(monkeypatch):
     monkeypatch.setattr("sgg.inference.vllm.engine.completion_of", as_ids)
 
 
-def test_greedy_answers_are_transformers_token_for_token(both, token_ids):
-    theirs, ours = both.hf_answers(), both.vllm_answers()
+def test_greedy_completions_are_transformers_token_for_token(both, token_ids):
+    theirs, ours = both.hf_completions(), both.vllm_completions()
     assert ours.keys() == theirs.keys()
     assert len({c.text for c in theirs.values()}) > 25  # they look at the images
     for key in theirs:
         one, other = json.loads(theirs[key].text), json.loads(ours[key].text)
         if one != other:
             place = next(i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
-            picture = PICTURES[int(key[0].split("-")[1])]
-            assert both.gap(picture, one[:place], one[place], other[place]) < TIE
+            image = IMAGES[int(key[0].split("-")[1])]
+            assert both.gap(image, one[:place], one[place], other[place]) < TIE
         else:
             assert ours[key] == theirs[key]
 
@@ -122,34 +122,36 @@ def test_images_reach_the_model_with_the_pixels_of_training(both):
     from vllm.transformers_utils.processor import cached_processor_from_config
 
     theirs = cached_processor_from_config(both.vllm._llm.model_config).image_processor
-    for picture in PICTURES:
-        expected = both.processor.image_processor(images=[picture], return_tensors="pt")
-        seen = theirs(images=[resized(picture, both.processor)], return_tensors="pt")
+    for image in IMAGES:
+        expected = both.processor.image_processor(images=[image], return_tensors="pt")
+        seen = theirs(images=[resized(image, both.processor)], return_tensors="pt")
         assert torch.equal(seen["image_grid_thw"], expected["image_grid_thw"])
         torch.testing.assert_close(
             seen["pixel_values"], expected["pixel_values"], rtol=0, atol=1e-5
         )
 
 
-def test_a_sampled_answer_hangs_on_seed_image_and_number_alone(both):
+def test_a_sampled_completion_hangs_on_seed_image_and_number_alone(both):
     warm = replace(GREEDY, temperature=1.0, completions=3)
-    images = PICTURES[:20]
-    all_at_once = both.vllm_answers(warm, images)
+    images = IMAGES[:20]
+    all_at_once = both.vllm_completions(warm, images)
     assert len({c.text for c in all_at_once.values()}) > 50
     both.vllm._sampling = warm
-    # what a killed run has left: some answers, here in another order
+    # what a killed run has left: some completions, here in another order
     left = [
         replace(batch, missing={key for key in batch.missing if key[1] != 1})
         for batch in reversed(list(batches(1, 3, images)))
     ]
-    again = dict(both.vllm.answers(iter(left)))
+    again = dict(both.vllm.completions(iter(left)))
     assert again == {key: c for key, c in all_at_once.items() if key[1] != 1}
-    other = both.vllm_answers(replace(warm, seed=1), images)
+    other = both.vllm_completions(replace(warm, seed=1), images)
     assert sum(other[key] == all_at_once[key] for key in other) < 20
 
 
 def test_seeds_differ():
-    seeds = {answer_seed(s, (f"i{i}", k)) for s in range(3) for i in range(30) for k in range(3)}
+    seeds = {
+        completion_seed(s, (f"i{i}", k)) for s in range(3) for i in range(30) for k in range(3)
+    }
     assert len(seeds) == 270
     assert 0 <= min(seeds) <= max(seeds) < 2**63
 
@@ -171,8 +173,8 @@ def test_tokens_that_stand_for_images_are_never_sampled(tmp_path, token_ids):
     warm = replace(GREEDY, temperature=1.0, max_new_tokens=100)
     processor = engines.processor
     forbidden = set(processor.tokenizer.convert_tokens_to_ids(list(processor.family.vision_tokens)))
-    for answers in (engines.hf_answers(warm), engines.vllm_answers(warm)):
-        sampled = {key: json.loads(c.text) for key, c in answers.items()}
+    for completions in (engines.hf_completions(warm), engines.vllm_completions(warm)):
+        sampled = {key: json.loads(c.text) for key, c in completions.items()}
         assert sum(map(len, sampled.values())) > 3000
         assert not forbidden & {i for ids in sampled.values() for i in ids}
     engines.vllm.close()
@@ -189,8 +191,8 @@ def test_an_adapter_is_served_with_its_base(tmp_path):
             if "lora_B" in name:
                 parameter.fill_(0.05)
     engines = Both(model, saved(adapter, tmp_path / "adapter"), tmp_path / "served")
-    images = PICTURES[:10]
-    assert engines.vllm_answers(images=images) == engines.hf_answers(images=images)
+    images = IMAGES[:10]
+    assert engines.vllm_completions(images=images) == engines.hf_completions(images=images)
     engines.vllm.close()
 
 
@@ -224,7 +226,7 @@ def lines(path):
 
 
 def killed(run_dir, words, after):
-    """Run until `after` answers are written, kill, and return what is written then."""
+    """Run until `after` completions are written, kill, and return what is written then."""
     part = run_dir / "completions.parts" / "rank0.jsonl"
     cwd = run_dir.parent
     child = subprocess.Popen(
@@ -251,7 +253,7 @@ def test_an_evaluation_killed_three_times_ends_with_the_same_file(tmp_path):
     assert len(written) < 500
     sgg_ok("resume", str(run_dir), cwd=tmp_path)
     part = lines(run_dir / "completions.parts" / "rank0.jsonl")
-    assert part[: len(written)] == written  # nothing was answered twice
+    assert part[: len(written)] == written  # nothing was generated twice
     assert len(part) == 500
     assert (run_dir / "completions.jsonl").read_bytes() == (
         whole / "completions.jsonl"
@@ -260,7 +262,7 @@ def test_an_evaluation_killed_three_times_ends_with_the_same_file(tmp_path):
 
 @pytest.mark.thorough
 def test_two_processes_share_the_images(tmp_path):
-    answers = []
+    completions = []
     for processes in (1, 2):
         run_dir = tmp_path / str(processes)
         sgg_ok(
@@ -270,13 +272,13 @@ def test_two_processes_share_the_images(tmp_path):
             f"paths.run_dir={run_dir}",
             cwd=tmp_path,
         )
-        answers.append((run_dir / "completions.jsonl").read_bytes())
-    assert answers[0] == answers[1]
+        completions.append((run_dir / "completions.jsonl").read_bytes())
+    assert completions[0] == completions[1]
     parts = [lines(tmp_path / "2" / "completions.parts" / f"rank{r}.jsonl") for r in (0, 1)]
     assert [len(part) for part in parts] == [30, 30]
 
 
-def test_a_prompt_without_room_for_the_answer_is_told(tmp_path):
+def test_a_prompt_without_room_for_the_completion_is_told(tmp_path):
     words = [*EVAL, "generate=vllm", "hardware.rollout.max_length=60", "data.eval.limit=4"]
     done = sgg(*words, cwd=tmp_path)
     assert done.returncode == 2

@@ -257,7 +257,7 @@ FULL = {
 def test_a_full_disk_is_told_with_the_file_and_the_command_to_go_on(
     mounted, tmp_path, name, processes
 ):
-    """In the checkpoint and in the answers; log lines that do not fit cost one line of words."""
+    """In the checkpoint and in the completions; log lines that do not fit cost one message."""
     size, words = FULL[name]
     run_dir = mounted(f"size={size}") / "run"
     words = [*words, f"hardware.processes_per_node={processes}", f"paths.run_dir={run_dir}"]

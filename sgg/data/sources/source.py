@@ -56,6 +56,14 @@ class Split:
         found = existing_folder(folder, "data.image_folder") if folder else self.root()
         return found.resolve()
 
+    def folders(self) -> tuple[Path, ...]:
+        """Where a stranger's rows may name image files: the config's own folders, without symbolic links."""
+        named = [self.data.root, self.data.image_folder]
+        if self.config.path and not self.data.root:  # a table of its own, or a hub id
+            path = Path(self.config.path).expanduser()
+            named.append(str(path if path.is_dir() else path.parent))
+        return tuple(Path(folder).expanduser().resolve() for folder in named if folder)
+
     def file(self) -> Path:
         """The annotation file that the split's path names below `data.root`; it may not be there.
 

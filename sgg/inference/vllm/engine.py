@@ -1,10 +1,11 @@
-"""Answers by vLLM, in this process: many images at once, each written as soon as it is answered.
+"""Completions by vLLM, in this process: many at once, each written as soon as it is there.
 
-Comes in: the folder that `vllm_folder` wrote, and batches of one image each. What is asked of vLLM is what
-transformers would do: the same pixels (images are resized here, as `sgg.models.processor` does, so
-that vLLM's own resizing has nothing left to do), the same ends of an answer, the same tokens never sampled,
-of the checkpoint's own generation settings none. An answer's seed depends on (seed, image, index) only. With
-a grammar answers are held to it, and carry how much probability that took away.
+Input: the folder that `vllm_folder` wrote, and batches of one image each. Output: their completions. What is
+asked of vLLM is what transformers would do: the same pixels (images are resized here, as
+`sgg.models.processor` does, so that vLLM's own resizing has nothing left to do), the same ends of a
+completion, the same tokens never sampled, of the checkpoint's own generation settings none. A completion's
+seed depends on (seed, image, index) only. With a grammar completions are held to it, and carry how much
+probability that took away.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import torch
 from sgg.errors import SggError
 from sgg.inference.generate import Batch, Completion, Key, Request, Sampling, completion_of, end_ids
 from sgg.inference.requests import (
-    answer_seed,
+    completion_seed,
     prompt_text,
     prompt_tokens,
     resized,
@@ -38,9 +39,9 @@ class EngineLimits:
     """What vLLM may use."""
 
     in_flight: int
-    """Answers in the making at once."""
+    """Completions in the making at once."""
     max_length: int
-    """Longest prompt and answer together, tokens."""
+    """Longest prompt and completion together, tokens."""
     gpu_memory_utilization: float
     """Part of the GPU's memory."""
     gpu: bool
@@ -49,7 +50,7 @@ class EngineLimits:
 
 
 class VllmEngine:
-    """vLLM's `LLM` with requests put in as answers come out."""
+    """vLLM's `LLM` with requests put in as completions come out."""
 
     batch_size = 1
 
@@ -65,7 +66,7 @@ class VllmEngine:
         """Start the engine.
 
         Args:
-            grammar: what answers are held to, in xgrammar's EBNF.
+            grammar: what completions are held to, in xgrammar's EBNF.
 
         Raises:
             SggError: the memory is too small.
@@ -78,7 +79,7 @@ class VllmEngine:
         self._removed: RemovedMass | None = None
         self._llm = self._start(folder, dtype)
 
-    def answers(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
+    def completions(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
         """See `sgg.inference.generate.Engine`; in the order in which they end."""
         waiting = ((request, key) for b in batches for request in b.requests for key in _keys(b))
         flying: dict[str, Key] = {}
@@ -153,17 +154,17 @@ class VllmEngine:
         )
 
     def _put_in(self, request: Request, key: Key) -> str:
-        """Hand a request over; returns the id that its answer will carry."""
+        """Hand a request over; returns the id that its completion will carry."""
         text = prompt_text(request.chat, self._processor)
         self._check_length(request, text)
         image = resized(request.image, self._processor)
         # vLLM puts the image's tokens in: the text has the one that stands for them
         prompt = {"prompt": text, "multi_modal_data": {"image": image}}
         (name,) = self._llm.enqueue([prompt], self._parameters(key), use_tqdm=False)
-        return str(name).rsplit("-", 1)[0]  # vLLM adds a random end, which answers do not carry
+        return str(name).rsplit("-", 1)[0]  # vLLM adds a random end, which completions do not carry
 
     def _check_length(self, request: Request, text: str) -> None:
-        """Raise for a prompt that leaves no room: vLLM would refuse it, or cut the answer short."""
+        """Raise for a prompt that leaves no room: vLLM would refuse it, or cut the completion short."""
         prompt = prompt_tokens(text, request.image, self._processor)
         wanted = self._sampling.max_new_tokens
         if prompt + wanted > self._limit:
@@ -184,7 +185,7 @@ class VllmEngine:
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             top_k=sampling.top_k,
-            seed=answer_seed(sampling.seed, key),
+            seed=completion_seed(sampling.seed, key),
             **stop_and_forbidden(self._ends, self._processor),
             detokenize=False,
             structured_outputs=StructuredOutputsParams(grammar=grammar) if grammar else None,
@@ -192,5 +193,5 @@ class VllmEngine:
 
 
 def _keys(batch: Batch) -> list[Key]:
-    """The missing answers, the first ones first."""
+    """The missing completions, the first ones first."""
     return sorted(batch.missing)

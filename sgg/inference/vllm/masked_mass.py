@@ -1,7 +1,7 @@
 """How much of a model's probability a grammar's masks take away, measured where vLLM applies them.
 
-Masks hide what a model would have written: answers are sound either way, and this says how much of that is
-the model's doing. Measured on what is sampled from: after the temperature, before top_p and top_k.
+Masks hide what a model would have written: completions are sound either way, and this says how much of that
+is the model's doing. Measured on what is sampled from: after the temperature, before top_p and top_k.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 
 class RemovedMass:
-    """The masses of the answers that vLLM makes in this process."""
+    """The masses of the completions that vLLM makes in this process."""
 
     def __init__(self, temperature: float) -> None:
         """Measure from now on; before vLLM is imported.
@@ -30,9 +30,9 @@ class RemovedMass:
         self._apply = gpu_model_runner.apply_grammar_bitmask
         gpu_model_runner.apply_grammar_bitmask = self._measured
 
-    def take(self, answer: str) -> float:
-        """The mean over an answer's tokens, its end among them; it is forgotten here."""
-        steps = self._steps.pop(answer)
+    def take(self, request: str) -> float:
+        """The mean over a completion's tokens, its end among them; it is forgotten here."""
+        steps = self._steps.pop(request)
         return sum(steps) / len(steps)
 
     def close(self) -> None:
@@ -50,5 +50,5 @@ class RemovedMass:
         masked = set(grammars.structured_output_request_ids)
         for request, mass in zip(batch.req_ids, removed, strict=True):
             if request in masked:
-                answer = str(request).rsplit("-", 1)[0]  # vLLM adds a random end
-                self._steps[answer].append(mass)
+                name = str(request).rsplit("-", 1)[0]  # vLLM adds a random end
+                self._steps[name].append(mass)

@@ -1,9 +1,10 @@
 """vLLM's own server for a run's model, in this process, in one of two modes.
 
-Comes in: a config; the model's folder is written here, with the run's pixels and precision. Of the
-checkpoint's generation settings none is kept; ends of an answer and tokens never sampled come with each
-request. Images come inside requests: the server fetches nothing. Only processes that import sgg can import
-torchvision beside a CPU build of torch, so vLLM's own command line is not used.
+Input: a config; the model's folder is written here, with the run's pixels and precision. Output: responses
+to requests, until a signal ends it. Of the checkpoint's generation settings none is kept; ends of a
+completion and tokens never sampled come with each request. Images come inside requests: the server fetches
+nothing. Only processes that import sgg can import torchvision beside a CPU build of torch, so vLLM's own
+command line is not used.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ class Mode(Enum):
     evaluation = "evaluation"
     """Chat completions, for as long as somebody wants them: `sgg serve`."""
     rollout = "rollout"
-    """GRPO's answers with log-probabilities, by weights that the trainer pushes."""
+    """GRPO's completions with log-probabilities, by weights that the trainer pushes."""
 
 
 def serve(config: Config, mode: Mode, name: str, folder: Path, host: str, port: int) -> None:
-    """Answer requests until SIGTERM or SIGINT; the key that they must show is in the environment.
+    """Serve requests until SIGTERM or SIGINT; the key that they must show is in the environment.
 
     Args:
         config: the run's.

@@ -1,4 +1,4 @@
-"""What every vLLM engine of ours is told, be it in an evaluation, in a training rank or in a server.
+"""What every vLLM engine of ours is given, be it in an evaluation, in a training rank or in a server.
 
 The precision is the trainer's; of the checkpoint's own generation settings none is kept.
 """
@@ -71,7 +71,7 @@ def engine_arguments(dtype: torch.dtype, gpu: bool, ranks: int) -> dict[str, Any
         "limit_mm_per_prompt": {"image": 1, "video": 0},
         "enable_prefix_caching": True,
         "enforce_eager": not gpu,
-        # of a prompt in two parts vLLM 0.31 turns back the answer's generator, which a CPU's cannot
+        # of a prompt in two parts vLLM 0.31 turns back the completion's generator, which a CPU's cannot
         "enable_chunked_prefill": gpu,
         "generation_config": "vllm",
         # engines beside each other, each the whole model: the way in which TRL colocates

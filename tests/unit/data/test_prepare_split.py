@@ -52,12 +52,13 @@ EACH_ONCE = dict.fromkeys(set(KINDS) - OF_OTHER_SETS, 1) | {"unknown_class": 2}
 
 
 def dirty_folder(root):
-    """Twelve lines that show every kind of finding but for few relations, one of them good."""
+    """Thirteen lines that show every kind of finding but for few relations, one of them good."""
     write_image(root / "good.jpg")
     write_image(root / "messy.jpg")
     write_image(root / "lonely.jpg")
     write_image(root / "thin.png", (201, 1))
     write_image(root / "wrong.png", (50, 50))
+    write_image(root.parent / "elsewhere.png")
     truncated(root / "cut.png")
     rotated(root / "turned.jpg", (80, 100))
     wide = Image.new("I;16", (100, 80))
@@ -100,6 +101,7 @@ def dirty_folder(root):
         line("turned.jpg", BOXES, NEAR),
         line("turned.jpg", BOXES, NEAR, size=(80, 100), image_id="lying"),
         line("odd.tif", BOXES, NEAR),
+        line("../elsewhere.png", BOXES, NEAR),
     ]
     return write_lines(root, rows)
 
@@ -115,6 +117,7 @@ def test_every_kind_is_counted(tmp_path):
         ],
         "no_image": ["missing"],
         "broken_image": ["cut"],
+        "outside_folder": ["../elsewhere"],
         "wrong_size": ["wrong"],
         "bad_size": ["thin"],
         "duplicate_image": ["good"],
@@ -145,8 +148,8 @@ def test_every_kind_is_counted(tmp_path):
             )
         },
     }
-    # eleven lines can be read: ten with two objects, one with fifteen
-    assert result.report["read"] == {"images": 12, "objects": 35, "relations": 15}
+    # twelve lines can be read: eleven with two objects, one with fifteen
+    assert result.report["read"] == {"images": 13, "objects": 37, "relations": 16}
     assert result.report["kept"] == {"images": 4, "objects": 14, "relations": 6}
     assert result.rows["image_id"] == ["good", "messy", "turned", "odd"]
     graph = result.gold(1)["graph"]
@@ -394,31 +397,37 @@ def test_preparing_again_finds_images_that_changed(tmp_path, change, kind):
 
 
 def test_a_killed_build_leaves_nothing_usable(tmp_path):
-    """The build hangs in an image that is a pipe; there it is killed."""
+    """The build is killed while it looks at its second image."""
     root, cache = folder_of(tmp_path / "root"), tmp_path / "cache"
-    (root / "1.png").unlink()
-    os.mkfifo(root / "1.png")
-    data = jsonl_config(root)
-    process = multiprocessing.get_context("fork").Process(target=prepared, args=(data, tmp_path))
+    data, reached = jsonl_config(root), tmp_path / "reached"
+    process = multiprocessing.get_context("fork").Process(
+        target=_hang_at, args=(root / "1.png", reached, data, tmp_path)
+    )
     process.start()
-    writer = _writer_once_read(root / "1.png")
+    for _ in range(2000):
+        if reached.exists():
+            break
+        time.sleep(0.005)
+    assert reached.exists()
     assert list(cache.glob("*.lock"))
     process.kill()
     process.join()
-    os.close(writer)
     assert not [p for p in cache.iterdir() if p.is_dir()]
-    (root / "1.png").unlink()
-    write_image(root / "1.png")
     assert prepared(data, tmp_path).report["kept"]["images"] == 3
 
 
-def _writer_once_read(pipe):
-    for _ in range(2000):
-        try:
-            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:  # nobody reads it yet
-            time.sleep(0.005)
-    raise AssertionError("the build never came to the image")
+def _hang_at(file, reached, data, tmp_path):
+    """Prepare, and never come back from a look at the file."""
+    look = parallel.look_at_file
+
+    def hanging(ref, decode, note):
+        if ref == f"file:{file}":
+            reached.touch()
+            time.sleep(600)
+        return look(ref, decode, note)
+
+    parallel.look_at_file = hanging
+    prepared(data, tmp_path)
 
 
 def test_what_a_killed_build_left_does_not_matter(tmp_path):

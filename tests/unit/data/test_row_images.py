@@ -159,7 +159,7 @@ def test_a_name_that_is_right_here_is_taken_first(tmp_path):
     file = write_image(tmp_path / "elsewhere" / "1.png", colour="lime")
     parquet_of(tmp_path / "set", str(file))
     write_image(tmp_path / "set" / "1.png", colour="red")
-    assert colour(rows_config(tmp_path / "set"), tmp_path) == (0, 255, 0)
+    assert colour(rows_config(tmp_path / "set", outside=True), tmp_path) == (0, 255, 0)
 
 
 def test_a_folder_that_the_name_repeats(tmp_path):

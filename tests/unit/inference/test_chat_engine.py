@@ -1,4 +1,4 @@
-"""Answers over servers: who is asked what, and what happens when a server misbehaves."""
+"""Completions over servers: who is asked what, and what happens when a server misbehaves."""
 
 import base64
 import io
@@ -8,13 +8,13 @@ import socket
 
 import numpy as np
 import pytest
-from fake_server import TEXT, FakeServer, answer
+from fake_server import TEXT, FakeServer, response
 from PIL import Image
 
 from sgg.errors import SggError
 from sgg.inference.chat_api import TRIES, ServerEngine, ServerOptions
 from sgg.inference.generate import Batch, Completion, Request, Sampling
-from sgg.inference.requests import answer_seed, resized
+from sgg.inference.requests import completion_seed, resized
 from sgg.models.processor import load_processor
 from sgg.models.weights import locate
 from sgg.text.prompt import BRIEF, messages
@@ -50,27 +50,27 @@ def start():
         server.end()
 
 
-def picture(number):
+def image_of(number):
     blocks = np.random.default_rng(number).integers(0, 256, (3, 4, 3), dtype=np.uint8)
     return Image.fromarray(blocks).resize((90, 120), Image.Resampling.NEAREST)
 
 
 def batches(count, completions=1):
     for i in range(count):
-        request = Request(f"image-{i}", messages(BRIEF, "Look."), picture(i))
+        request = Request(f"image-{i}", messages(BRIEF, "Look."), image_of(i))
         yield Batch(i, [request], {(request.image_id, k) for k in range(completions)})
 
 
 @pytest.fixture
 def ask(processor, tmp_path):
-    """All answers from these servers."""
+    """All completions from these servers."""
 
-    def answers(*servers, count=6, sampling=GREEDY, limit_s=20.0, in_flight=4, **more):
+    def completions(*servers, count=6, sampling=GREEDY, limit_s=20.0, in_flight=4, **more):
         access = ServerOptions([s.url for s in servers], "tiny", in_flight, limit_s, **more)
         engine = ServerEngine(access, TINY, processor, sampling, tmp_path)
-        return dict(engine.answers(batches(count, sampling.completions)))
+        return dict(engine.completions(batches(count, sampling.completions)))
 
-    return answers
+    return completions
 
 
 def told(ask, *servers, **more):
@@ -96,31 +96,13 @@ def test_requests_are_spread_evenly(start, ask):
     assert min(len(s.bodies) for s in servers) >= 5
 
 
-def test_a_server_of_sggs_own_proves_itself_before_each_request(start, ask, monkeypatch):
-    monkeypatch.setenv("SGG_SERVER_KEY", "sesame")
-    server = start(key="sesame")
-    ask(server, count=3, api_key_env="SGG_SERVER_KEY", asks_proof=True)
-    assert server.keys == ["Bearer sesame"] * 3
-    assert server.shown.count(None) == 4  # proofs: for the list of models and for each answer
-
-
-@pytest.mark.parametrize("key", [None, "another"])
-def test_a_server_that_proves_nothing_never_sees_the_key(start, ask, monkeypatch, key):
-    monkeypatch.setenv("SGG_SERVER_KEY", "sesame")
-    squatter = start(key=key)
-    said = told(ask, squatter, api_key_env="SGG_SERVER_KEY", asks_proof=True)
-    assert f"{squatter.url} does not prove that it has the key, which was not sent" in said
-    assert "Set SGG_SERVER_KEY here" in said
-    assert squatter.shown == [None]
-
-
 def test_a_request_says_what_other_engines_are_told(start, ask, processor, monkeypatch):
     monkeypatch.setenv("MY_KEY", "sesame")
     server = start()
     sampling = Sampling(16, temperature=0.7, top_p=0.9, top_k=5, completions=2, seed=3)
     ask(server, count=1, sampling=sampling, api_key_env="MY_KEY")
     by_seed = {body["seed"]: body for body in server.bodies}
-    assert set(by_seed) == {answer_seed(3, ("image-0", k)) for k in (0, 1)}
+    assert set(by_seed) == {completion_seed(3, ("image-0", k)) for k in (0, 1)}
     assert server.keys == ["Bearer sesame"] * 2
     body = server.bodies[0]
     system, user = body.pop("messages")
@@ -130,7 +112,7 @@ def test_a_request_says_what_other_engines_are_told(start, ask, processor, monke
     head, data = image["image_url"]["url"].split(",")
     assert head == "data:image/png;base64"
     sent = Image.open(io.BytesIO(base64.b64decode(data)))
-    assert np.array_equal(np.asarray(sent), np.asarray(resized(picture(0), processor)))
+    assert np.array_equal(np.asarray(sent), np.asarray(resized(image_of(0), processor)))
     del body["seed"]
     assert body == {
         "model": "tiny",
@@ -144,7 +126,7 @@ def test_a_request_says_what_other_engines_are_told(start, ask, processor, monke
 
 def test_no_key_no_header_no_limit_no_word(start, ask, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    server = start(lambda number: answer(finish="length"))
+    server = start(lambda number: response(finish="length"))
     found = ask(server, count=1)
     assert server.keys == [None]
     assert "top_k" not in server.bodies[0]
@@ -155,7 +137,7 @@ def test_a_vllm_server_is_told_the_ends_and_tells_tokens(start, ask, processor):
     end = processor.tokenizer.eos_token_id
     ids = processor.tokenizer("red square")["input_ids"]
     server = start(
-        lambda number: answer("other words", token_ids=ids if number else [*ids, end]),
+        lambda number: response("other words", token_ids=ids if number else [*ids, end]),
         models=["tiny"],
         owned_by="vllm",
     )
@@ -171,10 +153,10 @@ def test_a_vllm_server_is_told_the_ends_and_tells_tokens(start, ask, processor):
 FAULTS = {
     "no JSON": ("<html>", "malformed response"),
     "no choices": ('{"usage": {"prompt_tokens": 1, "completion_tokens": 1}}', "`choices`"),
-    "empty choices": (json.dumps(answer() | {"choices": []}), "$.choices"),
-    "null content": (answer(None), "an answer without content"),
-    "no usage": (json.dumps({"choices": answer()["choices"]}), "`usage`"),
-    "broken off": (answer(finish="abort"), "an answer that ended by 'abort'"),
+    "empty choices": (json.dumps(response() | {"choices": []}), "$.choices"),
+    "null content": (response(None), "a completion without content"),
+    "no usage": (json.dumps({"choices": response()["choices"]}), "`usage`"),
+    "broken off": (response(finish="abort"), "a completion that ended by 'abort'"),
     "closed in the middle": ("close", "RemoteProtocolError"),
     "500": ((500, "Internal"), "HTTP 500: Internal"),
     "503": ((503, ""), "HTTP 503"),
@@ -185,7 +167,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_passing_fault_is_asked_again(fault, start, ask, caplog):
     said, words = FAULTS[fault]
-    server = start(lambda number: said if number in (1, 3) else answer())
+    server = start(lambda number: said if number in (1, 3) else response())
     assert ask(server, in_flight=1) == {(f"image-{i}", 0): WHOLE for i in range(6)}
     assert len(server.bodies) == 8
     assert words in caplog.text
@@ -218,30 +200,32 @@ def test_a_server_that_nobody_can_reach_is_left_out(start, ask, caplog, tmp_path
 def test_a_server_that_hangs_is_left_out_after_one_limit(start, ask, caplog):
     hung, good = start(lambda number: "hang"), start()
     assert len(ask(hung, good, limit_s=0.5)) == 6
-    assert f"{hung.url}: no answer within 0.5 s; left out" in caplog.text
+    assert f"{hung.url}: no response within 0.5 s; left out" in caplog.text
     assert len(hung.bodies) <= 4
     message = told(ask, hung, limit_s=0.5)
-    assert "no answer within 0.5 s" in message
+    assert "no response within 0.5 s" in message
 
 
-def test_what_one_server_cannot_answer_another_is_asked(start, ask):
+def test_what_one_server_cannot_generate_another_is_asked(start, ask):
     server = start(lambda number: (500, "this image"))
-    fine = start(lambda number: (500, "this image") if number < 2 else answer())
+    fine = start(lambda number: (500, "this image") if number < 2 else response())
     assert len(ask(server, fine, count=8, in_flight=2)) == 8
 
 
-def test_one_answer_is_tried_so_often_and_no_more(start, ask):
+def test_one_completion_is_tried_so_often_and_no_more(start, ask):
     poison = start()
 
     def script(number):
-        first = poison.bodies[number]["seed"] == answer_seed(0, ("image-0", 0))
-        return (500, "this image") if first else answer()
+        first = poison.bodies[number]["seed"] == completion_seed(0, ("image-0", 0))
+        return (500, "this image") if first else response()
 
     poison.script = script
     message = told(ask, poison, count=10_000, in_flight=3)
-    assert message.startswith(f"image-0: {TRIES} tries gave no answer; last error: {poison.url}: ")
+    assert message.startswith(
+        f"image-0: {TRIES} tries gave no completion; last error: {poison.url}: "
+    )
     seeds = [body["seed"] for body in poison.bodies]
-    assert seeds.count(answer_seed(0, ("image-0", 0))) == TRIES
+    assert seeds.count(completion_seed(0, ("image-0", 0))) == TRIES
 
 
 def test_a_refusal_is_told_at_once_without_the_key(start, ask, monkeypatch, caplog):
@@ -255,13 +239,13 @@ def test_a_refusal_is_told_at_once_without_the_key(start, ask, monkeypatch, capl
     assert len(server.bodies) == 1
 
 
-def test_what_is_answered_is_handed_over_before_a_refusal_ends_the_run(start, processor, tmp_path):
-    server = start(lambda number: answer() if number < 5 else (400, "too long"))
+def test_what_is_generated_is_handed_over_before_a_refusal_ends_the_run(start, processor, tmp_path):
+    server = start(lambda number: response() if number < 5 else (400, "too long"))
     access = ServerOptions([server.url], "tiny", 1, 20.0)
-    answers = ServerEngine(access, TINY, processor, GREEDY, tmp_path).answers(batches(9))
-    assert [next(answers)[0] for _ in range(5)] == [(f"image-{i}", 0) for i in range(5)]
+    completions = ServerEngine(access, TINY, processor, GREEDY, tmp_path).completions(batches(9))
+    assert [next(completions)[0] for _ in range(5)] == [(f"image-{i}", 0) for i in range(5)]
     with pytest.raises(SggError, match=r"image-5: .*HTTP 400: too long"):
-        next(answers)
+        next(completions)
 
 
 def test_the_only_model_is_asked_for_and_others_are_wrong(start, ask):
@@ -284,7 +268,7 @@ def test_a_vllm_server_of_another_model_or_other_pixels(start, ask, caplog):
     with caplog.at_level(logging.WARNING):
         ask(other)
     assert f"{other.url} serves big (root /models/big), and model.path=tiny" in caplog.text
-    larger = answer() | {"usage": {"prompt_tokens": PROMPT + 99, "completion_tokens": 3}}
+    larger = response() | {"usage": {"prompt_tokens": PROMPT + 99, "completion_tokens": 3}}
     message = told(ask, start(lambda number: larger, owned_by="vllm"))
     assert f"saw a prompt of {PROMPT + 99} tokens where model.path=tiny" in message
 

@@ -13,14 +13,14 @@ COUNT = 5
 
 
 class Engine:
-    """Answers at once, and keeps what it was asked."""
+    """Generates at once, and keeps what it was asked."""
 
     batch_size = 2
 
     def __init__(self):
         self.asked = []
 
-    def answers(self, batches):
+    def completions(self, batches):
         for batch in batches:
             self.asked += batch.requests
             for request in batch.requests:
@@ -32,7 +32,7 @@ def test_a_row_is_read_once_for_each_image_it_gives(shuffled, tmp_path, monkeypa
     config = compose_config(["stage=eval", f"data.eval.limit={COUNT}"])
     split = prepare(config.data, "eval", tmp_path / "cache", quiet=True)
     store = image_store(config.data, "eval")
-    pictures = [split.example(index, store).image for index in range(COUNT)]
+    images = [split.example(index, store).image for index in range(COUNT)]
     read, from_dict = [], prepared_split.from_dict
     monkeypatch.setattr(
         prepared_split, "from_dict", lambda graph: read.append(graph) or from_dict(graph)
@@ -50,4 +50,4 @@ def test_a_row_is_read_once_for_each_image_it_gives(shuffled, tmp_path, monkeypa
     assert len(read) == COUNT * (1 + shuffled)
     assert [request.image_id for request in engine.asked] == split.image_ids
     for index, request in enumerate(engine.asked):
-        np.testing.assert_array_equal(request.image, pictures[(index + shuffled) % COUNT])
+        np.testing.assert_array_equal(request.image, images[(index + shuffled) % COUNT])

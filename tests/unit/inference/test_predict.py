@@ -16,7 +16,7 @@ def test_what_was_read_is_said_with_what_was_wrong():
     kinds = (ErrorKind.malformed, ErrorKind.empty, ErrorKind.malformed)
     nothing = Parsed(SceneGraph(()), tuple(Problem(kind) for kind in kinds))
     assert _summary(nothing) == (
-        "0 objects, 0 relations; problems of the answer: malformed 2, empty 1"
+        "0 objects, 0 relations; problems of the completion: malformed 2, empty 1"
     )
 
 

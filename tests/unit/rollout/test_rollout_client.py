@@ -7,72 +7,55 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
 
-from sgg.chat_api.proof import PROOF_PATH, proof
 from sgg.compat import trl as cures
 from sgg.compat.trl import collapsed
 from sgg.errors import SggError
 from sgg.rollout.client import Client, ServerFault, Servers
-from sgg.rollout.settings import RolloutSettings
+from sgg.rollout.settings import RolloutSettings, run_mark
 
 pytestmark = pytest.mark.slow  # imports TRL
 KEY = "key"
-NAME = "server0-1"
+NAME = f"{run_mark(KEY)}-1"
 CPU = torch.device("cpu")
 
 
 def settings(*servers, **more):
     limits = {"startup_timeout_s": 1, "wait_timeout_s": 1} | more
     return RolloutSettings(
-        None,
-        None,
-        torch.float32,
-        False,
-        1,
-        0,
-        servers=servers,
-        keys=(KEY,) * len(servers),
-        **limits,
+        None, None, torch.float32, False, 1, 0, servers=servers, key=KEY, **limits
     )
 
 
 @contextmanager
-def server(name=NAME, key=KEY, **answers):
-    """A server with a name; `answers` maps the end of a path to (status, body), or to a pause in seconds.
+def server(name=NAME, **responses):
+    """A server with a name; `responses`: end of a path -> (status, body), or a pause in seconds."""
 
-    It proves that it has the key; with None it says 200 to everything.
-    """
-
-    class Answer(BaseHTTPRequestHandler):
+    class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             self.do_POST()
 
         def do_POST(self):
             asked.append((self.path, self.headers.get("Authorization")))
             models = 200, json.dumps({"data": [{"id": state["name"]}]})
-            path, _, nonce = self.path.partition("?nonce=")
-            end = path.rsplit("/", 1)[-1]
-            if path == PROOF_PATH:
-                answer = 200, proof(state["key"], nonce) if state["key"] else "{}"
-            else:
-                answer = models if end == "models" and end not in answers else answers[end]
-            if isinstance(answer, (int, float)):
-                time.sleep(answer)
-                answer = 200, "{}"
-            self.send_response(answer[0])
+            end = self.path.rsplit("/", 1)[-1]
+            response = models if end == "models" and end not in responses else responses[end]
+            if isinstance(response, (int, float)):
+                time.sleep(response)
+                response = 200, "{}"
+            self.send_response(response[0])
             self.end_headers()
-            self.wfile.write(answer[1].encode())
+            self.wfile.write(response[1].encode())
 
         def log_message(self, *words):
             pass
 
-    asked, state = [], {"name": name, "key": key}
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    asked, state = [], {"name": name}
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=http.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{http.server_address[1]}", state, asked
@@ -82,7 +65,7 @@ def server(name=NAME, key=KEY, **answers):
 
 
 def joined(address, **more):
-    client = Client(address, KEY, settings(address, **more), 0)
+    client = Client(address, settings(address, **more), 0)
     client.join(CPU)
     return client
 
@@ -95,7 +78,7 @@ def test_weights_go_by_a_port_that_nobody_has(monkeypatch):
         taken.bind(("", 0))
         taken.listen()
         first = taken.getsockname()[1]
-        client = Client(address, KEY, settings(address), first)
+        client = Client(address, settings(address), first)
         client.join(torch.device("cuda"))
         with socket.socket() as other:
             other.bind(("", used[0]))
@@ -105,44 +88,24 @@ def test_weights_go_by_a_port_that_nobody_has(monkeypatch):
     assert len({first, *used}) == 3
 
 
-def test_the_key_is_shown_after_a_proof():
+def test_the_key_is_shown_and_stands_in_no_message():
     with server() as (address, _, asked):
         joined(address)
-    (proven, nothing), shown = asked
-    assert (proven.partition("?")[0], nothing) == (PROOF_PATH, None)
-    assert shown == ("/v1/models", f"Bearer {KEY}")
+    assert asked == [("/v1/models", f"Bearer {KEY}")]
+    assert KEY not in run_mark(KEY)
 
 
-@pytest.mark.parametrize("key", [None, "of another run"])
-def test_a_server_of_somebody_else_is_told_and_never_sees_the_key(key):
-    told = r"does not prove that it has the key, which was not sent.* Start the run again"
-    with server(key=key) as (address, _, asked):
-        with pytest.raises(SggError, match=told):
-            joined(address)
-        assert [key for _, key in asked] == [None]
+def test_a_server_of_somebody_else_is_told():
+    with (
+        server("Qwen/Qwen2-VL-7B-Instruct") as (address, _, _),
+        pytest.raises(SggError, match=r"serves 'Qwen/Qwen2-VL-7B-Instruct', not this run's model"),
+    ):
+        joined(address)
 
 
-def test_who_takes_the_port_of_a_server_that_was_joined_never_sees_the_key():
-    with server() as (address, state, asked):
-        client = joined(address)
-        state["key"] = None
-        asked.clear()
-        for use in (client.check_identity, lambda: client.push([], iter(()))):
-            with pytest.raises(SggError, match="does not prove"):
-                use()
-        assert [key for _, key in asked] == [None, None]
-
-
-def test_each_server_is_shown_its_own_key():
-    with server(key="one") as (first, _, asked), server(key="two") as (second, _, more):
-        servers = Servers(replace(settings(first, second), keys=("one", "two")), 0)
-        servers.join(CPU)
-    assert [seen[-1][1] for seen in (asked, more)] == ["Bearer one", "Bearer two"]
-
-
-def test_a_server_that_never_answers_is_a_fault_within_its_limit():
+def test_a_server_that_never_responds_is_a_fault_within_its_limit():
     start = time.monotonic()
-    with pytest.raises(ServerFault, match=r"http://127\.0\.0\.1:9 does not answer"):
+    with pytest.raises(ServerFault, match=r"http://127\.0\.0\.1:9 does not respond"):
         joined("http://127.0.0.1:9")
     assert time.monotonic() - start < 20
 
@@ -151,33 +114,33 @@ def test_a_new_start_of_a_server_is_noticed():
     with server() as (address, state, _):
         client = joined(address)
         client.check_identity()
-        state["name"] = "server0-2"
+        state["name"] = f"{run_mark(KEY)}-2"
         with pytest.raises(ServerFault, match="started again and has the first weights"):
             client.check_identity()
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("response", "told"),
     [
-        ((200, "not JSON"), "gave an answer that is no JSON"),
-        ((200, "[]"), "malformed answer: TypeError"),
-        ((200, '{"choices": []}'), "malformed answer: IndexError"),
+        ((200, "not JSON"), "gave a response that is no JSON"),
+        ((200, "[]"), "malformed response: TypeError"),
+        ((200, '{"choices": []}'), "malformed response: IndexError"),
         (
             (200, '{"choices": [{"token_ids": [1], "logprobs": {"content": []}}]}'),
-            "malformed answer",
+            "malformed response",
         ),
         ((500, "engine is dead"), "status 500: engine is dead"),
-        (30, "does not answer: ReadTimeout"),
+        (30, "does not respond: ReadTimeout"),
     ],
 )
-def test_bad_answers_are_faults_in_words(answer, told):
+def test_bad_responses_are_faults_with_a_message(response, told):
     render = 200, json.dumps({"features": None})
-    with server(generate=answer, render=render) as (address, _, _):
+    with server(generate=response, render=render) as (address, _, _):
         servers = Servers(settings(address), 0)
         servers.join(CPU)
         sampling = [{"n": 1, "max_tokens": 4}]
         with pytest.raises(ServerFault, match=told):
-            servers.answers([[1, 2]], [None], lambda features, ids: features, sampling)
+            servers.completions([[1, 2]], [None], lambda features, ids: features, sampling)
 
 
 def test_weights_that_are_not_taken_are_a_fault_and_leave_no_file(tmp_path, monkeypatch):

@@ -87,7 +87,7 @@ def test_a_sum_in_bf16_is_rounded_once():
 
 
 def test_only_the_active_adapter_is_merged():
-    """GRPO's reference, where it is a second adapter, is not what answers."""
+    """GRPO's reference, where it is a second adapter, is not what generates."""
     model = policy()
     alone = pushed(model)
     model.add_adapter("ref", model.peft_config["default"])

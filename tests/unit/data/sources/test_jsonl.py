@@ -231,7 +231,9 @@ def test_places_of_images(tmp_path):
         "dir": "dir/dir.png",
     }
     write_lines(root, [line(n, BOXES, image_id=k) for k, n in names.items()])
-    data = jsonl_config(root)
+    inside = prepared(jsonl_config(root), tmp_path)
+    assert inside.report["shown"]["outside_folder"] == ["up", "far", "link", "dir"]
+    data = jsonl_config(root, outside=True)
     result = prepared(data, tmp_path)
     assert result.report["issues"] == {}
     store = image_store(data, "eval")

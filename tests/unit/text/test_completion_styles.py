@@ -270,7 +270,7 @@ def test_a_thought_that_nobody_asked_for_hides_nothing(style):
     assert read(UNCLOSED[style]) == (said, kinds)
 
 
-def test_an_answer_beside_an_unclosed_thought_counts():
+def test_answer_tags_beside_an_unclosed_thought_count():
     assert read(f"<think>so {CAT} <answer>{GOOD}</answer>", TAGGED) == (BOTH, [])
     assert read(f"<think>so {CAT} <answer>{GOOD[:-2]}", TAGGED) == (BOTH, [K.truncated])
     assert read(f"{GOOD}<think>or {CAT}", TAGGED) == (BOTH, [])
@@ -279,7 +279,7 @@ def test_an_answer_beside_an_unclosed_thought_counts():
     assert parse(text, TAGGED, 9, 9).tags_as_asked
 
 
-def test_an_answer_that_was_opened_leaves_the_thought_a_thought():
+def test_an_opened_answer_tag_leaves_the_thought_a_thought():
     for spec in (PX, TAGGED):
         assert read(f"<think>so {CAT}</think><answer>", spec) == (NO_RENAMES, [K.no_json])
         assert read(f"<think>so {CAT}</think><answer>none</answer>", spec) == (
