@@ -42,7 +42,7 @@ def turn(chosen: argparse.Namespace) -> Iterator[None]:
             little time is left to begin.
 
     """
-    _wait_for(chosen.after)
+    _wait_for(chosen.after, min(time.time() + PATIENCE_S, chosen.until - SHORTEST_S))
     with FileLock(chosen.lock or Path("gpu.lock")):
         seconds = min(chosen.seconds, chosen.until - time.time())
         if seconds < SHORTEST_S:
@@ -60,9 +60,8 @@ def turn(chosen: argparse.Namespace) -> Iterator[None]:
             signal.signal(signal.SIGALRM, before)
 
 
-def _wait_for(folder: Path | None) -> None:
-    end = time.monotonic() + PATIENCE_S
+def _wait_for(folder: Path | None, end: float) -> None:
     while folder and not folder.is_dir():
-        if time.monotonic() > end:
-            raise OutOfTime(f"{folder} is not there after {PATIENCE_S:.0f} s")
+        if time.time() > end:
+            raise OutOfTime(f"{folder} is not there yet")
         time.sleep(0.1)

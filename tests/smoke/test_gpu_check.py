@@ -54,6 +54,12 @@ def test_nothing_begins_with_too_little_time_left(tmp_path):
     assert script_that_takes_a_turn(tmp_path, f"--until={time.time() + 5}") == ["no time left"]
 
 
+def test_a_folder_that_does_not_come_is_named_while_there_is_time(tmp_path):
+    after, until = tmp_path / "3b", time.time() + 16
+    said = script_that_takes_a_turn(tmp_path, f"--after={after}", f"--until={until}")
+    assert said == [f"{after} is not there yet"]
+
+
 def results():
     steps = [
         {"seconds": 9.0, "update": 8.0, "tokens": 100, "answer_tokens": 50, "patches": 0},
