@@ -6,6 +6,8 @@ import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from sgg.chat_api.proof import PROOF_PATH, proof
+
 TEXT = "a completion"
 
 
@@ -20,12 +22,15 @@ def response(text=TEXT, finish="stop", **choice):
 class FakeServer:
     """Responds with what `script` gives for the number of a request: a dict, a status and text, or a name.
 
-    Names: `hang` sends nothing, `close` breaks off in the middle, anything else is sent as it is.
+    Names: `hang` sends nothing, `close` breaks off in the middle, anything else is sent as it is. With
+    a key it proves that it has it; it asks for none.
     """
 
-    def __init__(self, script=lambda number: response(), models=("tiny",), **model):
-        self.script, self.models, self.model = script, models, model
+    def __init__(self, script=lambda number: response(), models=("tiny",), key=None, **model):
+        self.script, self.models, self.model, self.key = script, models, model, key
         self.bodies, self.keys = [], []
+        self.shown = []
+        """What each request, of whichever path, has shown as its key."""
         self.ended = threading.Event()
         self._lock = threading.Lock()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -46,6 +51,11 @@ class FakeServer:
                 pass
 
             def do_GET(self):
+                fake.shown.append(self.headers.get("Authorization"))
+                path, _, nonce = self.path.partition("?nonce=")
+                if path == PROOF_PATH and fake.key is not None:
+                    self.reply(200, proof(fake.key, nonce))
+                    return
                 if fake.models is None:
                     self.reply(404, "nothing here")
                     return
@@ -58,6 +68,7 @@ class FakeServer:
                     number = len(fake.bodies)
                     fake.bodies.append(body)
                     fake.keys.append(self.headers.get("Authorization"))
+                    fake.shown.append(fake.keys[-1])
                 said = fake.script(number)
                 if said == "hang":
                     fake.ended.wait(60)

@@ -17,14 +17,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from launchers.node.rollout_key import rollout_key
+from launchers.node.rollout_key import server_keys
 from launchers.node.supervisor import Limits, Supervisor
 from launchers.placement import NodePlacement, cores_here, job_began
 from launchers.ports import held_ports, told_ports
 from launchers.process_plan import make_plan, servers_on
 from sgg.config.derived import gpus_per_node, node_count
 from sgg.config.frozen import FROZEN_NAME, read_frozen
-from sgg.config.hardware import SERVER_KEY_VARIABLE
 from sgg.config.schema import Config
 from sgg.errors import Failed, SggError, Stopped
 from sgg.explain.exit_codes import MISTAKE
@@ -120,7 +119,7 @@ def run_node(frozen: Path, place: NodePlacement, received: list[int]) -> ExitSta
             return ports
         cores = None if "OMP_NUM_THREADS" in os.environ else cores_here()
         plan = make_plan(config, frozen, place.hosts, ports, cores=cores)
-        secrets = {SERVER_KEY_VARIABLE: rollout_key(run_dir, place.attempt)} if plan.servers else {}
+        secrets = server_keys(plan, run_dir, place.attempt)
         return Supervisor(plan, place, run_dir, _limits(config, place), received, secrets).run()
 
 

@@ -21,7 +21,7 @@ from launchers.node.child import LOGS, Child
 from launchers.node.signals import SIGNALS
 from launchers.placement import NodePlacement
 from launchers.ports import forget_ports
-from launchers.process_plan import HEALTH_PATH, Plan
+from launchers.process_plan import HEALTH_PATH, Plan, Process
 from sgg.runs.exit_status import ExitStatus, State, forget_exit_status, read_exit_status
 from sgg.runs.folder import served_folder
 from sgg.runs.sweep import resume_command
@@ -54,9 +54,9 @@ class Supervisor:
         run_dir: Path,
         limits: Limits,
         received: list[int],
-        secrets: Mapping[str, str],
+        secrets: Mapping[str, Mapping[str, str]],
     ) -> None:
-        """`secrets`: variables that processes get and nobody writes down."""
+        """`secrets`: by process, variables that it gets and nobody writes down."""
         self._secrets = secrets
         self._plan, self._place, self._run_dir, self._limits = plan, place, run_dir, limits
         self._received = received
@@ -71,19 +71,22 @@ class Supervisor:
         try:
             for process in ours:
                 if process.is_server:
-                    self._servers.append(Child(process, self._run_dir, False, self._secrets))
+                    self._servers.append(self._started(process, False))
             ranks = [p for p in ours if not p.is_server]
             ending = self._await_servers() if ranks else None
             if ending is None:
                 for process in ranks:
                     shown = process.name == "rank0"
-                    self._ranks.append(Child(process, self._run_dir, shown, self._secrets))
+                    self._ranks.append(self._started(process, shown))
                 ending = self._watch()
         finally:
             self._end()
         if self._place.node == 0 or ending.state is not State.finished:
             ending.write(self._run_dir)
         return ending
+
+    def _started(self, process: Process, shown: bool) -> Child:
+        return Child(process, self._run_dir, shown, self._secrets.get(process.name, {}))
 
     def _await_servers(self) -> ExitStatus | None:
         """Until every node's servers respond; an ending if that never happens."""

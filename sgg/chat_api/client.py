@@ -2,7 +2,8 @@
 
 Input: an address and what to ask. Output: a typed response; a `RetryableError` for what may succeed at
 another server or later (no connection, 5xx, a malformed response, a timeout); an `SggError` for what would
-fail everywhere (4xx). The key is sent as a Bearer header and shown nowhere.
+fail everywhere (4xx). The key is sent as a Bearer header and shown nowhere; that of sgg's own servers only
+after a proof (`sgg.chat_api.proof`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 import httpx
 import msgspec
 
-from sgg.chat_api.connection import LIMITS, key_headers, reason
+from sgg.chat_api.connection import LIMITS, BearerKey, ProvenKey, reason
 from sgg.errors import SggError
 
 _SAID = 400
@@ -82,10 +83,18 @@ _Said = TypeVar("_Said", Models, ChatResponse)
 class ChatClient:
     """Connections to the servers, with the run's key."""
 
-    def __init__(self, api_key_env: str) -> None:
+    def __init__(self, api_key_env: str, asks_proof: bool) -> None:
+        """Open none yet.
+
+        Args:
+            api_key_env: name of the environment variable with the key; it need not be set.
+            asks_proof: whether a server must prove that it has the key before it is sent.
+
+        """
         self._variable, self._key = api_key_env, os.environ.get(api_key_env)
+        self._asks_proof = asks_proof
         # how long they may take is the affair of each exchange
-        self._http = httpx.AsyncClient(headers=key_headers(self._key), timeout=None, limits=LIMITS)
+        self._http = httpx.AsyncClient(timeout=None, limits=LIMITS)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -93,20 +102,24 @@ class ChatClient:
 
     async def models(self, server: str, limit_s: float) -> list[Model]:
         """What a server lists; raises as the module says."""
-        return (await self._exchange(f"{server}/v1/models", None, limit_s, Models)).data
+        return (await self._exchange(server, "/v1/models", None, limit_s, Models)).data
 
     async def complete(self, server: str, body: dict[str, Any], limit_s: float) -> ChatResponse:
         """The response to a chat; raises as the module says."""
-        return await self._exchange(f"{server}/v1/chat/completions", body, limit_s, ChatResponse)
+        return await self._exchange(server, "/v1/chat/completions", body, limit_s, ChatResponse)
 
     async def _exchange(
-        self, url: str, body: dict[str, Any] | None, limit_s: float, kind: type[_Said]
+        self,
+        server: str,
+        path: str,
+        body: dict[str, Any] | None,
+        limit_s: float,
+        kind: type[_Said],
     ) -> _Said:
+        url, method = f"{server}{path}", "GET" if body is None else "POST"
         try:
             async with asyncio.timeout(limit_s):
-                response = await self._http.request(
-                    "GET" if body is None else "POST", url, json=body
-                )
+                response = await self._http.request(method, url, json=body, auth=self._auth(server))
         except TimeoutError as error:
             raise RequestTimeout(f"no response within {limit_s:g} s") from error
         except httpx.HTTPError as error:
@@ -116,6 +129,14 @@ class ChatClient:
             return msgspec.json.decode(response.content, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise RetryableError(f"malformed response: {error}: {self._said(response)}") from error
+
+    def _auth(self, server: str) -> httpx.Auth | None:
+        if not self._key:
+            return None
+        if not self._asks_proof:
+            return BearerKey(self._key)
+        hint = f"Set {self._variable} here to the key that the server was started with."
+        return ProvenKey(self._key, server, hint)
 
     def _check_status(self, url: str, response: httpx.Response) -> None:
         if response.is_success:

@@ -18,6 +18,8 @@ from sgg.errors import SggError
 from sgg.plan.unread import refuse_unread_by
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_KEY_LENGTH = 16
+"""Shortest key, characters."""
 
 OWN = {"host": "127.0.0.1", "port": "8000"}
 """Arguments of this tool, with their values where they are left out; the others are keys of a config."""
@@ -25,7 +27,7 @@ _EPILOG = """\
 arguments of this tool:
   host=NAME          address to listen on (127.0.0.1); any other needs a key
   port=NUMBER        (8000)
-The environment variable SGG_SERVER_KEY holds the key that requests must carry.
+The environment variable SGG_SERVER_KEY holds the key that requests must carry, 16 or more characters.
 Further arguments are overrides of the evaluation: model, stage.max_pixels, hardware, …
 
 examples:
@@ -60,14 +62,24 @@ def check_address(host: str, port: int) -> None:
     if host not in _LOOPBACK and not os.environ.get(SERVER_KEY_VARIABLE):
         raise SggError(
             f"host={host} lets others reach the server, and {SERVER_KEY_VARIABLE} is not set: anybody could "
-            f"use it. Set {SERVER_KEY_VARIABLE} here, and where completions are asked for the variable that "
-            "generate.api_key_env names; or leave host out to listen on 127.0.0.1."
+            f"use it. Set {SERVER_KEY_VARIABLE} here and where completions are asked for, there with "
+            f"generate.api_key_env={SERVER_KEY_VARIABLE}; or leave host out to listen on 127.0.0.1."
         )
+    _check_key(os.environ.get(SERVER_KEY_VARIABLE, ""))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host, port), family=family).close()
     except OSError as error:
         raise SggError(f"host={host} port={port}: {error.strerror}. Take another port=.") from error
+
+
+def _check_key(key: str) -> None:
+    """Raise SggError for a key that could be guessed: everybody may ask for proofs, and try keys on them."""
+    if key and not (len(key) >= _KEY_LENGTH and key.isascii() and key.isprintable()):
+        raise SggError(
+            f"{SERVER_KEY_VARIABLE} must be {_KEY_LENGTH} or more printable ASCII characters that nobody can "
+            "guess. `openssl rand -hex 32` makes them."
+        )
 
 
 def _serve(config: Config, host: str, port: int) -> None:

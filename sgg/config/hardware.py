@@ -16,7 +16,8 @@ SERVERS_VARIABLE = "SGG_ROLLOUT_SERVERS"
 
 
 SERVER_KEY_VARIABLE = "SGG_SERVER_KEY"
-"""Environment variable of vLLM servers and of ranks: the key that a server asks of those who talk to it."""
+"""Environment variable of a vLLM server: the key that it asks of those who talk to it, and proves to have. Of
+ranks: those of all rollout servers, in the order of their addresses, comma-separated."""
 
 
 class Precision(Enum):

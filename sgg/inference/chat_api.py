@@ -57,6 +57,8 @@ class ServerOptions:
     """The name that the servers know the model by; None for the only one there is."""
     api_key_env: str = "OPENAI_API_KEY"
     """Name of the environment variable that holds the key."""
+    asks_proof: bool = False
+    """Whether they must prove that they have the key before it is sent to them."""
 
 
 class ServerEngine:
@@ -183,7 +185,7 @@ class Session:
 
     def __init__(self, access: ServerOptions, run_dir: Path) -> None:
         self.caller, self.pool = (
-            ChatClient(access.api_key_env),
+            ChatClient(access.api_key_env, access.asks_proof),
             Pool(access.urls, resume_command(run_dir)),
         )
         self.model = ""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sgg.config.generate import Engine as Kind
+from sgg.config.hardware import SERVER_KEY_VARIABLE
 from sgg.config.schema import Config
 from sgg.distributed import Ranks
 from sgg.inference.generate import Engine, Sampling
@@ -54,6 +55,7 @@ def _servers(model: RunModel, sampling: Sampling, run_dir: Path) -> Engine:
         generate.request_timeout_s,
         generate.server_model,
         generate.api_key_env,
+        asks_proof=generate.api_key_env == SERVER_KEY_VARIABLE,  # `sgg serve`, not any other server
     )
     return ServerEngine(access, model.folder, model.processor, sampling, run_dir)
 

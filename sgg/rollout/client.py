@@ -1,7 +1,8 @@
 """The trainer's side of rollout servers: TRL's client, with a key, limits, words, and several servers.
 
-A server's name says whose it is and which start of it: one that died and was started again has the first
-weights, and must not be taken for the one that was pushed to.
+A server proves by its key that it is this run's, before each request. The name of its model says which start
+of the server it is: one that died and was started again has the first weights, and must not be taken for the
+one that was pushed to.
 """
 
 from __future__ import annotations
@@ -25,15 +26,19 @@ import torch
 from safetensors.torch import save_file
 from trl.generation.vllm_client import VLLMClient
 
-from sgg.chat_api.connection import LIMITS, key_headers, reason
+from sgg.chat_api.connection import LIMITS, ProvenKey, reason
 from sgg.compat.trl import keeps_image_features
 from sgg.errors import SggError
-from sgg.rollout.settings import RolloutSettings, run_mark
+from sgg.rollout.settings import RolloutSettings
 from sgg.rollout.weight_probe import Probe, ProbeResult
 
 _CONNECT_S = 10
 _PAUSE_S = 0.5
 _AT_ONCE = 64
+_UNPROVEN = (
+    "Start the run again: it takes another port. If its nodes do not see the same ~/.config/sgg/secret, let "
+    "XDG_CONFIG_HOME name a folder that they share."
+)
 _MEMORY = Path("/dev/shm")
 NodePlacement = Callable[[dict[str, Any] | None, list[int]], dict[str, Any] | None]
 """Points an image's features at the image tokens of its prompt."""
@@ -59,7 +64,7 @@ def _free_from(port: int) -> int:
 class Client(VLLMClient):  # type: ignore[misc]
     """One server."""
 
-    def __init__(self, address: str, settings: RolloutSettings, group_port: int) -> None:
+    def __init__(self, address: str, key: str, settings: RolloutSettings, group_port: int) -> None:
         # not TRL's constructor: its session is of another library, waits for ever, and repeats requests
         # behind our back. What TRL's methods take of a session, httpx's client has under the same names.
         self.base_url, self.host = address, urlsplit(address).hostname
@@ -68,7 +73,7 @@ class Client(VLLMClient):  # type: ignore[misc]
         self._updating_weights = False
         self._settings = settings
         self.session = httpx.Client(
-            headers=key_headers(settings.key),
+            auth=ProvenKey(key, address, _UNPROVEN),
             timeout=httpx.Timeout(settings.wait_timeout_s, connect=_CONNECT_S),
             limits=LIMITS,
             trust_env=False,  # no proxy and no .netrc between the nodes of a run
@@ -76,11 +81,11 @@ class Client(VLLMClient):  # type: ignore[misc]
         self.model = ""
 
     def join(self, device: torch.device) -> None:
-        """Wait until the server responds, look whose it is, and make ready for weights.
+        """Wait until the server responds, and make ready for weights.
 
         Raises:
             ServerFault: it does not respond in time.
-            SggError: it is another run's.
+            SggError: it does not prove that it is this run's.
 
         """
         deadline, before = time.monotonic() + self._settings.startup_timeout_s, self.model
@@ -93,11 +98,6 @@ class Client(VLLMClient):  # type: ignore[misc]
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(_PAUSE_S)
-        if not self.model.startswith(run_mark(self._settings.key)):
-            raise SggError(
-                f"The server at {self.base_url} serves {self.model!r}, not this run's model: another "
-                "process listens there. Start the run again; it takes another port."
-            )
         if device.type != "cpu" and self.model != before:
             with self.as_server_fault():
                 self.close_communicator()  # that of a server that died, whose port may be held yet
@@ -174,11 +174,6 @@ class Client(VLLMClient):  # type: ignore[misc]
         return self._body(self.session.post(url, **kwargs))
 
     def _body(self, response: httpx.Response) -> Any:
-        if response.status_code == 401:
-            raise SggError(
-                f"The server at {self.base_url} does not know this run's key. Its node must see the same "
-                "~/.config/sgg/secret: let XDG_CONFIG_HOME name a folder that all nodes of the run share."
-            )
         if response.status_code != 200:
             raise RuntimeError(f"status {response.status_code}: {response.text[:500]}")
         return response.json() if response.content else None
@@ -189,7 +184,8 @@ class Servers:
 
     def __init__(self, settings: RolloutSettings, group_port: int) -> None:
         self.clients = [
-            Client(address, settings, group_port + i) for i, address in enumerate(settings.servers)
+            Client(address, key, settings, group_port + i)
+            for i, (address, key) in enumerate(zip(settings.servers, settings.keys, strict=True))
         ]
 
     def join(self, device: torch.device) -> None:

@@ -80,7 +80,7 @@ def _settings(
         ranks=ranks,
         seed=config.seed,
         servers=tuple(os.environ[SERVERS_VARIABLE].split(",")) if serves else (),
-        key=os.environ[SERVER_KEY_VARIABLE] if serves else "",
+        keys=tuple(os.environ[SERVER_KEY_VARIABLE].split(",")) if serves else (),
         max_length=rollout.max_length,
         exact=dtype is torch.float32 and not (hardware.gpu and hardware.tf32),
         startup_timeout_s=rollout.startup_timeout_s,

@@ -2,7 +2,7 @@
 
 `python -m sgg.rollout.server RUN_DIR/config.yaml server0 HOST:PORT`, started by the node's
 supervisor. It listens on the address that the plan gave it and nowhere else: loopback on one machine, the
-node's own name in a cluster; who talks to it shows the run's key. Its name distinguishes this start from
+node's own name in a cluster; who talks to it shows its key. The model's name distinguishes this start from
 others.
 """
 
@@ -18,7 +18,6 @@ from pathlib import Path
 
 from sgg.config.derived import node_count
 from sgg.config.frozen import read_frozen
-from sgg.config.hardware import SERVER_KEY_VARIABLE
 from sgg.errors import SggError
 from sgg.explain.exit_codes import run_and_report
 from sgg.runs.folder import served_folder
@@ -43,17 +42,10 @@ def _serve(words: list[str]) -> None:
     host, _, port = asked.address.rpartition(":")
     refuse_loopback(host, node_count(config))
     from sgg.inference.vllm.server import Mode, serve
-    from sgg.rollout.settings import run_mark
 
-    name = f"{run_mark(os.environ[SERVER_KEY_VARIABLE])}-{time.time_ns():x}"
-    serve(
-        config,
-        Mode.rollout,
-        name,
-        served_folder(asked.frozen.parent, asked.name),
-        host,
-        int(port),
-    )
+    this_start = f"{asked.name}-{time.time_ns():x}"
+    folder = served_folder(asked.frozen.parent, asked.name)
+    serve(config, Mode.rollout, this_start, folder, host, int(port))
 
 
 def refuse_loopback(host: str, nodes: int) -> None:

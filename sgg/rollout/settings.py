@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,8 @@ class RolloutSettings:
     seed: int
     servers: tuple[str, ...] = ()
     """`http://host:port` of each rollout server."""
-    key: str = ""
-    """What servers ask of those who talk to them."""
+    keys: tuple[str, ...] = ()
+    """What each of them asks of those who talk to it."""
     max_length: int = 4096
     """Longest prompt and completion together, tokens."""
     exact: bool = True
@@ -40,8 +39,3 @@ class RolloutSettings:
     def tolerance(self) -> float:
         """How far vLLM's log-probabilities may lie from the trainer's with the same weights, nats."""
         return 1e-3 if self.exact else 0.5
-
-
-def run_mark(key: str) -> str:
-    """What the names of a run's servers begin with: distinguishes them from others', gives nothing away."""
-    return f"sgg-{hashlib.sha256(key.encode()).hexdigest()[:12]}"

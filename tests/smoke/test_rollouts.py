@@ -20,6 +20,7 @@ import pytest
 from commands import environment, sgg
 from safetensors.torch import load_file
 
+from sgg.chat_api.proof import PROOF_PATH, new_nonce, proves
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.config.hardware import SERVER_KEY_VARIABLE, SERVERS_VARIABLE
@@ -104,8 +105,8 @@ def answers_health(port):
 class Server:
     """A rollout server as the supervisor starts it, killed by pid and with all it started."""
 
-    def __init__(self, config, port):
-        self.config, self.port = config, port
+    def __init__(self, config, port, key):
+        self.config, self.port, self.key = config, port, key
         self.start()
 
     def start(self):
@@ -113,7 +114,7 @@ class Server:
         with (self.config.parent / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "sgg.rollout.server", str(self.config), *words],
-                env=variables(self.config.parent, **{SERVER_KEY_VARIABLE: KEY}),
+                env=variables(self.config.parent, **{SERVER_KEY_VARIABLE: self.key}),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -135,8 +136,8 @@ class Server:
 
 
 @contextmanager
-def serving(config):
-    server = Server(config, free_port())
+def serving(config, key=KEY):
+    server = Server(config, free_port(), key)
     try:
         yield server.ready()
     finally:
@@ -271,6 +272,8 @@ def test_a_servers_completions_are_the_trainers_own(tmp_path, family):
 def assert_keyed(port):
     """Without the key nobody generates, and nobody replaces weights; with it, vLLM has all that is listed."""
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        nonce = new_nonce()
+        assert proves(KEY, nonce, client.get(PROOF_PATH, params={"nonce": nonce}).content)
         for path in RolloutAccess.endpoints:
             assert client.get(path).status_code == 401
             response = client.get(path, headers={"Authorization": f"Bearer {KEY}"})
@@ -448,9 +451,10 @@ def test_an_adapter_on_shared_out_weights_is_pushed_merged(tmp_path, way):
 @pytest.mark.thorough
 def test_two_servers_share_the_prompts(tmp_path, undisturbed):
     config = frozen(tmp_path / "run", "hardware.rollout.mode=server")
-    with serving(config) as one, serving(config) as other:
+    with serving(config, "one key") as one, serving(config, "another") as other:
         addresses = ",".join(f"http://127.0.0.1:{s.port}" for s in (one, other))
-        done = rank(config, **{SERVERS_VARIABLE: addresses, SERVER_KEY_VARIABLE: KEY})
+        keys = ",".join(s.key for s in (one, other))
+        done = rank(config, **{SERVERS_VARIABLE: addresses, SERVER_KEY_VARIABLE: keys})
     assert done.returncode == 0, done.stderr[-4000:]
     assert max(row[DIFFERENCE] for row in rows(config)) < 1e-3
     assert rewards(config) == pytest.approx(undisturbed, abs=2e-4)

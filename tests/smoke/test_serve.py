@@ -11,10 +11,13 @@ from contextlib import suppress
 import httpx
 import psutil
 import pytest
-from commands import command, environment, sgg_ok
+from commands import command, environment, sgg, sgg_ok
+from fake_server import FakeServer
+
+from sgg.chat_api.proof import PROOF_PATH, new_nonce, proves
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
-KEY = "open-sesame"
+KEY = "open-sesame-open-sesame"
 WAITING = ("OMP_WAIT_POLICY=passive", "OMP_DISPLAY_ENV=verbose")
 """How threads wait, and that OpenMP says it when torch is loaded."""
 EVAL = ["stage=eval", "generate.max_new_tokens=40", "hardware.threads=1"]
@@ -80,7 +83,8 @@ def serving(tmp_path_factory):
 
 
 def asking(serving, run_dir, *more):
-    where = [f"generate.servers=[{serving.url}]", f"paths.run_dir={run_dir}"]
+    where = [f"generate.servers=[{serving.url}]", "generate.api_key_env=SGG_SERVER_KEY"]
+    where.append(f"paths.run_dir={run_dir}")
     return [*EVAL, "generate=server", *where, *more]
 
 
@@ -96,7 +100,7 @@ def test_completions_and_metrics_are_those_of_transformers(serving, tmp_path):
         where = (
             asking(serving, run_dir) if engine == "server" else [*EVAL, f"paths.run_dir={run_dir}"]
         )
-        sgg_ok(*where, "data.eval.limit=20", cwd=tmp_path, OPENAI_API_KEY=KEY)
+        sgg_ok(*where, "data.eval.limit=20", cwd=tmp_path, SGG_SERVER_KEY=KEY)
         metrics[engine] = json.loads((run_dir / "metrics.json").read_text())
         del metrics[engine]["made_from"]["config_sha256"]  # of the two, which engine
     assert metrics["server"] == metrics["hf"]
@@ -121,7 +125,7 @@ def test_two_processes_ask_the_same(serving, tmp_path):
         run_dir = tmp_path / str(processes)
         sampled = ["generate.temperature=1", "generate.num_completions=2", "data.eval.limit=10"]
         words = asking(serving, run_dir, *sampled, f"hardware.processes_per_node={processes}")
-        sgg_ok(*words, cwd=tmp_path, OPENAI_API_KEY=KEY)
+        sgg_ok(*words, cwd=tmp_path, SGG_SERVER_KEY=KEY)
         completions.append((run_dir / "completions.jsonl").read_bytes())
     assert completions[0] == completions[1]
     assert len(lines(tmp_path / "2", rank=1)) == 10
@@ -133,6 +137,8 @@ def test_nothing_but_completions_is_served_and_only_with_the_key(serving):
         assert client.post("/v1/chat/completions", json={}).status_code == 401
         for path in ("/invocations", "/v1/completions", "/tokenize", "/scale_elastic_ep"):
             assert client.post(path, json={}).status_code == 404
+        nonce = new_nonce()
+        assert proves(KEY, nonce, client.get(PROOF_PATH, params={"nonce": nonce}).content)
         client.headers["Authorization"] = f"Bearer {KEY}"
         listing = client.get("/v1/models", headers={"Origin": "http://elsewhere.example"})
         assert (
@@ -149,14 +155,24 @@ def test_nothing_but_completions_is_served_and_only_with_the_key(serving):
     assert KEY not in serving.log.read_text()
 
 
+@pytest.mark.parametrize("key", [None, "of somebody else"])
+def test_who_has_taken_a_servers_port_never_sees_the_key(tmp_path, key):
+    squatter = FakeServer(key=key)
+    done = sgg(*asking(squatter, tmp_path / "run"), cwd=tmp_path, SGG_SERVER_KEY=KEY)
+    squatter.end()
+    assert done.returncode == 2
+    assert f"{squatter.url} does not prove that it has the key, which was not sent" in done.stderr
+    assert squatter.shown == [None]
+
+
 def test_a_killed_server_ends_the_run_with_a_message_and_another_one_finishes_it(serving, tmp_path):
     more = ["generate.temperature=1", "generate.batch_size=8", "data.eval.limit=150"]
     whole, run_dir = tmp_path / "whole", tmp_path / "killed"
-    sgg_ok(*asking(serving, whole, *more), cwd=tmp_path, OPENAI_API_KEY=KEY)
+    sgg_ok(*asking(serving, whole, *more), cwd=tmp_path, SGG_SERVER_KEY=KEY)
     run = subprocess.Popen(
         command(*asking(serving, run_dir, *more, "generate.request_timeout_s=60")),
         cwd=tmp_path,
-        env=environment(tmp_path, OPENAI_API_KEY=KEY),
+        env=environment(tmp_path, SGG_SERVER_KEY=KEY),
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -174,7 +190,7 @@ def test_a_killed_server_ends_the_run_with_a_message_and_another_one_finishes_it
     written = lines(run_dir)
     assert 20 <= len(written) < 150
     serving.start()
-    sgg_ok("resume", str(run_dir), cwd=tmp_path, OPENAI_API_KEY=KEY)
+    sgg_ok("resume", str(run_dir), cwd=tmp_path, SGG_SERVER_KEY=KEY)
     assert lines(run_dir)[: len(written)] == written
     assert len(lines(run_dir)) == 150  # nothing was generated twice
     assert (run_dir / "completions.jsonl").read_bytes() == (

@@ -9,7 +9,9 @@ import hmac
 import os
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
+from urllib.parse import parse_qs
 
+from sgg.chat_api.proof import PROOF_PATH, is_nonce, proof
 from sgg.config.hardware import SERVER_KEY_VARIABLE
 
 App = Callable[..., Awaitable[None]]
@@ -19,36 +21,48 @@ class Access:
     """ASGI middleware, named to vLLM by the import path of a subclass; the key is in the environment."""
 
     endpoints: ClassVar[frozenset[str]]
-    """What is served to those who show the key, or to all where there is none."""
+    """What is served to those who show the key."""
     open_endpoints: ClassVar[frozenset[str]]
     """What is served to everybody."""
+    needs_key: ClassVar[bool] = True
+    """Whether nobody is served `endpoints` where there is no key; else everybody is."""
 
     def __init__(self, app: App) -> None:
-        key = os.environ.get(SERVER_KEY_VARIABLE)
-        self._app = app
-        self._expected = f"Bearer {key}".encode() if key else None
+        self._app, self._key = app, os.environ.get(SERVER_KEY_VARIABLE)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """Pass on, or respond with 404 or 401; a websocket is closed."""
+        """Pass on, prove, or respond with 404 or 401; a websocket is closed."""
         if scope["type"] == "lifespan" or scope["path"] in self.open_endpoints:
             await self._app(scope, receive, send)
+        elif scope["path"] == PROOF_PATH and self._key:
+            await self._prove(self._key, scope, send)
         elif scope["path"] not in self.endpoints:
-            await _refuse(scope, send, 404, b"This server does not serve that.\n")
+            await _respond(scope, send, 404, "This server does not serve that.\n")
         elif not self._shows_key(scope):
-            await _refuse(scope, send, 401, b"This server asks for its key.\n")
+            await _respond(scope, send, 401, "This server asks for its key.\n")
         else:
             await self._app(scope, receive, send)
 
     def _shows_key(self, scope: dict[str, Any]) -> bool:
+        if not self._key:
+            return not self.needs_key
         shown = dict(scope["headers"]).get(b"authorization", b"")
-        return self._expected is None or hmac.compare_digest(shown, self._expected)
+        return hmac.compare_digest(shown, f"Bearer {self._key}".encode())
+
+    async def _prove(self, key: str, scope: dict[str, Any], send: Any) -> None:
+        asked = parse_qs(scope["query_string"].decode("latin-1")).get("nonce", [""])[0]
+        if is_nonce(asked):
+            await _respond(scope, send, 200, proof(key, asked))
+        else:
+            await _respond(scope, send, 400, "Ask with nonce=, 32 bytes in hexadecimal.\n")
 
 
 class EvaluationAccess(Access):
-    """Chat completions."""
+    """Chat completions; `sgg serve` wants a key where others than this machine reach it."""
 
     endpoints = frozenset({"/v1/models", "/v1/chat/completions"})
     open_endpoints = frozenset({"/health", "/metrics"})
+    needs_key = False
 
 
 class RolloutAccess(Access):
@@ -73,9 +87,9 @@ class RolloutAccess(Access):
     open_endpoints = frozenset({"/health"})
 
 
-async def _refuse(scope: dict[str, Any], send: Any, status: int, body: bytes) -> None:
+async def _respond(scope: dict[str, Any], send: Any, status: int, body: str) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})
         return
     await send({"type": "http.response.start", "status": status, "headers": []})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body.encode()})

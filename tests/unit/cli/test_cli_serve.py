@@ -20,6 +20,17 @@ def test_others_are_let_in_with_a_key_only(monkeypatch):
         main(["host=0.0.0.0"])
 
 
+@pytest.mark.parametrize(
+    "key", ["short", "fifteen letters", "a key of sixteen\n", "ein schlüssel, der lang ist"]
+)
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_a_key_that_could_be_guessed_is_told(monkeypatch, key, host):
+    monkeypatch.setenv("SGG_SERVER_KEY", key)
+    with pytest.raises(SggError, match=r"SGG_SERVER_KEY must be 16 or more .*openssl rand") as told:
+        main([f"host={host}"])
+    assert key not in str(told.value)
+
+
 def test_a_port_that_is_taken_is_told():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

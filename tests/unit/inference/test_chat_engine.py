@@ -96,6 +96,24 @@ def test_requests_are_spread_evenly(start, ask):
     assert min(len(s.bodies) for s in servers) >= 5
 
 
+def test_a_server_of_sggs_own_proves_itself_before_each_request(start, ask, monkeypatch):
+    monkeypatch.setenv("SGG_SERVER_KEY", "sesame")
+    server = start(key="sesame")
+    ask(server, count=3, api_key_env="SGG_SERVER_KEY", asks_proof=True)
+    assert server.keys == ["Bearer sesame"] * 3
+    assert server.shown.count(None) == 4  # proofs: for the list of models and for each answer
+
+
+@pytest.mark.parametrize("key", [None, "another"])
+def test_a_server_that_proves_nothing_never_sees_the_key(start, ask, monkeypatch, key):
+    monkeypatch.setenv("SGG_SERVER_KEY", "sesame")
+    squatter = start(key=key)
+    said = told(ask, squatter, api_key_env="SGG_SERVER_KEY", asks_proof=True)
+    assert f"{squatter.url} does not prove that it has the key, which was not sent" in said
+    assert "Set SGG_SERVER_KEY here" in said
+    assert squatter.shown == [None]
+
+
 def test_a_request_says_what_other_engines_are_told(start, ask, processor, monkeypatch):
     monkeypatch.setenv("MY_KEY", "sesame")
     server = start()

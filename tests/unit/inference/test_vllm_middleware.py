@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from sgg.chat_api.proof import PROOF_PATH, new_nonce, proof
 from sgg.config.hardware import SERVER_KEY_VARIABLE
 from sgg.inference.vllm.middleware import EvaluationAccess, RolloutAccess
 
@@ -25,7 +26,7 @@ TAKEN = (
 """Methods of TRL's client that ours calls."""
 
 
-def status(access, path, *headers, kind="http", **more):
+def sent(access, path, *headers, kind="http", **more):
     """What is sent before, or by, the application, which says 200 to everything."""
     said = []
 
@@ -37,7 +38,11 @@ def status(access, path, *headers, kind="http", **more):
 
     scope = {"type": kind, "path": path, "headers": headers, **more}
     asyncio.run(access(app)(scope, None, send))
-    first = said[0]
+    return said
+
+
+def status(*asked, **more):
+    first = sent(*asked, **more)[0]
     assert first["type"] != "websocket.close" or first["code"] == 1008
     return first.get("status", "closed")
 
@@ -82,13 +87,37 @@ def test_health_is_everybodys(keyed):
     assert [status(access, "/metrics") for access in BOTH] == [200, 404]
 
 
+@pytest.mark.parametrize("access", BOTH)
+def test_everybody_may_ask_for_a_proof(keyed, access):
+    nonce = new_nonce()
+    said = sent(access, PROOF_PATH, query_string=f"nonce={nonce}".encode())
+    assert said[0]["status"] == 200
+    assert said[1]["body"].decode() == proof("key", nonce)
+    assert said[1]["body"].decode() != proof("other", nonce)
+
+
+@pytest.mark.parametrize("query", [b"", b"nonce=", b"nonce=12", b"nonce=" + b"G" * 64, b"\xff"])
+def test_only_a_random_number_is_proved_with(keyed, query):
+    assert status(RolloutAccess, PROOF_PATH, query_string=query) == 400
+
+
+def test_without_a_key_nothing_is_proved(monkeypatch):
+    monkeypatch.delenv(SERVER_KEY_VARIABLE, raising=False)
+    assert status(EvaluationAccess, PROOF_PATH, query_string=b"nonce=" + b"0" * 64) == 404
+
+
 @pytest.mark.parametrize("value", [None, ""])
-def test_without_a_key_everybody_may_ask(monkeypatch, value):
+def test_without_a_key_everybody_may_ask_for_answers_and_nobody_replaces_weights(
+    monkeypatch, value
+):
     monkeypatch.delenv(SERVER_KEY_VARIABLE, raising=False)
     if value is not None:
         monkeypatch.setenv(SERVER_KEY_VARIABLE, value)
     assert status(EvaluationAccess, "/v1/chat/completions") == 200
     assert status(EvaluationAccess, "/collective_rpc") == 404
+    assert {status(RolloutAccess, path) for path in RolloutAccess.endpoints} == {401}
+    assert status(RolloutAccess, "/update_weights", (b"authorization", b"Bearer ")) == 401
+    assert status(RolloutAccess, "/update_weights", (b"authorization", b"Bearer None")) == 401
 
 
 def test_weights_are_replaced_in_rollouts_alone():

@@ -7,33 +7,46 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
 
+from sgg.chat_api.proof import PROOF_PATH, proof
 from sgg.compat import trl as cures
 from sgg.compat.trl import collapsed
 from sgg.errors import SggError
 from sgg.rollout.client import Client, ServerFault, Servers
-from sgg.rollout.settings import RolloutSettings, run_mark
+from sgg.rollout.settings import RolloutSettings
 
 pytestmark = pytest.mark.slow  # imports TRL
 KEY = "key"
-NAME = f"{run_mark(KEY)}-1"
+NAME = "server0-1"
 CPU = torch.device("cpu")
 
 
 def settings(*servers, **more):
     limits = {"startup_timeout_s": 1, "wait_timeout_s": 1} | more
     return RolloutSettings(
-        None, None, torch.float32, False, 1, 0, servers=servers, key=KEY, **limits
+        None,
+        None,
+        torch.float32,
+        False,
+        1,
+        0,
+        servers=servers,
+        keys=(KEY,) * len(servers),
+        **limits,
     )
 
 
 @contextmanager
-def server(name=NAME, **responses):
-    """A server with a name; `responses`: end of a path -> (status, body), or a pause in seconds."""
+def server(name=NAME, key=KEY, **responses):
+    """A server with a name; `responses`: end of a path -> (status, body), or a pause in seconds.
+
+    It proves that it has the key; with None it says 200 to everything.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -42,8 +55,12 @@ def server(name=NAME, **responses):
         def do_POST(self):
             asked.append((self.path, self.headers.get("Authorization")))
             models = 200, json.dumps({"data": [{"id": state["name"]}]})
-            end = self.path.rsplit("/", 1)[-1]
-            response = models if end == "models" and end not in responses else responses[end]
+            path, _, nonce = self.path.partition("?nonce=")
+            end = path.rsplit("/", 1)[-1]
+            if path == PROOF_PATH:
+                response = 200, proof(state["key"], nonce) if state["key"] else "{}"
+            else:
+                response = models if end == "models" and end not in responses else responses[end]
             if isinstance(response, (int, float)):
                 time.sleep(response)
                 response = 200, "{}"
@@ -54,7 +71,7 @@ def server(name=NAME, **responses):
         def log_message(self, *words):
             pass
 
-    asked, state = [], {"name": name}
+    asked, state = [], {"name": name, "key": key}
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=http.serve_forever, daemon=True).start()
     try:
@@ -65,7 +82,7 @@ def server(name=NAME, **responses):
 
 
 def joined(address, **more):
-    client = Client(address, settings(address, **more), 0)
+    client = Client(address, KEY, settings(address, **more), 0)
     client.join(CPU)
     return client
 
@@ -78,7 +95,7 @@ def test_weights_go_by_a_port_that_nobody_has(monkeypatch):
         taken.bind(("", 0))
         taken.listen()
         first = taken.getsockname()[1]
-        client = Client(address, settings(address), first)
+        client = Client(address, KEY, settings(address), first)
         client.join(torch.device("cuda"))
         with socket.socket() as other:
             other.bind(("", used[0]))
@@ -88,19 +105,39 @@ def test_weights_go_by_a_port_that_nobody_has(monkeypatch):
     assert len({first, *used}) == 3
 
 
-def test_the_key_is_shown_and_stands_in_no_message():
+def test_the_key_is_shown_after_a_proof():
     with server() as (address, _, asked):
         joined(address)
-    assert asked == [("/v1/models", f"Bearer {KEY}")]
-    assert KEY not in run_mark(KEY)
+    (proven, nothing), shown = asked
+    assert (proven.partition("?")[0], nothing) == (PROOF_PATH, None)
+    assert shown == ("/v1/models", f"Bearer {KEY}")
 
 
-def test_a_server_of_somebody_else_is_told():
-    with (
-        server("Qwen/Qwen2-VL-7B-Instruct") as (address, _, _),
-        pytest.raises(SggError, match=r"serves 'Qwen/Qwen2-VL-7B-Instruct', not this run's model"),
-    ):
-        joined(address)
+@pytest.mark.parametrize("key", [None, "of another run"])
+def test_a_server_of_somebody_else_is_told_and_never_sees_the_key(key):
+    told = r"does not prove that it has the key, which was not sent.* Start the run again"
+    with server(key=key) as (address, _, asked):
+        with pytest.raises(SggError, match=told):
+            joined(address)
+        assert [key for _, key in asked] == [None]
+
+
+def test_who_takes_the_port_of_a_server_that_was_joined_never_sees_the_key():
+    with server() as (address, state, asked):
+        client = joined(address)
+        state["key"] = None
+        asked.clear()
+        for use in (client.check_identity, lambda: client.push([], iter(()))):
+            with pytest.raises(SggError, match="does not prove"):
+                use()
+        assert [key for _, key in asked] == [None, None]
+
+
+def test_each_server_is_shown_its_own_key():
+    with server(key="one") as (first, _, asked), server(key="two") as (second, _, more):
+        servers = Servers(replace(settings(first, second), keys=("one", "two")), 0)
+        servers.join(CPU)
+    assert [seen[-1][1] for seen in (asked, more)] == ["Bearer one", "Bearer two"]
 
 
 def test_a_server_that_never_responds_is_a_fault_within_its_limit():
@@ -114,7 +151,7 @@ def test_a_new_start_of_a_server_is_noticed():
     with server() as (address, state, _):
         client = joined(address)
         client.check_identity()
-        state["name"] = f"{run_mark(KEY)}-2"
+        state["name"] = "server0-2"
         with pytest.raises(ServerFault, match="started again and has the first weights"):
             client.check_identity()
 

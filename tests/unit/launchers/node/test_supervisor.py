@@ -64,6 +64,17 @@ def supervise(run_dir, *processes, node=0, nodes=1, limits=LIMITS):
         return Supervisor(Plan(hosts, processes), place, run_dir, limits, received, {}).run()
 
 
+def test_a_process_gets_its_own_secrets(tmp_path):
+    says = "import os; print('has', os.environ.get('SECRET'))"
+    place = NodePlacement(0, ("host0",), attempt="this")
+    plan = Plan(("host0",), (rank(0, says), rank(1, says)))
+    secrets = {"rank1": {"SECRET": "one"}}
+    with listening() as received:
+        ending = Supervisor(plan, place, tmp_path, LIMITS, received, secrets).run()
+    assert ending.state is State.finished
+    assert [log(tmp_path, f"rank{i}") for i in (0, 1)] == ["has None\n", "has one\n"]
+
+
 def log(run_dir, name):
     return (run_dir / LOGS / f"{name}.log").read_text()
 
