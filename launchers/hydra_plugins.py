@@ -33,7 +33,7 @@ class SweepLauncher(Launcher):
     ) -> None:
         """Keep what the points need to be composed alike."""
         refuse_unread_by_hydra(config.hydra, is_sweep=True)
-        self._shared = searchpath_words(config.hydra)
+        self._shared = searchpath_overrides(config.hydra)
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
@@ -83,7 +83,7 @@ class CartesianSweeper(Sweeper):
         return self._launcher.launch(points, 0)
 
 
-def searchpath_words(hydra_config: Any) -> list[str]:
+def searchpath_overrides(hydra_config: Any) -> list[str]:
     """The command line's `hydra.searchpath=…`: composing again needs it."""
     words = as_typed(hydra_config.overrides.hydra)
     return [w for w in words if w.lstrip("+").startswith("hydra.searchpath=")]

@@ -25,33 +25,33 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """The console script `sgg`."""
-    words = sys.argv[1:]
-    if words and words[0] in TOOLS:
-        sys.exit(run_and_report(lambda: _tool(words[0], words[1:])))
-    if not words or "--help" in words or "-h" in words:
+    arguments = sys.argv[1:]
+    if arguments and arguments[0] in TOOLS:
+        sys.exit(run_and_report(lambda: _tool(arguments[0], arguments[1:])))
+    if not arguments or "--help" in arguments or "-h" in arguments:
         if code := run_and_report(lambda: print(help_screen())):
             sys.exit(code)
         return
-    sys.exit(run_and_report(lambda: _arrange(words)) or _hydra_app())
+    sys.exit(run_and_report(lambda: _arrange(arguments)) or _hydra_app())
 
 
-def _tool(verb: str, words: list[str]) -> None:
-    if dashed := [word for word in words if re.match(r"-{1,2}[\w./@]+=", word)]:
-        from sgg.config.overrides import read_words
+def _tool(verb: str, arguments: list[str]) -> None:
+    if dashed := [argument for argument in arguments if re.match(r"-{1,2}[\w./@]+=", argument)]:
+        from sgg.config.overrides import read_overrides
 
-        read_words(dashed)  # says how a key is set
-    import_module(f"sgg.cli.{verb}").main(words)
+        read_overrides(dashed)  # says how a key is set
+    import_module(f"sgg.cli.{verb}").main(arguments)
 
 
-def _arrange(words: list[str]) -> None:
+def _arrange(arguments: list[str]) -> None:
     """Leave Hydra its flags, then overrides that it can read."""
-    from sgg.config.overrides import read_words, split_flags
+    from sgg.config.overrides import read_overrides, split_flags
 
-    flags, overrides = split_flags(words)
+    flags, overrides = split_flags(arguments)
     completion = {"--shell-completion", "-sc"} & {*flags}
     if not completion:
         sweep = bool({"--multirun", "-m"} & {*flags})
-        overrides = [str(word.input_line) for word in read_words(overrides, sweep)]
+        overrides = [str(word.input_line) for word in read_overrides(overrides, sweep)]
     sys.argv[1:] = [*flags, *overrides]
 
 
@@ -81,23 +81,23 @@ def _start_composed(cfg: Any) -> None:
     gc.enable()
     from hydra.core.hydra_config import HydraConfig
 
-    from launchers.hydra_plugins import as_typed, refuse_unread_by_hydra, searchpath_words
+    from launchers.hydra_plugins import as_typed, refuse_unread_by_hydra, searchpath_overrides
     from sgg.config.compose import with_choices
 
     hydra_config = HydraConfig.get()
     choices = hydra_config.runtime.choices
     by_slurm = choices["hydra/launcher"] == "slurm"
     refuse_unread_by_hydra(hydra_config, is_sweep=by_slurm)
-    words = [*searchpath_words(hydra_config), *as_typed(hydra_config.overrides.task)]
+    overrides = [*searchpath_overrides(hydra_config), *as_typed(hydra_config.overrides.task)]
     if by_slurm:  # which Hydra itself heeds only with -m
         from launchers.sweep.commands import LaunchOptions, start_sweep
 
         launcher = hydra_config.launcher
         start_sweep(
-            [words], LaunchOptions("slurm", launcher.parallel, launcher.retries, launcher.wait)
+            [overrides], LaunchOptions("slurm", launcher.parallel, launcher.retries, launcher.wait)
         )
     else:
-        start(with_choices(cfg, choices), words)
+        start(with_choices(cfg, choices), overrides)
 
 
 def start(config: Config, overrides: list[str]) -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Thread
 from typing import IO, Any
 
-from launchers.node.last_words import MESSAGE, error_in, last_line, lines_of, mistake_in
+from launchers.node.last_output import MESSAGE, error_in, last_line, lines_of, mistake_in
 from launchers.process_plan import Process
 from sgg.files import make_output_folder, opened
 from sgg.runs.folder import COMMAND_VARIABLE, command

@@ -19,7 +19,7 @@ from sgg.config import literal
 from sgg.config.argv import unresolved
 from sgg.config.frozen import FROZEN_NAME, read_frozen, write_frozen
 from sgg.config.hardware import SlurmConfig
-from sgg.config.overrides import read_words
+from sgg.config.overrides import read_overrides
 from sgg.config.schema import Config
 from sgg.errors import SggError, counted
 from sgg.plan.validate import validate
@@ -42,7 +42,7 @@ def change_jobs(
         SggError: a word sets something else, is wrong, or would change nothing.
 
     """
-    overrides = read_words(words)
+    overrides = read_overrides(words)
     for override in overrides:
         _refuse_others(override)
     said = " ".join(words)

@@ -10,7 +10,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from launchers.node.last_words import error_in, last_line
+from launchers.node.last_output import error_in, last_line
 from launchers.slurm.queue import JobState, ask_slurm
 from launchers.slurm.script import log_name
 from launchers.sweep.cancellation import cancelled_of
@@ -154,7 +154,7 @@ def _status(known: _Known, run: RunRecord, before: RunStatus | None) -> RunStatu
         return RunStatus(run, state, ending.reason, ending)
     if job is not None:
         words, state = f"Slurm: {job.state} {job.reason}".strip(), _ended(job)
-        said = _last_words(known.sweep, run.jobs[-1]) if state == "failed" else ""
+        said = _last_output(known.sweep, run.jobs[-1]) if state == "failed" else ""
         return RunStatus(run, state, f"{said}\n{words}" if said else words)
     return _unheard(known, run, before)
 
@@ -193,7 +193,7 @@ def _has_begun(sweep: Path, job: str) -> bool:
     return (sweep / SLURM / log_name(job)).is_file()
 
 
-def _last_words(sweep: Path, job: str) -> str:
+def _last_output(sweep: Path, job: str) -> str:
     """The error that a job printed, or its last line; all there is where it failed before the run began."""
     path = sweep / SLURM / log_name(job)
     if not path.is_file():

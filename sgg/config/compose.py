@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sgg.config.frozen import to_typed
 from sgg.config.hardware import gpus_here
-from sgg.config.overrides import read_words
+from sgg.config.overrides import read_overrides
 from sgg.config.schema import Config
 from sgg.config.stage import STAGES
 from sgg.config.tree import CONF_DIR, cache_here
@@ -44,7 +44,7 @@ class Composer:
 
     def compose(self, overrides: list[str]) -> Config:
         """The typed config of these overrides."""
-        parsed = read_words(overrides)
+        parsed = read_overrides(overrides)
         with _hydra():
             chosen = tuple(str(o.input_line) for o in parsed if _chooses(o))
             if chosen not in self._bases:

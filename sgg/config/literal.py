@@ -61,13 +61,13 @@ def loads(text: str) -> dict[str, Any]:
     try:
         values = yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise SggError(f"not a config that sgg has written: {_in_words(error)}") from error
+        raise SggError(f"not a config that sgg has written: {_message(error)}") from error
     if not isinstance(values, dict):
         raise SggError("not a config that sgg has written: there are no keys in it.")
     return values
 
 
-def _in_words(error: Exception) -> str:
+def _message(error: Exception) -> str:
     """What a reader of YAML says, on one line."""
     mark = getattr(error, "problem_mark", None)
     if mark is None:

@@ -34,7 +34,7 @@ _MAY_BE_EMPTY = re.compile(r"prompt\.system|hardware\.environment\..*")
 """Keys for which no text means something."""
 
 
-def read_words(words: Sequence[str], sweep: bool = False) -> list[Override]:
+def read_overrides(words: Sequence[str], sweep: bool = False) -> list[Override]:
     """The overrides of a command line; `input_line` of each is the text for Hydra.
 
     A number or truth value for a key that holds text is taken as the text that was typed.

@@ -204,15 +204,15 @@ def _looked_up(cause: OmegaConfBaseException) -> str:
     if kind_of(key.partition("[")[0]) in (int, float, bool):
         return f"{lines[0]} Write a value."
     literal = re.sub(r"(?<!\\)((?:\\\\)*)\$\{", r"\1\\${", raw)
-    lines.append(f"For the text itself write: {_word(cause, key, literal)}")
+    lines.append(f"For the text itself write: {_override(cause, key, literal)}")
     name = said.partition("${")[2].partition("}")[0]
     if name in os.environ:
         asked = re.sub(rf"\$\{{\s*{re.escape(name)}\s*\}}", f"${{oc.env:{name}}}", raw)
-        lines.append(f"For the environment variable write: {_word(cause, key, asked)}")
+        lines.append(f"For the environment variable write: {_override(cause, key, asked)}")
     return "\n".join(lines)
 
 
-def _word(cause: OmegaConfBaseException, key: str, text: str) -> str:
+def _override(cause: OmegaConfBaseException, key: str, text: str) -> str:
     """The override, ready for a shell, by which a key or this element of its list gets a text."""
     value = quoted(text)
     if isinstance(cause.parent_node, ListConfig):

@@ -16,7 +16,7 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 
-from sgg.config.overrides import read_words
+from sgg.config.overrides import read_overrides
 from sgg.config.schema import Config
 from sgg.config.tree import groups
 from sgg.errors import SggError
@@ -49,17 +49,17 @@ class _Said:
         return self.key in groups()
 
 
-def refuse_unread(words: Iterable[str], uses: Sequence[Use]) -> None:
+def refuse_unread(overrides: Iterable[str], uses: Sequence[Use]) -> None:
     """Refuse overrides that none of these runs reads; log those on which no result depends.
 
     Raises:
         SggError: some would be ignored; the message names each key, when it is read, and the way out.
 
     """
-    _judge(_keys(words), lambda said: _unread(said.key, uses), uses)
+    _judge(_keys(overrides), lambda said: _unread(said.key, uses), uses)
 
 
-def refuse_unread_by(tool: str, words: Iterable[str], config: Config) -> None:
+def refuse_unread_by(tool: str, overrides: Iterable[str], config: Config) -> None:
     """As `refuse_unread`, for a tool of that name.
 
     Raises:
@@ -67,7 +67,7 @@ def refuse_unread_by(tool: str, words: Iterable[str], config: Config) -> None:
 
     """
     use = Use(config)
-    said = (s for s in _keys(words) if not s.key.startswith("hydra"))
+    said = (s for s in _keys(overrides) if not s.key.startswith("hydra"))
     _judge(said, lambda s: _unread_by(tool, s, use), [use])
 
 
@@ -80,13 +80,13 @@ def _judge(keys: Iterable[_Said], why: Callable[[_Said], When | None], uses: Seq
         if when.changes_results:
             refused.append(_refusal(said, when, uses))
         else:
-            told.setdefault(when.words, []).append(said.key)
+            told.setdefault(when.text, []).append(said.key)
     if refused:
         raise SggError("\n".join(refused))
-    for words, names in told.items():
+    for condition, names in told.items():
         is_one = len(names) == 1
         nothing = "changes nothing here: it is" if is_one else "change nothing here: they are"
-        log.warning("%s %s read %s.", ", ".join(names), nothing, words)
+        log.warning("%s %s read %s.", ", ".join(names), nothing, condition)
 
 
 def _refusal(said: _Said, when: When, uses: Sequence[Use]) -> str:
@@ -96,7 +96,7 @@ def _refusal(said: _Said, when: When, uses: Sequence[Use]) -> str:
     state = f", and here {', '.join(here)}" if here else ""
     leave = f"leave {said.key} out"
     way_out = f"{when.instead}, or {leave}." if when.instead else f"L{leave[1:]}."
-    return f"{shlex.join([said.word])} would be ignored: {said.key} is read {when.words}{state}. {way_out}"
+    return f"{shlex.join([said.word])} would be ignored: {said.key} is read {when.text}{state}. {way_out}"
 
 
 def _shown_key(key: str) -> str:
@@ -117,10 +117,10 @@ def _value(node: Any, key: str) -> str:
     return str(node).lower() if isinstance(node, bool) else "" if node is None else str(node)
 
 
-def _keys(words: Iterable[str]) -> Iterator[_Said]:
+def _keys(overrides: Iterable[str]) -> Iterator[_Said]:
     """What overrides set, each key once; those that ask for nothing are left out."""
     found: dict[str, _Said] = {}
-    for override in read_words(list(dict.fromkeys(words)), sweep=True):
+    for override in read_overrides(list(dict.fromkeys(overrides)), sweep=True):
         shown = str(override.input_line).lstrip("+")
         for key, value in _leaves(override.key_or_group, _of(override)):
             if value not in _NOTHING:

@@ -30,7 +30,7 @@ class Use:
 class When:
     """A condition under which a key is read."""
 
-    words: str
+    text: str
     """After "is read"."""
     holds: Callable[[Use], bool]
     here: str = ""

@@ -1,4 +1,4 @@
-"""The trainer's side of rollout servers: TRL's client, with a key, limits, words, and several servers.
+"""The trainer's side of rollout servers: TRL's client, with a key, limits, messages, and several servers.
 
 A server proves by its key that it is this run's, before each request. The name of its model says which start
 of the server it is: one that died and was started again has the first weights, and must not be taken for the

@@ -105,9 +105,9 @@ class CheckLoaded(TrainerCallback):  # type: ignore[misc]
         for of_rank in from_all(differences(saved, take(self._trainer))):
             told |= of_rank
         if told:
-            raise SggError(self._words(told))
+            raise SggError(self._message(told))
 
-    def _words(self, told: dict[str, str]) -> str:
+    def _message(self, told: dict[str, str]) -> str:
         lines = [f"{self._checkpoint}: what was loaded is not what was saved."]
         lines += [f"  {group}: {how}." for group, how in told.items()]
         if told.keys() & {BASE, REFERENCE}:

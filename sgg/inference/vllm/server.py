@@ -21,7 +21,7 @@ from sgg.compat import torchvision as torchvision_operators
 from sgg.compat.vllm_cpu import EXTENSION
 from sgg.config.schema import Config
 from sgg.inference.vllm.middleware import EvaluationAccess, RolloutAccess
-from sgg.inference.vllm.setup import register_model, server_words, set_environment
+from sgg.inference.vllm.setup import register_model, server_arguments, set_environment
 from sgg.models.open import Use, open_model
 from sgg.models.vllm_folder import longest_context
 
@@ -95,7 +95,7 @@ def arguments(
     if mode is Mode.rollout:
         flags.append("--enable-scale-out")  # the endpoints that take token ids with images
     words = [word for option, value in options.items() for word in (f"--{option}", value)]
-    return [*words, *flags, *server_words(dtype, hardware.gpu)]
+    return [*words, *flags, *server_arguments(dtype, hardware.gpu)]
 
 
 def _of_evaluation(config: Config, folder: Path) -> dict[str, str]:

@@ -52,7 +52,7 @@ def own_threads() -> Iterator[None]:
         torch.set_num_threads = set_threads
 
 
-def server_words(dtype: torch.dtype, gpu: bool) -> list[str]:
+def server_arguments(dtype: torch.dtype, gpu: bool) -> list[str]:
     """`engine_arguments` as the command line of vLLM's server has them."""
     words = []
     for name, value in engine_arguments(dtype, gpu, ranks=1).items():

@@ -79,7 +79,7 @@ def hardware_problems(config: Config) -> Iterator[str]:
     yield from _rollout(config.hardware)
     yield from _completion_fits(config)
     yield from _environment(config.hardware)
-    yield from _secrets_in_words(config.hardware.slurm)
+    yield from _secrets_in_arguments(config.hardware.slurm)
     yield from _slurm(config.hardware.slurm)
 
 
@@ -207,7 +207,7 @@ def _environment(hardware: HardwareConfig) -> Iterator[str]:
             yield f"hardware.environment.{name}: set by the launcher for each process. Leave it out."
 
 
-def _secrets_in_words(slurm: SlurmConfig) -> Iterator[str]:
+def _secrets_in_arguments(slurm: SlurmConfig) -> Iterator[str]:
     """Secrets among what scripts and command lines of a job say."""
     lines = {f"setup[{i}]": line for i, line in enumerate(slurm.setup)}
     lines |= {f"srun[{i}]": word for i, word in enumerate(slurm.srun)}

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from sgg.config.argv import assignment, unresolved
 from sgg.config.compose import Composer
 from sgg.config.corrections import read
-from sgg.config.overrides import kind_of, read_words, split_flags
+from sgg.config.overrides import kind_of, read_overrides, split_flags
 from sgg.errors import SggError
 from sgg.explain.exceptions import explain
 
@@ -22,7 +22,7 @@ compose = Composer().compose
 
 def told(*words, sweep=False):
     with pytest.raises(SggError) as error:
-        read_words(words, sweep)
+        read_overrides(words, sweep)
     return str(error.value)
 
 
@@ -70,7 +70,7 @@ def test_the_character_is_named_shown_and_mended(word, character, place, proposa
     message = told(word)
     assert message.startswith(f"{word}: not an override: {character} at character {place} ")
     assert proposed(message) == proposal
-    read_words([proposal])
+    read_overrides([proposal])
     if "\n" not in word:
         _, shown, caret, *_ = message.splitlines()
         assert shown == f"  {word}"
@@ -145,15 +145,15 @@ def test_what_no_word_mends_is_told(word, said):
 )
 def test_several_values_and_lists(word, proposal):
     assert proposed(told(word)) == proposal
-    read_words([proposal])
+    read_overrides([proposal])
     if "," in word:
-        assert read_words([word], sweep=True)[0].is_sweep_override()
+        assert read_overrides([word], sweep=True)[0].is_sweep_override()
 
 
 def test_each_value_of_a_sweep_is_mended_by_itself():
     proposal = proposed(told("data.root=/a(1),/b", sweep=True))
     assert proposal == 'data.root="/a(1)",/b'
-    assert len(list(read_words([proposal], sweep=True)[0].sweep_iterator())) == 2
+    assert len(list(read_overrides([proposal], sweep=True)[0].sweep_iterator())) == 2
 
 
 def test_all_words_that_are_wrong_are_told_at_once():
@@ -178,7 +178,7 @@ def test_numbers_and_null_stay_what_they_are():
 
 
 def test_values_of_a_sweep_over_text_stay_text():
-    [word] = read_words(["tracker.group=1e3, b,true"], sweep=True)
+    [word] = read_overrides(["tracker.group=1e3, b,true"], sweep=True)
     assert list(word.sweep_string_iterator()) == ['"1e3"', "b", '"true"']
 
 
@@ -195,7 +195,7 @@ def test_every_proposal_gives_the_text_that_was_typed(key, text):
     """Pasted into a shell it is one word, from which Hydra reads the text, or a list or mapping of it."""
     message = ""
     try:
-        read_words([f"{key}={text}"])
+        read_overrides([f"{key}={text}"])
     except SggError as error:
         message = str(error)
     if not message or not text.strip(" \t"):
@@ -266,8 +266,8 @@ def test_an_element_of_a_list_is_mended_in_its_list():
 def test_a_list_has_no_keys():
     for word in ("hardware.slurm.setup.x=1", "hardware.slurm.setup.x.y=1", "generate.servers.x=1"):
         with pytest.raises(SggError, match=r"is a list, which has no keys\. Write [a-z.]+=\[…\]"):
-            read_words([word])
-    read_words(["data.image_folder.0=a", "hardware.slurm.sbatch.x=1"])
+            read_overrides([word])
+    read_overrides(["data.image_folder.0=a", "hardware.slurm.sbatch.x=1"])
 
 
 def test_an_error_that_is_its_own_cause_is_told(monkeypatch):

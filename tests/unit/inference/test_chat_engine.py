@@ -101,7 +101,7 @@ def test_a_server_of_sggs_own_proves_itself_before_each_request(start, ask, monk
     server = start(key="sesame")
     ask(server, count=3, api_key_env="SGG_SERVER_KEY", asks_proof=True)
     assert server.keys == ["Bearer sesame"] * 3
-    assert server.shown.count(None) == 4  # proofs: for the list of models and for each answer
+    assert server.shown.count(None) == 4  # proofs: for the list of models and for each completion
 
 
 @pytest.mark.parametrize("key", [None, "another"])

@@ -107,7 +107,7 @@ def test_without_a_key_nothing_is_proved(monkeypatch):
 
 
 @pytest.mark.parametrize("value", [None, ""])
-def test_without_a_key_everybody_may_ask_for_answers_and_nobody_replaces_weights(
+def test_without_a_key_everybody_may_ask_for_completions_and_nobody_replaces_weights(
     monkeypatch, value
 ):
     monkeypatch.delenv(SERVER_KEY_VARIABLE, raising=False)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from launchers.node.last_words import error_in, last_line
+from launchers.node.last_output import error_in, last_line
 
 BAR = " 33%|███▎      | 1/3 [00:01<00:02,  1.29s/it]"
 RAISES = """Traceback (most recent call last):
