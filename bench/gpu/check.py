@@ -10,7 +10,7 @@ nor vLLM. In this order, each by the command line that users type or by a script
     SFT, GRPO  3B with no more memory than a card of 24 GB has, 7B
     resume     an SFT run that is killed and resumed, and one that is not
     pipeline   SFT, GRPO and evaluation of the tiny model
-    GRPO, eval 3B, all weights trained; answers by transformers
+    GRPO, eval 3B, all weights trained; completions by transformers
 
 Checkpoint folders of true size are made meanwhile. DIR/gpu-check.json and DIR/gpu-check.md are written after
 each part anew, logs lie in DIR/work/logs. A part that fails or has no time left is a line with its reason.

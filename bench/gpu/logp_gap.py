@@ -1,6 +1,6 @@
 """Log-probabilities of sampling against those of training: `python bench/gpu/logp_gap.py OUT.json FOLDER`.
 
-Eight answers to images are sampled by transformers, token by token with a cache, then scored in one pass
+Eight completions for images are sampled by transformers, token by token with a cache, then scored in one pass
 as GRPO does. Printed for bf16 weights, and for fp32 weights that sample in fp32 (TF32 on a GPU) and are
 scored under bf16's autocast, as full fine-tuning on one GPU has them.
 """
@@ -59,15 +59,15 @@ def gap(folder: Path, device: str, dtype: torch.dtype, side: int, length: int) -
             output_logits=True,
         )
         start = inputs["input_ids"].size(1)
-        answers = drawn.sequences[:, start:]
+        completions = drawn.sequences[:, start:]
         sampled = torch.stack(
             [torch.log_softmax(step.float(), -1) for step in drawn.logits], 1
-        ).gather(-1, answers[..., None])[..., 0]
-        mask = torch.cat([inputs["attention_mask"], torch.ones_like(answers)], 1)
+        ).gather(-1, completions[..., None])[..., 0]
+        mask = torch.cat([inputs["attention_mask"], torch.ones_like(completions)], 1)
         kinds = inputs.pop("mm_token_type_ids", None)
         more = {}
         if kinds is not None:
-            more["mm_token_type_ids"] = torch.cat([kinds, torch.zeros_like(answers)], 1)
+            more["mm_token_type_ids"] = torch.cat([kinds, torch.zeros_like(completions)], 1)
         with autocast:
             logits = model(
                 input_ids=drawn.sequences,
@@ -77,7 +77,7 @@ def gap(folder: Path, device: str, dtype: torch.dtype, side: int, length: int) -
                 logits_to_keep=length + 1,
                 **more,
             ).logits[:, :-1]
-        scored = torch.log_softmax(logits.float(), -1).gather(-1, answers[..., None])[..., 0]
+        scored = torch.log_softmax(logits.float(), -1).gather(-1, completions[..., None])[..., 0]
     apart = (scored - sampled).abs().flatten().tolist()
     ratio = (scored - sampled).exp()
     return {

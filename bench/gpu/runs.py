@@ -13,7 +13,7 @@ class Run:
     size: str
     steps: int = 0
     micro_batch: int = 0
-    """Images or answers that go through the model at once, as a card of 80 GB holds them."""
+    """Images or completions that go through the model at once, as a card of 80 GB holds them."""
     seconds: float = 60
     """Its share of the time; what it has measured until then counts."""
     words: tuple[str, ...] = ()

@@ -68,7 +68,7 @@ def useful(found: dict[str, Any], steps: list[dict[str, Any]]) -> float:
     for step in steps:
         flops = (
             step["tokens"] * has["body"] * times("body", learns)
-            + step["answer_tokens"] * has[head] * times(head, learns)
+            + step["completion_tokens"] * has[head] * times(head, learns)
             + step["patches"] * has.get("vision", 0) * times("vision", trained.get("vision", 0) > 0)
         )
         rates.append(flops / step["update"] / 1e12)

@@ -95,16 +95,16 @@ def profile_update(owner: Any, clock: Clock, count: int, kernels: dict[str, Any]
 
 
 def count_tokens(owner: Any, method: str, clock: Clock) -> None:
-    """What the loss is taken on: all tokens, those that are answers, and patches of images."""
+    """What the loss is taken on: all tokens, those that are completions, and patches of images."""
     inner = getattr(owner, method)
 
     def counting(self: Any, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         if "completion_mask" in inputs:
-            answers = int(inputs["completion_mask"].sum())
-            clock.counts["answer_tokens"] += answers
-            clock.counts["tokens"] += answers + int(inputs["prompt_mask"].sum())
+            completions = int(inputs["completion_mask"].sum())
+            clock.counts["completion_tokens"] += completions
+            clock.counts["tokens"] += completions + int(inputs["prompt_mask"].sum())
         else:
-            clock.counts["answer_tokens"] += int((inputs["labels"] != -100).sum())
+            clock.counts["completion_tokens"] += int((inputs["labels"] != -100).sum())
             clock.counts["tokens"] += int(inputs["attention_mask"].sum())
         clock.counts["patches"] += int(inputs["image_grid_thw"].prod(-1).sum())
         return inner(self, model, inputs, *args, **kwargs)

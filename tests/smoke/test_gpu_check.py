@@ -62,13 +62,13 @@ def test_a_folder_that_does_not_come_is_named_while_there_is_time(tmp_path):
 
 def results():
     steps = [
-        {"seconds": 9.0, "update": 8.0, "tokens": 100, "answer_tokens": 50, "patches": 0},
-        {"seconds": 2.0, "update": 1.0, "tokens": 100, "answer_tokens": 50, "patches": 0},
+        {"seconds": 9.0, "update": 8.0, "tokens": 100, "completion_tokens": 50, "patches": 0},
+        {"seconds": 2.0, "update": 1.0, "tokens": 100, "completion_tokens": 50, "patches": 0},
         {
             "seconds": 7.0,
             "update": 6.0,
             "tokens": 100,
-            "answer_tokens": 50,
+            "completion_tokens": 50,
             "patches": 0,
             "profiled": 1,
         },
@@ -91,7 +91,7 @@ def test_the_table_leaves_out_the_first_step_and_the_profiled_one():
 
     lines = table(results()).splitlines()
     row = next(line for line in lines if line.startswith("| plain"))
-    # 2 operations for each weight and token of the body, and of the head on answers: .21 TFLOP in 1 s
+    # 2 operations for each weight and token of the body, and of the head on completions: .21 TFLOP in 1 s
     assert [cell.strip() for cell in row.split("|")[1:-1]] == [
         *("plain", "2.00", "0.00", "0.00", "0.00", "1.00", "0.00", "0.00", "50", "21%", "12.2")
     ]
