@@ -55,22 +55,30 @@ def kind_of(folder: Path) -> Kind:
 
 
 def frozen_config(run_dir: Path) -> Config:
-    """The frozen config of a run that is to go on, checked as when it began.
+    """The frozen config of a run that is to go on. Nothing that it names is imported.
 
     Raises:
-        SggError: it cannot be read, and the message has the command that makes it again, where one is
-            known; or it cannot run.
+        SggError: it cannot be read; the message has the command that makes it again, where one is known.
 
     """
-    path = run_dir / FROZEN_NAME
     try:
-        config = read_frozen(path)
+        return read_frozen(run_dir / FROZEN_NAME)
     except SggError as error:
         raise SggError(f"{error}\n{_made_again(run_dir)}") from error
+
+
+def checked_config(run_dir: Path) -> Config:
+    """The same, checked as when the run began; what it names is imported.
+
+    Raises:
+        SggError: it cannot be read, or cannot run.
+
+    """
+    config = frozen_config(run_dir)
     try:
         validate(config)
     except SggError as error:
-        raise SggError(f"{path}: {error}") from error
+        raise SggError(f"{run_dir / FROZEN_NAME}: {error}") from error
     return config
 
 

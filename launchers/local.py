@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from launchers.kinds import frozen_config
+from launchers.consent import require_consent
+from launchers.kinds import checked_config
 from launchers.node.agent import check_machine, raise_for_status, run_node
 from launchers.node.signals import listening, preceded
 from launchers.placement import NodePlacement
@@ -53,15 +54,20 @@ def prepared(config: Config, overrides: Sequence[str]) -> Iterator[Path]:
         yield run_dir
 
 
-def resume_run(run_dir: Path) -> None:
+def resume_run(run_dir: Path, trust: bool) -> None:
     """Resume a run from its newest complete checkpoint, by its frozen config alone.
 
+    Args:
+        trust: whether the user accepts a run that is not theirs.
+
     Raises:
-        SggError: this machine is not enough for it, another process owns its folder, or it failed.
+        SggError: it is not the user's, this machine is not enough for it, another process owns its folder,
+            or it failed.
         Stopped: a signal ended it.
 
     """
-    check_machine(frozen_config(run_dir), NodePlacement.single())
+    require_consent([run_dir], ["sgg", "resume", str(run_dir)], trust)
+    check_machine(checked_config(run_dir), NodePlacement.single())
     with held(run_dir):
         execute(run_dir)
 

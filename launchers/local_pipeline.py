@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from launchers.kinds import frozen_config
+from launchers.consent import require_consent
+from launchers.kinds import checked_config
 from launchers.local import describe, execute, held, owned
 from launchers.node.agent import check_machine
 from launchers.placement import NodePlacement
@@ -54,17 +55,23 @@ def run_pipeline(config: Config, overrides: list[str]) -> Path:
     return folder
 
 
-def resume_pipeline(folder: Path) -> None:
+def resume_pipeline(folder: Path, trust: bool) -> None:
     """Resume the steps that are not finished, by their frozen configs alone.
 
+    Args:
+        trust: whether the user accepts steps that are not theirs.
+
     Raises:
-        SggError: this machine is not enough for a step, another process owns a folder, or a step has failed.
+        SggError: a step is not the user's, this machine is not enough for it, another process owns a folder,
+            or a step has failed.
         Stopped: a signal ended one.
 
     """
     here = NodePlacement.single()
-    for name in _names(folder):
-        check_machine(frozen_config(folder / name), here)
+    runs = [folder / name for name in _names(folder)]
+    require_consent(runs, ["sgg", "resume", str(folder)], trust)
+    for run_dir in runs:
+        check_machine(checked_config(run_dir), here)
     with owned(folder):
         execute_steps(folder)
 
@@ -107,6 +114,9 @@ def _names(folder: Path) -> list[str]:
             f"{folder / PIPELINE} is damaged. Resume each step: sgg resume {folder}/STEP"
         )
     names: list[str] = record["steps"]
+    for name in names:
+        if Path(name).name != name:
+            raise SggError(f"{folder / PIPELINE}: {name!r} is no name of a step.")
     return names
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+from launchers.consent import refuse_strange_sweep
 from launchers.slurm.queue import end_jobs
 from launchers.sweep.cancellation import mark_cancelled
 from launchers.sweep.status import ACTIVE, status_of
@@ -13,17 +14,23 @@ from sgg.runs.process_id import send
 from sgg.runs.sweep import read_sweep
 
 
-def cancel_sweep(folder: Path) -> int:
+def cancel_sweep(folder: Path, trust: bool = False) -> int:
     """End what is queued or running; the number of runs that were. What is finished stays.
 
+    Args:
+        folder: of the sweep, or of a part of it.
+        trust: whether the user takes a sweep that is not signed for theirs.
+
     Raises:
-        SggError: it cannot be reached from this machine.
+        SggError: it is not the user's, or cannot be reached from this machine.
 
     """
     folder = folder.resolve()
     status = status_of(folder)
     if status.record is None:
         raise SggError(f"{folder}: no sweep there; a run in a terminal is stopped by Ctrl-C.")
+    if not trust:
+        refuse_strange_sweep(status.folder, status.record, ["sgg", "cancel", str(folder)])
     if status.note:
         raise SggError(f"{folder}: {status.note} Cancel it there.")
     unfinished = [s for s in status.runs if s.state != "finished"]

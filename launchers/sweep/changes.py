@@ -23,6 +23,7 @@ from sgg.config.overrides import read_overrides
 from sgg.config.schema import Config
 from sgg.errors import SggError, counted
 from sgg.plan.validate import validate
+from sgg.runs.signature import sign_run
 from sgg.runs.sweep import SWEEP, ChangeRecord, RunRecord, SweepRecord
 
 _OF_JOBS = "hardware.slurm."
@@ -56,6 +57,7 @@ def change_jobs(
     configs = {run.folder: _changed(folder / run.folder, overrides) for run in runs}
     for name, config in configs.items():
         write_frozen(config, folder / name / FROZEN_NAME)
+        sign_run(folder / name)
     time = datetime.now().astimezone().isoformat(timespec="seconds")
     record.changes.append(ChangeRecord(time, list(words), list(configs)))
     record.write(folder)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from launchers.kinds import frozen_config
+from launchers.consent import require_consent
+from launchers.kinds import checked_config
 from launchers.local import owned
 from launchers.process_plan import interpreter, make_plan
 from launchers.slurm.arrays import ConfigOf, arrays, write_runs_file
@@ -45,6 +46,7 @@ from sgg.errors import Failed, SggError, counted
 from sgg.explain.exceptions import explain
 from sgg.files import make_output_folder, put_back
 from sgg.plan.opening import opening
+from sgg.runs.code_digest import forget_bytecode
 from sgg.runs.exit_status import ENDING, forget_exit_status
 from sgg.runs.folder import made
 from sgg.runs.process_id import process_id
@@ -105,6 +107,7 @@ def start_sweep(lines: Sequence[list[str]], launching: LaunchOptions) -> Path:
             point.write_frozen()
         take_snapshot(folder / CODE, configs.values())
         record.write(folder)
+        record.sign(folder)
         print(f"{_size(record)} in {folder}", flush=True)
         _launch(folder, record, record.runs, lambda run: configs[run.point, run.step])
     _after_launch(folder, launching)
@@ -131,13 +134,16 @@ class Resuming:
     wait: bool = False
     changes: tuple[str, ...] = ()
     """Words that change what jobs ask of Slurm."""
+    trust: bool = False
+    """Whether the user accepts a sweep that is not theirs."""
 
 
 def resume_sweep(folder: Path, how: Resuming) -> None:
     """Start again what is not finished, not queued and not running, from its newest checkpoints.
 
     Raises:
-        SggError: there is no sweep, another process is starting its runs, or something cannot change.
+        SggError: there is no sweep, it is not the user's, another process is starting its runs, or
+            something cannot change.
 
     """
     sweep = sweep_of(folder)
@@ -157,6 +163,9 @@ def _start_again(folder: Path, how: Resuming) -> LaunchOptions:
     if status.note:
         raise SggError(f"{folder}: {status.note} Resume it there.")
     todo = [s.run for s in status.runs if s.state not in (*ACTIVE, "finished")]
+    runs = [folder / run.folder for run in todo]
+    require_consent(runs, ["sgg", "resume", str(folder)], how.trust, folder)
+    forget_bytecode(folder / CODE)  # which is not signed
     print(f"Starting {len(todo)} of {len(record.runs)} runs of {folder} again.", flush=True)
     touched = [folder / SWEEP, *cancelled_files(folder, todo)]
     touched += [
@@ -169,7 +178,7 @@ def _start_again(folder: Path, how: Resuming) -> LaunchOptions:
             said = change_jobs(folder, record, todo, active, how.changes)
         else:
             for run in todo:
-                frozen_config(folder / run.folder)
+                checked_config(folder / run.folder)
         record.parallel = how.parallel or record.parallel
         record.retries = record.retries if how.retries is None else how.retries
         forget_cancelled(folder, todo)

@@ -9,7 +9,7 @@ from launchers.node.child import LOGS
 from launchers.slurm.script import log_name
 from launchers.sweep.local import PRINTED
 from launchers.sweep.status import ACTIVE, FolderStatus, RunStatus
-from sgg.report.tables import markdown
+from sgg.report.tables import markdown, printable
 from sgg.runs.progress import progress
 from sgg.runs.sweep import SLURM, RunRecord
 
@@ -50,7 +50,7 @@ def _row(status: FolderStatus, run: RunStatus) -> list[str]:
         shown = str(log.relative_to(status.folder))
     return [
         point.name.partition("_")[0] if point else "",
-        " ".join(word.lstrip("+") for word in point.overrides) if point else "",
+        printable(" ".join(word.lstrip("+") for word in point.overrides)) if point else "",
         run.run.step,
         f"{run.state} ({run.reason})" if run.state in ACTIVE and run.reason else run.state,
         step,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sgg.errors import SggError, did_you_mean
 
@@ -26,6 +26,19 @@ def split_words(words: Sequence[str], own: Collection[str]) -> tuple[dict[str, s
     for word in others:
         _refuse_misspelt(word, own)
     return ours, others
+
+
+def is_trusted(own: Mapping[str, str]) -> bool:
+    """Whether trust=true is among the words of a tool: the user accepts a folder that is not theirs.
+
+    Raises:
+        SggError: it has another value.
+
+    """
+    value = own.get("trust", "false")
+    if value not in ("true", "false"):
+        raise SggError(f"trust={value}: allowed are true and false.")
+    return value == "true"
 
 
 def _refuse_misspelt(word: str, own: Collection[str]) -> None:

@@ -6,22 +6,32 @@ import argparse
 import shlex
 from pathlib import Path
 
-from sgg.errors import counted
+from sgg.cli.arguments import is_trusted, split_words
+from sgg.errors import SggError, counted
 from sgg.runs.folder import PIPELINE
 
 
 def main(argv: list[str]) -> None:
-    """`sgg cancel SWEEP_DIR`: what runs saves first; what is finished stays."""
+    """`sgg cancel SWEEP_DIR [trust=true]`: what runs saves first; what is finished stays."""
     parser = argparse.ArgumentParser(
         prog="sgg cancel",
         description="End what is queued or running. Runs save first where they can, and "
         "`sgg resume SWEEP_DIR` resumes them.",
     )
     parser.add_argument("folder", type=Path, help="SWEEP_DIR, or one point of it")
-    folder = parser.parse_args(argv).folder
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="trust=true",
+        help="end what is of the sweep though you have not made it",
+    )
+    args = parser.parse_args(argv)
+    folder, (own, others) = args.folder, split_words(args.words, ("trust",))
+    if others:
+        raise SggError(f"{others[0]} would be ignored: the only word of sgg cancel is trust=true.")
     from launchers.sweep.cancel import cancel_sweep
 
-    count = cancel_sweep(folder)
+    count = cancel_sweep(folder, is_trusted(own))
     is_step = (folder.resolve().parent / PIPELINE).is_file()  # those behind it are cancelled, too
     whole = folder.resolve().parent if is_step else folder
     resume_command = f" Resume with: {shlex.join(['sgg', 'resume', str(whole)])}" if count else ""

@@ -6,17 +6,21 @@ import argparse
 import shlex
 from pathlib import Path
 
-from sgg.cli.arguments import split_words
+from sgg.cli.arguments import is_trusted, split_words
 from sgg.config.tree import groups
 from sgg.errors import SggError, did_you_mean
 
-KEYS = ("parallel", "retries", "wait")
+KEYS = ("parallel", "retries", "wait", "trust")
 _EPILOG = """\
 DIR may be
   a run        resumes from its newest complete checkpoint, with its frozen config
   a pipeline   runs the steps that are not finished, with their frozen configs
   a sweep      starts again, by the same launcher, what is not finished, queued or running; also one point
                or one run of it. A run of a sweep that is finished hands over what its tracker lacks
+
+words:
+  trust=true                accept a folder that you have not made: another user's, an earlier version's,
+                            or one changed by hand. Without it you are told what the folder would run
 
 words, for a sweep:
   parallel=N                points at once (as before)
@@ -31,7 +35,7 @@ examples:
 
 
 def main(argv: list[str]) -> None:
-    """`sgg resume DIR [parallel=N] [retries=N] [wait=true] [hardware.slurm.KEY=VALUE …]`."""
+    """`sgg resume DIR [trust=true] [parallel=N] [retries=N] [wait=true] [hardware.slurm.KEY=VALUE …]`."""
     parser = argparse.ArgumentParser(
         prog="sgg resume",
         usage="sgg resume DIR [key=value ...]",
@@ -49,19 +53,20 @@ def main(argv: list[str]) -> None:
     if kind is Kind.sweep:
         _resume_sweep(folder, args.words)
         return
-    if args.words:
+    own, others = split_words(args.words, ("trust",))
+    if others:
         raise SggError(
-            f"{shlex.join(args.words)} would be ignored: what is resumed is the frozen config of {folder}. "
+            f"{shlex.join(others)} would be ignored: what is resumed is the frozen config of {folder}. "
             "Leave it out, or start a new run."
         )
     if kind is Kind.pipeline:
         from launchers.local_pipeline import resume_pipeline
 
-        resume_pipeline(folder)
+        resume_pipeline(folder, is_trusted(own))
     else:
         from launchers.local import resume_run
 
-        resume_run(folder)
+        resume_run(folder, is_trusted(own))
 
 
 def _resume_sweep(folder: Path, words: list[str]) -> None:
@@ -78,7 +83,8 @@ def _resume_sweep(folder: Path, words: list[str]) -> None:
     parallel, retries = _number(given, "parallel", 1), _number(given, "retries", 0)
     from launchers.sweep.commands import Resuming, resume_sweep
 
-    resume_sweep(folder, Resuming(parallel, retries, given.get("wait") == "true", tuple(changes)))
+    wait, trust = given.get("wait") == "true", is_trusted(given)
+    resume_sweep(folder, Resuming(parallel, retries, wait, tuple(changes), trust))
 
 
 def _number(given: dict[str, str], key: str, lowest: int) -> int | None:

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sgg.cli.arguments import split_words
+from sgg.cli.arguments import is_trusted, split_words
 from sgg.errors import SggError, did_you_mean
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sgg.config.schema import Config
     from sgg.reward.score import Reward, RewardSpec, Scorer
 
-OWN_KEYS = ("explain", "split")
+OWN_KEYS = ("explain", "split", "trust")
 
 
 def main(argv: list[str]) -> None:
@@ -42,7 +42,8 @@ def main(argv: list[str]) -> None:
         nargs="*",
         metavar="key=value",
         help="explain=ID or ID#INDEX; split=train|eval (eval); key=value as for a run. "
-        "Beside a run's config.yaml, its model, prompt and data are the defaults",
+        "Beside a run's config.yaml, its model, prompt and data are the defaults; trust=true imports the "
+        "reward terms of a run that you have neither made nor accepted",
     )
     args = parser.parse_args(argv)
     own, overrides = split_words(args.overrides, OWN_KEYS)
@@ -53,7 +54,7 @@ def main(argv: list[str]) -> None:
     from sgg.reward.score import Scorer, with_counts
     from sgg.spec import graph_spec, reward_mix
 
-    side = one_side(path, overrides)
+    side = one_side(path, overrides, trust=is_trusted(own))
     config = side.config
     refuse_unread_by("reward", overrides, config)
     _check(config)

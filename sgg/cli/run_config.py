@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, read_frozen
 from sgg.config.schema import Config
 from sgg.errors import SggError
+from sgg.runs.signature import is_signed_run
 
 
 def config_beside(path: Path) -> Path | None:
@@ -21,11 +23,17 @@ def config_beside(path: Path) -> Path | None:
     return None
 
 
-def config_for(path: Path, overrides: list[str], otherwise: Path | None = None) -> Config:
+def config_for(
+    path: Path, overrides: list[str], otherwise: Path | None = None, trust: bool = False
+) -> Config:
     """The frozen config of the run folder that `path` is or lies in, else a composed one; then `overrides`.
+
+    Of a run that this user has neither made nor accepted, no code is imported: reward terms with an
+    import_path are left out, which is told. What is prepared for it goes to the user's own cache.
 
     Args:
         otherwise: whose run folder's config it is where `path` has none.
+        trust: whether the user accepts the run's reward terms.
 
     """
     refuse_starts(overrides)
@@ -41,9 +49,27 @@ def config_for(path: Path, overrides: list[str], otherwise: Path | None = None) 
             f"{error} It was taken for the config of the run that {path} belongs to; if it is another "
             "program's, move the predictions to a folder without one."
         ) from error
+    if not trust and not is_signed_run(frozen.parent):
+        config.paths.cache = composed.paths.cache
+        _leave_out_imports(config, frozen.parent)
     for key in keys:
         _copy(key, composed, config)
     return config
+
+
+def _leave_out_imports(config: Config, run_dir: Path) -> None:
+    """Take out reward terms with code of their own, and those that have one as their gate."""
+    terms = config.reward.terms
+    own = {name: term.import_path for name, term in terms.items() if term.import_path is not None}
+    gated = {name: own[term.gate] for name, term in terms.items() if term.gate in own}
+    left_out = gated | own
+    config.reward.terms = {name: term for name, term in terms.items() if name not in left_out}
+    for name, import_path in left_out.items():
+        print(
+            f"reward.terms.{name} is not computed: you have neither made nor accepted {run_dir}, and "
+            f"{import_path!r} would be its author's code. sgg reward computes it with trust=true.",
+            file=sys.stderr,
+        )
 
 
 def _key_of(word: str, folder: Path) -> str:

@@ -1,6 +1,7 @@
 """The run folder: what a run was told, what it ran on, and where it writes.
 
     RUN_DIR/config.yaml       frozen config; ranks and `sgg resume` read this file alone
+    RUN_DIR/signed/           who has made or accepted that config (sgg/runs/signature.py)
     RUN_DIR/provenance.json   code, versions, hardware, command, each start
     RUN_DIR/run.log           everything logged, of every start
     RUN_DIR/data.json         what the split held: counts, every issue, warnings
@@ -36,6 +37,7 @@ from sgg.errors import SggError
 from sgg.files import make_output_folder, opened, read_json, write_json
 from sgg.runs.code_state import code_record
 from sgg.runs.process_id import process_id
+from sgg.runs.signature import is_signed_run, sign_run
 
 PROVENANCE, CURVES, METRICS = "provenance.json", "metrics.jsonl", "metrics.json"
 COMPLETIONS = "completions.jsonl"
@@ -114,7 +116,7 @@ def open_run(config: Config) -> Path:
     """The run's folder with the frozen config in it: a new one, or the same run's from before.
 
     Raises:
-        SggError: the folder holds a run with another config.
+        SggError: the folder holds a run with another config, or one that is not this user's.
 
     """
     run_dir = make_folder(config)
@@ -128,8 +130,15 @@ def open_run(config: Config) -> Path:
                 f"Resume that one with: {shlex.join(['sgg', 'resume', str(run_dir)])}\n"
                 "Or take another paths.run_dir."
             )
+        if not is_signed_run(run_dir):
+            resume = shlex.join(["sgg", "resume", str(run_dir)])
+            raise SggError(
+                f"{run_dir} holds a run that you have neither made nor accepted. What it would run, and how "
+                f"to accept it, is told by: {resume}"
+            )
     else:
         write_frozen(config, frozen)
+        sign_run(run_dir)
     return run_dir
 
 

@@ -4,6 +4,7 @@
                                                     owner of SWEEP_DIR (sgg/runs/lease.py) alone
     SWEEP_DIR/cancelled/                            which runs `sgg cancel` has ended (cancellation.py)
     SWEEP_DIR/code/                                 the code that all runs use
+    SWEEP_DIR/signed/                               who has made or accepted it (signature.py)
     SWEEP_DIR/points/NNN_slug/config.yaml           a run folder (docs/house.md)
     SWEEP_DIR/points/NNN_slug/STEP/config.yaml      the same for a pipeline, below its pipeline.json
     SWEEP_DIR/slurm/                                batch scripts and what jobs print
@@ -13,15 +14,18 @@ States are not in it: they are read from the runs and asked of Slurm (`launchers
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from sgg.errors import SggError
 from sgg.files import read_json, write_json
+from sgg.runs.code_digest import code_digest
 from sgg.runs.folder import PIPELINE
 from sgg.runs.folder import POINTS as POINTS
 from sgg.runs.folder import SWEEP as SWEEP
+from sgg.runs.signature import is_signed, sign
 
 CODE = "code"
 SLURM = "slurm"
@@ -90,6 +94,19 @@ class SweepRecord:
     def write(self, folder: Path) -> None:
         """Write SWEEP_DIR/sweep.json, whole or not at all."""
         write_json(folder / SWEEP, asdict(self))
+
+    def sign(self, folder: Path) -> None:
+        """Say that the sweep is the user's, or accepted: its code, where that runs, and its list of runs."""
+        sign(folder, self._content(folder))
+
+    def is_signed(self, folder: Path) -> bool:
+        """Whether this user has made or accepted the sweep."""
+        return is_signed(folder, self._content(folder))
+
+    def _content(self, folder: Path) -> bytes:
+        runs = [[run.point, run.step, run.after, run.folder] for run in self.runs]
+        what = {"launcher": self.launcher, "cwd": self.cwd, "runs": runs}
+        return f"sweep\n{code_digest(folder / CODE)}\n{json.dumps(what)}".encode()
 
 
 def read_sweep(folder: Path) -> SweepRecord:

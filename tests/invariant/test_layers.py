@@ -31,7 +31,7 @@ LAYERS = [
 
 OF_LAUNCHERS = [
     ["launchers", "placement", "kinds"],
-    ["ports"],
+    ["consent", "ports"],
     ["process_plan", "rank"],
     ["slurm"],
     ["node"],

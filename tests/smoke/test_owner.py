@@ -16,6 +16,7 @@ from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.runs.exit_status import ENDING
 from sgg.runs.lease import OWNERS, Lease, holder, newest
+from sgg.runs.signature import sign_run
 
 SFT = [
     *("stage=sft", "stage.global_batch=4", "stage.optimizer.kind=trl", "data.train.limit=64"),
@@ -81,6 +82,7 @@ def test_folders_in_use_are_refused_whatever_is_started_in_them(tmp_path):
     for name in ("run", "pipeline", "sweep"):
         (tmp_path / name).mkdir()
     write_frozen(config, tmp_path / "run" / FROZEN_NAME)
+    sign_run(tmp_path / "run")
     node = [sys.executable, "-m", "launchers.node", str(tmp_path / "run" / FROZEN_NAME)]
     starts = {
         "run": [command("resume", str(tmp_path / "run")), node],

@@ -1,13 +1,20 @@
 """Tools on a run folder take its frozen config: what further words cannot change is refused."""
 
+import json
+import sys
+
 import pytest
 
 from sgg.cli.prepare import main as prepare
+from sgg.cli.reward import main as reward
 from sgg.cli.run_config import config_for
 from sgg.cli.serve import main as serve
 from sgg.config.compose import compose_config
 from sgg.config.frozen import write_frozen
+from sgg.config.reward import TermConfig
 from sgg.errors import SggError
+from sgg.plan.validate import validate
+from sgg.runs.signature import sign_run
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +36,53 @@ def test_what_would_be_ignored_is_refused(word, of, run):
     with pytest.raises(SggError, match="would be ignored") as error:
         config_for(run / of, [word])
     assert str(error.value).startswith(f"{word} ")
+
+
+@pytest.fixture
+def with_own_terms(tmp_path, monkeypatch):
+    """A run whose reward has a term of its author's, which leaves a mark, and one that has it as its gate."""
+    (tmp_path / "own_term.py").write_text(
+        f"open({str(tmp_path / 'mark')!r}, 'w')\ndef f(case):\n    return 0.5\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_term", raising=False)
+    config = compose_config(["stage=grpo", "reward=soft_recall", "paths.cache=/nowhere/cache"])
+    config.reward.terms["x"] = TermConfig(import_path="own_term:f")
+    config.reward.terms["node_f1"] = TermConfig(gate="x")
+    run = tmp_path / "run"
+    run.mkdir()
+    write_frozen(config, run / "config.yaml")
+    own = {"width": 100, "height": 100, "gold": {"objects": [], "relationships": []}}
+    row = {"image_id": "7", "index": 0, "text": "no", **own}
+    (run / "completions.jsonl").write_text(json.dumps(row) + "\n")
+    return run
+
+
+def test_of_a_strangers_run_nothing_is_imported(with_own_terms, tmp_path, capsys):
+    config = config_for(with_own_terms, ["seed=5"])
+    assert not {"x", "node_f1"} & config.reward.terms.keys()
+    assert config.paths.cache != "/nowhere/cache"
+    reward([str(with_own_terms)])
+    told = capsys.readouterr()
+    assert "edge_soft" in told.out.splitlines()[0].split()
+    assert "x" not in told.out.splitlines()[0].split()
+    for name in ("x", "node_f1"):
+        assert (
+            f"reward.terms.{name} is not computed: you have neither made nor accepted" in told.err
+        )
+    validate(config)
+    assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_own_and_trusted_terms_are_computed(with_own_terms, tmp_path, capsys, own):
+    if own:
+        sign_run(with_own_terms)
+    reward([str(with_own_terms), *([] if own else ["trust=true"])])
+    told = capsys.readouterr()
+    assert {"x", "node_f1"} <= {*told.out.splitlines()[0].split()}
+    assert "not computed" not in told.err
+    assert (tmp_path / "mark").exists()
 
 
 def test_keys_and_groups_change_it(run):

@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from launchers.kinds import Kind, frozen_config, kind_of
+from launchers.kinds import Kind, checked_config, frozen_config, kind_of
 from sgg.config.compose import compose_config
 from sgg.config.frozen import write_frozen
 from sgg.errors import SggError
@@ -108,10 +108,10 @@ def test_a_damaged_config_of_a_job_has_no_command_that_makes_it_again(tmp_path):
 def test_what_goes_on_is_checked_as_when_it_began(tmp_path):
     config = compose_config(["stage=sft"])
     write_frozen(config, tmp_path / "config.yaml")
-    assert frozen_config(tmp_path) == config
+    assert checked_config(tmp_path) == config
     config.hardware.environment = {"RANK": "0"}
     write_frozen(config, tmp_path / "config.yaml")
     with pytest.raises(
         SggError, match=r"config\.yaml: hardware\.environment\.RANK: set by the launcher"
     ):
-        frozen_config(tmp_path)
+        checked_config(tmp_path)

@@ -40,6 +40,7 @@ from sgg.runs.code_state import code_record
 from sgg.runs.exit_status import ExitStatus, State, read_exit_status
 from sgg.runs.lease import Lease
 from sgg.runs.process_id import process_id
+from sgg.runs.signature import sign_run
 from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord, read_sweep, resume_command
 
 TINY = ["stage=sft", "stage.optimizer.kind=trl"]
@@ -190,9 +191,18 @@ def sweep(tmp_path):
             **{"host": platform.node(), "process": "1@0", **more},
         )
         record.write(tmp_path)
+        record.sign(tmp_path)
         return tmp_path, record
 
     return write
+
+
+def freeze(folder, record):
+    """The configs of a sweep's runs, as a launcher writes them."""
+    [point] = composed([TINY])
+    for run in record.runs:
+        write_frozen(point.config, folder / run.folder / "config.yaml")
+        sign_run(folder / run.folder)
 
 
 def test_status_of_a_chain_that_broke(sweep):
@@ -361,9 +371,7 @@ def test_a_sweep_that_is_cancelled_while_it_is_submitted(sweep, slurm_queue, par
 def test_what_was_cancelled_is_started_again_by_resuming(sweep, slurm_queue):
     folder, record = sweep("slurm")
     mark_cancelled(folder, record.runs)
-    [point] = composed([TINY])
-    for run in record.runs:
-        write_frozen(point.config, folder / run.folder / "config.yaml")
+    freeze(folder, record)
     queue = slurm_queue("")
     resume_sweep(folder, Resuming())
     assert not (queue / "ended").exists()
@@ -374,9 +382,7 @@ def test_what_was_cancelled_is_started_again_by_resuming(sweep, slurm_queue):
 def test_a_resume_that_slurm_refuses_changes_nothing(sweep, slurm_queue, capsys):
     """Sbatch takes no partition of that name: states, reasons, marks and configs stay as they were."""
     folder, record = sweep("slurm")
-    [point] = composed([TINY])
-    for run in record.runs:
-        write_frozen(point.config, folder / run.folder / "config.yaml")
+    freeze(folder, record)
     ExitStatus(State.stopped, 143, "Stopped by SIGTERM, after saving.").write(
         folder / record.runs[0].folder
     )
@@ -400,7 +406,8 @@ def test_a_resume_that_slurm_refuses_changes_nothing(sweep, slurm_queue, capsys)
 
 
 def test_a_profile_cannot_change_when_a_sweep_goes_on(sweep, slurm_queue):
-    folder, _ = sweep("slurm")
+    folder, record = sweep("slurm")
+    freeze(folder, record)
     slurm_queue("")
     with pytest.raises(SggError, match=r"only hardware.slurm.… can change"):
         resume([str(folder), "hardware=a100"])
@@ -408,9 +415,7 @@ def test_a_profile_cannot_change_when_a_sweep_goes_on(sweep, slurm_queue):
 
 def test_what_a_later_array_is_refused_for_keeps_the_change(sweep, slurm_queue):
     folder, record = sweep("slurm")
-    [point] = composed([TINY])
-    for run in record.runs:
-        write_frozen(point.config, folder / run.folder / "config.yaml")
+    freeze(folder, record)
     slurm_queue('[ "$n" = 2 ] && { echo no >&2; exit 1; }')
     with pytest.raises(SggError, match="What was submitted goes on"):
         resume_sweep(folder, Resuming(changes=("hardware.slurm.time_min=77",)))
@@ -422,11 +427,10 @@ def test_what_a_later_array_is_refused_for_keeps_the_change(sweep, slurm_queue):
 def test_a_run_that_slurm_has_queued_is_left_to_its_job(sweep, slurm_queue, capsys):
     folder, record = sweep("slurm")
     slurm_queue("")
-    [point] = composed([TINY])
+    freeze(folder, record)
     record.runs[0].jobs = ["1_0"]
     record.write(folder)
     run_dir = folder / record.runs[0].folder
-    write_frozen(point.config, run_dir / "config.yaml")
     resume([str(run_dir)])
     assert "Starting 0 of 3 runs" in capsys.readouterr().out
     assert read_sweep(folder).runs[0].jobs == ["1_0"]

@@ -1,0 +1,132 @@
+"""What a user has neither made nor accepted does not run: it is told what would, and one word accepts it."""
+
+import platform
+
+import pytest
+
+from launchers.consent import require_consent
+from launchers.sweep.cancel import cancel_sweep
+from launchers.sweep.commands import Resuming, resume_sweep
+from sgg.cli.resume import main as resume
+from sgg.config.compose import compose_config
+from sgg.config.frozen import FROZEN_NAME, write_frozen
+from sgg.config.reward import TermConfig
+from sgg.errors import SggError
+from sgg.runs.signature import is_signed_run, sign_run
+from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord
+
+
+@pytest.fixture
+def strange(tmp_path, monkeypatch):
+    """A run folder of somebody else, whose reward term would leave a mark where it is imported."""
+    lib = tmp_path / "lib"
+    lib.mkdir()
+    (lib / "strangers_term.py").write_text(
+        f"open({str(tmp_path / 'mark')!r}, 'w')\ndef f(case):\n    return 0.0\n"
+    )
+    monkeypatch.syspath_prepend(lib)
+    run = tmp_path / "run"
+    config = compose_config(["stage=grpo", f"paths.run_dir={run}"])
+    config.reward.terms["x"] = TermConfig(import_path="strangers_term:f")
+    config.hardware.environment = {"LD_PRELOAD": "/evil.so", "NAME": "a b"}
+    config.hardware.slurm.setup = ["module load evil\x1b[31m"]
+    config.hardware.slurm.prefix = ["apptainer", "exec", "my image.sif"]
+    config.hardware.slurm.python = "/evil/python"
+    config.hardware.slurm.sbatch = {"mail-user": "evil"}
+    config.generate.servers = ["http://evil:80"]
+    config.deepspeed = {"zero_optimization": {"stage": 2}}
+    state = run / "checkpoint-3" / "global_step3"
+    state.mkdir(parents=True)
+    (state / "optim_states.pt").touch()
+    write_frozen(config, run / FROZEN_NAME)
+    return run
+
+
+def test_a_strangers_run_is_told_and_not_run(strange, tmp_path):
+    before = sorted(strange.rglob("*"))
+    with pytest.raises(SggError) as refused:
+        resume([str(strange)])
+    told = str(refused.value)
+    for words in (
+        f"{strange}: you have neither made nor accepted it.",
+        "/evil/python -m launchers.node",
+        "environment   LD_PRELOAD=/evil.so",
+        "environment   NAME='a b'",
+        "setup         module load evil\\x1b[31m",
+        "prefix        apptainer exec 'my image.sif'",
+        "sbatch        --mail-user=evil",
+        "import        strangers_term:f (reward.terms.x)",
+        "server        http://evil:80, with the key in OPENAI_API_KEY",
+        "pickled state 1 file in checkpoint-3; DeepSpeed unpickles",
+        f"Accept it, once and for all, by: sgg resume {strange} trust=true",
+    ):
+        assert words in told
+    assert "\x1b" not in told
+    assert not (tmp_path / "mark").exists()
+    assert sorted(strange.rglob("*")) == before
+
+
+def test_trust_accepts_it_once_and_for_all(strange, capsys):
+    command = ["sgg", "resume", str(strange)]
+    require_consent([strange], command, trust=True)
+    assert "accepted as yours by trust=true" in capsys.readouterr().out
+    assert is_signed_run(strange)
+    require_consent([strange], command, trust=False)
+    assert capsys.readouterr().out == ""
+
+
+def test_an_own_run_goes_on_by_itself_until_the_secret_is_another(
+    strange, tmp_path, monkeypatch, capsys
+):
+    command = ["sgg", "resume", str(strange)]
+    sign_run(strange)
+    require_consent([strange], command, trust=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "another"))
+    with pytest.raises(SggError, match=r"your secret .* is another one now[^$]*trust=true"):
+        require_consent([strange], command, trust=False)
+    require_consent([strange], command, trust=True)
+    require_consent([strange], command, trust=False)
+
+
+@pytest.fixture
+def sweep(strange, tmp_path):
+    """A sweep of somebody else with that run in it."""
+    runs = [RunRecord(0, "grpo", None, "run", [])]
+    points, host = [PointRecord("000", [])], platform.node()
+    record = SweepRecord("local", 1, "/evil/cwd", "", [], points, runs, host, "1@0")
+    record.write(tmp_path)
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "evil.py").touch()
+    return record
+
+
+def test_a_strangers_sweep_is_told_and_neither_run_nor_cancelled(sweep, strange, tmp_path):
+    for verb in (lambda: resume_sweep(tmp_path, Resuming()), lambda: cancel_sweep(tmp_path)):
+        with pytest.raises(SggError, match="neither made nor accepted"):
+            verb()
+    with pytest.raises(SggError) as refused:
+        require_consent([strange], ["sgg", "resume", str(tmp_path)], trust=False, sweep=tmp_path)
+    told = str(refused.value)
+    assert f"code          {tmp_path / 'code'} (1 file), instead of the installed sgg" in told
+    assert "in            /evil/cwd" in told
+    assert "import        strangers_term:f" in told
+    assert not (tmp_path / "cancelled").exists()
+    assert not (tmp_path / "mark").exists()
+
+
+def test_of_an_own_sweep_a_run_that_was_put_in_is_told(sweep, strange, tmp_path):
+    sweep.sign(tmp_path)
+    with pytest.raises(SggError) as refused:
+        require_consent([strange], ["sgg", "resume", str(tmp_path)], trust=False, sweep=tmp_path)
+    assert "LD_PRELOAD" in str(refused.value)
+    assert "instead of the installed sgg" not in str(refused.value)
+    require_consent([strange], ["sgg"], trust=True, sweep=tmp_path)
+    assert sweep.is_signed(tmp_path)
+    assert is_signed_run(strange)
+
+
+@pytest.mark.parametrize("word", ["trust=yes", "trust=", "trsut=true"])
+def test_the_word_is_true_or_false(strange, word):
+    with pytest.raises(SggError, match=r"trust"):
+        resume([str(strange), word])
+    assert not is_signed_run(strange)
