@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -85,14 +86,14 @@ def ask_slurm(jobs: Collection[str]) -> dict[str, JobState] | None:
     return {job: states[job] for job in jobs if job in states}
 
 
-def end_jobs(jobs: Sequence[str]) -> None:
-    """Scancel.
+def end_jobs(jobs: Sequence[str], name: str) -> None:
+    """Scancel those of these jobs that have this name and are this user's; Slurm uses numbers again.
 
     Raises:
         SggError: Slurm refused, or did not answer; jobs may still run.
 
     """
-    done = _run("scancel", *jobs)
+    done = _run("scancel", f"--user={os.getuid()}", f"--name={name}", *jobs)
     if done is None or done.returncode:
         reason = "no answer" if done is None else done.stderr.strip()
         raise SggError(f"scancel {' '.join(jobs)} failed: {reason}. Try again; some may still run.")

@@ -82,7 +82,7 @@ def batch_script(array: Array) -> str:
     return _make_sbatch_string(
         command=f'{shlex.join(words)} "$RUN_DIR/{FROZEN_NAME}"',
         folder=array.sweep / SLURM,
-        job_name=job_name(array),
+        job_name=job_name(array.sweep, array.step),
         setup=_setup(array),
         teardown=_JOB_END.read_text(encoding="utf-8").splitlines(),
         signal_delay_s=slurm.signal_before_end_s,
@@ -127,8 +127,8 @@ def submit(array: Array, others: bool) -> str:
     except subprocess.TimeoutExpired as error:
         raise SggError(
             f"sbatch has not answered within {_TIMEOUT_S} s for {script}; the jobs may be accepted all "
-            f"the same. Look first: squeue --me --name={job_name(array)}. End what is there with scancel, "
-            f"or it runs twice, then submit again with: {resume}"
+            f"the same. Look first: squeue --me --name={job_name(array.sweep, array.step)}. End what is "
+            f"there with scancel, or it runs twice, then submit again with: {resume}"
         ) from error
     if done.returncode:
         refused = f"sbatch refused {script}: {done.stderr.strip()}"
@@ -143,9 +143,9 @@ def submit(array: Array, others: bool) -> str:
     return done.stdout.strip().partition(";")[0]
 
 
-def job_name(array: Array) -> str:
-    """What squeue calls its jobs."""
-    return f"{array.sweep.name}.{array.step}"
+def job_name(sweep: Path, step: str) -> str:
+    """What squeue calls the jobs of a step."""
+    return f"{sweep.name}.{step}"
 
 
 def require_slurm(folder: Path, points: int) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from pathlib import Path
 
 from launchers.consent import refuse_strange_sweep
 from launchers.slurm.queue import end_jobs
+from launchers.slurm.script import job_name
 from launchers.sweep.cancellation import mark_cancelled
 from launchers.sweep.status import ACTIVE, status_of
+from sgg.config.frozen import FROZEN_NAME
 from sgg.errors import SggError
-from sgg.runs.process_id import send
+from sgg.report.tables import printable
+from sgg.runs.process_id import command_line, send
 from sgg.runs.sweep import read_sweep
 
 
@@ -22,7 +26,8 @@ def cancel_sweep(folder: Path, trust: bool = False) -> int:
         trust: whether the user takes a sweep that is not signed for theirs.
 
     Raises:
-        SggError: it is not the user's, or cannot be reached from this machine.
+        SggError: it is not the user's, cannot be reached from this machine, or names a process of something
+            else, which goes on.
 
     """
     folder = folder.resolve()
@@ -36,17 +41,35 @@ def cancel_sweep(folder: Path, trust: bool = False) -> int:
     unfinished = [s for s in status.runs if s.state != "finished"]
     mark_cancelled(status.folder, [s.run for s in unfinished])
     record = read_sweep(status.folder)  # whose owner may have started more since
-    jobs = {(run.point, run.step): run.jobs for run in record.runs}
+    now = {(run.point, run.step): run for run in record.runs}
     active = [
-        jobs[s.run.point, s.run.step]
+        now[s.run.point, s.run.step]
         for s in unfinished
-        if s.state in ACTIVE or s.run.jobs != jobs[s.run.point, s.run.step]
+        if s.state in ACTIVE or s.run.jobs != now[s.run.point, s.run.step].jobs
     ]
-    newest = [started[-1] for started in active if started]
+    started = [run for run in active if run.jobs]
     if record.launcher == "slurm":
-        if newest:
-            end_jobs(newest)
-    elif status.folder != folder or not send(record.process, signal.SIGTERM):
-        for process in newest:
+        for step in dict.fromkeys(run.step for run in started):
+            jobs = [run.jobs[-1] for run in started if run.step == step]
+            end_jobs(jobs, job_name(status.folder, step))
+        return len(active)
+    runs = {run.jobs[-1]: str(status.folder / run.folder / FROZEN_NAME) for run in started}
+    for process, frozen in runs.items():
+        _refuse_others(process, {"launchers.node", frozen})
+    is_whole = status.folder == folder
+    if is_whole:
+        _refuse_others(record.process, {"sgg"})
+    if not is_whole or not send(record.process, signal.SIGTERM):
+        for process in runs:
             send(process, signal.SIGTERM)
     return len(active)
+
+
+def _refuse_others(process: str, words: set[str]) -> None:
+    """Raise SggError for a process whose command lacks these words: it is of something else."""
+    command = command_line(process)
+    if command is not None and words - {*command, *(Path(word).name for word in command)}:
+        raise SggError(
+            f"process {process.partition('@')[0]} is named as one of the sweep's, and is none. Nothing was "
+            f"ended. Its command: {printable(shlex.join(command))}"
+        )

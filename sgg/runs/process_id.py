@@ -48,6 +48,17 @@ def is_alive(who: str) -> bool:
         return False
 
 
+def command_line(who: str) -> list[str] | None:
+    """The words of a process's command, none for another user's; None where it has ended."""
+    if not is_alive(who):
+        return None
+    try:
+        process = psutil.Process(int(who.partition("@")[0]))
+        return process.cmdline() if process.uids().effective == os.geteuid() else []
+    except psutil.Error:  # it has ended meanwhile
+        return None
+
+
 def send(who: str, signal_number: int) -> bool:
     """Send a signal, if it still runs."""
     if not is_alive(who):

@@ -359,7 +359,7 @@ def test_a_sweep_that_is_cancelled_while_it_is_submitted(sweep, slurm_queue, par
     command += " </dev/null >&2 || exit 1"
     queue = slurm_queue(f'[ "$n" = 2 ] && {{ {command}; }}')
     _launch(folder, record, record.runs, lambda run: point.config)
-    ended = (queue / "ended").read_text().splitlines()
+    ended = [line.split()[-1] for line in (queue / "ended").read_text().splitlines()]
     jobs = [run.jobs for run in read_sweep(folder).runs]
     if part:
         assert (jobs, ended) == ([["1_0"], ["2_0"], ["3_0"]], ["1_0"])
