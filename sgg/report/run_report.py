@@ -11,7 +11,7 @@ from sgg.config.schema import Config
 from sgg.config.stage import StageName
 from sgg.data.summary import count_rows, issue_rows
 from sgg.errors import SggError
-from sgg.files import read_json, refuse_link, write_whole
+from sgg.files import make_output_folder, read_json, write_whole
 from sgg.report.charts import charts
 from sgg.report.html import Html, details, image_tag, page, piece, section, table
 from sgg.report.tables import COLUMNS
@@ -29,25 +29,36 @@ from sgg.tracking.state import failure_note
 REPORT = "report.html"
 
 
-def write_report(folder: Path, runs: Sequence[Path] | None = None) -> Path:
+def write_report(
+    folder: Path,
+    runs: Sequence[Path] | None = None,
+    out: Path | None = None,
+    cache: str | None = None,
+) -> Path:
     """Write FOLDER/report.html about the run in it, or about `runs`; returns its path.
+
+    Args:
+        folder: of a run or a pipeline.
+        runs: those to write about; None for what is in the folder.
+        out: another folder to write to.
+        cache: where prepared data is kept; None for where the run keeps it.
 
     Raises:
         SggError: there is no run in the folder.
+        OSError: the folder to write to is a symbolic link.
 
     """
     if runs is None:
-        runs = _runs_in(folder)
+        runs = runs_in(folder)
     body = [_overview(runs)] if len(runs) > 1 else []
     for run_dir in runs:
-        body.append(_run(run_dir))
-    refuse_link(folder)
-    path = folder / REPORT
+        body.append(_run(run_dir, cache))
+    path = make_output_folder(out or folder) / REPORT
     write_whole(path, page(folder.resolve().name, body))
     return path
 
 
-def _runs_in(folder: Path) -> list[Path]:
+def runs_in(folder: Path) -> list[Path]:
     """The folder's own run, or those that its pipeline made, in their order."""
     if pipeline := read_json(folder / PIPELINE):
         return [folder / name for name in pipeline["steps"]]
@@ -66,8 +77,9 @@ def _overview(runs: Sequence[Path]) -> Html:
     return section("Results", [table(["run", *COLUMNS.values(), "images"], rows)])
 
 
-def _run(run_dir: Path) -> Html:
+def _run(run_dir: Path, cache: str | None) -> Html:
     config = read_frozen(run_dir / FROZEN_NAME)
+    config.paths.cache = cache or config.paths.cache
     body = [_origin(run_dir, config)]
     data = read_json(run_dir / DATA)
     if data is not None:
