@@ -14,6 +14,7 @@ STAGES = {"sft": "sgg.train.sft", "grpo": "sgg.train.grpo", "eval": "sgg.evaluat
 def run_stage(path: Path) -> None:
     """Run the stage of a frozen config in this process, which may be one rank of several."""
     from sgg.config.frozen import read_frozen
+    from sgg.config.tree import cache_to_write
     from sgg.explain.run import explained
     from sgg.models.weights import is_complete
     from sgg.runs.folder import record_start, start_logging
@@ -21,6 +22,7 @@ def run_stage(path: Path) -> None:
     from sgg.runs.sweep import resume_command
 
     config, run_dir = read_frozen(path), path.parent
+    config.paths.cache = cache_to_write(config.paths.cache)
     config.paths.run_dir = str(run_dir)
     rank = int(os.environ.get("RANK", 0))
     with explained([run_dir, Path(config.paths.cache)], resume_command(run_dir)):

@@ -43,6 +43,12 @@ def cache_here() -> str:
     return str(Path(home) / "sgg")
 
 
+def cache_to_write(named: str) -> str:
+    """The cache that a frozen config names; this user's own where that one is another user's."""
+    nearest = next(p for p in (Path(named), *Path(named).absolute().parents) if p.exists())
+    return named if os.access(nearest, os.W_OK | os.X_OK) else cache_here()
+
+
 def groups() -> list[str]:
     """The config groups that a command line may choose from."""
     found = {p.name for folder in _conf_dirs() for p in folder.iterdir() if p.is_dir()}

@@ -9,6 +9,7 @@ from typing import Any
 from sgg.config.frozen import FROZEN_NAME, read_frozen
 from sgg.config.schema import Config
 from sgg.config.stage import StageName
+from sgg.config.tree import cache_to_write
 from sgg.data.summary import count_rows, issue_rows
 from sgg.errors import SggError
 from sgg.files import make_output_folder, read_json, write_whole
@@ -41,7 +42,7 @@ def write_report(
         folder: of a run or a pipeline.
         runs: those to write about; None for what is in the folder.
         out: another folder to write to.
-        cache: where prepared data is kept; None for where the run keeps it.
+        cache: where prepared data is kept; None for where the run keeps it, if that can be written to.
 
     Raises:
         SggError: there is no run in the folder.
@@ -79,7 +80,7 @@ def _overview(runs: Sequence[Path]) -> Html:
 
 def _run(run_dir: Path, cache: str | None) -> Html:
     config = read_frozen(run_dir / FROZEN_NAME)
-    config.paths.cache = cache or config.paths.cache
+    config.paths.cache = cache or cache_to_write(config.paths.cache)
     body = [_origin(run_dir, config)]
     data = read_json(run_dir / DATA)
     if data is not None:
