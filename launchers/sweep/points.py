@@ -21,7 +21,7 @@ from sgg.plan.unread import refuse_unread
 from sgg.plan.use import Use
 from sgg.plan.validate import validate
 from sgg.runs.folder import new_names, open_run
-from sgg.runs.sweep import POINTS, SWEEP, PointRecord, RunRecord
+from sgg.runs.sweep import CODE, POINTS, SWEEP, PointRecord, RunRecord
 
 _SLUG_LENGTH = 60
 _SHOWN_PROBLEMS = 5
@@ -74,7 +74,12 @@ def sweep_folders(config: Config) -> Iterator[Path]:
 
 
 def refuse_another_sweep(folder: Path) -> None:
-    """Raise SggError if the folder holds a sweep."""
+    """Raise SggError if the folder holds a sweep, or code that its runs would take for their own."""
+    if (folder / CODE).exists() and not (folder / SWEEP).is_file():
+        raise SggError(
+            f"paths.sweep_dir={folder} holds {CODE}/ and no sweep. Remove {folder / CODE}, or take another "
+            "folder."
+        )
     if (folder / SWEEP).is_file():
         raise SggError(
             f"paths.sweep_dir={folder} holds a sweep. Resume it with `sgg resume {folder}`, "

@@ -38,7 +38,8 @@ def status_table(status: FolderStatus, reasons: bool = True) -> str:
         more = f" and {len(folders) - 1} more" if len(folders) > 1 else ""
         whose = f"{folders[0]}{more}: " if len(status.runs) > 1 else ""
         lines.append(f"{whose}{state}: {reason.replace(chr(10), chr(10) + '    ')}")
-    return "\n".join([*lines, status.note] if status.note else lines)
+    told = "\n".join([*lines, status.note] if status.note else lines)
+    return "\n".join(map(printable, told.split("\n")))  # of a stranger's folder, too
 
 
 def _row(status: FolderStatus, run: RunStatus) -> list[str]:
@@ -50,7 +51,7 @@ def _row(status: FolderStatus, run: RunStatus) -> list[str]:
         shown = str(log.relative_to(status.folder))
     return [
         point.name.partition("_")[0] if point else "",
-        printable(" ".join(word.lstrip("+") for word in point.overrides)) if point else "",
+        " ".join(word.lstrip("+") for word in point.overrides) if point else "",
         run.run.step,
         f"{run.state} ({run.reason})" if run.state in ACTIVE and run.reason else run.state,
         step,
