@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sgg.errors import SggError
@@ -86,14 +86,29 @@ def ask_slurm(jobs: Collection[str]) -> dict[str, JobState] | None:
     return {job: states[job] for job in jobs if job in states}
 
 
-def end_jobs(jobs: Sequence[str], name: str) -> None:
-    """Scancel those of these jobs that have this name and are this user's; Slurm uses numbers again.
+def end_jobs(jobs: Mapping[str, str]) -> None:
+    """Scancel.
+
+    Args:
+        jobs: id (ARRAY_INDEX) -> name.
 
     Raises:
-        SggError: Slurm refused, or did not answer; jobs may still run.
+        SggError: one of them is another user's or has another name, and none was ended, since a number alone
+            may be any job's; or Slurm refused, or did not answer, and some may still run.
 
     """
-    done = _run("scancel", f"--user={os.getuid()}", f"--name={name}", *jobs)
+    known = _users_and_names(jobs)
+    others = [
+        job
+        for job, name in jobs.items()
+        if known.get(job, (os.getuid(), name)) != (os.getuid(), name)
+    ]
+    if others:
+        raise SggError(
+            f"jobs {' '.join(others)} are named as of the sweep, but are other ones by user or name. "
+            f"Nothing was ended. Look at them with: squeue -j {','.join(others)}"
+        )
+    done = _run("scancel", *jobs)
     if done is None or done.returncode:
         reason = "no answer" if done is None else done.stderr.strip()
         raise SggError(f"scancel {' '.join(jobs)} failed: {reason}. Try again; some may still run.")
@@ -104,6 +119,15 @@ def max_array_size() -> int | None:
     done = _run("scontrol", "show", "config")
     found = re.search(r"^MaxArraySize\s*=\s*(\d+)", done.stdout, re.M) if done else None
     return int(found[1]) if found else None
+
+
+def _users_and_names(jobs: Collection[str]) -> dict[str, tuple[int, str]]:
+    """User and name of jobs; what Slurm has forgotten, or cannot be asked about, is missing."""
+    arrays = ",".join(sorted({job.partition("_")[0] for job in jobs}))
+    done = _run("squeue", "-h", "-r", "-t", "all", "-j", arrays, "-o", "%i|%U|%j")
+    rows = [line.strip().split("|", 2) for line in (done.stdout if done else "").splitlines()]
+    known = {job: (int(user), name) for job, user, name in rows}
+    return {job: known[k] for job in jobs for k in (job.partition("_")[0], job) if k in known}
 
 
 def _accounted(jobs: list[str]) -> dict[str, JobState]:

@@ -49,9 +49,8 @@ def cancel_sweep(folder: Path, trust: bool = False) -> int:
     ]
     started = [run for run in active if run.jobs]
     if record.launcher == "slurm":
-        for step in dict.fromkeys(run.step for run in started):
-            jobs = [run.jobs[-1] for run in started if run.step == step]
-            end_jobs(jobs, job_name(status.folder, step))
+        if started:
+            end_jobs({run.jobs[-1]: job_name(status.folder, run.step) for run in started})
         return len(active)
     runs = {run.jobs[-1]: str(status.folder / run.folder / FROZEN_NAME) for run in started}
     for process, frozen in runs.items():

@@ -232,7 +232,7 @@ def _launch(folder: Path, record: SweepRecord, runs: list[RunRecord], config_of:
         record.write(folder)
         print(f"{array.step}: job {job}, {counted(len(chosen), 'run')}", flush=True)
         if cancelled := cancelled_of(folder, chosen):
-            end_jobs([run.jobs[-1] for run in cancelled], job_name(folder, array.step))
+            end_jobs({run.jobs[-1]: job_name(folder, run.step) for run in cancelled})
 
 
 def _size(record: SweepRecord) -> str:

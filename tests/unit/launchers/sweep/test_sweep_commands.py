@@ -349,6 +349,18 @@ def test_a_run_that_was_never_started_is_cancelled_and_left_out(sweep, capsys):
     assert read_sweep(folder).runs[2].jobs == []
 
 
+SQUEUE = """
+n=0
+for step in sft grpo eval; do
+    n=$((n + 1))
+    case "$*" in
+        *%U*) echo "${{n}}_0|{user}|{sweep}.$step" ;;
+        *) echo "${{n}}_0|PENDING|None" ;;
+    esac
+done
+"""
+
+
 @pytest.fixture
 def slurm_queue(tmp_path, monkeypatch):
     """Stand-ins: sbatch numbers the arrays, runs what `beside` says, squeue shows all as pending."""
@@ -358,7 +370,7 @@ def slurm_queue(tmp_path, monkeypatch):
     def make(beside):
         scripts = {
             "sbatch": f"echo $1 >> {folder}/jobs; n=$(wc -l < {folder}/jobs)\n{beside}\necho $n",
-            "squeue": 'for n in 1 2 3; do echo "${n}_0|PENDING|None"; done',
+            "squeue": SQUEUE.format(user=os.getuid(), sweep=tmp_path.name),
             "scancel": f'echo "$@" >> {folder}/ended',
         }
         for name, script in scripts.items():
@@ -380,7 +392,7 @@ def test_a_sweep_that_is_cancelled_while_it_is_submitted(sweep, slurm_queue, par
     command += " </dev/null >&2 || exit 1"
     queue = slurm_queue(f'[ "$n" = 2 ] && {{ {command}; }}')
     _launch(folder, record, record.runs, lambda run: point.config)
-    ended = [line.split()[-1] for line in (queue / "ended").read_text().splitlines()]
+    ended = (queue / "ended").read_text().splitlines()
     jobs = [run.jobs for run in read_sweep(folder).runs]
     if part:
         assert (jobs, ended) == ([["1_0"], ["2_0"], ["3_0"]], ["1_0"])
@@ -457,10 +469,21 @@ def test_a_run_that_slurm_has_queued_is_left_to_its_job(sweep, slurm_queue, caps
     assert read_sweep(folder).runs[0].jobs == ["1_0"]
 
 
+def test_a_job_of_another_name_is_not_cancelled(sweep, slurm_queue):
+    """A number in sweep.json, of another sweep of the same user."""
+    folder, record = sweep("slurm")
+    queue = slurm_queue("")
+    record.runs[0].jobs, record.runs[1].jobs = ["1_0"], ["3_0"]  # the second is an eval
+    record.write(folder)
+    with pytest.raises(SggError, match=r"jobs 3_0 are named .* Nothing was ended"):
+        cancel_sweep(folder)
+    assert not (queue / "ended").exists()
+
+
 def test_cancelling_a_step_names_the_folder_of_the_whole_chain(sweep, slurm_queue, capsys):
     folder, record = sweep("slurm")
     slurm_queue("")
-    record.runs[1].jobs = ["1_0"]
+    record.runs[1].jobs = ["2_0"]
     record.write(folder)
     (folder / "points/000/pipeline.json").write_text('{"steps": ["sft", "grpo", "eval"]}')
     cancel([str(folder / "points/000/grpo")])
