@@ -29,11 +29,11 @@ _PICKLES = (".pt", ".pth", ".bin", ".pkl")
 def require_consent(
     runs: Sequence[Path], command: Sequence[str], trust: bool, sweep: Path | None = None
 ) -> None:
-    """Let only what this user has made or accepts go on; what is accepted is signed.
+    """Let only runs that this user has made or accepts be resumed; what is accepted is signed.
 
     Args:
-        runs: folders of the runs that would go on.
-        command: the words that would have them go on, but for trust=true.
+        runs: folders of the runs that would be resumed.
+        command: the command that resumes them, without trust=true.
         sweep: the folder of the sweep that they are of.
 
     Raises:

@@ -27,7 +27,7 @@ def cancel_sweep(folder: Path, trust: bool = False) -> int:
 
     Raises:
         SggError: it is not the user's, cannot be reached from this machine, or names a process of something
-            else, which goes on.
+            else, which is left alone.
 
     """
     folder = folder.resolve()
