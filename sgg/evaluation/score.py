@@ -60,10 +60,16 @@ class Scored:
             fields = list(self.predicates[0]) if self.predicates else ["predicate"]
             table = csv.DictWriter(file, fields)
             table.writeheader()
-            table.writerows(self.predicates)
+            table.writerows({k: _cell(v) for k, v in row.items()} for row in self.predicates)
         with whole_file(folder / FAILURES) as file:
             file.writelines(json.dumps(row) + "\n" for row in self.failures)
         return [folder / name for name in (METRICS, PER_PREDICATE, FAILURES)]
+
+
+def _cell(value: Any) -> Any:
+    """What stands in a CSV file: a name never begins as a formula does (OWASP, CSV injection)."""
+    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if is_formula else value
 
 
 def score(

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import TextIO
 
+from sgg.terminal import plain_output
+
 TRACEBACK = "SGG_TRACEBACK"
 """Set to 1 to see tracebacks of user errors, too."""
 
@@ -15,7 +17,7 @@ CLOSED_PIPE = 128 + 13
 
 
 def run_and_report(function: Callable[[], object], tell: bool = True) -> int:
-    """Run, and turn what went wrong into one message and an exit code.
+    """Run, print nothing that steers a terminal, and turn what went wrong into one message and an exit code.
 
     A user's mistake is one screen of text. A bug keeps its traceback, in the run's log if there is
     one. Where the reader of what is printed has gone, nothing is said.
@@ -25,6 +27,11 @@ def run_and_report(function: Callable[[], object], tell: bool = True) -> int:
 
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting
+    with plain_output():
+        return _run(function, tell)
+
+
+def _run(function: Callable[[], object], tell: bool) -> int:
     try:
         try:
             function()

@@ -38,6 +38,7 @@ from sgg.files import make_output_folder, opened, read_json, write_json
 from sgg.runs.code_state import code_record
 from sgg.runs.process_id import process_id
 from sgg.runs.signature import is_signed_run, sign_run
+from sgg.terminal import plain
 
 PROVENANCE, CURVES, METRICS = "provenance.json", "metrics.jsonl", "metrics.json"
 COMPLETIONS = "completions.jsonl"
@@ -163,14 +164,22 @@ class LogFile(logging.FileHandler):
             )
 
 
+class PlainFormatter(logging.Formatter):
+    """Of lines that steer no terminal, whatever a stranger's text holds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, `plain`."""
+        return plain(super().format(record))
+
+
 def start_logging(run_dir: Path, rank: int = 0) -> None:
     """Log to RUN_DIR/run.log (rank 0) or run.rankN.log, and warnings to the terminal."""
     root = logging.getLogger()
     name = "run.log" if rank == 0 else f"run.rank{rank}.log"
     file = LogFile(run_dir / name, encoding="utf-8")
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    file.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     screen = logging.StreamHandler()
-    screen.setFormatter(logging.Formatter("%(message)s"))
+    screen.setFormatter(PlainFormatter("%(message)s"))
     screen.setLevel(logging.INFO if rank == 0 else logging.ERROR)
     screen.addFilter(logging.Filter("sgg"))
     for handler in list(root.handlers):

@@ -15,30 +15,43 @@ LARGEST_SIDE = 4096
 """No image is enlarged past this: a strip of 20 × 4000 pixels would outgrow what JPEG can hold."""
 
 
+MAX_DRAWN = 300
+"""Objects, and relations between them, that are drawn: the first ones; more could not be told apart."""
+
+
 def draw_graph(image: Image.Image, graph: SceneGraph) -> Image.Image:
-    """A copy of the image with the graph on it; boxes are in pixels of `image`."""
+    """A copy of the image with the graph on it; boxes are in pixels of `image`, and cut off at its edge.
+
+    Past `MAX_DRAWN` objects or relations the others are left out, and a label says how many.
+    """
     scale = max(1.0, min(SMALLEST_SIDE / min(image.size), LARGEST_SIDE / max(image.size)))
     size = (round(image.width * scale), round(image.height * scale))
     canvas = image.convert("RGB").resize(size, Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(size=max(12, round(min(size) / 36)))
-    boxes = [_scaled(node.box, scale) for node in graph.nodes]
+    boxes = [_scaled(node.box, scale, size) for node in graph.nodes[:MAX_DRAWN]]
     colours = [_colour(i) for i in range(len(boxes))]
     for box, colour in zip(boxes, colours, strict=True):
         pen.rectangle(box, outline=colour, width=3)
-    for edge in graph.edges:
+    edges = [e for e in graph.edges if max(e.subject, e.object) < len(boxes)][:MAX_DRAWN]
+    for edge in edges:
         if edge.subject != edge.object:
             _arrow(pen, boxes[edge.subject], boxes[edge.object], colours[edge.subject])
     for index, (box, colour) in enumerate(zip(boxes, colours, strict=True)):
         _label(pen, node_id(graph, index), box, colour, font)
-    for edge in graph.edges:
+    for edge in edges:
         x, y = _middle(boxes[edge.subject], boxes[edge.object])
         _label(pen, edge.predicate, (x, y, x, y), colours[edge.subject], font)
+    if left_out := len(graph.nodes) - len(boxes) + len(graph.edges) - len(edges):
+        _label(pen, f"{left_out:,} more are not drawn", (0, 0, 0, 0), (0, 0, 0), font)
     return canvas
 
 
-def _scaled(box: Box, scale: float) -> Box:
-    x1, y1, x2, y2 = (v * scale for v in box)
+def _scaled(box: Box, scale: float, size: tuple[int, int]) -> Box:
+    """The box on the canvas, cut off at its edge: Pillow's time grows with what lies outside."""
+    x1, y1, x2, y2 = (
+        min(max(v * scale, 0.0), side - 1.0) for v, side in zip(box, size * 2, strict=True)
+    )
     return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
 
 

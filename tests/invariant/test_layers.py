@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 LAYERS = [
-    ["errors", "files", "compat"],
+    ["errors", "files", "terminal", "compat"],
     ["sgg", "config", "chat_api"],
     ["scene", "explain", "distributed"],
     ["runs", "text"],
@@ -45,6 +45,7 @@ HEAVY = ("torch", "transformers", "trl", "vllm", "deepspeed", "wandb", "httpx")
 LIGHT = (
     "errors",
     "files",
+    "terminal",
     "config",
     "scene",
     "explain",

@@ -14,6 +14,7 @@ from sgg.data.prepare import prepare
 from sgg.errors import SggError
 from sgg.evaluation import score as module
 from sgg.evaluation.predictions import read_predictions
+from sgg.evaluation.score import Scored
 from sgg.evaluation.stage import score_split
 from sgg.spec import gold_data
 
@@ -69,6 +70,15 @@ def test_score_writes_three_files_and_one_table(words, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "| R " in shown
     assert "protocol sgg: 10 images" in shown
+
+
+def test_a_name_is_no_formula_in_a_spreadsheet(tmp_path):
+    names = ["=cmd()", "+1", "-1", "@x", "\tx", "on"]
+    Scored({}, [{"predicate": n, "R": -0.5} for n in names], [], {}).write(tmp_path)
+    with (tmp_path / "per_predicate.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [r["predicate"] for r in rows] == ["'=cmd()", "'+1", "'-1", "'@x", "'\tx", "on"]
+    assert {r["R"] for r in rows} == {"-0.5"}
 
 
 def test_the_results_lie_beside_the_predictions_by_default(words, tmp_path):

@@ -8,7 +8,7 @@ from PIL import Image
 from strategies import scene
 
 from sgg.report.html import image_tag
-from sgg.scene.draw import LARGEST_SIDE, SMALLEST_SIDE, draw_graph
+from sgg.scene.draw import LARGEST_SIDE, MAX_DRAWN, SMALLEST_SIDE, draw_graph
 
 GREY = (128, 128, 128)
 
@@ -130,3 +130,21 @@ def test_long_words_are_cut():
     box = (0, 0, 1999, 400)
     long, longer = (draw_graph(grey(2000, 500), scene([("m" * n, box)])) for n in (60, 600))
     assert long.tobytes() == longer.tobytes()
+
+
+def test_boxes_are_cut_off_at_the_edge():
+    """Pillow paints outside of the image too: 20 boxes of ten million pixels took seconds."""
+    far = scene([("man", (-1e7, -1e7, 1e7, 1e7)), ("dog", (1e9, 1e9, 2e9, 2e9))], [(0, "on", 1)])
+    cut = scene([("man", (0, 0, 600, 500)), ("dog", (600, 500, 600, 500))], [(0, "on", 1)])
+    image = grey(600, 500)
+    assert draw_graph(image, far).tobytes() == draw_graph(image, cut).tobytes()
+
+
+def test_only_so_many_items_are_drawn_and_the_rest_is_counted():
+    boxes = [("man", (i % 500, i % 400, i % 500 + 90, i % 400 + 90)) for i in range(MAX_DRAWN + 7)]
+    image = grey(600, 500)
+    drawn = draw_graph(image, scene(boxes, [(0, "on", MAX_DRAWN + 1)]))
+    first = draw_graph(image, scene(boxes[:MAX_DRAWN], []))
+    differs = (np.asarray(drawn) != np.asarray(first)).any(axis=-1)
+    assert differs[:30].any()  # "8 more are not drawn", at the top
+    assert not differs[30:].any()
