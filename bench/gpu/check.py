@@ -41,6 +41,7 @@ from runs import AFTER_LOGP, IF_TIME_IS_LEFT, RUNS, Run
 from session import HERE, ROOT, Check, Failed, last_line, python_path
 from table import table
 
+from sgg.models import vision_attention  # noqa: F401  # transformers loads it lazily, not by two threads at once
 from sgg.runs.checkpoint import newest_complete
 
 
