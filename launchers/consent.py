@@ -14,7 +14,6 @@ from pathlib import Path
 from launchers.kinds import frozen_config
 from sgg.config.schema import Config
 from sgg.errors import SggError, counted
-from sgg.report.tables import printable
 from sgg.runs.checkpoint import checkpoints
 from sgg.runs.signature import is_signed_run, sign_run
 from sgg.runs.sweep import CODE, SweepRecord, read_sweep
@@ -85,7 +84,8 @@ def _is_ours(run_dir: Path) -> bool:
 
 
 def _told(items: Iterable[tuple[str, str]]) -> list[str]:
-    return [f"  {name:<13} {printable(value)}" for name, value in items]
+    """A line each, of which nothing is hidden: what is no character to show is told as Python writes it."""
+    return [f"  {name:<13} {v if v.isprintable() else repr(v)}" for name, v in items]
 
 
 def _of_sweep(sweep: Path, record: SweepRecord) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,6 @@ from launchers.sweep.cancellation import mark_cancelled
 from launchers.sweep.status import ACTIVE, status_of
 from sgg.config.frozen import FROZEN_NAME
 from sgg.errors import SggError
-from sgg.report.tables import printable
 from sgg.runs.process_id import command_line, send
 from sgg.runs.sweep import read_sweep
 
@@ -70,5 +69,5 @@ def _refuse_others(process: str, words: set[str]) -> None:
     if command is not None and words - {*command, *(Path(word).name for word in command)}:
         raise SggError(
             f"process {process.partition('@')[0]} is named as one of the sweep's, and is none. Nothing was "
-            f"ended. Its command: {printable(shlex.join(command))}"
+            f"ended. Its command: {shlex.join(command)}"
         )

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from sgg.files import make_output_folder
+from sgg.files import make_output_folder, write_first
 from sgg.runs.sweep import RunRecord
 
 FOLDER = "cancelled"
@@ -21,7 +21,7 @@ def mark_cancelled(sweep: Path, runs: Iterable[RunRecord]) -> None:
     """These runs are to end, or not to begin."""
     make_output_folder(sweep / FOLDER)
     for run in runs:
-        _mark(sweep, run).touch()
+        write_first(_mark(sweep, run), b"")
 
 
 def forget_cancelled(sweep: Path, runs: Iterable[RunRecord]) -> None:

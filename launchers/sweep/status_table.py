@@ -9,7 +9,7 @@ from launchers.node.child import LOGS
 from launchers.slurm.script import log_name
 from launchers.sweep.local import PRINTED
 from launchers.sweep.status import ACTIVE, FolderStatus, RunStatus
-from sgg.report.tables import markdown, printable
+from sgg.report.tables import markdown
 from sgg.runs.progress import progress
 from sgg.runs.sweep import SLURM, RunRecord
 
@@ -38,8 +38,7 @@ def status_table(status: FolderStatus, reasons: bool = True) -> str:
         more = f" and {len(folders) - 1} more" if len(folders) > 1 else ""
         whose = f"{folders[0]}{more}: " if len(status.runs) > 1 else ""
         lines.append(f"{whose}{state}: {reason.replace(chr(10), chr(10) + '    ')}")
-    told = "\n".join([*lines, status.note] if status.note else lines)
-    return "\n".join(map(printable, told.split("\n")))  # of a stranger's folder, too
+    return "\n".join([*lines, status.note] if status.note else lines)
 
 
 def _row(status: FolderStatus, run: RunStatus) -> list[str]:

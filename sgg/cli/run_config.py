@@ -10,6 +10,7 @@ from typing import Any
 from sgg.cli.arguments import key_of, refuse_starts
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, read_frozen
+from sgg.config.reward import RewardConfig
 from sgg.config.schema import Config
 from sgg.errors import SggError
 from sgg.runs.signature import is_signed_run
@@ -24,16 +25,16 @@ def config_beside(path: Path) -> Path | None:
 
 
 def config_for(
-    path: Path, overrides: list[str], otherwise: Path | None = None, trust: bool = False
+    path: Path, overrides: list[str], otherwise: Path | None = None, trust: bool | None = None
 ) -> Config:
     """The frozen config of the run folder that `path` is or lies in, else a composed one; then `overrides`.
 
     Of a run that this user has neither made nor accepted, no code is imported: reward terms with an
-    import_path are left out, which is told. What is prepared for it goes to the user's own cache.
+    import_path are left out. What is prepared for it goes to the user's own cache.
 
     Args:
         otherwise: whose run folder's config it is where `path` has none.
-        trust: whether the user accepts the run's reward terms.
+        trust: whether the user accepts the run's reward terms; None for a tool that computes none.
 
     """
     refuse_starts(overrides)
@@ -51,23 +52,28 @@ def config_for(
         ) from error
     if not trust and not is_signed_run(frozen.parent):
         config.paths.cache = composed.paths.cache
-        _leave_out_imports(config, frozen.parent)
+        left_out = _leave_out_imports(config.reward)
+        if trust is not None:
+            _tell(left_out, frozen.parent)
     for key in keys:
         _copy(key, composed, config)
     return config
 
 
-def _leave_out_imports(config: Config, run_dir: Path) -> None:
-    """Take out reward terms with code of their own, and those that have one as their gate."""
-    terms = config.reward.terms
+def _leave_out_imports(reward: RewardConfig) -> dict[str, str]:
+    """Take out terms with code of their own, and those that have one as their gate: name -> code."""
+    terms = reward.terms
     own = {name: term.import_path for name, term in terms.items() if term.import_path is not None}
-    gated = {name: own[term.gate] for name, term in terms.items() if term.gate in own}
-    left_out = gated | own
-    config.reward.terms = {name: term for name, term in terms.items() if name not in left_out}
+    left_out = {name: own[term.gate] for name, term in terms.items() if term.gate in own} | own
+    reward.terms = {name: term for name, term in terms.items() if name not in left_out}
+    return left_out
+
+
+def _tell(left_out: dict[str, str], run_dir: Path) -> None:
     for name, import_path in left_out.items():
         print(
             f"reward.terms.{name} is not computed: you have neither made nor accepted {run_dir}, and "
-            f"{import_path!r} would be its author's code. sgg reward computes it with trust=true.",
+            f"{import_path!r} would be its author's code. To compute it: trust=true.",
             file=sys.stderr,
         )
 

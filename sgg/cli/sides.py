@@ -49,7 +49,9 @@ class Side:
         return f"with texts in the box frame of model.path={model}; no {FROZEN_NAME} lies beside it"
 
 
-def one_side(path: Path, words: list[str], other: Path | None = None, trust: bool = False) -> Side:
+def one_side(
+    path: Path, words: list[str], other: Path | None = None, trust: bool | None = None
+) -> Side:
     """The predictions of a file or run folder, with the config of `other` if it has none of its own."""
     source = config_beside(path) or (None if other is None else config_beside(other))
     return Side(path, config_for(path, words, other, trust), source)

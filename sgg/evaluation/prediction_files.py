@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from sgg.config.frozen import FROZEN_NAME
 from sgg.data.packed import DAMAGED, is_packed, open_unpacked
 from sgg.errors import SggError
+from sgg.files import refuse_link
 from sgg.runs.folder import COMPLETIONS
 
 log = logging.getLogger("sgg")
@@ -92,6 +93,7 @@ def find(path: Path) -> Path:
 
     Raises:
         SggError: nothing is there.
+        OSError: the run folder's completions are a symbolic link.
 
     """
     if not path.exists():
@@ -101,6 +103,7 @@ def find(path: Path) -> Path:
     if path.is_dir():
         for name in (COMPLETIONS, f"{COMPLETIONS}.gz"):
             if (path / name).is_file():
+                refuse_link(path / name)
                 return path / name
         if (path / FROZEN_NAME).is_file():
             raise SggError(

@@ -12,7 +12,7 @@ from sgg.config.stage import StageName
 from sgg.config.tree import cache_to_write
 from sgg.data.summary import count_rows, issue_rows
 from sgg.errors import SggError
-from sgg.files import make_output_folder, read_json, write_whole
+from sgg.files import make_output_folder, read_json, refuse_link, write_whole
 from sgg.report.charts import charts
 from sgg.report.html import Html, details, image_tag, page, piece, section, table
 from sgg.report.tables import COLUMNS
@@ -150,6 +150,7 @@ def _metrics(content: dict[str, Any]) -> Html:
 def _gallery(run_dir: Path, config: Config) -> Html:
     from sgg.evaluation.samples import draw_samples
 
+    refuse_link(run_dir / COMPLETIONS)
     cards = []
     for sample in draw_samples(config, run_dir / COMPLETIONS, config.tracker.samples):
         wrong = ", ".join(f"{p.kind.value} {p.item}".strip() for p in sample.parsed.problems)

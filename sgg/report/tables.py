@@ -43,8 +43,3 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
 
     rule = f"|{'|'.join('-' * (width + 2) for width in widths)}|"
     return "\n".join([line(rows[0]), rule, *map(line, rows[1:])])
-
-
-def printable(text: str) -> str:
-    """Text for a terminal: what is no character to show, such as an escape code, as Python writes it."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -91,3 +91,7 @@ def test_a_colleague_reads_a_run_and_goes_on_with_a_copy(users):
     bob.sgg("resume", "mine")
     assert contents(run) == before
     alice.sgg("resume", run)
+    (alice.home / ".config" / "sgg" / "secret").unlink()  # as after a move to another home
+    assert "your secret" in alice.sgg("resume", run, code=2)
+    alice.sgg("resume", run, "trust=true")
+    alice.sgg("resume", run)

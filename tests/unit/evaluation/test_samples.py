@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 
@@ -10,6 +11,7 @@ from PIL import Image
 
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, write_frozen
+from sgg.evaluation.predictions import read_predictions
 from sgg.report.run_report import write_report
 from sgg.runs.folder import COMPLETIONS
 
@@ -69,3 +71,16 @@ def test_a_hit_has_the_protocols_overlap(gallery, words, mark):
 )
 def test_a_pairs_second_predicate_counts_where_the_protocol_counts_it(gallery, words, found, right):
     assert gallery([NEAR], [PERSON, DOG], [ON, NEAR], *words) == [found, right]
+
+
+def test_completions_are_not_read_through_a_link(gallery, tmp_path):
+    """Neither by the report nor by a tool that is given the folder; a link that is named itself is read."""
+    gallery([ON], [FLAT, DOG], [ON])
+    run_dir, elsewhere = tmp_path / "run", tmp_path / "elsewhere.jsonl"
+    (run_dir / COMPLETIONS).rename(elsewhere)
+    (run_dir / COMPLETIONS).symlink_to(elsewhere)
+    for read in (write_report, read_predictions):
+        with pytest.raises(OSError, match="a symbolic link to") as error:
+            read(run_dir)
+        assert error.value.errno == errno.ELOOP
+    assert read_predictions(run_dir / COMPLETIONS).by_image.keys() == {"a"}

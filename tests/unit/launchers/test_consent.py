@@ -52,7 +52,7 @@ def test_a_strangers_run_is_told_and_not_run(strange, tmp_path):
         "/evil/python -m launchers.node",
         "environment   LD_PRELOAD=/evil.so",
         "environment   NAME='a b'",
-        "setup         module load evil\\x1b[31m",
+        "setup         'module load evil\\x1b[31m'",
         "prefix        apptainer exec 'my image.sif'",
         "sbatch        --mail-user=evil",
         "import        strangers_term:f (reward.terms.x)",

@@ -303,17 +303,6 @@ def test_status_of_a_part_of_a_sweep(sweep):
         status_of(folder / "code")
 
 
-def test_status_of_a_strangers_sweep_sends_nothing_to_the_terminal(sweep):
-    folder, record = sweep("local")
-    record.points[0].overrides = ["seed=\x1b[31m1"]
-    record.write(folder)
-    ExitStatus(State.failed, 1, "no\x1b]0;title\x07 such").write(folder / record.runs[0].folder)
-    table = status_table(status_of(folder))
-    assert {"\x1b", "\x07"}.isdisjoint(table)
-    assert "seed=\\x1b[31m1" in table
-    assert "no\\x1b]0;title\\x07 such" in table
-
-
 def test_code_that_lies_in_the_folder_of_a_new_sweep_is_not_taken(tmp_path):
     """It would run instead of the installed sgg."""
     (tmp_path / "code" / "launchers").mkdir(parents=True)
