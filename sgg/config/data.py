@@ -80,8 +80,8 @@ class Duplicates(Enum):
     keep = "keep"
 
 
-class Split(Enum):
-    """Which split of the data."""
+class SplitName(Enum):
+    """Name of a split of the data."""
 
     train = "train"
     eval = "eval"

@@ -6,9 +6,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from sgg.config.data import (
-    Split,
-)
+from sgg.config.data import SplitName
 
 
 class StageName(Enum):
@@ -84,7 +82,7 @@ class EvalConfig(StageConfig):
     """Generate completions for the eval split and score them."""
 
     name: StageName = StageName.eval
-    split: Split = Split.eval
+    split: SplitName = SplitName.eval
     """Split for which completions are generated; `train` distinguishes memory from generalisation."""
     shuffle_images: bool = False
     """Control: give every prompt another example's image; a model that looks falls to chance."""
