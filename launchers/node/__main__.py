@@ -33,7 +33,7 @@ def _main(words: list[str]) -> int:
             sys.exit(f"usage: python -m launchers.node RUN_DIR/{FROZEN_NAME} [{UNTOLD}]")
         tell = UNTOLD not in words
         return run_and_report(
-            lambda: run_node_share(Path(words[0]).absolute(), received), tell=tell
+            lambda: run_node_share(Path(words[0]).absolute(), received), prints=tell
         )
 
 

@@ -43,7 +43,7 @@ def issue_rows(report: dict[str, Any]) -> Rows:
     return rows
 
 
-def tell(config: Config, split: str, prepared: Prepared, run_dir: Path) -> None:
+def report_split(config: Config, split: str, prepared: Prepared, run_dir: Path) -> None:
     """Log the split's warnings, and keep its report in the run's folder.
 
     An evaluation of the train split measures memorisation, so it gets no warning of shared images.

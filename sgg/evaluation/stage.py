@@ -33,7 +33,7 @@ log = logging.getLogger("sgg")
 
 def run(config: Config, run_dir: Path) -> None:
     """The eval stage: generate what is missing, score, write metrics.json."""
-    from sgg.data.summary import tell
+    from sgg.data.summary import report_split
     from sgg.distributed import Ranks
     from sgg.inference.engines import opened
     from sgg.inference.generate import Sampling, Shard, generate_split, merge
@@ -49,7 +49,7 @@ def run(config: Config, run_dir: Path) -> None:
             gold_data(config), split, Path(config.paths.cache), quiet=not ranks.is_main
         )
         if ranks.is_main:
-            tell(config, split, prepared, run_dir)
+            report_split(config, split, prepared, run_dir)
             log.info("%s", opening(config, {split: len(prepared)}))
     generate = config.generate
     sampling = Sampling(

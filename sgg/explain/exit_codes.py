@@ -16,22 +16,22 @@ CLOSED_PIPE = 128 + 13
 """Exit code where nobody reads on, such as behind `| head`: as of a process that SIGPIPE has ended."""
 
 
-def run_and_report(function: Callable[[], object], tell: bool = True) -> int:
+def run_and_report(function: Callable[[], object], prints: bool = True) -> int:
     """Run, print nothing that steers a terminal, and turn what went wrong into one message and an exit code.
 
     A user's mistake is one screen of text. A bug keeps its traceback, in the run's log if there is
     one. Where the reader of what is printed has gone, nothing is said.
 
     Args:
-        tell: print the message; False where who started this process does.
+        prints: print the message; False where who started this process does.
 
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting
     with plain_output():
-        return _run(function, tell)
+        return _run(function, prints)
 
 
-def _run(function: Callable[[], object], tell: bool) -> int:
+def _run(function: Callable[[], object], prints: bool) -> int:
     try:
         try:
             function()
@@ -49,12 +49,12 @@ def _run(function: Callable[[], object], tell: bool) -> int:
         return _closed_pipe(error)
     except Exception as error:
         try:
-            return _told(error, tell)
+            return _report(error, prints)
         except BrokenPipeError as closed:
             return _closed_pipe(closed)
 
 
-def _told(error: Exception, tell: bool) -> int:
+def _report(error: Exception, prints: bool) -> int:
     """Log and print an error; its exit code."""
     import logging
     import traceback
@@ -66,7 +66,7 @@ def _told(error: Exception, tell: bool) -> int:
         logging.getLogger("run").error("%s", message or "unexpected error", exc_info=error)
     if message is None or os.environ.get(TRACEBACK) == "1":
         traceback.print_exception(error)
-    if tell and message is not None:
+    if prints and message is not None:
         print(f"sgg: {message}", file=sys.stderr)
     return 1 if message is None else exit_code(error)
 

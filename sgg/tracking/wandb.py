@@ -70,7 +70,7 @@ class WandbTracker:
                 wandb.teardown(1)  # else the half-started run keeps the id
             self._run = self._init(config, run_dir, "offline")
         offline = self._run.offline
-        self._told = _last_step_told(self._folder) if offline else self._run.starting_step - 1
+        self._sent = _last_step_sent(self._folder) if offline else self._run.starting_step - 1
         if offline:
             log.info(
                 "wandb is offline: no key (WANDB_API_KEY or `wandb login`), no server, or "
@@ -111,12 +111,12 @@ class WandbTracker:
     def log(self, values: dict[str, float], step: int) -> None:
         """See `Tracker.log`."""
         self._step = step
-        if step > self._told:
+        if step > self._sent:
             self._run.log(values | {"step": step}, step=step)
 
     def table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:
         """See `Tracker.table`."""
-        if self._step <= self._told:
+        if self._step <= self._sent:
             return
         with _images_kept_in(self._folder):
             cells = [[self._cell(value) for value in row] for row in rows]
@@ -181,7 +181,7 @@ def _is_synced(written: Path) -> bool:
     return any(written.glob("*.wandb.synced"))
 
 
-def _last_step_told(folder: Path) -> int:
+def _last_step_sent(folder: Path) -> int:
     """The last step of what earlier starts have uploaded; -1 where there is none."""
     uploaded = [*folder.glob("run-*"), *filter(_is_synced, folder.glob("offline-run-*"))]
     files = (file for written in uploaded for file in written.glob("*.wandb"))

@@ -63,8 +63,8 @@ class MetricsCallback(TrainerCallback):  # type: ignore[misc]
 def hand_over(rows: list[dict[str, Any]], tracker: Tracker) -> None:
     """Rows of metrics.jsonl to the tracker, which leaves out what it has."""
     for row in rows:  # numbers that are not finite stand there as text
-        told = {k: v for k, v in row.items() if k != "step" and not isinstance(v, str)}
-        tracker.log(told, row["step"])
+        numbers = {k: v for k, v in row.items() if k != "step" and not isinstance(v, str)}
+        tracker.log(numbers, row["step"])
 
 
 class ProgressCallback(TrainerCallback):  # type: ignore[misc]
@@ -107,12 +107,12 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]
 class EpochCallback(TrainerCallback):  # type: ignore[misc]
     """Passes the epoch that begins to whoever depends on it."""
 
-    def __init__(self, tell: Callable[[int], None]) -> None:
-        self._tell = tell
+    def __init__(self, on_epoch: Callable[[int], None]) -> None:
+        self._on_epoch = on_epoch
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Runs before the epoch's loader is started, also in a resumed epoch."""
-        self._tell(int(state.epoch or 0))
+        self._on_epoch(int(state.epoch or 0))
 
 
 class StopOnSignalCallback(TrainerCallback):  # type: ignore[misc]

@@ -119,11 +119,11 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
         self.reward_weights = torch.tensor(list(weights.values()), dtype=torch.float32)
         rewards = super()._calculate_rewards(*args)
         refuse_infinite(rewards, self.reward_func_names)
-        self._tell_of_silent(silent(rewards, self.reward_func_names))
+        self._warn_of_silent_terms(silent(rewards, self.reward_func_names))
         self._rewards = rewards.double()  # in which TRL's means of equal fp32 numbers are exact
         return self._rewards
 
-    def _tell_of_silent(self, terms: list[str]) -> None:
+    def _warn_of_silent_terms(self, terms: list[str]) -> None:
         """Warn once of each term that gives no number: its column is missing in what is logged."""
         for name in {*terms} - self._silent if self.accelerator.is_main_process else ():
             log.warning(
@@ -161,7 +161,7 @@ def _trainer(parts: TrainerInputs) -> Any:
     config, held = parts.config, completion_grammar(parts.config)
     assert isinstance(config.stage, GrpoConfig)
     _refuse(parts, held)
-    _tell_of_cut_sampling(config)
+    _log_cut_sampling(config)
     mix = with_counts(
         reward_mix(config.reward, config.paths.cache), lambda: _predicate_counts(parts)
     )
@@ -207,7 +207,7 @@ def _refuse(parts: TrainerInputs, held: CompletionGrammar | None) -> None:
         held.check_fits(limit, "stage.args.max_completion_length", count)
 
 
-def _tell_of_cut_sampling(config: Config) -> None:
+def _log_cut_sampling(config: Config) -> None:
     """Log what cuts the sampled distribution: TRL corrects for that only with vLLM's completions."""
     assert isinstance(config.stage, GrpoConfig)
     whole = {"top_p": 1.0, "top_k": 0, "min_p": None, "repetition_penalty": 1.0}

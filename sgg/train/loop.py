@@ -21,7 +21,7 @@ from sgg.config.schema import Config
 from sgg.config.stage import OptimizerKind, TrainStageConfig
 from sgg.data.prepare import prepare
 from sgg.data.prepared_split import Prepared
-from sgg.data.summary import tell
+from sgg.data.summary import report_split
 from sgg.distributed import Ranks
 from sgg.errors import Stopped
 from sgg.files import write_whole
@@ -132,7 +132,7 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
         sharding.refuse_adapter(config, folder)
         prepared = prepare(config.data, "train", Path(config.paths.cache), quiet=not ranks.is_main)
         if ranks.is_main:
-            tell(config, "train", prepared, run_dir)
+            report_split(config, "train", prepared, run_dir)
             log.info("%s", opening(config, {"train": len(prepared)}))
             for line in remove_incomplete(run_dir):
                 log.warning("%s", line)

@@ -11,7 +11,7 @@ from PIL import Image
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.data.prepare import prepare
-from sgg.data.summary import tell
+from sgg.data.summary import report_split
 from sgg.report.data_summary import summary
 from sgg.report.run_report import write_report
 from sgg.runs.folder import DATA
@@ -43,7 +43,7 @@ def told(folder, tmp_path, *words, split="train"):
     run_dir.mkdir(exist_ok=True)
     write_frozen(config, run_dir / FROZEN_NAME)
     prepared = prepare(config.data, split, tmp_path / "cache", quiet=True)
-    tell(config, split, prepared, run_dir)
+    report_split(config, split, prepared, run_dir)
     return run_dir, prepared
 
 

@@ -69,7 +69,7 @@ def test_who_tells_a_mistake(capsys):
 
     assert run_and_report(mistake) == 2
     assert capsys.readouterr().err == "sgg: data.root=x: no.\n"
-    assert run_and_report(mistake, tell=False) == 2
+    assert run_and_report(mistake, prints=False) == 2
     assert capsys.readouterr().err == ""
 
 

@@ -7,7 +7,7 @@ import pytest
 from sgg.config.compose import compose_config
 from sgg.runs.folder import read_json_lines
 from sgg.train.callbacks import MetricsCallback
-from sgg.train.grpo import _tell_of_cut_sampling
+from sgg.train.grpo import _log_cut_sampling
 
 
 class Kept:
@@ -41,7 +41,7 @@ def test_a_number_that_is_not_finite_is_told_and_stands_as_a_word(tmp_path, capl
 
 @pytest.mark.parametrize("words", [[], ["stage.args.top_k=0"], ["stage.args.top_p=1.0"]])
 def test_completions_from_the_whole_distribution_are_not_told_of(words, caplog):
-    _tell_of_cut_sampling(compose_config(["stage=grpo", *words]))
+    _log_cut_sampling(compose_config(["stage=grpo", *words]))
     assert caplog.messages == []
 
 
@@ -49,11 +49,11 @@ def test_completions_from_the_whole_distribution_are_not_told_of(words, caplog):
     "word", ["stage.args.top_k=50", "stage.args.top_p=0.9", "stage.args.repetition_penalty=1.1"]
 )
 def test_completions_from_a_part_of_it_are(word, caplog):
-    _tell_of_cut_sampling(compose_config(["stage=grpo", word]))
+    _log_cut_sampling(compose_config(["stage=grpo", word]))
     assert [m.split(":")[0] for m in caplog.messages] == [word]
 
 
 def test_vllms_completions_are_corrected_for(caplog):
     words = ["stage=grpo", "stage.args.top_k=50", "hardware.rollout.mode=colocate"]
-    _tell_of_cut_sampling(compose_config(words))
+    _log_cut_sampling(compose_config(words))
     assert caplog.messages == []
