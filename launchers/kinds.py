@@ -83,7 +83,7 @@ def checked_config(run_dir: Path) -> Config:
 
 
 def _made_again(run_dir: Path) -> str:
-    """By the words that began the run, in the same folder: its checkpoints are not touched."""
+    """By the overrides that began the run, in the same folder: its checkpoints are not touched."""
     known = _by_people(starts(run_dir))
     if not known or sweep_of(run_dir) is not None or (run_dir.parent / PIPELINE).is_file():
         return f"It is the config of this run and was damaged. Put a copy of {FROZEN_NAME} there."

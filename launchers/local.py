@@ -37,7 +37,7 @@ def prepared(config: Config, overrides: Sequence[str]) -> Iterator[Path]:
     """The folder of a run that can start: its config checked and frozen in it, and ours inside the block.
 
     Args:
-        overrides: the words that made the config; each has to be read by something.
+        overrides: those that made the config; each has to be read by something.
 
     Raises:
         SggError: the config cannot run here, or something that it starts from is missing: then no folder
@@ -55,7 +55,7 @@ def prepared(config: Config, overrides: Sequence[str]) -> Iterator[Path]:
 
 
 def resume_run(run_dir: Path, trust: bool) -> None:
-    """Resume a run from its newest complete checkpoint, by its frozen config alone.
+    """Resume a run from its newest complete checkpoint, by its frozen config only.
 
     Args:
         trust: whether the user accepts a run that is not theirs.
@@ -94,7 +94,7 @@ def execute(run_dir: Path) -> None:
 
 @contextmanager
 def held(run_dir: Path) -> Iterator[None]:
-    """A run folder is this process's inside the block; a full disk or GPU is told with the way on.
+    """A run folder is this process's inside the block; a full disk or GPU is reported with the way on.
 
     Raises:
         SggError: another process owns it.

@@ -56,7 +56,7 @@ def run_pipeline(config: Config, overrides: list[str]) -> Path:
 
 
 def resume_pipeline(folder: Path, trust: bool) -> None:
-    """Resume the steps that are not finished, by their frozen configs alone.
+    """Resume the steps that are not finished, by their frozen configs only.
 
     Args:
         trust: whether the user accepts steps that are not theirs.

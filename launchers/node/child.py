@@ -63,7 +63,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if self._shown else file,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # a terminal's Ctrl-C comes through us alone
+                start_new_session=True,  # a terminal's Ctrl-C comes through us only
                 preexec_fn=partial(_prepare, os.getpid(), deaf=self.process.is_server),
             )
         if self._shown:
@@ -111,12 +111,12 @@ class Child:
             return file.read().decode(errors="replace")
 
     def _copy(self, stream: Any) -> None:
-        """All to the log; to the screen all but a last message, which is told by who started the run."""
+        """All to the log; to the screen all but a last message, which is printed by who started the run."""
         screen: IO[bytes] = sys.stderr.buffer
         with opened(self.log, "ab") as file:
             while block := stream.read1(1 << 16):
                 self._tail = (self._tail + block)[-_TAIL:]
-                with suppress(OSError):  # a full disk, which the process itself tells
+                with suppress(OSError):  # a full disk, which the process itself reports
                     file.write(block)
                     file.flush()
                 before, mark, _ = (b"\n" + block.replace(b"\r", b"\n")).partition(MESSAGE.encode())
@@ -130,7 +130,7 @@ class Child:
 def _environment(process: Process, run_dir: Path) -> dict[str, str]:
     """This process's environment with the child's; GPUs counted among those that are visible here.
 
-    What has a program load other code comes from this user's configs alone.
+    What has a program load other code comes from this user's configs only.
     """
     inherited = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     inherited[COMMAND_VARIABLE] = command()

@@ -1,6 +1,6 @@
 """What may still change when a sweep goes on: what its jobs ask of Slurm, and nothing of its science.
 
-Comes in: words such as `hardware.slurm.time_min=240`. Goes out: the frozen configs of the runs that are
+Input: overrides such as `hardware.slurm.time_min=240`. Output: the frozen configs of the runs that are
 started again, with these keys changed and no other, and a record of it in sweep.json.
 """
 
@@ -40,7 +40,7 @@ def change_jobs(
         active: other runs of the sweep, which are queued or running.
 
     Raises:
-        SggError: a word sets something else, is wrong, or would change nothing.
+        SggError: an override sets something else, is wrong, or would change nothing.
 
     """
     overrides = read_overrides(words)

@@ -116,7 +116,7 @@ def start_sweep(lines: Sequence[list[str]], launching: LaunchOptions) -> Path:
 
 
 def _first_that_composes(lines: Sequence[list[str]], composer: Composer) -> Config:
-    """For the folder of the sweep; what the other points cannot be is told with their names."""
+    """For the folder of the sweep; what the other points cannot be is reported with their names."""
     for line in lines[:-1]:
         try:
             return composer.compose(line)
@@ -134,7 +134,7 @@ class Resuming:
     retries: int | None = None
     wait: bool = False
     changes: tuple[str, ...] = ()
-    """Words that change what jobs ask of Slurm."""
+    """Overrides that change what jobs ask of Slurm."""
     trust: bool = False
     """Whether the user accepts a sweep that is not theirs."""
 

@@ -20,7 +20,7 @@ def status_table(status: FolderStatus, reasons: bool = True) -> str:
     """Markdown, the counts of each state, why runs did not finish, and what is not known.
 
     Args:
-        reasons: False where they were told already.
+        reasons: False where they were printed already.
 
     """
     rows = [_HEAD, *(_row(status, run) for run in status.runs)]

@@ -10,26 +10,30 @@ _OF_A_START = ("pipeline", "dry_run", "choices")
 """Keys that say how runs are started."""
 
 
-def split_words(words: Sequence[str], own: Collection[str]) -> tuple[dict[str, str], list[str]]:
+def split_arguments(
+    arguments: Sequence[str], own: Collection[str]
+) -> tuple[dict[str, str], list[str]]:
     """(values of the keys that are the tool's, the other arguments as they are).
 
     Raises:
         SggError: a key of the tool has no value, as where a shell's variable is not set, or is misspelt.
 
     """
-    parts = [word.partition("=") for word in words]
+    parts = [argument.partition("=") for argument in arguments]
     ours = {key: value for key, _, value in parts if key in own}
     for key, value in ours.items():
         if not value.strip():
             raise SggError(f"{key}=: no value. Write {key}=VALUE, or leave {key} out.")
-    others = [word for word, part in zip(words, parts, strict=True) if part[0] not in own]
-    for word in others:
-        _refuse_misspelt(word, own)
+    others = [
+        argument for argument, part in zip(arguments, parts, strict=True) if part[0] not in own
+    ]
+    for argument in others:
+        _refuse_misspelt(argument, own)
     return ours, others
 
 
 def is_trusted(own: Mapping[str, str]) -> bool:
-    """Whether trust=true is among the words of a tool: the user accepts a folder that is not theirs.
+    """Whether trust=true is among a tool's arguments: the user accepts a folder that is not theirs.
 
     Raises:
         SggError: it has another value.
@@ -41,9 +45,9 @@ def is_trusted(own: Mapping[str, str]) -> bool:
     return value == "true"
 
 
-def _refuse_misspelt(word: str, own: Collection[str]) -> None:
+def _refuse_misspelt(argument: str, own: Collection[str]) -> None:
     """Raise SggError for an argument that is no config's, but nearly one of the tool's."""
-    key = key_of(word)
+    key = key_of(argument)
     meant = did_you_mean(key, own)
     if not meant:
         return
@@ -51,19 +55,19 @@ def _refuse_misspelt(word: str, own: Collection[str]) -> None:
     from sgg.config.tree import groups
 
     if kind_of(key) is None and key not in groups():
-        raise SggError(f"{word}: no such key.{meant} Arguments of this tool: {', '.join(own)}.")
+        raise SggError(f"{argument}: no such key.{meant} Arguments of this tool: {', '.join(own)}.")
 
 
-def key_of(word: str) -> str:
+def key_of(argument: str) -> str:
     """The key that an override sets."""
-    return word.lstrip("+~").partition("=")[0]
+    return argument.lstrip("+~").partition("=")[0]
 
 
-def refuse_starts(words: Iterable[str], further: Sequence[str] = ()) -> None:
+def refuse_starts(arguments: Iterable[str], further: Sequence[str] = ()) -> None:
     """Raise SggError for an override that only a run would read, and for those of `further` keys."""
-    for word in words:
-        first = key_of(word).partition(".")[0]
+    for argument in arguments:
+        first = key_of(argument).partition(".")[0]
         if first in (*_OF_A_START, *further):
             raise SggError(
-                f"{word} would be ignored: this tool starts no run. Leave {first}=… out."
+                f"{argument} would be ignored: this tool starts no run. Leave {first}=… out."
             )

@@ -6,7 +6,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from sgg.cli.arguments import is_trusted, split_words
+from sgg.cli.arguments import is_trusted, split_arguments
 from sgg.errors import SggError, counted
 from sgg.runs.folder import PIPELINE
 
@@ -20,15 +20,17 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("folder", type=Path, help="SWEEP_DIR, or one point of it")
     parser.add_argument(
-        "words",
+        "arguments",
         nargs="*",
         metavar="trust=true",
         help="end what is of the sweep though you have not made it",
     )
     args = parser.parse_args(argv)
-    folder, (own, others) = args.folder, split_words(args.words, ("trust",))
+    folder, (own, others) = args.folder, split_arguments(args.arguments, ("trust",))
     if others:
-        raise SggError(f"{others[0]} would be ignored: the only word of sgg cancel is trust=true.")
+        raise SggError(
+            f"{others[0]} would be ignored: the only argument of sgg cancel beside DIR is trust=true."
+        )
     from launchers.sweep.cancel import cancel_sweep
 
     count = cancel_sweep(folder, is_trusted(own))

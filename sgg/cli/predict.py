@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from sgg.cli.arguments import split_words
+from sgg.cli.arguments import split_arguments
 from sgg.cli.run_config import config_for
 from sgg.config.model import Init, LoraConfig
 from sgg.config.schema import Config
@@ -34,7 +34,7 @@ def main(argv: list[str]) -> None:
         "also model=…",
     )
     args = parser.parse_args(argv)
-    own, overrides = split_words(args.overrides, ("out",))
+    own, overrides = split_arguments(args.overrides, ("out",))
     if bare := [word for word in overrides if "=" not in word and not word.startswith("~")]:
         raise SggError(
             f"{bare[0]}: sgg predict reads one image a call. Call it again for each other image; what "

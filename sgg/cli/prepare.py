@@ -20,13 +20,13 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "overrides", nargs="*", help="key=value as for a run; split=train|eval|all (all)"
     )
-    words = parser.parse_args(argv).overrides
-    splits = {w.partition("=")[2] for w in words if w.startswith("split=")} or {"all"}
+    arguments = parser.parse_args(argv).overrides
+    splits = {w.partition("=")[2] for w in arguments if w.startswith("split=")} or {"all"}
     chosen = ["train", "eval"] if splits == {"all"} else sorted(splits)
     unknown = set(chosen) - {"train", "eval"}
     if unknown:
         raise SggError(f"split={', '.join(unknown)}: allowed are train, eval and all.")
-    overrides = [w for w in words if not w.startswith("split=")]
+    overrides = [w for w in arguments if not w.startswith("split=")]
     refuse_starts(overrides)
     config = compose_config(overrides)
     from sgg.data.overlap import shared_images

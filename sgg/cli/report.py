@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sgg.cli.arguments import split_words
+from sgg.cli.arguments import split_arguments
 from sgg.errors import SggError
 
 
@@ -18,10 +18,10 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="its folder")
     parser.add_argument(
-        "words", nargs="*", metavar="out=DIR", help="where report.html goes (RUN_DIR)"
+        "overrides", nargs="*", metavar="out=DIR", help="where report.html goes (RUN_DIR)"
     )
     args = parser.parse_args(argv)
-    own, others = split_words(args.words, ("out",))
+    own, others = split_arguments(args.overrides, ("out",))
     if others:
         raise SggError(f"{others[0]} would be ignored: the only word of sgg report is out=DIR.")
     from sgg.config.tree import cache_here

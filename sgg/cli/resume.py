@@ -6,7 +6,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from sgg.cli.arguments import is_trusted, split_words
+from sgg.cli.arguments import is_trusted, split_arguments
 from sgg.config.tree import groups
 from sgg.errors import SggError, did_you_mean
 
@@ -18,11 +18,11 @@ DIR may be
   a sweep      starts again, by the same launcher, what is not finished, queued or running; also one point
                or one run of it. A run of a sweep that is finished hands over what its tracker lacks
 
-words:
+arguments:
   trust=true                accept a folder that you have not made: another user's, an earlier version's,
-                            or one changed by hand. Without it you are told what the folder would run
+                            or one changed by hand. Without it sgg says what the folder would run
 
-words, for a sweep:
+overrides, for a sweep:
   parallel=N                points at once (as before)
   retries=N                 how often a run that fails is started again by itself (as before)
   wait=true                 stay until all have ended (false)
@@ -44,16 +44,16 @@ def main(argv: list[str]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("folder", metavar="DIR", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("words", nargs="*", metavar="key=value", help=argparse.SUPPRESS)
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     from launchers.kinds import Kind, kind_of
 
     folder = args.folder.expanduser()
     kind = kind_of(folder)
     if kind is Kind.sweep:
-        _resume_sweep(folder, args.words)
+        _resume_sweep(folder, args.overrides)
         return
-    own, others = split_words(args.words, ("trust",))
+    own, others = split_arguments(args.overrides, ("trust",))
     if others:
         raise SggError(
             f"{shlex.join(others)} would be ignored: what is resumed is the frozen config of {folder}. "
@@ -69,8 +69,8 @@ def main(argv: list[str]) -> None:
         resume_run(folder, is_trusted(own))
 
 
-def _resume_sweep(folder: Path, words: list[str]) -> None:
-    given, changes = split_words(words, KEYS)
+def _resume_sweep(folder: Path, overrides: list[str]) -> None:
+    given, changes = split_arguments(overrides, KEYS)
     for word in changes:
         key = word.partition("=")[0]
         if "." not in key and key not in groups():  # what may not change is reported later

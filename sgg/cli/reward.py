@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sgg.cli.arguments import is_trusted, split_words
+from sgg.cli.arguments import is_trusted, split_arguments
 from sgg.errors import SggError, did_you_mean
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> None:
         "reward terms of a run that you have neither made nor accepted",
     )
     args = parser.parse_args(argv)
-    own, overrides = split_words(args.overrides, OWN_KEYS)
+    own, overrides = split_arguments(args.overrides, OWN_KEYS)
     path = args.completions.expanduser()
     from sgg.cli.reward_rows import read_rows
     from sgg.cli.sides import one_side

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sgg.cli.arguments import split_words
+from sgg.cli.arguments import split_arguments
 
 if TYPE_CHECKING:
     from sgg.cli.sides import Side
@@ -44,9 +44,9 @@ def main(argv: list[str]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("predictions", metavar="PREDICTIONS", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("words", nargs="*", metavar="key=value", help=argparse.SUPPRESS)
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
-    own, rest = split_words(args.words, OWN)
+    own, rest = split_arguments(args.overrides, OWN)
     _score(args.predictions.expanduser(), own, rest)
 
 

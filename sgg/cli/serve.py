@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sgg.cli.arguments import refuse_starts, split_words
+from sgg.cli.arguments import refuse_starts, split_arguments
 from sgg.compat.openmp import wait_briefly
 from sgg.config.compose import compose_config
 from sgg.config.hardware import SERVER_KEY_VARIABLE
@@ -44,9 +44,9 @@ def main(argv: list[str]) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
-    words = parser.parse_args(argv).words
-    given, rest = split_words(words, OWN)
+    parser.add_argument("overrides", nargs="*", help=argparse.SUPPRESS)
+    overrides = parser.parse_args(argv).overrides
+    given, rest = split_arguments(overrides, OWN)
     own = OWN | given
     if not (own["port"].isdecimal() and 0 < int(own["port"]) < 65536):
         raise SggError(f"port={own['port']}: must be a number from 1 to 65535.")

@@ -50,22 +50,22 @@ class Side:
 
 
 def one_side(
-    path: Path, words: list[str], other: Path | None = None, trust: bool | None = None
+    path: Path, overrides: list[str], other: Path | None = None, trust: bool | None = None
 ) -> Side:
     """The predictions of a file or run folder, with the config of `other` if it has none of its own."""
     source = config_beside(path) or (None if other is None else config_beside(other))
-    return Side(path, config_for(path, words, other, trust), source)
+    return Side(path, config_for(path, overrides, other, trust), source)
 
 
-def rival_of(main: Side, path: Path, words: list[str]) -> Side:
+def rival_of(main: Side, path: Path, overrides: list[str]) -> Side:
     """What `against=path` names."""
     if config_beside(path) is None:
         return Side(path, main.config, main.source)
-    return one_side(path, [word for word in words if not _about_reading(word)])
+    return one_side(path, [override for override in overrides if not _about_reading(override)])
 
 
-def _about_reading(word: str) -> bool:
-    key = word.lstrip("+~").partition("=")[0]
+def _about_reading(override: str) -> bool:
+    key = override.lstrip("+~").partition("=")[0]
     return any(key == name or key.startswith(f"{name}.") for name in _READING)
 
 
@@ -76,14 +76,14 @@ def refuse_two_judges(main: Side, rival: Side, gold: Prepared) -> None:
         gold: the main side's.
 
     """
-    ours, theirs = _protocol_words(main.config), _protocol_words(rival.config)
+    ours, theirs = _protocol_values(main.config), _protocol_values(rival.config)
     if ours != theirs:
         raise SggError(
             f"{main.path} and {rival.path} are of two protocols: {_differences(ours, theirs, 'protocol')}. "
             f"Scores under two protocols cannot be compared. Name one for both, such as "
             f"protocol={ours['id'].replace('-', '_')}."
         )
-    ours, theirs = _gold_words(main.config), _gold_words(rival.config)
+    ours, theirs = _gold_values(main.config), _gold_values(rival.config)
     if ours == theirs:
         return
     cache, split = Path(rival.config.paths.cache), scored_split(rival.config)
@@ -99,13 +99,13 @@ def refuse_two_judges(main: Side, rival: Side, gold: Prepared) -> None:
         )
 
 
-def _protocol_words(config: Config) -> dict[str, Any]:
+def _protocol_values(config: Config) -> dict[str, Any]:
     """The protocol, its name first; its quirks are sentences about it."""
-    words = _plain(config.protocol)
-    return {"id": words["id"], **{k: v for k, v in words.items() if k != "quirks"}}
+    values = _plain(config.protocol)
+    return {"id": values["id"], **{k: v for k, v in values.items() if k != "quirks"}}
 
 
-def _gold_words(config: Config) -> dict[str, Any]:
+def _gold_values(config: Config) -> dict[str, Any]:
     """What decides which images are asked for, and what their gold is."""
     split = scored_split(config)
     data = _plain(gold_data(config))

@@ -1,6 +1,6 @@
-"""The run folder: what a run was told, what it ran on, and where it writes.
+"""The run folder: what a run was given, what it ran on, and where it writes.
 
-    RUN_DIR/config.yaml       frozen config; ranks and `sgg resume` read this file alone
+    RUN_DIR/config.yaml       frozen config; ranks and `sgg resume` read only this file
     RUN_DIR/signed/           who has made or accepted that config (sgg/runs/signature.py)
     RUN_DIR/provenance.json   code, versions, hardware, command, each start
     RUN_DIR/run.log           everything logged, of every start
@@ -60,7 +60,7 @@ SWEEP, POINTS = "sweep.json", "points"
 """Of a sweep's folder: its record, and the folder of its points."""
 
 COMMAND_VARIABLE = "SGG_COMMAND"
-"""Environment variable of supervised processes: the words of who started their supervisor."""
+"""Environment variable of supervised processes: the arguments of who started their supervisor."""
 
 PACKAGES = (
     "sgg",
@@ -135,7 +135,7 @@ def open_run(config: Config) -> Path:
             resume = shlex.join(["sgg", "resume", str(run_dir)])
             raise SggError(
                 f"{run_dir} holds a run that you have neither made nor accepted. What it would run, and how "
-                f"to accept it, is told by: {resume}"
+                f"to accept it, is printed by: {resume}"
             )
     else:
         write_frozen(config, frozen)
@@ -192,7 +192,7 @@ def start_logging(run_dir: Path, rank: int = 0) -> None:
 
 
 def command() -> str:
-    """The words by which somebody began this process's run, as a shell takes them; `sgg.run` says its own."""
+    """The command that began this process's run, as a shell takes it; `sgg.run` says its own."""
     return os.environ.get(COMMAND_VARIABLE) or shlex.join(sys.argv)
 
 

@@ -49,7 +49,7 @@ def is_alive(who: str) -> bool:
 
 
 def command_line(who: str) -> list[str] | None:
-    """The words of a process's command, none for another user's; None where it has ended."""
+    """The arguments of a process's command, none for another user's; None where it has ended."""
     if not is_alive(who):
         return None
     try:

@@ -1,7 +1,7 @@
 """SWEEP_DIR/sweep.json: which points and runs a sweep has, and which jobs were asked to make them.
 
     SWEEP_DIR/sweep.json                            this file, written whole after each submission, by the
-                                                    owner of SWEEP_DIR (sgg/runs/lease.py) alone
+                                                    owner of SWEEP_DIR (sgg/runs/lease.py) only
     SWEEP_DIR/cancelled/                            which runs `sgg cancel` has ended (cancellation.py)
     SWEEP_DIR/code/                                 the code that all runs use
     SWEEP_DIR/signed/                               who has made or accepted it (signature.py)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from sgg.cli import predict, reward, score
-from sgg.cli.arguments import split_words
+from sgg.cli.arguments import split_arguments
 from sgg.errors import SggError
 
 OWN = ("predictions", "against", "out")
@@ -13,7 +13,7 @@ OWN = ("predictions", "against", "out")
 
 def test_a_tools_words_and_a_configs():
     words = ["against=a=b", "data=shapes", "out=x", "outer.out=1"]
-    assert split_words(words, OWN) == ({"against": "a=b", "out": "x"}, [words[1], words[3]])
+    assert split_arguments(words, OWN) == ({"against": "a=b", "out": "x"}, [words[1], words[3]])
 
 
 @pytest.mark.parametrize(
