@@ -23,7 +23,9 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     own, others = split_arguments(args.overrides, ("out",))
     if others:
-        raise SggError(f"{others[0]} would be ignored: the only argument of sgg report beside RUN_DIR is out=DIR.")
+        raise SggError(
+            f"{others[0]} would be ignored: the only argument of sgg report beside RUN_DIR is out=DIR."
+        )
     from sgg.config.tree import cache_here
     from sgg.report.run_report import runs_in, write_report
     from sgg.runs.signature import is_signed_run
