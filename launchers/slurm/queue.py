@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sgg.errors import SggError
@@ -86,28 +86,30 @@ def ask_slurm(jobs: Collection[str]) -> dict[str, JobState] | None:
     return {job: states[job] for job in jobs if job in states}
 
 
-def end_jobs(jobs: Mapping[str, str]) -> None:
-    """Scancel.
+def refuse_other_jobs(jobs: Mapping[str, str]) -> None:
+    """Raise SggError if a job is another user's or has another name: a number alone may be any job's.
 
     Args:
         jobs: id (ARRAY_INDEX) -> name.
 
-    Raises:
-        SggError: one of them is another user's or has another name, and none was ended, since a number alone
-            may be any job's; or Slurm refused, or did not answer, and some may still run.
-
     """
-    known = _users_and_names(jobs)
-    others = [
-        job
-        for job, name in jobs.items()
-        if known.get(job, (os.getuid(), name)) != (os.getuid(), name)
-    ]
+    known = _users_and_names(jobs) if jobs else {}
+    user = os.getuid()
+    others = [job for job, name in jobs.items() if known.get(job, (user, name)) != (user, name)]
     if others:
         raise SggError(
             f"jobs {' '.join(others)} are named as of the sweep, but are other ones by user or name. "
             f"Nothing was ended. Look at them with: squeue -j {','.join(others)}"
         )
+
+
+def end_jobs(jobs: Sequence[str]) -> None:
+    """Scancel.
+
+    Raises:
+        SggError: Slurm refused, or did not answer; jobs may still run.
+
+    """
     done = _run("scancel", *jobs)
     if done is None or done.returncode:
         reason = "no answer" if done is None else done.stderr.strip()

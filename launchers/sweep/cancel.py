@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import shlex
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 from launchers.consent import refuse_strange_sweep
-from launchers.slurm.queue import end_jobs
+from launchers.slurm.queue import end_jobs, refuse_other_jobs
 from launchers.slurm.script import job_name
 from launchers.sweep.cancellation import mark_cancelled
 from launchers.sweep.status import ACTIVE, status_of
 from sgg.config.frozen import FROZEN_NAME
 from sgg.errors import SggError
 from sgg.runs.process_id import command_line, send
-from sgg.runs.sweep import read_sweep
+from sgg.runs.sweep import RunRecord, SweepRecord, read_sweep
 
 
 def cancel_sweep(folder: Path, trust: bool = False) -> int:
@@ -37,6 +38,10 @@ def cancel_sweep(folder: Path, trust: bool = False) -> int:
         refuse_strange_sweep(status.folder, status.record, ["sgg", "cancel", str(folder)])
     if status.note:
         raise SggError(f"{folder}: {status.note} Cancel it there.")
+    is_whole = status.folder == folder
+    _refuse_others(
+        status.folder, status.record, [s.run for s in status.runs if s.state in ACTIVE], is_whole
+    )
     unfinished = [s for s in status.runs if s.state != "finished"]
     mark_cancelled(status.folder, [s.run for s in unfinished])
     record = read_sweep(status.folder)  # whose owner may have started more since
@@ -46,25 +51,34 @@ def cancel_sweep(folder: Path, trust: bool = False) -> int:
         for s in unfinished
         if s.state in ACTIVE or s.run.jobs != now[s.run.point, s.run.step].jobs
     ]
-    started = [run for run in active if run.jobs]
+    _refuse_others(status.folder, record, active, is_whole)
+    jobs = [run.jobs[-1] for run in active if run.jobs]
     if record.launcher == "slurm":
-        if started:
-            end_jobs({run.jobs[-1]: job_name(status.folder, run.step) for run in started})
-        return len(active)
-    runs = {run.jobs[-1]: str(status.folder / run.folder / FROZEN_NAME) for run in started}
-    for process, frozen in runs.items():
-        _refuse_others(process, {"launchers.node", frozen})
-    is_whole = status.folder == folder
-    if is_whole:
-        _refuse_others(record.process, {"sgg"})
-    if not is_whole or not send(record.process, signal.SIGTERM):
-        for process in runs:
+        if jobs:
+            end_jobs(jobs)
+    elif not is_whole or not send(record.process, signal.SIGTERM):
+        for process in jobs:
             send(process, signal.SIGTERM)
     return len(active)
 
 
-def _refuse_others(process: str, words: set[str]) -> None:
-    """Raise SggError for a process whose command lacks these words: it is of something else."""
+def _refuse_others(
+    sweep: Path, record: SweepRecord, runs: Sequence[RunRecord], is_whole: bool
+) -> None:
+    """Raise SggError if a job or process of these runs, or a whole sweep's launcher, is something else."""
+    started = [run for run in runs if run.jobs]
+    if record.launcher == "slurm":
+        refuse_other_jobs({run.jobs[-1]: job_name(sweep, run.step) for run in started})
+        return
+    for run in started:
+        frozen = str(sweep / run.folder / FROZEN_NAME)
+        _refuse_other_process(run.jobs[-1], {"launchers.node", frozen})
+    if is_whole:
+        _refuse_other_process(record.process, {"sgg"})
+
+
+def _refuse_other_process(process: str, words: set[str]) -> None:
+    """Raise SggError for a process whose command lacks these words."""
     command = command_line(process)
     if command is not None and words - {*command, *(Path(word).name for word in command)}:
         raise SggError(

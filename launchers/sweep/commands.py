@@ -22,7 +22,6 @@ from launchers.slurm.queue import end_jobs
 from launchers.slurm.script import (
     NothingSubmitted,
     batch_script,
-    job_name,
     require_sbatch,
     require_slurm,
     submit,
@@ -232,7 +231,7 @@ def _launch(folder: Path, record: SweepRecord, runs: list[RunRecord], config_of:
         record.write(folder)
         print(f"{array.step}: job {job}, {counted(len(chosen), 'run')}", flush=True)
         if cancelled := cancelled_of(folder, chosen):
-            end_jobs({run.jobs[-1]: job_name(folder, run.step) for run in cancelled})
+            end_jobs([run.jobs[-1] for run in cancelled])
 
 
 def _size(record: SweepRecord) -> str:

@@ -346,4 +346,4 @@ def test_a_scancel_that_fails_is_told(monkeypatch, tmp_path):
     (tmp_path / "slurm.conf").write_text("\n".join(settings))
     monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
     with pytest.raises(SggError, match="scancel 7_0 failed"):
-        end_jobs({"7_0": "sweep.sft"})
+        end_jobs(["7_0"])

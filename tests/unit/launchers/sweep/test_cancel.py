@@ -50,6 +50,7 @@ def test_a_process_of_something_else_is_left_alone(tmp_path, sleeper, words):
         cancel_sweep(tmp_path)
     assert other.poll() is None
     assert launcher.poll() is None
+    assert not (tmp_path / "cancelled").exists()
 
 
 def test_a_launcher_that_is_none_is_left_alone(tmp_path, sleeper):

@@ -467,6 +467,7 @@ def test_a_job_of_another_name_is_not_cancelled(sweep, slurm_queue):
     with pytest.raises(SggError, match=r"jobs 3_0 are named .* Nothing was ended"):
         cancel_sweep(folder)
     assert not (queue / "ended").exists()
+    assert not (folder / "cancelled").exists()
 
 
 def test_cancelling_a_step_names_the_folder_of_the_whole_chain(sweep, slurm_queue, capsys):
