@@ -35,7 +35,7 @@ def explained(folders: Sequence[Path], resume_command: str) -> Iterator[None]:
         if is_out_of_memory(error):
             first = str(error).splitlines()[0]
             raise SggError(
-                f"{OUT_OF_MEMORY} Then go on with: {resume_command}\n  ({first})"
+                f"{OUT_OF_MEMORY} Then resume with: {resume_command}\n  ({first})"
             ) from error
         if (full := what_is_full(error)) is None:
             raise
