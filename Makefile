@@ -52,6 +52,9 @@ lint: setup ## Check style and format.
 type: setup ## Check types.
 	$(BIN)/mypy
 
+audit: setup ## Look up known vulnerabilities of the pinned packages; says so where they cannot be had.
+	$(BIN)/python tests/audit.py
+
 conf: setup ## Compose and validate every config.
 	$(BIN)/python -m pytest tests/conf
 
@@ -64,4 +67,4 @@ gpu-check: setup ## What one GPU can prove in 8 minutes (docs/gpu.md); ARGS=--de
 clean: ## Remove the environment, caches and build products; runs stay.
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup setup-vllm system demo test test-all test-thorough lint type conf bench gpu-check clean
+.PHONY: help setup setup-vllm system demo test test-all test-thorough lint type audit conf bench gpu-check clean
