@@ -6,7 +6,6 @@ import re
 import shlex
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
 from sgg.config.argv import assignment
 from sgg.config.frozen import FROZEN_NAME, read_frozen
@@ -15,7 +14,7 @@ from sgg.errors import SggError, counted, did_you_mean
 from sgg.models.weights import is_complete
 from sgg.plan.validate import validate
 from sgg.runs.folder import PIPELINE
-from sgg.runs.progress import starts
+from sgg.runs.records import Start, read_starts
 from sgg.runs.sweep import SWEEP, resume_command, sweep_of
 
 _MODEL_FILES = ("config.json", "adapter_config.json")
@@ -84,10 +83,13 @@ def checked_config(run_dir: Path) -> Config:
 
 def _made_again(run_dir: Path) -> str:
     """By the overrides that began the run, in the same folder: its checkpoints are not touched."""
-    known = _by_people(starts(run_dir))
+    try:
+        known = _by_people(read_starts(run_dir))
+    except SggError:  # provenance.json is damaged, too
+        known = []
     if not known or sweep_of(run_dir) is not None or (run_dir.parent / PIPELINE).is_file():
         return f"It is the config of this run and was damaged. Put a copy of {FROZEN_NAME} there."
-    first = min(known, key=lambda start: start["time"])
+    first = min(known, key=lambda start: start.time)
     return (
         "It is the config of this run and was damaged. Move it away and give the command that began the "
         "run; it writes the config again and resumes from the newest complete checkpoint: "
@@ -95,9 +97,9 @@ def _made_again(run_dir: Path) -> str:
     )
 
 
-def _by_people(known: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _by_people(known: list[Start]) -> list[Start]:
     """Those of the starts that began it: `sgg key=value …`, and neither a job's own program nor a resume."""
-    return [start for start in known if _began(*shlex.split(start["command"]))]
+    return [start for start in known if _began(*shlex.split(start.command))]
 
 
 def _began(program: str, *words: str) -> bool:
@@ -106,9 +108,9 @@ def _began(program: str, *words: str) -> bool:
     return is_ours and words[:1] != ("resume",)
 
 
-def _same(start: dict[str, Any], folder: Path) -> str:
+def _same(start: Start, folder: Path) -> str:
     """The command of a start, for this folder."""
-    words = shlex.split(start["command"])[1:]
+    words = shlex.split(start.command)[1:]
     here = assignment("paths.run_dir", str(folder))
     return shlex.join(["sgg", *(w for w in words if not w.startswith("paths.run_dir=")), here])
 

@@ -17,7 +17,7 @@ from sgg.config.compose import Composer
 from sgg.config.frozen import FROZEN_NAME, read_frozen
 from sgg.config.schema import Config
 from sgg.errors import SggError
-from sgg.files import make_output_folder, read_json
+from sgg.files import make_output_folder
 from sgg.models.weights import is_complete
 from sgg.pipeline import Step, finish_if_complete, freeze_steps, plan_steps
 from sgg.plan.presence import Preflight
@@ -25,6 +25,7 @@ from sgg.plan.unread import refuse_unread
 from sgg.plan.use import Use
 from sgg.plan.validate import validate
 from sgg.runs.folder import PIPELINE, made, new_names
+from sgg.runs.records import read_pipeline
 
 
 def run_pipeline(config: Config, overrides: list[str]) -> Path:
@@ -108,16 +109,12 @@ def _folders(config: Config) -> Iterable[Path]:
 
 
 def _names(folder: Path) -> list[str]:
-    record = read_json(folder / PIPELINE)
+    record = read_pipeline(folder)
     if record is None:
         raise SggError(
             f"{folder / PIPELINE} is damaged. Resume each step: sgg resume {folder}/STEP"
         )
-    names: list[str] = record["steps"]
-    for name in names:
-        if Path(name).name != name:
-            raise SggError(f"{folder / PIPELINE}: {name!r} is no name of a step.")
-    return names
+    return record.steps
 
 
 def _describe(steps: Sequence[Step]) -> None:

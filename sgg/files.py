@@ -1,7 +1,8 @@
 """Small files of runs and sweeps: whole or not there, for every reader, also after the machine went down.
 
 Nothing is written or read through a symbolic link at the end of a path, since folders are passed around and a
-link in one may point anywhere. A folder above may be a link.
+link in one may point anywhere. A folder above may be a link. What is read is a regular file of bounded length
+and, as `read_record`, of a stated form.
 """
 
 from __future__ import annotations
@@ -10,17 +11,32 @@ import errno
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
+
+import msgspec
+
+from sgg.errors import SggError
+
+T = TypeVar("T")
+
+RECORD_BYTES = 16 << 20
+"""Longest JSON file that is read whole."""
+LINE_BYTES = 16 << 20
+"""Longest line of JSON lines."""
+LINES_BYTES = 1 << 30
+"""Longest file of JSON lines that is read whole."""
 
 
 def opened(path: Path, mode: str = "r", newline: str | None = None) -> IO[Any]:
     """Open a file as `open` does, text as UTF-8.
 
     Raises:
-        OSError: as of `open`, and ELOOP where `path` is a symbolic link. A named pipe is not waited for.
+        SggError: `path` is no regular file, such as a named pipe, which is not waited for.
+        OSError: as of `open`, and ELOOP where `path` is a symbolic link.
 
     """
     encoding = None if "b" in mode else "utf-8"
@@ -96,20 +112,81 @@ def write_json(path: Path, content: Any) -> None:
     write_whole(path, as_json(content))
 
 
+def read_bounded(path: Path, limit: int = RECORD_BYTES) -> bytes:
+    """What a file holds, of at most `limit` bytes.
+
+    Raises:
+        SggError: it is longer, or no regular file.
+        OSError: as of `opened`.
+
+    """
+    with opened(path, "rb") as file:
+        content: bytes = file.read(limit + 1)
+    if len(content) > limit:
+        raise SggError(f"{path}: longer than {limit:,} bytes, so no file that sgg has written.")
+    return content
+
+
+def read_end(path: Path, limit: int) -> str:
+    """The last `limit` bytes of a text file, as text.
+
+    Raises:
+        SggError: it is no regular file.
+        OSError: as of `opened`.
+
+    """
+    with opened(path, "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - limit))
+        content: bytes = file.read(limit)
+    return content.decode(errors="replace")
+
+
 def read_json(path: Path) -> Any:
-    """What a JSON file holds; None where there is none, or one that cannot be read.
+    """What a JSON file holds; None where there is none, or one that is no JSON.
 
     Files of earlier versions may be empty after the machine went down.
 
     Raises:
+        SggError: it is too long, or no regular file.
         OSError: it may not be read, or is a symbolic link.
 
     """
     try:
-        with opened(path) as file:
-            return json.loads(file.read())
-    except (FileNotFoundError, ValueError):
+        content = read_bounded(path)
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def read_record(path: Path, kind: type[T]) -> T | None:
+    """What a JSON file holds, as `read_json` reads it, of the form that the writer gave it.
+
+    Args:
+        kind: the form, as msgspec takes it.
+
+    Raises:
+        SggError: it has another form, is too long, or no regular file.
+        OSError: it may not be read, or is a symbolic link.
+
+    """
+    content = read_json(path)
+    return None if content is None else converted(content, kind, str(path))
+
+
+def converted(content: Any, kind: type[T], place: str) -> T:
+    """Plain values as what they stand for.
+
+    Raises:
+        SggError: they have another form; the message begins with `place`.
+
+    """
+    try:
+        return msgspec.convert(content, kind)
+    except msgspec.ValidationError as error:
+        raise SggError(f"{place}: not of the form that sgg writes ({error}).") from error
 
 
 @contextmanager
@@ -151,4 +228,8 @@ def _to_disk(file: IO[Any]) -> None:
 
 
 def _open_no_link(name: str, flags: int) -> int:
-    return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    descriptor = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise SggError(f"{name}: no regular file.")
+    return descriptor

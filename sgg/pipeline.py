@@ -8,7 +8,6 @@ the last step that ends, wherever it ran, calls `finish_if_complete`.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from sgg.config.pipeline import PipelineConfig
 from sgg.config.schema import Config
 from sgg.config.stage import StageName
 from sgg.errors import SggError
-from sgg.evaluation.stage import read_metrics
 from sgg.files import write_json, write_whole
 from sgg.models.weights import is_complete
 from sgg.plan.unread import refuse_unread
@@ -29,6 +27,7 @@ from sgg.plan.validate import validate
 from sgg.report.run_report import write_report
 from sgg.report.tables import metrics_table
 from sgg.runs.folder import PIPELINE, open_run
+from sgg.runs.records import read_metrics, read_pipeline
 
 
 @dataclass(frozen=True)
@@ -62,12 +61,14 @@ def freeze_steps(pipeline: PipelineConfig, steps: list[Step], folder: Path) -> l
 
 def finish_if_complete(folder: Path) -> None:
     """Once every step has its result: print the table, write it and the report."""
-    record = json.loads((folder / PIPELINE).read_text())
-    runs = [folder / name for name in record["steps"]]
+    record = read_pipeline(folder)
+    if record is None:
+        raise SggError(f"{folder / PIPELINE} is missing or damaged.")
+    runs = [folder / name for name in record.steps]
     if not all(is_complete(run_dir) for run_dir in runs):
         return
     with FileLock(folder / "pipeline.lock"):  # two steps may end at once
-        table = metrics_table({name: read_metrics(folder / name) for name in record["table"]})
+        table = metrics_table({name: read_metrics(folder / name) for name in record.table})
         write_whole(folder / "table.md", table + "\n")
         report = write_report(folder, runs)
     print(f"\n{table}\n\nReport: {report}", flush=True)

@@ -39,7 +39,7 @@ def cancelled_of(sweep: Path, runs: Iterable[RunRecord]) -> list[RunRecord]:
     """Those that are marked. Opening a folder has NFS look at the server, so marks are up to date."""
     try:
         names = set(os.listdir(sweep / FOLDER))  # noqa: PTH208  # names are all that is wanted
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return [run for run in runs if _mark(sweep, run).name in names]
 

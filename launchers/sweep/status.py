@@ -16,7 +16,7 @@ from launchers.slurm.script import log_name
 from launchers.sweep.cancellation import cancelled_of
 from sgg.config.frozen import FROZEN_NAME
 from sgg.errors import SggError
-from sgg.files import read_json
+from sgg.files import read_end
 from sgg.models.weights import is_complete
 from sgg.runs.exit_status import ExitStatus, read_exit_status
 from sgg.runs.exit_status import State as Ended
@@ -24,7 +24,7 @@ from sgg.runs.folder import PIPELINE
 from sgg.runs.lease import holder
 from sgg.runs.owner import Owner
 from sgg.runs.process_id import is_alive
-from sgg.runs.progress import starts
+from sgg.runs.records import read_pipeline, read_starts
 from sgg.runs.sweep import SLURM, RunRecord, SweepRecord, read_sweep, sweep_of
 
 _TAIL = 20_000
@@ -198,9 +198,7 @@ def _last_output(sweep: Path, job: str) -> str:
     path = sweep / SLURM / log_name(job)
     if not path.is_file():
         return ""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _TAIL))
-        lines = file.read().decode(errors="replace").split("\n")
+    lines = read_end(path, _TAIL).split("\n")
     said = "\n".join(
         line for line in lines if not line.startswith("srun: ")
     )  # which tells the code
@@ -217,8 +215,8 @@ def _note(record: SweepRecord, jobs: dict[str, JobState] | None) -> str:
 
 def _without_sweep(folder: Path) -> FolderStatus:
     """A run or a pipeline that was started in a terminal."""
-    if pipeline := read_json(folder / PIPELINE):
-        names = pipeline["steps"]
+    if pipeline := read_pipeline(folder):
+        names = pipeline.steps
     elif (folder / FROZEN_NAME).is_file():
         names = [""]
     else:
@@ -235,14 +233,14 @@ def _started_by_hand(run_dir: Path, run: RunRecord) -> RunStatus:
         return RunStatus(run, "finished", ending=ending)
     if ending is not None:
         return RunStatus(run, ending.state.name, ending.reason, ending)
-    known = starts(run_dir)
+    known = read_starts(run_dir)
     if not known:
         return RunStatus(run, "queued", "not started yet")
     last = known[-1]
-    if last["host"] != platform.node():
-        return RunStatus(run, "unknown", f"it runs, or ran, on {last['host']}")
-    if "process" not in last:
+    if last.host != platform.node():
+        return RunStatus(run, "unknown", f"it runs, or ran, on {last.host}")
+    if last.process is None:
         return RunStatus(run, "unknown", "the version of sgg that started it wrote no process down")
-    if is_alive(last["process"]):
+    if is_alive(last.process):
         return RunStatus(run, "running")
     return RunStatus(run, "stopped", "killed, or its machine went down")

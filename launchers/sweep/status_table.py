@@ -9,6 +9,8 @@ from launchers.node.child import LOGS
 from launchers.slurm.script import log_name
 from launchers.sweep.local import PRINTED
 from launchers.sweep.status import ACTIVE, FolderStatus, RunStatus
+from sgg.errors import SggError
+from sgg.explain.exceptions import explain
 from sgg.report.tables import markdown
 from sgg.runs.progress import progress
 from sgg.runs.sweep import SLURM, RunRecord
@@ -42,7 +44,10 @@ def status_table(status: FolderStatus, reasons: bool = True) -> str:
 
 
 def _row(status: FolderStatus, run: RunStatus) -> list[str]:
-    step, metrics, restarts = progress(status.run_dir(run))
+    try:
+        step, metrics, restarts = progress(status.run_dir(run))
+    except (SggError, OSError) as error:
+        step, metrics, restarts = "?", explain(error) or str(error), 0
     point = status.record.points[run.run.point] if status.record is not None else None
     log = _log_of(status, run.run)
     shown = "" if log is None else str(log)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+
+from msgspec import Struct
 
 from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig
@@ -23,23 +24,41 @@ log = logging.getLogger("sgg")
 Rows = list[list[str]]
 
 
-def count_rows(split: str, report: dict[str, Any]) -> Rows:
+class SplitReport(Struct):
+    """A `clean.Report`, as far as it is shown."""
+
+    read: dict[str, int]
+    kept: dict[str, int]
+    issues: dict[str, int]
+    shown: dict[str, list[str]]
+    zero_shot_triplets: int
+
+
+class SplitRecord(Struct):
+    """RUN_DIR/data.json."""
+
+    split: str
+    warnings: list[str]
+    report: SplitReport
+
+
+def count_rows(split: str, report: SplitReport) -> Rows:
     """What was read and what is kept, under a head."""
     rows = [[split, "read", "kept"]]
     for what in ("images", "objects", "relations"):
-        read, kept = (report[k].get(what, 0) for k in ("read", "kept"))
+        read, kept = (counts.get(what, 0) for counts in (report.read, report.kept))
         rows.append([what, f"{read:,}", f"{kept:,}"])
-    if report["zero_shot_triplets"]:
-        rows.append(["zero-shot triplets", f"{report['zero_shot_triplets']:,}", ""])
+    if report.zero_shot_triplets:
+        rows.append(["zero-shot triplets", f"{report.zero_shot_triplets:,}", ""])
     return rows
 
 
-def issue_rows(report: dict[str, Any]) -> Rows:
+def issue_rows(report: SplitReport) -> Rows:
     """Each kind with its count, meaning and first images, under a head."""
     rows = [["issue", "count", "what it means", "first images"]]
-    for kind, count in report["issues"].items():
-        shown = ", ".join(report["shown"].get(kind, [])[:3])
-        rows.append([kind, f"{count:,}", KINDS[kind], shown])
+    for kind, count in report.issues.items():
+        shown = ", ".join(report.shown.get(kind, [])[:3])
+        rows.append([kind, f"{count:,}", KINDS.get(kind, ""), shown])
     return rows
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sgg.config.frozen import FROZEN_NAME
-from sgg.data.packed import DAMAGED, is_packed, open_unpacked
+from sgg.data.packed import DAMAGED, is_packed, lines_of, open_unpacked
 from sgg.errors import SggError
 from sgg.files import refuse_link
 from sgg.runs.folder import COMPLETIONS
@@ -31,6 +31,10 @@ FORMS = (
 )
 _OTHER_CODES = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 """UTF-32 in the other order begins like UTF-16."""
+
+
+_WHOLE_BYTES = 256 << 20
+"""Longest file of JSON that is read whole."""
 
 
 class Reader(Protocol):
@@ -149,7 +153,7 @@ def _lines(path: Path) -> Iterator[tuple[Row, Reader]]:
     handle, start = -1 if packed else os.open(path, os.O_RDONLY), 0
     try:
         with open_unpacked(path) as file:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(lines_of(file, path), 1):
                 content = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
                 row = _row(content, f"{path}, line {number}", number == 1)
                 if row is not None:
@@ -188,7 +192,14 @@ def _hint(line: bytes) -> str:
 def _load(path: Path) -> Row:
     try:
         with open_unpacked(path) as file:
-            row = json.loads(file.read().decode("utf-8-sig"))
+            content = file.read(_WHOLE_BYTES + 1)
+        if len(content) > _WHOLE_BYTES:
+            raise SggError(
+                f"{path}: longer than {_WHOLE_BYTES >> 20} MiB. Write lines of JSON instead."
+            )
+        row = json.loads(content.decode("utf-8-sig"))
+    except SggError:
+        raise
     except (ValueError, RecursionError, *DAMAGED) as error:
         is_lines = str(error).startswith("Extra data")
         hint = " A file that has one row a line ends in .jsonl: rename it." if is_lines else ""

@@ -135,7 +135,8 @@ def _gathered_problems(row: Row, predicates: int) -> Iterator[str]:
 def _is_numbers(value: Any, count: int) -> bool:
     if not isinstance(value, (list, tuple)) or len(value) != count:
         return False
-    return all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in value)
+    # a whole number may have more digits than a float takes
+    return all(isinstance(v, float) or (type(v) is int and abs(v) < 2**63) for v in value)
 
 
 def _is_pair(value: Any, boxes: int) -> bool:

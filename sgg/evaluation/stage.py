@@ -21,10 +21,9 @@ from sgg.data.prepared_split import Prepared
 from sgg.data.zero_shot import unseen_triplets
 from sgg.evaluation.predictions import Predictions, read_predictions
 from sgg.evaluation.score import Scored, score
-from sgg.files import read_json
 from sgg.metrics.tally import Task
 from sgg.runs.code_state import code_record
-from sgg.runs.folder import COMPLETIONS, METRICS, read_json_lines
+from sgg.runs.folder import COMPLETIONS, read_json_lines
 from sgg.spec import gold_data, graph_spec, prompter
 from sgg.text.codec import GraphSpec
 
@@ -136,9 +135,3 @@ def score_split(
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def read_metrics(run_dir: Path) -> dict[str, Any] | None:
-    """metrics.json of a run, if it has been written."""
-    content: dict[str, Any] | None = read_json(run_dir / METRICS)
-    return content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -80,7 +81,9 @@ def exit_code(error: Exception) -> int:
     """The exit code of a process that ends by an error."""
     from sgg.errors import SggError
 
+    is_link = isinstance(error, OSError) and error.errno == errno.ELOOP
     is_mistake = isinstance(error, SggError) or type(error).__module__.startswith(_OF_CONFIGS)
+    is_mistake = is_mistake or is_link
     return int(getattr(error, "exit_code", MISTAKE if is_mistake else 1))
 
 

@@ -6,7 +6,6 @@ configs, tokenizers and safetensors are ever fetched: no pickles, no code. Looks
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -15,7 +14,10 @@ from importlib.resources import files
 from math import prod
 from pathlib import Path
 
+from msgspec import Struct
+
 from sgg.errors import SggError
+from sgg.files import read_record
 from sgg.runs.checkpoint import is_marked_complete, newest_complete, problem_with
 from sgg.runs.folder import METRICS
 
@@ -24,6 +26,18 @@ MODEL_FOLDER = "model"
 """Where a training run keeps its final model."""
 _OF_THE_HUB = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_OFFLINE", "XDG_CACHE_HOME")
 """Variables that say where the hub's files are and whether it is asked begin with one of these."""
+
+
+class _Index(Struct):
+    """model.safetensors.index.json."""
+
+    weight_map: dict[str, str]
+
+
+class _Adapter(Struct):
+    """adapter_config.json of an adapter."""
+
+    base_model_name_or_path: str
 
 
 def locate(path: str, revision: str | None = None, fetch: bool = True) -> Path:
@@ -97,12 +111,18 @@ def _in_folder(local: Path, path: str) -> Path:
 
 def _safetensors_problem(folder: Path) -> str | None:
     """What is wrong with the weight files: missing, or not as long as their header says."""
-    weights = sorted(folder.glob("*.safetensors"))
+    weights = _weight_files(folder)
     if not weights:
         return "no .safetensors file (pickled weights are not read)"
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        wanted = set(json.loads(index.read_text())["weight_map"].values())
+        try:  # a hub's download is links to files elsewhere
+            found = read_record(index.resolve(), _Index)
+        except SggError as error:
+            return str(error)
+        if found is None:
+            return f"{index.name} is no JSON"
+        wanted = set(found.weight_map.values())
         missing = sorted(wanted - {file.name for file in weights})
         if missing:
             return f"{', '.join(missing)} missing"
@@ -117,9 +137,13 @@ def _safetensors_problem(folder: Path) -> str | None:
     return None
 
 
+def _weight_files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob("*.safetensors") if file.is_file())
+
+
 def matrices(folder: Path) -> list[str]:
     """Names of the modules whose weight is a matrix, as the files' headers have them; nothing is loaded."""
-    files = sorted(folder.glob("*.safetensors"))
+    files = _weight_files(folder)
     return [
         name.removesuffix(".weight")
         for file in files
@@ -133,7 +157,10 @@ def adapter_base(folder: Path, fetch: bool = True) -> Path | None:
     adapter = folder / "adapter_config.json"
     if not adapter.is_file():
         return None
-    return locate(json.loads(adapter.read_text())["base_model_name_or_path"], fetch=fetch)
+    found = read_record(adapter.resolve(), _Adapter)
+    if found is None:
+        raise SggError(f"{adapter} is no JSON. Copy the folder again.")
+    return locate(found.base_model_name_or_path, fetch=fetch)
 
 
 def parameters(folder: Path) -> int:
@@ -143,7 +170,7 @@ def parameters(folder: Path) -> int:
         SggError: the weights below an adapter are not here, or a file is damaged.
 
     """
-    files = sorted(folder.glob("*.safetensors"))
+    files = _weight_files(folder)
     own = sum(prod(shape) for file in files for shape in _shapes(file).values())
     base = adapter_base(folder, fetch=False)
     return own if base is None else own + parameters(base)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from sgg.report.html import Html, piece
+from sgg.runs.progress import Curve
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 360, 190, 52, 24, 10
+_LARGEST = 1e100
 _ORDER = (
     "loss",
     "reward",
@@ -20,17 +21,14 @@ _ORDER = (
 _LEFT_OUT = ("total_flos", "train_", "epoch", "num_tokens", "clip_ratio", "profiling")
 
 
-def charts(rows: Sequence[dict[str, Any]]) -> list[Html]:
+def charts(rows: Sequence[Curve]) -> list[Html]:
     """A chart for every logged number that varies, the telling ones first."""
     names = {name for row in rows for name in row if name != "step"}
     kept = [n for n in names if not n.startswith(_LEFT_OUT)]
     drawn = []
     for name in sorted(kept, key=lambda n: (_rank(n), n)):
-        points = [
-            (float(r["step"]), float(r[name]))
-            for r in rows
-            if not isinstance(r.get(name, ""), str)  # not logged, or "nan"
-        ]
+        pairs = [(_number(row, "step"), _number(row, name)) for row in rows]
+        points = [(x, y) for x, y in pairs if x is not None and y is not None]
         if len(points) > 1 and len({y for _, y in points}) > 1:
             drawn.append(chart(name, points))
     return drawn
@@ -77,6 +75,12 @@ def running_mean(values: Sequence[float]) -> list[float]:
             total -= values[index - window]
         means.append(total / min(index + 1, window))
     return means
+
+
+def _number(row: Curve, name: str) -> float | None:
+    """A number that can be drawn; None where it was not logged, or is "nan" or the like."""
+    value = row.get(name, "")
+    return float(value) if not isinstance(value, str) and abs(value) < _LARGEST else None
 
 
 def _rank(name: str) -> int:

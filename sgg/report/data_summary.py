@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from msgspec import convert
+
 from sgg.data.prepared_split import Prepared
-from sgg.data.summary import count_rows, issue_rows
+from sgg.data.summary import SplitReport, count_rows, issue_rows
 from sgg.report.tables import markdown
 
 
 def summary(split: str, prepared: Prepared) -> str:
     """Markdown: two tables, and before them what must not be overlooked."""
-    report = prepared.report
+    report = convert(prepared.report, SplitReport)
     loud = [f"**Warning:** {sentence}" for sentence in prepared.warnings]
     issues = issue_rows(report)
     tables = [

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from sgg.config.frozen import FROZEN_NAME, read_frozen
+from sgg.config.frozen import FROZEN_NAME, MAX_BYTES, read_frozen
 from sgg.config.schema import Config
 from sgg.config.stage import StageName
 from sgg.config.tree import cache_to_write
-from sgg.data.summary import count_rows, issue_rows
+from sgg.data.summary import SplitRecord, count_rows, issue_rows
 from sgg.errors import SggError
-from sgg.files import make_output_folder, read_json, refuse_link, write_whole
+from sgg.explain.exceptions import explain
+from sgg.files import make_output_folder, read_bounded, read_record, refuse_link, write_whole
 from sgg.report.charts import charts
-from sgg.report.html import Html, details, image_tag, page, piece, section, table
+from sgg.report.html import Html, details, image_tag, items, page, piece, section, table
 from sgg.report.tables import COLUMNS
-from sgg.runs.folder import (
-    COMPLETIONS,
-    CURVES,
-    DATA,
-    METRICS,
-    PIPELINE,
-    PROVENANCE,
-    read_json_lines,
-)
+from sgg.runs.folder import COMPLETIONS, DATA
+from sgg.runs.progress import read_curves
+from sgg.runs.records import Metrics, Start, read_metrics, read_pipeline, read_starts
 from sgg.tracking.state import failure_note
 
 REPORT = "report.html"
+
+_NOTHING = Html()
+"""A part that this run does not have."""
 
 
 def write_report(
@@ -61,8 +59,8 @@ def write_report(
 
 def runs_in(folder: Path) -> list[Path]:
     """The folder's own run, or those that its pipeline made, in their order."""
-    if pipeline := read_json(folder / PIPELINE):
-        return [folder / name for name in pipeline["steps"]]
+    if pipeline := read_pipeline(folder):
+        return [folder / name for name in pipeline.steps]
     if not (folder / FROZEN_NAME).is_file():
         raise SggError(f"{folder}: no run there ({FROZEN_NAME} is missing).")
     return [folder]
@@ -71,85 +69,108 @@ def runs_in(folder: Path) -> list[Path]:
 def _overview(runs: Sequence[Path]) -> Html:
     rows = []
     for run_dir in runs:
-        content = read_json(run_dir / METRICS)
+        try:
+            content = read_metrics(run_dir)
+        except (SggError, OSError):
+            continue  # its own section says so
         if content is not None:
-            values = [content["metrics"][key] for key in COLUMNS]
-            rows.append([run_dir.name, *values, content["images"]])
+            values = [content.metrics.get(key, "") for key in COLUMNS]
+            rows.append([run_dir.name, *values, content.images])
     return section("Results", [table(["run", *COLUMNS.values(), "images"], rows)])
 
 
 def _run(run_dir: Path, cache: str | None) -> Html:
     config = read_frozen(run_dir / FROZEN_NAME)
     config.paths.cache = cache or cache_to_write(config.paths.cache)
-    body = [_origin(run_dir, config)]
-    data = read_json(run_dir / DATA)
-    if data is not None:
-        body.append(_data(data))
-    content = read_json(run_dir / METRICS)
-    if content is not None:
-        body.append(_metrics(content))
-    drawn = charts(read_json_lines(run_dir / CURVES))
-    if drawn:
-        body.append(piece("curves", drawn))
-    if config.stage.name is StageName.eval and (run_dir / COMPLETIONS).is_file():
-        body.append(_gallery(run_dir, config))
-    text = (run_dir / FROZEN_NAME).read_text(encoding="utf-8")
-    body.append(details("Config", text))
-    return section(f"{run_dir.name}: {config.stage.name.name}", body)
+    parts: list[Callable[[], Html]] = [
+        partial(_origin, run_dir, config),
+        partial(_tracking, run_dir),
+        partial(_data, run_dir),
+        partial(_metrics, run_dir),
+        partial(_curves, run_dir),
+        partial(_gallery, run_dir, config),
+    ]
+    body = [_part(make) for make in parts]
+    text = read_bounded(run_dir / FROZEN_NAME, MAX_BYTES).decode()
+    return section(f"{run_dir.name}: {config.stage.name.name}", [*body, details("Config", text)])
+
+
+def _part(make: Callable[[], Html]) -> Html:
+    """A part of a report; where its file is damaged, what is wrong with it."""
+    try:
+        return make()
+    except (SggError, OSError) as error:
+        return items([("miss", f"Left out: {explain(error) or error}")])
 
 
 def _origin(run_dir: Path, config: Config) -> Html:
-    record = read_json(run_dir / PROVENANCE) or {"starts": []}
     rows: list[tuple[str, object]] = [("model", config.model.path), ("seed", config.seed)]
     rows += sorted(config.choices.items())
-    if record["starts"]:
-        last = record["starts"][-1]
+    starts = read_starts(run_dir)
+    if starts:
+        last = starts[-1]
         rows += [
-            ("command", last["command"]),
+            ("command", last.command),
             ("code", _code(last)),
-            ("versions", ", ".join(f"{k} {v}" for k, v in last["versions"].items())),
-            ("starts", len(record["starts"])),
+            ("versions", ", ".join(f"{k} {v}" for k, v in last.versions.items())),
+            ("starts", len(starts)),
         ]
-    if note := failure_note(run_dir):
-        rows.append(("tracking", note))
     return table(["", ""], rows)
 
 
-def _data(content: dict[str, Any]) -> Html:
-    report = content["report"]
-    head, *counts = count_rows(content["split"], report)
-    issue_head, *issues = issue_rows(report)
-    warnings = [("miss", sentence) for sentence in content["warnings"]]
+def _tracking(run_dir: Path) -> Html:
+    note = failure_note(run_dir)
+    return table(["", ""], [("tracking", note)]) if note else _NOTHING
+
+
+def _data(run_dir: Path) -> Html:
+    content = read_record(run_dir / DATA, SplitRecord)
+    if content is None:
+        return _NOTHING
+    head, *counts = count_rows(content.split, content.report)
+    issue_head, *issues = issue_rows(content.report)
+    warnings = [("miss", sentence) for sentence in content.warnings]
     return piece("data", warnings, table(head, counts), table(issue_head, issues) if issues else "")
 
 
-def _code(start: dict[str, Any]) -> str:
+def _code(start: Start) -> str:
     """The revision of a checkout, or the version of an install."""
-    git, code = start["git"], start.get("code", {})
+    git, code = start.git, start.code
     if git is None:
-        return f"sgg {code['version']}, no revision: {code['no_revision']}"
-    return f"{git['revision']}{' with changes' if git['dirty'] else ''}"
+        return f"sgg {code.version}, no revision: {code.no_revision}"
+    return f"{git.revision}{' with changes' if git.dirty else ''}"
 
 
-def _metrics(content: dict[str, Any]) -> Html:
-    intervals = content["intervals"]
+def _metrics(run_dir: Path) -> Html:
+    content = read_metrics(run_dir)
+    return _NOTHING if content is None else _scores(content)
+
+
+def _scores(content: Metrics) -> Html:
     rows = []
-    for name, value in content["metrics"].items():
-        low_high = intervals.get(name)
+    for name, value in content.metrics.items():
+        low_high = content.intervals.get(name)
         shown = f"{low_high[0]:.4f} to {low_high[1]:.4f}" if low_high else ""
-        rows.append([name, float(value), shown])
-    problems = [[k, v["completions"], v["items"]] for k, v in content["problems"].items()]
-    predicates = sorted(content["recall_per_predicate"].items(), key=lambda p: -p[1])
+        rows.append([name, value, shown])
+    problems = [[k, v.completions, v.items] for k, v in content.problems.items()]
+    predicates = sorted(content.recall_per_predicate.items(), key=lambda p: -p[1])
     counts = (
-        f"{content['images']} images, {content['completions']} completions, {content['gold_relations']} gold "
-        f"relations in {content['images_with_relations']} images. Protocol: {content['protocol']['id']}."
+        f"{content.images} images, {content.completions} completions, {content.gold_relations} gold "
+        f"relations in {content.images_with_relations} images. Protocol: {content.protocol.id}."
     )
     return piece("metrics", rows, counts, problems, predicates)
+
+
+def _curves(run_dir: Path) -> Html:
+    drawn = charts(read_curves(run_dir))
+    return piece("curves", drawn) if drawn else _NOTHING
 
 
 def _gallery(run_dir: Path, config: Config) -> Html:
     from sgg.evaluation.samples import draw_samples
 
+    if config.stage.name is not StageName.eval or not (run_dir / COMPLETIONS).is_file():
+        return _NOTHING
     refuse_link(run_dir / COMPLETIONS)
     cards = []
     for sample in draw_samples(config, run_dir / COMPLETIONS, config.tracker.samples):

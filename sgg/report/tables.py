@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+from sgg.runs.records import Metrics
 
 COLUMNS = {
     "failure_rate": "failure rate",
@@ -14,7 +15,7 @@ COLUMNS = {
 """The numbers that tell how a run went, by their key in metrics.json."""
 
 
-def metrics_table(runs: Mapping[str, Mapping[str, Any] | None]) -> str:
+def metrics_table(runs: Mapping[str, Metrics | None]) -> str:
     """One row a run; recall with its 95 % interval; a run without metrics is said to have none."""
     rows = [["run", *COLUMNS.values(), "images"]]
     for name, content in runs.items():
@@ -23,12 +24,12 @@ def metrics_table(runs: Mapping[str, Mapping[str, Any] | None]) -> str:
             continue
         cells = []
         for key in COLUMNS:
-            value = f"{content['metrics'][key]:.3f}"
-            if key in content["intervals"]:
-                low, high = content["intervals"][key]
+            value = f"{content.metrics[key]:.3f}"
+            if interval := content.intervals.get(key):
+                low, high = interval
                 value += f" [{low:.3f}, {high:.3f}]"
             cells.append(value)
-        rows.append([name, *cells, str(content["images"])])
+        rows.append([name, *cells, str(content.images)])
     return markdown(rows)
 
 

@@ -7,13 +7,14 @@ checkpoints are removed only after a newer one is complete.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import zlib
 from pathlib import Path
 
-from sgg.files import write_json
+from sgg.errors import SggError
+from sgg.files import read_record, write_json
+from sgg.runs.records import refuse_outside
 
 MARKER = "whole.json"
 _CHECKSUM_LIMIT = 256 << 20
@@ -40,8 +41,12 @@ def problem_with(folder: Path) -> str | None:
     if not is_marked_complete(folder):
         return None
     try:
-        listed: dict[str, list[int | None]] = json.loads((folder / MARKER).read_text())
-    except ValueError:
+        listed = read_record(folder / MARKER, dict[str, tuple[int, int | None]])
+        for name in listed or ():
+            refuse_outside(name, folder / MARKER)
+    except SggError as error:
+        return str(error)
+    if listed is None:
         return f"{MARKER} is no valid JSON"
     for name, (size, checksum) in listed.items():
         path = folder / name

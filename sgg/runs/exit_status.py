@@ -10,7 +10,7 @@ from pathlib import Path
 from sgg.errors import Stopped
 from sgg.explain.exceptions import explain, what_is_full
 from sgg.explain.exit_codes import exit_code
-from sgg.files import as_json, read_json, write_first, write_json
+from sgg.files import as_json, read_record, write_first, write_json
 from sgg.runs.requeue import forget_requests, refusal
 
 ENDING = "exit.json"
@@ -89,11 +89,16 @@ def exit_status_of(error: Exception) -> ExitStatus:
 
 
 def read_exit_status(run_dir: Path) -> ExitStatus | None:
-    """How the run ended; None while it runs, or when it was killed before it could say so."""
-    content = read_json(run_dir / ENDING)
-    if content is None:
+    """How the run ended; None while it runs, or when it was killed before it could say so.
+
+    Raises:
+        SggError: exit.json has another form.
+        OSError: it is a symbolic link.
+
+    """
+    ending = read_record(run_dir / ENDING, ExitStatus)
+    if ending is None:
         return None
-    ending = ExitStatus(**{**content, "state": State[content["state"]]})
     if ending.state is State.stopped and (why := refusal(run_dir)):
         reason = f"Slurm did not queue it again: {why}\n{ending.reason}"
         return replace(ending, state=State.failed, code=1, reason=reason)

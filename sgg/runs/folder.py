@@ -34,7 +34,14 @@ from typing import Any, cast
 from sgg.config.frozen import FROZEN_NAME, read_frozen, write_frozen
 from sgg.config.schema import Config
 from sgg.errors import SggError
-from sgg.files import make_output_folder, opened, read_json, write_json
+from sgg.files import (
+    LINES_BYTES,
+    make_output_folder,
+    opened,
+    read_bounded,
+    read_json,
+    write_json,
+)
 from sgg.runs.code_state import code_record
 from sgg.runs.process_id import process_id
 from sgg.runs.signature import is_signed_run, sign_run
@@ -223,11 +230,28 @@ def append_json(path: Path, row: dict[str, Any]) -> None:
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a JSON lines file; a last line cut short by a kill is left out."""
-    if not path.is_file():
+    """The whole lines of a JSON lines file; a last line cut short by a kill is left out.
+
+    Raises:
+        SggError: a line is no JSON object, or the file is too long or no regular one.
+        OSError: it may not be read, or is a symbolic link.
+
+    """
+    try:
+        lines = read_bounded(path, LINES_BYTES).split(b"\n")[:-1]
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    with opened(path) as file:
-        return [json.loads(line) for line in file.read().split("\n")[:-1]]
+    return [_object(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+
+
+def _object(line: bytes, place: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise SggError(f"{place}: no JSON.") from error
+    if not isinstance(row, dict):
+        raise SggError(f"{place}: no JSON object.")
+    return row
 
 
 def _version(package: str) -> str | None:

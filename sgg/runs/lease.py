@@ -23,6 +23,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Event, Thread
 
+import msgspec
+
 from sgg.errors import SggError
 from sgg.files import make_output_folder, opened, refuse_link
 from sgg.runs.owner import Owner
@@ -35,6 +37,8 @@ BEAT_S = 10.0
 PATIENCE_S = 60.0
 """How long the heartbeat of another host must stay unchanged until its owner counts as dead, seconds."""
 _LOOK_S = 1.0
+_LONGEST = 1 << 16
+"""Characters of a lease file that are read."""
 _STALL_S = 5.0
 """A look that takes longer says nothing of the owner: the file server has held up its heartbeat, too."""
 _WRITTEN_WITHIN_S = 1.0
@@ -273,7 +277,7 @@ def _numbers(folder: Path) -> list[int]:
     """Numbers of all lease files. Opening a folder has NFS look at the server, so they are up to date."""
     try:
         names = os.listdir(folder / OWNERS)  # noqa: PTH208  # names are all that is wanted
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return [int(name[:6]) for name in names if re.fullmatch(r"\d{6}\.json", name)]
 
@@ -281,10 +285,10 @@ def _numbers(folder: Path) -> list[int]:
 def _read(folder: Path, number: int) -> Entry:
     """A lease file. Opening it has NFS look at the server, so the heartbeat is up to date."""
     with opened(_path(folder, number)) as file:
-        text, beat = file.read(), os.fstat(file.fileno()).st_mtime_ns
+        text, beat = file.read(_LONGEST), os.fstat(file.fileno()).st_mtime_ns
     try:
         values = json.loads(text)
         state = values.pop("state")
-        return Entry(number, Owner(**values), state == _FREE, beat)
-    except (ValueError, TypeError, KeyError, AttributeError):
+        return Entry(number, msgspec.convert(values, Owner), state == _FREE, beat)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return Entry(number, None, False, beat)

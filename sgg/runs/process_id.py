@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,6 +43,8 @@ def process_id(pid: int | None = None) -> str:
 def is_alive(who: str) -> bool:
     """Whether that very process still runs on this machine."""
     number, _, born = who.partition("@")
+    if re.fullmatch(r"[0-9]{1,9}", number) is None:
+        return False
     try:
         return _birth(int(number)) == (born, True)
     except ProcessLookupError:

@@ -2,47 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
-from sgg.files import read_json
-from sgg.runs.folder import COMPLETIONS, CURVES, METRICS, PARTS, PROVENANCE, TOTAL, read_json_lines
+from sgg.files import LINE_BYTES, LINES_BYTES, converted, opened
+from sgg.runs.folder import COMPLETIONS, CURVES, PARTS, read_json_lines
+from sgg.runs.records import read_metrics, read_starts, read_total
 
+Curve = dict[str, int | float | str]
+"""A row of metrics.jsonl: `step`, and each logged number by its name, one that is not finite as text."""
+
+_SCORES = ("R", "failure_rate")
 _SHOWN = ("loss", "reward", "completion/failed")
 _LATEST = 20
 """Rows that the last numbers are taken from: not every row has all."""
 
 
-def starts(run_dir: Path) -> list[dict[str, Any]]:
-    """Each start of the run, as its provenance has them."""
-    record: dict[str, Any] = read_json(run_dir / PROVENANCE) or {"starts": []}
-    starts: list[dict[str, Any]] = record["starts"]
-    return starts
+def read_curves(run_dir: Path) -> list[Curve]:
+    """The rows of metrics.jsonl.
+
+    Raises:
+        SggError: one is of another form, or the file cannot be read.
+
+    """
+    path = run_dir / CURVES
+    rows = read_json_lines(path)
+    return [converted(row, Curve, f"{path}, line {n}") for n, row in enumerate(rows, 1)]
 
 
 def progress(run_dir: Path) -> tuple[str, str, int]:
-    """Step of total, last metrics, and restarts, as far as the run's files tell."""
-    restarts = max(0, len(starts(run_dir)) - 1)
-    if content := read_json(run_dir / METRICS):
-        values = {k: content["metrics"][k] for k in ("R", "failure_rate")}
-        return f"{content['completions']} completions", _numbers(values), restarts
-    rows = read_json_lines(run_dir / CURVES)
+    """Step of total, last metrics, and restarts, as far as the run's files tell.
+
+    Raises:
+        SggError: one of them is of another form, or cannot be read.
+
+    """
+    restarts = max(0, len(read_starts(run_dir)) - 1)
+    if content := read_metrics(run_dir):
+        kept = {k: v for k in _SCORES if (v := content.metrics.get(k)) is not None}
+        return f"{content.completions} completions", _numbers(kept), restarts
+    rows = read_curves(run_dir)
     if rows:
-        last: dict[str, Any] = {}
+        last: Curve = {}
         for row in rows[-_LATEST:]:
             last |= row
-        shown = {k: last[k] for k in _SHOWN if isinstance(last.get(k), (int, float))}
-        return f"{last['step']}/{_total(run_dir)}", _numbers(shown), restarts
+        shown = {k: n for k in _SHOWN if not isinstance(n := last.get(k, ""), str)}
+        total = read_total(run_dir)
+        steps = f"{last.get('step', '?')}/{'?' if total is None else total}"
+        return steps, _numbers(shown), restarts
     whole = run_dir / COMPLETIONS  # the parts stay beside it
     parts = [whole] if whole.is_file() else (run_dir / PARTS).glob("*.jsonl")
-    completions = sum(len(read_json_lines(path)) for path in parts)
+    completions = sum(map(_count_lines, parts))
     return (f"{completions} completions" if completions else ""), "", restarts
 
 
-def _total(run_dir: Path) -> str:
-    total = read_json(run_dir / TOTAL)
-    return "?" if total is None else str(total["steps"])
+def _count_lines(path: Path) -> int:
+    """Whole lines of a file, of its first GiB."""
+    with opened(path, "rb") as file:
+        blocks = iter(partial(file.read, LINE_BYTES), b"")
+        return sum(block.count(b"\n") for block in islice(blocks, LINES_BYTES // LINE_BYTES))
 
 
-def _numbers(values: dict[str, Any]) -> str:
+def _numbers(values: Mapping[str, float]) -> str:
     return " ".join(f"{k}={v:.3g}" for k, v in values.items())

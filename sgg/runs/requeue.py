@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sgg.files import read_json, write_json, write_whole
+from sgg.files import read_bounded, read_json, write_json, write_whole
 
 REQUEST = "requeue"
 """In the run folder, with the job's ARRAY_INDEX behind a dot: why, and which nodes to keep away from, a line
@@ -34,7 +34,7 @@ def ask_again(run_dir: Path, job: str, why: str, exclude: str = "") -> None:
 def refusal(run_dir: Path) -> str:
     """Why Slurm did not queue the job again; empty if it did, or was not asked."""
     path = run_dir / REFUSED
-    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    return read_bounded(path).decode(errors="replace").strip() if path.is_file() else ""
 
 
 def forget_requests(run_dir: Path) -> None:

@@ -18,17 +18,25 @@ import json
 import shlex
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
 
 from sgg.errors import SggError
-from sgg.files import read_json, write_json
+from sgg.files import converted, read_json, write_json
 from sgg.runs.code_digest import code_digest
 from sgg.runs.folder import PIPELINE
 from sgg.runs.folder import POINTS as POINTS
 from sgg.runs.folder import SWEEP as SWEEP
+from sgg.runs.records import refuse_outside
 from sgg.runs.signature import is_signed, sign
 
 CODE = "code"
 SLURM = "slurm"
+
+
+Job = Annotated[str, Meta(pattern=r"^(\d{1,20}(_\d{1,20})?|\d{1,20}@[\w./-]{1,80})$")]
+"""Slurm's id, ARRAY_INDEX, or a process (`process_id.process_id`)."""
 
 
 @dataclass
@@ -42,8 +50,8 @@ class RunRecord:
     """Step of the same point whose model this run starts from."""
     folder: str
     """Run folder, from SWEEP_DIR."""
-    jobs: list[str] = field(default_factory=list)
-    """Of every start, the newest last: Slurm's id, ARRAY_INDEX, or the process here."""
+    jobs: list[Job] = field(default_factory=list)
+    """Of every start, the newest last."""
 
 
 @dataclass
@@ -113,18 +121,20 @@ def read_sweep(folder: Path) -> SweepRecord:
     """The record of a sweep.
 
     Raises:
-        SggError: the folder holds none that can be read.
+        SggError: the folder holds none that can be read, or one of another form.
+        OSError: it is a symbolic link.
 
     """
     values = read_json(folder / SWEEP)
     if values is None:
         raise SggError(f"{folder}: no sweep there ({SWEEP} is missing or damaged).")
-    for record in (values, *values["runs"]):
-        record.pop("cancelled", None)  # of an earlier version
-    values["points"] = [PointRecord(**point) for point in values["points"]]
-    values["runs"] = [RunRecord(**run) for run in values["runs"]]
-    values["changes"] = [ChangeRecord(**change) for change in values.get("changes", [])]
-    return SweepRecord(**values)
+    path = folder / SWEEP
+    record = converted(values, SweepRecord, str(path))
+    for run in record.runs:
+        refuse_outside(run.folder, path)
+        if not 0 <= run.point < len(record.points):
+            raise SggError(f"{path}: {run.folder} is of point {run.point}, which is not there.")
+    return record
 
 
 def resume_command(folder: Path) -> str:

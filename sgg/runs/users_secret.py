@@ -51,8 +51,6 @@ def users_secret(purpose: str) -> bytes:
 
 def _problem(found: os.stat_result, content: bytes) -> str:
     """Why a file cannot be a secret; empty if it can."""
-    if not stat.S_ISREG(found.st_mode):
-        return "it is no file"
     if found.st_uid != os.getuid():
         return f"it belongs to user {found.st_uid}"
     if found.st_mode & 0o077:

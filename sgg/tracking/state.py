@@ -8,10 +8,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sgg.files import read_json, write_json
+from msgspec import Struct
+
+from sgg.files import read_json, read_record, write_json
 from sgg.runs.folder import CURVES, METRICS, PIPELINE, POINTS, SWEEP
 
 TRACKER = "tracker.json"
+
+
+class _Failure(Struct):
+    tracker: str
+    step: int | None
+    at_end: bool
+    time: str
+    error: str
+
+
+class _Record(Struct):
+    failed: _Failure | None = None
 
 
 def tracker_run_id(run_dir: Path) -> str:
@@ -68,20 +82,26 @@ def forget_failure(run_dir: Path) -> None:
 
 
 def failure_note(run_dir: Path) -> str | None:
-    """What a user has to know at the end of a run whose tracking failed; None where it did not."""
-    failed = _read(run_dir).get("failed")
-    if failed is None:
+    """What a user has to know at the end of a run whose tracking failed; None where it did not.
+
+    Raises:
+        SggError: tracker.json has another form.
+
+    """
+    record = read_record(run_dir / TRACKER, _Record)
+    if record is None or record.failed is None:
         return None
-    since = "at its start" if failed["step"] is None else f"after step {failed['step']}"
+    failed = record.failed
+    since = "at its start" if failed.step is None else f"after step {failed.step}"
     missing = "what came later"
-    if failed["at_end"]:
+    if failed.at_end:
         since, missing = "at the end of the run", "what it had not uploaded by then"
     note = (
-        f"tracker={failed['tracker']} failed {since} ({failed['time']}, {failed['error']}); {missing} "
+        f"tracker={failed.tracker} failed {since} ({failed.time}, {failed.error}); {missing} "
         f"did not reach it. All numbers are in {run_dir}: {CURVES} (curves), {METRICS} "
         "(evaluation), report.html."
     )
-    if failed["tracker"] == "wandb":
+    if failed.tracker == "wandb":
         note += _way_to_upload(run_dir)
     return note
 

@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 LAYERS = [
-    ["errors", "files", "terminal", "compat"],
+    ["errors"],
+    ["files", "terminal", "compat"],
     ["sgg", "config", "chat_api"],
     ["scene", "explain", "distributed"],
     ["runs", "text"],

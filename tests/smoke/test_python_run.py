@@ -11,7 +11,7 @@ from commands import environment
 import sgg
 from sgg.config.frozen import read_frozen
 from sgg.errors import SggError
-from sgg.runs.progress import starts
+from sgg.runs.records import read_starts
 
 
 @pytest.mark.slow
@@ -35,7 +35,7 @@ def test_a_run_from_python_is_the_command_lines(tmp_path):
     assert run_dir.parent == tmp_path / "my runs"
     assert metrics == json.loads((run_dir / "metrics.json").read_text())["metrics"]
     assert read_frozen(run_dir / "config.yaml").choices["stage"] == "eval"
-    [start] = starts(run_dir)
+    [start] = read_starts(run_dir)
     assert start["command"] == shlex.join(["sgg", *words])
     assert command is None
 

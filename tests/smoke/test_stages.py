@@ -10,7 +10,7 @@ from commands import command, environment, sgg_ok
 from event_files import events, scalars
 from PIL import Image
 
-from sgg.runs.progress import starts
+from sgg.runs.records import read_starts
 from sgg.tracking.state import failure_note
 
 MODELS = ["tiny_qwen2_5_vl", pytest.param("tiny_qwen2_vl", marks=pytest.mark.thorough)]
@@ -92,7 +92,7 @@ def test_a_stopped_pipeline_goes_on_from_its_frozen_configs(tmp_path):
     assert len(curve(folder / "sft", "loss")) == 12
     again = sgg_ok("resume", str(folder), cwd=tmp_path).stdout
     assert again.count(", which is finished\n") == 3
-    assert [len(starts(folder / step)) for step in ("sft", "grpo", "eval")] == [2, 1, 1]
+    assert [len(read_starts(folder / step)) for step in ("sft", "grpo", "eval")] == [2, 1, 1]
 
 
 @pytest.mark.slow

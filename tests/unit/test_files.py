@@ -6,6 +6,7 @@ import stat
 
 import pytest
 
+from sgg.errors import SggError
 from sgg.evaluation.score import Scored
 from sgg.explain.exceptions import explain
 from sgg.files import (
@@ -97,9 +98,9 @@ def test_a_log_is_not_written_through_a_link(tmp_path, victim):
 
 def test_a_named_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.json")
-    assert read_json(tmp_path / "a.json") is None
-    with opened(tmp_path / "a.json") as file:
-        assert file.read() == ""
+    for use in (read_json, opened, read_json_lines):
+        with pytest.raises(SggError, match=r"a\.json: no regular file"):
+            use(tmp_path / "a.json")
 
 
 def test_a_folder_that_is_a_link_is_no_place_to_write_to(tmp_path):

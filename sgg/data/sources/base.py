@@ -113,6 +113,8 @@ def load_json(path: Path, key: str) -> Any:
     try:
         with open_unpacked(path) as file:
             return json.loads(file.read().decode("utf-8-sig"))
+    except SggError as error:
+        raise SggError(f"{key}: {error}") from error
     except (ValueError, RecursionError, *DAMAGED) as error:
         raise SggError(f"{key}: {path} is no valid JSON file ({error}).") from error
 

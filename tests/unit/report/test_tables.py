@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sgg.report.tables import COLUMNS, markdown, metrics_table
+from sgg.runs.records import Metrics, ProtocolName
 
 METRICS = {"failure_rate": 0.0416, "R": 0.35449, "mR": 0.3, "AP50": 1.0, "precision": 0.9}
 
@@ -12,7 +13,9 @@ def cells(text):
 
 
 def test_a_row_per_run_with_three_digits_and_the_interval_where_there_is_one():
-    content = {"metrics": METRICS, "intervals": {"R": [0.3, 0.41256]}, "images": 500}
+    content = Metrics(
+        500, 500, 400, 900, METRICS, {"R": [0.3, 0.41256]}, {}, {}, ProtocolName("sgg")
+    )
     head, rule, sft, grpo = cells(metrics_table({"sft": content, "grpo": None}))
     assert head == ["run", *COLUMNS.values(), "images"]
     assert set("".join(rule)) == {"-"}

@@ -9,11 +9,11 @@ from launchers.sweep.status import status_of
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME
 from sgg.errors import SggError
-from sgg.evaluation.stage import read_metrics
 from sgg.files import read_json, write_json, write_whole
 from sgg.runs.exit_status import ENDING, ExitStatus, State, forget_exit_status, read_exit_status
 from sgg.runs.folder import METRICS, PIPELINE, PROVENANCE, TOTAL, record_start
-from sgg.runs.progress import progress, starts
+from sgg.runs.progress import progress
+from sgg.runs.records import read_metrics, read_starts
 from sgg.runs.requeue import FAILURES, count_failure
 from sgg.runs.sweep import SWEEP, read_sweep
 from sgg.tracking.open import NoTracker, open_tracker
@@ -71,12 +71,12 @@ def test_of_a_damaged_ending_a_run_has_not_ended(tmp_path, left):
 def test_damaged_records_of_a_run_count_as_absent(tmp_path, left):
     for name in (PROVENANCE, TOTAL, METRICS, FAILURES, PIPELINE):
         (tmp_path / name).write_bytes(left)
-    assert starts(tmp_path) == []
+    assert read_starts(tmp_path) == []
     assert progress(tmp_path) == ("", "", 0)
     assert read_metrics(tmp_path) is None
     assert count_failure(tmp_path, "1-0", "n1") == {"1-0": "n1"}
     record_start(tmp_path, compose_config(["stage=sft"]))
-    assert len(starts(tmp_path)) == 1
+    assert len(read_starts(tmp_path)) == 1
     with pytest.raises(SggError, match="no sweep, pipeline or run"):
         status_of(tmp_path)
 

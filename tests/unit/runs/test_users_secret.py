@@ -66,7 +66,7 @@ def test_a_link_and_a_pipe_are_no_secret(secret, tmp_path):
         users_secret("Tests")
     secret.unlink()
     os.mkfifo(secret, 0o600)
-    with pytest.raises(SggError, match="no file"):
+    with pytest.raises(SggError, match="no regular file"):
         users_secret("Tests")
 
 
