@@ -6,14 +6,25 @@ import threading
 import pytest
 
 from launchers.sweep.status import status_of
+from launchers.sweep.status_table import status_table
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME
 from sgg.errors import SggError
-from sgg.files import read_json, write_json, write_whole
+from sgg.files import RECORD_BYTES, read_json, write_json, write_whole
+from sgg.report.run_report import write_report
 from sgg.runs.exit_status import ENDING, ExitStatus, State, forget_exit_status, read_exit_status
-from sgg.runs.folder import METRICS, PIPELINE, PROVENANCE, TOTAL, record_start
+from sgg.runs.folder import (
+    CURVES,
+    METRICS,
+    PIPELINE,
+    PROVENANCE,
+    TOTAL,
+    append_json,
+    open_run,
+    record_start,
+)
 from sgg.runs.progress import progress
-from sgg.runs.records import read_metrics, read_starts
+from sgg.runs.records import read_metrics, read_pipeline, read_starts, read_total
 from sgg.runs.requeue import FAILURES, count_failure
 from sgg.runs.sweep import SWEEP, read_sweep
 from sgg.tracking.open import NoTracker, open_tracker
@@ -96,3 +107,68 @@ def test_a_damaged_record_of_a_sweep_is_told(tmp_path, left):
     (tmp_path / SWEEP).write_bytes(left)
     with pytest.raises(SggError, match=r"sweep.json is missing or damaged"):
         read_sweep(tmp_path)
+
+
+ODD = [
+    "x",
+    [[]],
+    {"a": 1},
+    {"starts": [1]},
+    {"steps": "x"},
+    {"points": "x"},
+    {"metrics": {"R": []}},
+]
+READERS = {
+    PROVENANCE: read_starts,
+    TOTAL: read_total,
+    METRICS: read_metrics,
+    PIPELINE: read_pipeline,
+    ENDING: read_exit_status,
+    SWEEP: read_sweep,
+}
+
+
+@pytest.mark.parametrize("content", ODD, ids=json.dumps)
+@pytest.mark.parametrize("name", READERS)
+def test_a_file_of_another_form_is_named(tmp_path, name, content):
+    write_json(tmp_path / name, content)
+    with pytest.raises(SggError, match=rf"{name}: not of the form that sgg writes"):
+        READERS[name](tmp_path)
+
+
+def test_a_folder_named_by_a_file_lies_below_it(tmp_path):
+    for name in ("../x", "/etc", "a\0b", "", "y" * 300, "\ud800"):
+        write_json(tmp_path / PIPELINE, {"steps": [name], "table": []})
+        with pytest.raises(SggError, match=r"no name of a step|no folder below its own"):
+            read_pipeline(tmp_path)
+        run = {"point": 0, "step": "sft", "after": None, "folder": name}
+        sweep = {"launcher": "local", "parallel": 1, "cwd": "/", "submitted": "", "overrides": []}
+        points = [{"name": "0", "overrides": []}]
+        write_json(tmp_path / SWEEP, {**sweep, "points": points, "runs": [run]})
+        with pytest.raises(SggError, match="no folder below its own"):
+            read_sweep(tmp_path)
+
+
+def test_a_file_is_read_up_to_its_limit(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b"1" + b" " * (RECORD_BYTES - 1))
+    assert read_json(path) == 1
+    path.write_bytes(b"1" + b" " * RECORD_BYTES)
+    with pytest.raises(SggError, match=r"a\.json: longer than 16,777,216 bytes"):
+        read_json(path)
+
+
+def test_of_a_report_a_damaged_file_costs_its_part(tmp_path):
+    open_run(compose_config(["stage=sft", f"paths.run_dir={tmp_path}"]))
+    append_json(tmp_path / CURVES, {"step": 1, "loss": 2.0})
+    append_json(tmp_path / CURVES, {"step": 2, "loss": 1.0})
+    write_json(tmp_path / METRICS, {"metrics": "x"})
+    text = write_report(tmp_path).read_text()
+    assert f"Left out: {tmp_path / METRICS}: not of the form" in text
+    assert "<figcaption>loss</figcaption>" in text
+    with (tmp_path / CURVES).open("a") as file:
+        file.write("[]\n")
+    text = write_report(tmp_path).read_text()
+    assert "metrics.jsonl, line 3: no JSON object." in text
+    assert "<figcaption>" not in text
+    assert "metrics.json: not of the form" in status_table(status_of(tmp_path))
