@@ -13,24 +13,25 @@ from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
 _SEQUENCE = r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
-_STRING = r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
+_STRING = r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x90\x98\x9c-\x9f]*(?:\x07|\x1b\\|\x9c)"
 _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 _ORDER = "[\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 """Marks that reverse the order of what follows; letters that are written from the right need none."""
+# no string holds what begins another one: the time stays proportional to the length of the text
 _STRIPPED = re.compile("|".join((_STRING, _SEQUENCE, _CONTROL, _ORDER)))
 
 
-def plain(text: str) -> str:
+def without_controls(text: str) -> str:
     r"""The text without what would steer a terminal; line ends and tabs stay.
 
-    >>> plain("\x1b[31mred\x1b]0;title\x07 \u202ebat\n")
+    >>> without_controls("\x1b[31mred\x1b]0;title\x07 \u202ebat\n")
     'red bat\n'
     """
     return text if text.isascii() and text.isprintable() else _STRIPPED.sub("", text)
 
 
 class PlainStream:
-    """A stream that writes `plain` text; all else is the stream's own."""
+    """A stream that writes text without control characters; all else is the stream's own."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -38,7 +39,7 @@ class PlainStream:
     def write(self, text: str) -> int:
         """Write it; a progress bar's return to the beginning of its line stays where it begins the text."""
         begin = "\r" if text.startswith("\r") else ""
-        self._stream.write(begin + plain(text))
+        self._stream.write(begin + without_controls(text))
         return len(text)
 
     def writelines(self, lines: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""What may still change when a sweep goes on: what its jobs ask of Slurm, and nothing of its science.
+"""What may still change when a sweep is resumed: what its jobs ask of Slurm, and nothing of its science.
 
 Input: overrides such as `hardware.slurm.time_min=240`. Output: the frozen configs of the runs that are
 started again, with these keys changed and no other, and a record of it in sweep.json.
@@ -74,7 +74,7 @@ def _refuse_others(override: Override) -> None:
     if not key.startswith(_OF_JOBS):
         raise SggError(
             f"{word}: a run has one config from its first step to its last, or its numbers "
-            f"could not be told apart, so only {_OF_JOBS}… can change when a sweep goes on. Start a new "
+            f"could not be told apart, so only {_OF_JOBS}… can change when a sweep is resumed. Start a new "
             f"sweep with {key}."
         )
     if override.is_delete():

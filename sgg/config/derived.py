@@ -14,12 +14,12 @@ def pixel_budget(config: Config) -> tuple[int, int]:
 
 
 def read_split(config: Config) -> str:
-    """Which part of the data the stage reads, train or eval: SFT and GRPO read train."""
+    """Which split the stage reads, train or eval: SFT and GRPO read train."""
     return config.stage.split.name if isinstance(config.stage, EvalConfig) else "train"
 
 
 def scored_split(config: Config) -> str:
-    """Which part of the data completions are scored against: an evaluation's, and eval without one."""
+    """Which split completions are scored against: an evaluation's, and eval without one."""
     return config.stage.split.name if isinstance(config.stage, EvalConfig) else "eval"
 
 

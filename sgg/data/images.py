@@ -64,7 +64,7 @@ class ImageStore:
         plan: ScenePlan | None = None,
         painted: bool = False,
     ) -> None:
-        """`key` names the part of the data in errors: data.train or data.eval."""
+        """`key` names the split in errors: data.train or data.eval."""
         self._key = key
         self._open_rows = open_rows
         self._rows: Any = None

@@ -45,7 +45,7 @@ from sgg.files import (
 from sgg.runs.code_state import code_record
 from sgg.runs.process_id import process_id
 from sgg.runs.signature import is_signed_run, sign_run
-from sgg.terminal import plain
+from sgg.terminal import without_controls
 
 PROVENANCE, CURVES, METRICS = "provenance.json", "metrics.jsonl", "metrics.json"
 COMPLETIONS = "completions.jsonl"
@@ -175,8 +175,8 @@ class PlainFormatter(logging.Formatter):
     """Of lines that steer no terminal, whatever a stranger's text holds."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, `plain`."""
-        return plain(super().format(record))
+        """The line, without control characters."""
+        return without_controls(super().format(record))
 
 
 def start_logging(run_dir: Path, rank: int = 0) -> None:

@@ -6,11 +6,12 @@ import io
 import logging
 import subprocess
 import sys
+import time
 
 import pytest
 
 from sgg.runs.folder import PlainFormatter
-from sgg.terminal import PlainStream, plain, plain_output
+from sgg.terminal import PlainStream, plain_output, without_controls
 
 
 @pytest.mark.parametrize(
@@ -30,8 +31,18 @@ from sgg.terminal import PlainStream, plain, plain_output
     ],
 )
 def test_what_steers_is_taken_out(text, left):
-    assert plain(text) == left
-    assert plain(left) == left
+    assert without_controls(text) == left
+    assert without_controls(left) == left
+
+
+@pytest.mark.parametrize("piece", ["\x9d", "\x1b]", "\x1b[", "\x1b[0;", "\x1bP\x1b"])
+def test_a_long_text_takes_no_longer_for_each_character(piece):
+    """Twice the text takes about twice the time, not four times: seconds would be hours."""
+    start = time.process_time()
+    without_controls(piece * 300_000)
+    assert (
+        time.process_time() - start < 20
+    )  # about one; 20,000 took six when the time was quadratic
 
 
 def test_a_progress_bar_returns_to_the_beginning_of_its_line():

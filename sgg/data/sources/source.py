@@ -6,6 +6,7 @@ Input: a split as the config names it. Output: its reader, and the facts by whic
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,9 +60,12 @@ class Split:
     def folders(self) -> tuple[Path, ...]:
         """Where a stranger's rows may name image files: the config's own folders, without symbolic links."""
         named = [self.data.root, self.data.image_folder]
-        if self.config.path and not self.data.root:  # a table of its own, or a hub id
+        if self.config.path and not self.data.root:
             path = Path(self.config.path).expanduser()
-            named.append(str(path if path.is_dir() else path.parent))
+            if path.exists():
+                named.append(str(path if path.is_dir() else path.parent))
+            else:  # a hub id, whose files lie in the hub's own cache
+                named.append(os.environ.get("HF_HOME", "~/.cache/huggingface"))
         return tuple(Path(folder).expanduser().resolve() for folder in named if folder)
 
     def file(self) -> Path:
