@@ -156,9 +156,25 @@ def read_json(path: Path) -> Any:
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
+        return parse_json(content)
+    except ValueError:
         return None
+
+
+def parse_json(content: bytes) -> Any:
+    """What JSON in UTF-8 says.
+
+    Raises:
+        ValueError: it is no JSON, too deep, or holds half a surrogate pair, which is no text.
+
+    """
+    try:
+        parsed = json.loads(content)
+        if b"\\ud" in content.lower():
+            json.dumps(parsed, ensure_ascii=False).encode()
+    except RecursionError as error:
+        raise ValueError("lists or objects in one another, too deep to be read") from error
+    return parsed
 
 
 def read_record(path: Path, kind: type[T]) -> T | None:

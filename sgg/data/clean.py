@@ -15,7 +15,7 @@ from sgg.data.box_format import fits, to_corners
 from sgg.data.example import RawExample
 from sgg.data.units import reach, suspects
 from sgg.data.written import looks_numbered
-from sgg.scene.graph import Box, Edge, Node, SceneGraph
+from sgg.scene.graph import MAX_OBJECTS, MAX_RELATIONS, Box, Edge, Node, SceneGraph
 from sgg.scene.vocab import VOCABULARIES, Vocabulary, canonical
 
 MAX_ASPECT = 200
@@ -44,6 +44,7 @@ KINDS = {
     "wide_grey": "grey of more than 8 bits; scaled to 8",
     "bad_size": "no positive width and height, one over 200 times the other, or over 64 megapixels; "
     "image dropped",
+    "too_many": f"more than {MAX_OBJECTS:,} objects or {MAX_RELATIONS:,} relations; image dropped",
     "duplicate_image": "image id seen before; image dropped",
     "bad_box": "not four finite numbers; object dropped",
     "text_box": "numbers of the box are written as texts; read as numbers",
@@ -188,6 +189,10 @@ def clean(raw: RawExample, policy: Policy, report: Report) -> SceneGraph | None:
     report.count_read(raw)
     if raw.broken:
         report.note("unreadable_row", raw.image_id, raw.broken)
+        return None
+    objects, relations = len(raw.objects), len(raw.relations)
+    if objects > MAX_OBJECTS or relations > MAX_RELATIONS:
+        report.note("too_many", raw.image_id, f"{objects} objects, {relations} relations")
         return None
     small, large = sorted((raw.width, raw.height))
     if small <= 0 or large > MAX_ASPECT * small or small * large > MAX_PIXELS:

@@ -13,6 +13,7 @@ from typing import Any
 
 from sgg.errors import SggError
 from sgg.evaluation.prediction_files import FORMS, Row
+from sgg.scene.graph import MAX_OBJECTS, MAX_RELATIONS
 from sgg.scene.vocab import Vocabulary
 
 _LARGEST = 1e9
@@ -40,8 +41,20 @@ def form_of(row: Row, place: str) -> Form:
                 raise SggError(f"{place}: {form.name} is {_shown(value)}; it must be {words}.")
             if form is Form.response:
                 box_scale(row, place)
+            if form is Form.objects:
+                refuse_too_many(place, value, row.get("relationships"))
             return form
     raise SggError(f"{place}: no text, response or objects. {FORMS}")
+
+
+def refuse_too_many(place: str, objects: Any, relations: Any) -> None:
+    """Raise SggError if a prediction's graph is larger than is scored."""
+    for noun, values, most in (
+        ("objects", objects, MAX_OBJECTS),
+        ("relations", relations, MAX_RELATIONS),
+    ):
+        if isinstance(values, list) and len(values) > most:
+            raise SggError(f"{place}: {len(values):,} {noun}; at most {most:,} are scored.")
 
 
 def image_of(row: Row, place: str, file: str | None) -> tuple[str, bool]:
@@ -97,6 +110,8 @@ def check_gathered(row: Row, place: str, vocabulary: Vocabulary | None) -> None:
         raise SggError(
             f"{place}: a gathered file needs names_target in each image and data.vocabulary."
         )
+    pairs = row["graph"].get("all_node_pairs") if isinstance(row["graph"], dict) else None
+    refuse_too_many(place, row["boxes"], pairs)
     for problem in _gathered_problems(row, len(vocabulary.predicates)):
         raise SggError(f"{place}: {problem}.")
 

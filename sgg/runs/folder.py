@@ -38,6 +38,7 @@ from sgg.files import (
     LINES_BYTES,
     make_output_folder,
     opened,
+    parse_json,
     read_bounded,
     read_json,
     write_json,
@@ -246,8 +247,8 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
 
 def _object(line: bytes, place: str) -> dict[str, Any]:
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        row = parse_json(line)
+    except ValueError as error:
         raise SggError(f"{place}: no JSON.") from error
     if not isinstance(row, dict):
         raise SggError(f"{place}: no JSON object.")

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
 
 from sgg.files import LINE_BYTES, LINES_BYTES, converted, opened
 from sgg.runs.folder import COMPLETIONS, CURVES, PARTS, read_json_lines
 from sgg.runs.records import read_metrics, read_starts, read_total
 
-Curve = dict[str, int | float | str]
+_Whole = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+Curve = dict[str, _Whole | float | str]
 """A row of metrics.jsonl: `step`, and each logged number by its name, one that is not finite as text."""
 
 _SCORES = ("R", "failure_rate")

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 Box = tuple[float, float, float, float]
 Triplet = tuple[str, str, str]
 
+MAX_OBJECTS = MAX_RELATIONS = 1000
+"""Most of one image in annotations, and in predictions that are graphs: each is compared with each."""
+
 _NUMBER_SUFFIX = re.compile(r"\.\d+$")
 
 

@@ -119,6 +119,7 @@ def test_explain_takes_each_completions_own_gold(tmp_path, capsys):
         (row("a", gold={"objects": []}), "gold must be"),
         (row("a", gold={**GOLD, "relationships": [{"subject": "man.1"}]}), "gold must be"),
         (row("a", width=20_000, height=1), "gold is not sound: bad_size"),
+        (row("a", gold={**GOLD, "objects": GOLD["objects"] * 1001}), "gold is not sound: too_many"),
     ],
 )
 def test_what_cannot_be_scored_is_said(tmp_path, capsys, content, words):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sgg.config.data import Duplicates
 from sgg.data.clean import KINDS, SHOWN_PER_KIND, Policy, Report, clean
 from sgg.data.example import RawExample
+from sgg.scene.graph import MAX_OBJECTS, MAX_RELATIONS
 from sgg.scene.vocab import VOCABULARIES
 
 VG150 = VOCABULARIES["vg150"]
@@ -226,3 +227,21 @@ def test_accounts_balance_and_graphs_are_sound(objects, relations, clip, drop, d
         assert len(set(edges)) == len(edges)
     elif not drop:
         assert len(edges) == len(relations) - issues["dangling_relation"]
+
+
+@pytest.mark.parametrize(
+    ("objects", "relations", "dropped"),
+    [
+        (MAX_OBJECTS, MAX_RELATIONS, False),
+        (MAX_OBJECTS + 1, 0, True),
+        (2, MAX_RELATIONS + 1, True),
+    ],
+)
+def test_an_image_with_too_many_items_is_dropped_and_counted(objects, relations, dropped):
+    items = [(f"man.{n}", "man", BOXES["man.1"]) for n in range(objects)]
+    example = raw(items, [("man.0", "near", "man.1")] * relations)
+    graph, report = cleaned(example, duplicates=Duplicates.keep)
+    assert (graph is None) == dropped
+    assert report.issues["too_many"] == dropped
+    assert report.read["objects"] == objects
+    assert report.kept["images"] == (not dropped)

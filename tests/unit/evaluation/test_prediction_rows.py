@@ -9,6 +9,7 @@ from strategies import PX, completion
 
 from sgg.errors import SggError
 from sgg.evaluation.predictions import read_predictions
+from sgg.scene.graph import MAX_OBJECTS, MAX_RELATIONS
 from sgg.scene.vocab import VOCABULARIES
 
 TEXT = completion([("man.1", [0, 0, 500, 500])], [])
@@ -219,3 +220,32 @@ def test_folders_of_neither_form_are_told(tmp_path):
         read_predictions(tmp_path)
     (tmp_path / "completions.jsonl.gz").write_bytes(gzip.compress(TWO.encode()))
     assert list(read_predictions(tmp_path).by_image) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("objects", "relations", "said"),
+    [
+        (MAX_OBJECTS, MAX_RELATIONS, ""),
+        (MAX_OBJECTS + 1, 1, "1,001 objects; at most 1,000 are scored"),
+        (2, MAX_RELATIONS + 1, "1,001 relations; at most 1,000 are scored"),
+    ],
+)
+def test_a_graph_with_too_many_items_is_refused_with_its_place(tmp_path, objects, relations, said):
+    graph = {
+        "objects": [{"id": f"man.{n}", "bbox": [0, 0, 5, 5]} for n in range(objects)],
+        "relationships": [{"subject": "man.0", "predicate": "on", "object": "man.1"}] * relations,
+    }
+    entry = {
+        "boxes": [[0, 0, 5, 5]] * objects,
+        "names_target": ["man"] * objects,
+        "graph": {"all_node_pairs": [[0, 1]] * relations, "all_relation": [[0, 1]] * relations},
+    }
+    cases = {
+        "a.jsonl": (lines({"image_id": "7", **graph}), "a.jsonl, line 1, image 7"),
+        "b.json": (json.dumps({"7": entry}), "b.json, image 7"),
+    }
+    for name, (content, place) in cases.items():
+        if said:
+            assert f"{place}: {said}" in refused(tmp_path / name, content)
+        else:
+            assert len(read(tmp_path / name, content).by_image) == 1

@@ -30,10 +30,10 @@ from sgg.runs.sweep import SWEEP, read_sweep
 from sgg.tracking.open import NoTracker, open_tracker
 from sgg.tracking.state import TRACKER, failure_note, tracker_run_id
 
-LEFT = [b"", b'{"state": "fin', b"\0" * 40, b"\xff\xfe"]
+LEFT = [b"", b'{"state": "fin', b"\0" * 40, b"\xff\xfe", b"[" * 100_000, b'{"state": "\\ud800"}']
 
 
-@pytest.fixture(params=LEFT, ids=["empty", "cut", "zeros", "no text"])
+@pytest.fixture(params=LEFT, ids=["empty", "cut", "zeros", "no text", "deep", "half a pair"])
 def left(request):
     return request.param
 
@@ -137,7 +137,7 @@ def test_a_file_of_another_form_is_named(tmp_path, name, content):
 
 
 def test_a_folder_named_by_a_file_lies_below_it(tmp_path):
-    for name in ("../x", "/etc", "a\0b", "", "y" * 300, "\ud800"):
+    for name in ("../x", "/etc", "a\0b", "", "y" * 300, "\x1b[2J"):
         write_json(tmp_path / PIPELINE, {"steps": [name], "table": []})
         with pytest.raises(SggError, match=r"no name of a step|no folder below its own"):
             read_pipeline(tmp_path)
