@@ -1,7 +1,6 @@
-"""What a job asks of Slurm: hardware.slurm -> the text of a batch script, and its submission.
+"""What a job asks of Slurm: hardware.slurm -> a batch script, and its submission.
 
-The text is submitit's. What runs in the job is ours: one `launchers.node` on each node, which reads a
-frozen config, so no pickle is written, and nobody waits for one that never comes. A job is always an
+In the job runs one `launchers.node` on each node, which reads a frozen config. A job is always an
 array, indexed by the sweep's points, so that a chain is task by task (`aftercorr`).
 """
 
@@ -21,6 +20,7 @@ from typing import Any
 from launchers.placement import BEGAN
 from launchers.process_plan import interpreter
 from launchers.slurm.queue import max_array_size, outside_jobs
+from launchers.slurm.sbatch import script_text
 from sgg.config.derived import gpus_per_node, node_count
 from sgg.config.frozen import FROZEN_NAME
 from sgg.config.hardware import GpuRequest
@@ -67,38 +67,37 @@ def request_key(config: Config) -> str:
 
 def batch_script(array: Array) -> str:
     """The text that sbatch gets."""
-    from submitit.slurm.slurm import _make_sbatch_string
-
     slurm = array.config.hardware.slurm
-    further: dict[str, Any] = {
-        "requeue": True,
+    folder = array.sweep / SLURM
+    options: dict[str, Any] = {
+        **_request(array.config),
+        "job-name": job_name(array.sweep, array.step),
         "array": f"{_ranges(array.points)}%{array.parallel}",
         "chdir": array.cwd,
+        "output": folder / log_name("%A_%a"),
+        "open-mode": "append",  # a task that is queued again goes on in its log
+        "requeue": True,
+        "signal": f"USR2@{slurm.signal_before_end_s}",
     }
     if array.after is not None:
-        further |= {"dependency": f"aftercorr:{array.after}", "kill-on-invalid-dep": "yes"}
+        options |= {"dependency": f"aftercorr:{array.after}", "kill-on-invalid-dep": "yes"}
+    options |= {name.replace("_", "-"): value for name, value in slurm.sbatch.items()}
     words = [*slurm.prefix, interpreter(slurm), "-m", "launchers.node"]
     cpus = [] if slurm.cpus_per_node is None else [f"--cpus-per-task={slurm.cpus_per_node}"]
-    return _make_sbatch_string(
-        command=f'{shlex.join(words)} "$RUN_DIR/{FROZEN_NAME}"',
-        folder=array.sweep / SLURM,
-        job_name=job_name(array.sweep, array.step),
+    # one task has all CPUs of its node: it starts the ranks
+    step = ["--kill-on-bad-exit=1", "--cpu-bind=none", *cpus, *slurm.srun]
+    return script_text(
+        options,
         setup=_setup(array),
+        srun=["--output", str(folder / log_name("%A_%a", "%t")), *step],
+        command=f'{shlex.join(words)} "$RUN_DIR/{FROZEN_NAME}"',
         teardown=_JOB_END.read_text(encoding="utf-8").splitlines(),
-        signal_delay_s=slurm.signal_before_end_s,
-        stderr_to_stdout=True,
-        map_count=len(array.points),
-        wckey=None,  # type: ignore[arg-type]  # submitit's own, which a cluster may not know
-        additional_parameters={**further, **slurm.sbatch},
-        # one task has all CPUs of its node: it starts the ranks
-        srun_args=["--kill-on-bad-exit=1", "--cpu-bind=none", *cpus, *slurm.srun],
-        **_request(array.config),
     )
 
 
-def log_name(job: str) -> str:
-    """What the job with this id (ARRAY_INDEX) prints on its first node, as submitit names it."""
-    return f"{job}_0_log.out"
+def log_name(job: str, node: str = "0") -> str:
+    """The file of what the job with this id (ARRAY_INDEX) prints on one of its nodes."""
+    return f"{job}_{node}_log.out"
 
 
 def submit(array: Array, others: bool) -> str:
@@ -200,18 +199,18 @@ def _setup(array: Array) -> list[str]:
 
 
 def _request(config: Config) -> dict[str, Any]:
-    """Resources, by the names of submitit."""
+    """Resources, by the names of sbatch's options."""
     slurm = config.hardware.slurm
     values: dict[str, Any] = {
         "nodes": node_count(config),
-        "ntasks_per_node": 1,
+        "ntasks-per-node": 1,
         "time": slurm.time_min,
         "partition": slurm.partition,
         "account": slurm.account,
         "qos": slurm.qos,
         "constraint": slurm.constraint,
         "exclude": slurm.exclude,
-        "cpus_per_task": slurm.cpus_per_node,
+        "cpus-per-task": slurm.cpus_per_node,
         "mem": None
         if slurm.memory_gb is None
         else f"{slurm.memory_gb}G"
@@ -223,7 +222,7 @@ def _request(config: Config) -> dict[str, Any]:
     if gpus:
         kind = f"{slurm.gpu_type}:" if slurm.gpu_type else ""
         if slurm.gpu_request is GpuRequest.gpus_per_node:
-            values["gpus_per_node"] = f"{kind}{gpus}"
+            values["gpus-per-node"] = f"{kind}{gpus}"
         elif slurm.gpu_request is GpuRequest.gres:
             values["gres"] = f"gpu:{kind}{gpus}"
     return {k: v for k, v in values.items() if v is not None}
