@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sgg.errors import SggError
@@ -67,14 +67,10 @@ def ask_slurm(jobs: Collection[str]) -> dict[str, JobState] | None:
         return {}
     if shutil.which("squeue") is None:
         return None
-    arrays = ",".join(sorted({job.partition("_")[0] for job in jobs}))
-    done = _run("squeue", "-h", "-r", "-t", "all", "-j", arrays, "-o", "%i|%T|%r")
-    if done is None or (done.returncode and "Invalid job id" not in done.stderr):
+    rows = _queue(jobs, "%i|%T|%r")
+    if rows is None:
         return None
-    states = {}
-    for line in done.stdout.splitlines():
-        job, state, reason = line.strip().split("|", 2)
-        states[job] = JobState(state, "" if reason == "None" else reason)
+    states = {job: JobState(state, "" if r == "None" else r) for job, state, r in rows}
     for job in set(jobs) - states.keys():
         array = job.partition("_")[0]
         # tasks that were cancelled before they started are one line without index
@@ -86,34 +82,48 @@ def ask_slurm(jobs: Collection[str]) -> dict[str, JobState] | None:
     return {job: states[job] for job in jobs if job in states}
 
 
-def refuse_other_jobs(jobs: Mapping[str, str]) -> None:
-    """Raise SggError if a job is another user's or has another name: a number alone may be any job's.
+def own_jobs(jobs: Mapping[str, str]) -> list[str]:
+    """Those that Slurm knows as this user's and by their names; what it has forgotten has ended.
 
     Args:
-        jobs: id (ARRAY_INDEX) -> name.
+        jobs: id (ARRAY_INDEX) -> name. A number alone may be any job's.
+
+    Raises:
+        SggError: one is another user's or has another name, or Slurm cannot be asked.
 
     """
     known = _users_and_names(jobs) if jobs else {}
-    user = os.getuid()
-    others = [job for job, name in jobs.items() if known.get(job, (user, name)) != (user, name)]
+    if known is None:
+        raise SggError(
+            f"squeue does not say whose the jobs {' '.join(jobs)} are. Nothing was ended. Try again once it "
+            "does."
+        )
+    others = [job for job in known if known[job] != (os.getuid(), jobs[job])]
     if others:
         raise SggError(
             f"jobs {' '.join(others)} are named as of the sweep, but are other ones by user or name. "
             f"Nothing was ended. Look at them with: squeue -j {','.join(others)}"
         )
+    return list(known)
 
 
-def end_jobs(jobs: Sequence[str]) -> None:
-    """Scancel.
+def end_jobs(jobs: Mapping[str, str]) -> None:
+    """Scancel what is of these jobs, as `own_jobs` says.
+
+    By number alone: where scancel of Slurm 22.05 is given a name or a user as well, it also ends other
+    tasks of an array that wait.
 
     Raises:
-        SggError: Slurm refused, or did not answer; jobs may still run.
+        SggError: as of `own_jobs`; or Slurm refused, or did not answer, and jobs may still run.
 
     """
-    done = _run("scancel", *jobs)
+    own = own_jobs(jobs)
+    if not own:
+        return
+    done = _run("scancel", *own)
     if done is None or done.returncode:
         reason = "no answer" if done is None else done.stderr.strip()
-        raise SggError(f"scancel {' '.join(jobs)} failed: {reason}. Try again; some may still run.")
+        raise SggError(f"scancel {' '.join(own)} failed: {reason}. Try again; some may still run.")
 
 
 def max_array_size() -> int | None:
@@ -123,13 +133,22 @@ def max_array_size() -> int | None:
     return int(found[1]) if found else None
 
 
-def _users_and_names(jobs: Collection[str]) -> dict[str, tuple[int, str]]:
-    """User and name of jobs; what Slurm has forgotten, or cannot be asked about, is missing."""
-    arrays = ",".join(sorted({job.partition("_")[0] for job in jobs}))
-    done = _run("squeue", "-h", "-r", "-t", "all", "-j", arrays, "-o", "%i|%U|%j")
-    rows = [line.strip().split("|", 2) for line in (done.stdout if done else "").splitlines()]
+def _users_and_names(jobs: Collection[str]) -> dict[str, tuple[int, str]] | None:
+    """User and name of jobs; what Slurm has forgotten is missing; None if it cannot be asked."""
+    rows = _queue(jobs, "%i|%U|%j")
+    if rows is None:
+        return None
     known = {job: (int(user), name) for job, user, name in rows}
     return {job: known[k] for job in jobs for k in (job.partition("_")[0], job) if k in known}
+
+
+def _queue(jobs: Collection[str], columns: str) -> list[list[str]] | None:
+    """Three columns of squeue, for all tasks of the jobs' arrays; None if it cannot be asked."""
+    arrays = ",".join(sorted({job.partition("_")[0] for job in jobs}))
+    done = _run("squeue", "-h", "-r", "-t", "all", "-j", arrays, "-o", columns)
+    if done is None or (done.returncode and "Invalid job id" not in done.stderr):
+        return None
+    return [line.strip().split("|", 2) for line in done.stdout.splitlines()]
 
 
 def _accounted(jobs: list[str]) -> dict[str, JobState]:

@@ -11,7 +11,7 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -27,7 +27,7 @@ from sgg.config.hardware import GpuRequest
 from sgg.config.schema import Config
 from sgg.errors import SggError
 from sgg.files import write_whole
-from sgg.runs.sweep import CODE, SLURM
+from sgg.runs.sweep import CODE, SLURM, RunRecord
 
 _TIMEOUT_S = 120
 _JOB_END = Path(__file__).with_name("job_end.sh")
@@ -145,6 +145,11 @@ def submit(array: Array, others: bool) -> str:
 def job_name(sweep: Path, step: str) -> str:
     """What squeue calls the jobs of a step."""
     return f"{sweep.name}.{step}"
+
+
+def named_jobs(sweep: Path, runs: Iterable[RunRecord]) -> dict[str, str]:
+    """Newest job of each run that has one: id -> name."""
+    return {run.jobs[-1]: job_name(sweep, run.step) for run in runs if run.jobs}
 
 
 def require_slurm(folder: Path, points: int) -> None:

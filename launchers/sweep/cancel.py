@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from launchers.consent import refuse_strange_sweep
-from launchers.slurm.queue import end_jobs, refuse_other_jobs
-from launchers.slurm.script import job_name
+from launchers.slurm.queue import end_jobs, own_jobs
+from launchers.slurm.script import named_jobs
 from launchers.sweep.cancellation import mark_cancelled
 from launchers.sweep.status import ACTIVE, status_of
 from sgg.config.frozen import FROZEN_NAME
@@ -51,14 +51,14 @@ def cancel_sweep(folder: Path, trust: bool = False) -> int:
         for s in unfinished
         if s.state in ACTIVE or s.run.jobs != now[s.run.point, s.run.step].jobs
     ]
-    _refuse_others(status.folder, record, active, is_whole)
-    jobs = [run.jobs[-1] for run in active if run.jobs]
     if record.launcher == "slurm":
-        if jobs:
-            end_jobs(jobs)
-    elif not is_whole or not send(record.process, signal.SIGTERM):
-        for process in jobs:
-            send(process, signal.SIGTERM)
+        end_jobs(named_jobs(status.folder, active))
+        return len(active)
+    _refuse_others(status.folder, record, active, is_whole)
+    if not is_whole or not send(record.process, signal.SIGTERM):
+        for run in active:
+            if run.jobs:
+                send(run.jobs[-1], signal.SIGTERM)
     return len(active)
 
 
@@ -66,13 +66,13 @@ def _refuse_others(
     sweep: Path, record: SweepRecord, runs: Sequence[RunRecord], is_whole: bool
 ) -> None:
     """Raise SggError if a job or process of these runs, or a whole sweep's launcher, is something else."""
-    started = [run for run in runs if run.jobs]
     if record.launcher == "slurm":
-        refuse_other_jobs({run.jobs[-1]: job_name(sweep, run.step) for run in started})
+        own_jobs(named_jobs(sweep, runs))
         return
-    for run in started:
-        frozen = str(sweep / run.folder / FROZEN_NAME)
-        _refuse_other_process(run.jobs[-1], {"launchers.node", frozen})
+    for run in runs:
+        if run.jobs:
+            frozen = str(sweep / run.folder / FROZEN_NAME)
+            _refuse_other_process(run.jobs[-1], {"launchers.node", frozen})
     if is_whole:
         _refuse_other_process(record.process, {"sgg"})
 

@@ -22,6 +22,7 @@ from launchers.slurm.queue import end_jobs
 from launchers.slurm.script import (
     NothingSubmitted,
     batch_script,
+    named_jobs,
     require_sbatch,
     require_slurm,
     submit,
@@ -231,7 +232,7 @@ def _launch(folder: Path, record: SweepRecord, runs: list[RunRecord], config_of:
         record.write(folder)
         print(f"{array.step}: job {job}, {counted(len(chosen), 'run')}", flush=True)
         if cancelled := cancelled_of(folder, chosen):
-            end_jobs([run.jobs[-1] for run in cancelled])
+            end_jobs(named_jobs(folder, cancelled))
 
 
 def _size(record: SweepRecord) -> str:

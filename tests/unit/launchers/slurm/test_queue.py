@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from launchers.slurm.queue import JobState, ask_slurm
+from launchers.slurm.queue import JobState, ask_slurm, end_jobs, own_jobs
+from sgg.errors import SggError
 
 
 @pytest.fixture
@@ -50,3 +51,23 @@ def test_nothing_is_asked_about_nothing(monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert ask_slurm(set()) == {}
     assert ask_slurm({"7_0"}) is None
+
+
+def test_whose_jobs_are_is_said_by_slurm_or_nothing_ends(stand_in, tmp_path):
+    stand_in("scancel", "")
+    (tmp_path / "scancel").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/ended\n')
+    jobs, user = {"7_0": "a.sft", "8_1": "a.eval", "9_0": "a.sft"}, os.getuid()
+    for row in (f"{user}|b.sft", f"{user + 1}|a.sft"):
+        stand_in("squeue", f"7_0|{row}")
+        with pytest.raises(SggError, match="jobs 7_0 are named"):
+            end_jobs(jobs)
+    stand_in("squeue", "slurm_load_jobs error: Unable to contact slurm controller", code=1, to="2")
+    with pytest.raises(SggError, match="squeue does not say whose the jobs 7_0 8_1 9_0 are"):
+        end_jobs(jobs)
+    stand_in("squeue", "slurm_load_jobs error: Invalid job id specified", code=1, to="2")
+    end_jobs(jobs)
+    assert own_jobs(jobs) == []
+    assert not (tmp_path / "ended").exists()
+    stand_in("squeue", f"7_0|{user}|a.sft\n8|{user}|a.eval")
+    end_jobs(jobs)
+    assert (tmp_path / "ended").read_text() == "7_0 8_1\n"

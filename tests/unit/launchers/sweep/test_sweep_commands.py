@@ -285,9 +285,9 @@ def test_a_part_that_was_cancelled_stays_cancelled_when_slurm_has_forgotten_it(
     monkeypatch.setenv("PATH", f"{squeue.parent}:{os.environ['PATH']}")
     folder, record = sweep("slurm")
     (folder / "slurm").mkdir()
-    for run in record.runs:
-        run.after, run.jobs = None, [f"{run.step}_0"]
-        (folder / "slurm" / f"{run.step}_0_0_log.out").touch()
+    for number, run in enumerate(record.runs):
+        run.after, run.jobs = None, [f"{number}_0"]
+        (folder / "slurm" / f"{number}_0_0_log.out").touch()
     mark_cancelled(folder, record.runs[:2])
     ExitStatus(State.stopped, 143, "Stopped").write(folder / record.runs[1].folder)
     record.write(folder)
@@ -384,9 +384,11 @@ def test_a_sweep_that_is_cancelled_while_it_is_submitted(sweep, slurm_queue, par
     ended = (queue / "ended").read_text().splitlines()
     jobs = [run.jobs for run in read_sweep(folder).runs]
     if part:
-        assert (jobs, ended) == ([["1_0"], ["2_0"], ["3_0"]], ["1_0"])
+        assert jobs == [["1_0"], ["2_0"], ["3_0"]]
+        assert ended == ["1_0"]
     else:
-        assert (jobs, ended) == ([["1_0"], ["2_0"], []], ["1_0", "2_0"])
+        assert jobs == [["1_0"], ["2_0"], []]
+        assert ended == ["1_0", "2_0"]
         assert [s.state for s in status_of(folder).runs] == ["queued", "queued", "cancelled"]
 
 
@@ -468,6 +470,25 @@ def test_a_job_of_another_name_is_not_cancelled(sweep, slurm_queue):
         cancel_sweep(folder)
     assert not (queue / "ended").exists()
     assert not (folder / "cancelled").exists()
+
+
+@pytest.mark.parametrize("answer", ["echo 'Unable to contact slurm controller' >&2; exit 1", ":"])
+def test_a_job_that_squeue_does_not_name_is_not_ended(sweep, slurm_queue, answer):
+    """Squeue fails once the states are known, or it has forgotten the job meanwhile."""
+    folder, record = sweep("slurm")
+    queue = slurm_queue("")
+    (queue / "squeue").write_text(
+        f'#!/bin/sh\ncase "$*" in *%U*) {answer} ;; *) echo "1_0|RUNNING|None" ;; esac\n'
+    )
+    record.runs[0].jobs = ["1_0"]
+    record.write(folder)
+    if answer == ":":
+        cancel_sweep(folder)
+    else:
+        with pytest.raises(SggError, match=r"does not say whose the jobs 1_0 are. Nothing was"):
+            cancel_sweep(folder)
+        assert not (folder / "cancelled").exists()
+    assert not (queue / "ended").exists()
 
 
 def test_cancelling_a_step_names_the_folder_of_the_whole_chain(sweep, slurm_queue, capsys):
