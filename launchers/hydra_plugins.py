@@ -5,6 +5,7 @@ Imports nothing but Hydra: every `sgg key=value` passes through here.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -41,6 +42,7 @@ class SweepLauncher(Launcher):
         """Start all points; their results are in their folders."""
         from launchers.sweep.commands import LaunchOptions, start_sweep
 
+        gc.enable()  # `sgg.main` has composed without it; a sweep may be waited for by the day
         lines = [[*self._shared, *overrides] for overrides in job_overrides]
         start_sweep(lines, LaunchOptions(self.name, self._parallel, self._retries, self._wait))
         return []
