@@ -17,6 +17,7 @@ from sgg.config.model import Attention, Init, ModelConfig
 from sgg.errors import SggError
 from sgg.models.families import FAMILIES, ModelFamily, family_named
 from sgg.models.lora import check_targets, last_name
+from sgg.models.unreadable import explained_as_damaged
 from sgg.models.vision_attention import use_packed_attention
 from sgg.models.weights import adapter_base
 
@@ -28,7 +29,8 @@ def family_of(folder: Path) -> ModelFamily:
         SggError: it is of no family that is known here.
 
     """
-    config = AutoConfig.from_pretrained(full_weights(folder), trust_remote_code=False)
+    with explained_as_damaged(folder):
+        config = AutoConfig.from_pretrained(full_weights(folder), trust_remote_code=False)
     return family_named(str(config.model_type), folder)
 
 
@@ -50,7 +52,8 @@ def load_model(model: ModelConfig, folder: Path, dtype: torch.dtype, seed: int) 
 
     """
     check_family(model, folder)
-    loaded = _load(model, folder, dtype, seed)
+    with explained_as_damaged(folder):
+        loaded = _load(model, folder, dtype, seed)
     if model.attention is Attention.sdpa:
         use_packed_attention(loaded.config.vision_config)
     for part, frozen in _parts(loaded, model):

@@ -7,18 +7,26 @@ the family's (`sgg.models.families`) and the run's.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from transformers import AutoTokenizer, Qwen2VLProcessor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from sgg.errors import SggError
+from sgg.files import read_record
 from sgg.models.families import ModelFamily
 from sgg.models.load import family_of
+from sgg.models.unreadable import explained_as_damaged
 from sgg.models.weights import adapter_base
+
+
+class _Legacy(Struct):
+    """chat_template.json, where older processors kept it."""
+
+    chat_template: str
 
 
 class ImageOnlyProcessor(Qwen2VLProcessor):  # type: ignore[misc]
@@ -84,11 +92,12 @@ def load_processor(folder: Path, min_pixels: int, max_pixels: int) -> Any:
     """
     family = family_of(folder)
     folder = _with_tokenizer(folder)
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    with explained_as_damaged(folder):
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     tokenizer.padding_side = "left"
-    legacy = folder / "chat_template.json"  # where older processors kept it
-    if legacy.is_file():
-        tokenizer.chat_template = json.loads(legacy.read_text(encoding="utf-8"))["chat_template"]
+    legacy = read_record((folder / "chat_template.json").resolve(), _Legacy)
+    if legacy is not None:
+        tokenizer.chat_template = legacy.chat_template
     if family.image_token not in (tokenizer.chat_template or ""):
         raise SggError(
             f"{folder}: the chat template has no place for an image ({family.image_token}). "
