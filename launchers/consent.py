@@ -2,7 +2,8 @@
 
 Run folders are passed around, and a frozen config says which programs run, in which environment. So
 `sgg resume` and `sgg cancel` look for the user's signature (`sgg/runs/signature.py`) first, and tell what
-would run where there is none. Jobs do not look: who submitted them has, and a node need not have the home.
+would run where there is none. Jobs do not look: who submitted them has, and says so (`launchers.ACCEPTED`),
+since a node need not have the home.
 """
 
 from __future__ import annotations

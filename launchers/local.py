@@ -105,7 +105,12 @@ def held(run_dir: Path) -> Iterator[None]:
 
 
 def launch(frozen: Path, config: Config, run_stage: Callable[[Path], None]) -> None:
-    """Run a frozen config to its end; `run_stage` is what one rank does.
+    """Run a frozen config that the user has made or accepted to its end.
+
+    Args:
+        frozen: its file.
+        config: what that holds.
+        run_stage: what one rank does.
 
     Raises:
         SggError: the profile wants more than this machine has, or a process failed.
@@ -123,7 +128,7 @@ def launch(frozen: Path, config: Config, run_stage: Callable[[Path], None]) -> N
         return
     # a GPU run has a process of its own even when alone: it sees one GPU, and frees it when it ends
     with listening() as received:
-        ending = run_node(frozen, NodePlacement.single(), received)
+        ending = run_node(frozen, NodePlacement.single(), received, accepted=True)
     raise_for_status(ending)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from launchers import UNTOLD
+from launchers import ACCEPTED, UNTOLD
 from launchers.node.signals import listening
 
 
@@ -29,11 +29,14 @@ def _main(words: list[str]) -> int:
             )
             return MISTAKE
 
-        if words[1:] not in ([], [UNTOLD]) or Path(words[0]).name != FROZEN_NAME:
-            sys.exit(f"usage: python -m launchers.node RUN_DIR/{FROZEN_NAME} [{UNTOLD}]")
-        tell = UNTOLD not in words
+        flags = words[1:]
+        if {*flags} - {ACCEPTED, UNTOLD} or Path(words[0]).name != FROZEN_NAME:
+            sys.exit(
+                f"usage: python -m launchers.node RUN_DIR/{FROZEN_NAME} [{ACCEPTED}] [{UNTOLD}]"
+            )
         return run_and_report(
-            lambda: run_node_share(Path(words[0]).absolute(), received), prints=tell
+            lambda: run_node_share(Path(words[0]).absolute(), received, ACCEPTED in flags),
+            prints=UNTOLD not in flags,
         )
 
 

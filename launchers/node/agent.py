@@ -17,6 +17,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from launchers.node.acceptance import require_acceptance
 from launchers.node.rollout_key import server_keys
 from launchers.node.supervisor import Limits, Supervisor
 from launchers.placement import NodePlacement, cores_here, job_began
@@ -41,10 +42,15 @@ _MARGIN_S = 20
 """Kept back from Slurm's warning time for queueing again, seconds."""
 
 
-def run_node_share(frozen: Path, received: list[int]) -> None:
+def run_node_share(frozen: Path, received: list[int], accepted: bool) -> None:
     """This node's share, from its place to the report.
 
     Node 0 owns the run folder while its share lasts; the other nodes of the same start belong to it.
+
+    Args:
+        frozen: the run's frozen config.
+        received: where signals are noted.
+        accepted: whether who started this process has the user's consent to the run.
 
     Raises:
         SggError: another start owns the folder; nothing of it was touched.
@@ -66,16 +72,16 @@ def run_node_share(frozen: Path, received: list[int]) -> None:
                 raise
             raise_for_status(_after_stop(ending, place, run_dir, idle=False))
         else:
-            raise_for_status(_share(frozen, place, received))
+            raise_for_status(_share(frozen, place, received, accepted))
 
 
-def _share(frozen: Path, place: NodePlacement, received: list[int]) -> ExitStatus:
+def _share(frozen: Path, place: NodePlacement, received: list[int], accepted: bool) -> ExitStatus:
     """The same in a folder that is ours."""
     run_dir = frozen.parent
     before, began = _progress(run_dir), job_began()
     try:
         check_machine(read_frozen(frozen), place)
-        ending = run_node(frozen, place, received)
+        ending = run_node(frozen, place, received, accepted)
     except Exception as error:
         host, job = place.hosts[place.node], place.slurm_job
         ending = replace(exit_status_of(error), attempt=place.attempt, job=job, host=host)
@@ -107,9 +113,16 @@ def _pause(stopped: Callable[[], ExitStatus | None], seconds: float) -> None:
     time.sleep(seconds)
 
 
-def run_node(frozen: Path, place: NodePlacement, received: list[int]) -> ExitStatus:
-    """Run this node's processes to their end; `received` is where signals are noted."""
+def run_node(frozen: Path, place: NodePlacement, received: list[int], accepted: bool) -> ExitStatus:
+    """Run this node's processes to their end; the arguments are those of `run_node_share`.
+
+    Raises:
+        SggError: the config's environment loads code that nobody has accepted; nothing was started.
+
+    """
     config, run_dir = read_frozen(frozen), frozen.parent
+    if not accepted:
+        require_acceptance(config, run_dir)
     servers = servers_on(config)
     with held_ports(place, servers[place.node]) as own:
         ended = partial(_ended_early, run_dir, place, received)

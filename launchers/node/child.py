@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import io
-import logging
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -21,18 +19,14 @@ from launchers.node.last_output import MESSAGE, error_in, last_line, lines_of, m
 from launchers.process_plan import Process
 from sgg.files import make_output_folder, opened
 from sgg.runs.folder import COMMAND_VARIABLE, command
-from sgg.runs.signature import is_signed_run
 
 LOGS = "logs"
 _LAST_LINES = 20
 _TAIL = 20_000
 """Bytes that the last lines are looked for in."""
 _PR_SET_PDEATHSIG = 1
-_LOADS_CODE = re.compile(r"PYTHON.*|LD_.*|PATH|BASH_ENV")
-"""Environment variables that say which code a program loads."""
 
 _libc = ctypes.CDLL(None)
-log = logging.getLogger("sgg")
 
 
 class Child:
@@ -59,7 +53,7 @@ class Child:
         with opened(self.log, "ab") as file:
             self._popen = subprocess.Popen(
                 self.process.command,
-                env={**_environment(self.process, self.log.parent.parent), **self._secrets},
+                env={**_environment(self.process), **self._secrets},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if self._shown else file,
                 stderr=subprocess.STDOUT,
@@ -127,11 +121,8 @@ class Child:
                     screen = io.BytesIO()
 
 
-def _environment(process: Process, run_dir: Path) -> dict[str, str]:
-    """This process's environment with the child's; GPUs counted among those that are visible here.
-
-    What has a program load other code comes from this user's configs only.
-    """
+def _environment(process: Process) -> dict[str, str]:
+    """This process's environment with the child's; GPUs counted among those that are visible here."""
     inherited = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     inherited[COMMAND_VARIABLE] = command()
     inherited["PYTHONUNBUFFERED"] = "1"
@@ -140,15 +131,7 @@ def _environment(process: Process, run_dir: Path) -> dict[str, str]:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         names = visible.split(",") if visible else [str(i) for i in range(64)]
         inherited["CUDA_VISIBLE_DEVICES"] = ",".join(names[i] for i in process.visible_gpus)
-    loads = [name for name in process.environment if _LOADS_CODE.fullmatch(name)]
-    if not loads or is_signed_run(run_dir):
-        return {**inherited, **process.environment}
-    log.warning(
-        "hardware.environment sets %s, which %s does not get: you have neither made nor accepted the config.",
-        ", ".join(loads),
-        process.name,
-    )
-    return inherited | {k: v for k, v in process.environment.items() if k not in loads}
+    return {**inherited, **process.environment}
 
 
 def _prepare(parent: int, deaf: bool) -> None:

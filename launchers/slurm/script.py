@@ -17,6 +17,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from launchers import ACCEPTED
 from launchers.placement import BEGAN
 from launchers.process_plan import interpreter
 from launchers.slurm.queue import max_array_size, outside_jobs
@@ -90,7 +91,7 @@ def batch_script(array: Array) -> str:
         options,
         setup=_setup(array),
         srun=["--output", str(folder / log_name("%A_%a", "%t")), *step],
-        command=f'{shlex.join(words)} "$RUN_DIR/{FROZEN_NAME}"',
+        command=f'{shlex.join(words)} "$RUN_DIR/{FROZEN_NAME}" {ACCEPTED}',
         teardown=_JOB_END.read_text(encoding="utf-8").splitlines(),
     )
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import IO
 
-from launchers import UNTOLD
+from launchers import ACCEPTED, UNTOLD
 from launchers.node.agent import check_machine
 from launchers.node.signals import listening
 from launchers.placement import NodePlacement
@@ -153,6 +153,7 @@ class LocalSweep:
             "-m",
             "launchers.node",
             str(run_dir / FROZEN_NAME),
+            ACCEPTED,
             UNTOLD,
         ]
         environment = {**outside_jobs(os.environ), **code_environment(self.folder / CODE)}

@@ -93,12 +93,12 @@ def test_nodes_tell_each_other_their_ports(tmp_path):
 def test_waiting_for_a_node_ends_with_a_signal_or_the_runs_end(tmp_path):
     config = compose_config(["hardware.nodes=2", f"paths.run_dir={tmp_path}"])
     write_frozen(config, tmp_path / FROZEN_NAME)
-    ending = run_node(tmp_path / FROZEN_NAME, place(1), [signal.SIGTERM])
+    ending = run_node(tmp_path / FROZEN_NAME, place(1), [signal.SIGTERM], accepted=True)
     assert (ending.state, ending.code, ending.attempt) == (State.stopped, 143, "7_2-0-0")
     assert "before it began" in ending.reason
     fell = ExitStatus(State.failed, 1, "node 0 fell", "7_2-1-0")
     fell.write(tmp_path)
-    assert run_node(tmp_path / FROZEN_NAME, place(1, "7_2-1-0"), []) == fell
+    assert run_node(tmp_path / FROZEN_NAME, place(1, "7_2-1-0"), [], accepted=True) == fell
 
 
 def test_a_node_that_tells_nothing_is_named(tmp_path, monkeypatch):

@@ -79,7 +79,7 @@ def test_a_new_start_forgets_the_last_one_but_not_its_own_nodes(tmp_path):
 def test_a_node_that_cannot_start_says_why(tmp_path):
     path = frozen(tmp_path, "hardware.nodes=2", "stage.optimizer.kind=trl")
     with pytest.raises(SggError, match="takes 2 nodes"):
-        run_node_share(path, [])
+        run_node_share(path, [], accepted=True)
     ending = read_exit_status(tmp_path)
     assert (ending.state, ending.code) == (State.failed, 2)  # as the process ends
     assert "takes 2 nodes, but here are 1" in ending.reason
@@ -103,7 +103,7 @@ def test_what_a_user_must_mend_is_not_tried_on_another_node(
     for name, value in {**step, "JOB_NODELIST": "n1"}.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
     with pytest.raises(SggError, match=said) as raised:
-        run_node_share(path, [])
+        run_node_share(path, [], accepted=True)
     assert exit_code(raised.value) == read_exit_status(path.parent).code == code
     assert (path.parent / "requeue.7_0").is_file() == (code != 2)
 
@@ -150,12 +150,12 @@ def test_a_signal_while_the_folder_is_waited_for_has_the_job_queued_again(
         before = sorted(tmp_path.rglob("*"))
         place = NodePlacement(node, ("a", "b"), "7_2-0-0", "7_2")
         monkeypatch.setattr(NodePlacement, "from_slurm", lambda: place)
-        run_node_share(path, [signal.SIGUSR2])
+        run_node_share(path, [signal.SIGUSR2], accepted=True)
         asked = [tmp_path / "requeue.7_2"] if node == 0 else []
         assert sorted(tmp_path.rglob("*")) == sorted([*before, *asked])
         monkeypatch.setattr(NodePlacement, "from_slurm", lambda: replace(place, slurm_job=None))
         with pytest.raises(Stopped, match="Stopped by SIGUSR2 before it began"):
-            run_node_share(path, [signal.SIGUSR2])
+            run_node_share(path, [signal.SIGUSR2], accepted=True)
 
 
 @pytest.mark.parametrize(("age_min", "again"), [(31, False), (5, True)])
@@ -167,10 +167,10 @@ def test_the_time_of_a_job_counts_from_its_batch_script(tmp_path, monkeypatch, a
         NodePlacement, "from_slurm", lambda: NodePlacement(0, ("127.0.0.1",), "7_2-0-0", "7_2")
     )
     if again:
-        run_node_share(path, [signal.SIGUSR2])
+        run_node_share(path, [signal.SIGUSR2], accepted=True)
     else:
         with pytest.raises(Failed, match="time_min brought no new checkpoint"):
-            run_node_share(path, [signal.SIGUSR2])
+            run_node_share(path, [signal.SIGUSR2], accepted=True)
     assert (tmp_path / "requeue.7_2").exists() == again
 
 

@@ -49,7 +49,7 @@ def test_the_job_runs_the_snapshot_and_one_bad_node_ends_it():
     assert "export PYTHONPATH=/s/weep/code${PYTHONPATH:+:$PYTHONPATH} PYTHONSAFEPATH=1" in lines
     assert "--kill-on-bad-exit=1" in text
     [srun] = [line for line in lines if line.startswith("srun ")]
-    command = f'{sys.executable} -m launchers.node "$RUN_DIR/config.yaml"'
+    command = f'{sys.executable} -m launchers.node "$RUN_DIR/config.yaml" accepted'
     assert srun.endswith(f"log.out --kill-on-bad-exit=1 --cpu-bind=none {command}")
 
 
