@@ -2,7 +2,7 @@
 
 Run folders are passed around, and a frozen config says which programs run, in which environment. So
 `sgg resume` and `sgg cancel` look for the user's signature (`sgg/runs/signature.py`) first, and tell what
-would run where there is none. Jobs do not look: who submitted them has, and says so (`launchers.ACCEPTED`),
+would run where there is none. Jobs do not look: who submitted them has, and says so by an argument,
 since a node need not have the home.
 """
 

@@ -1,7 +1,7 @@
 """Whether a config's environment may have processes load code: only of a run that the user accepts.
 
 The command that starts or submits a run has looked for the user's signature, and says so by the argument
-`launchers.ACCEPTED`, since a node may have another home. Without it, as where somebody starts
+`accepted`, since a node may have another home. Without it, as where somebody starts
 `launchers.node` by hand on a stranger's folder, the node looks for the signature itself.
 """
 
