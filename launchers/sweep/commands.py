@@ -138,6 +138,13 @@ class Resuming:
     trust: bool = False
     """Whether the user accepts a sweep that is not theirs."""
 
+    @property
+    def arguments(self) -> list[str]:
+        """Of the command line, without trust=true."""
+        numbers = {"parallel": self.parallel, "retries": self.retries}
+        given = [f"{key}={value}" for key, value in numbers.items() if value is not None]
+        return [*given, *(["wait=true"] if self.wait else []), *self.changes]
+
 
 def resume_sweep(folder: Path, how: Resuming) -> None:
     """Start again what is not finished, not queued and not running, from its newest checkpoints.
@@ -155,8 +162,8 @@ def resume_sweep(folder: Path, how: Resuming) -> None:
     _after_launch(sweep, launching)
 
 
-def _start_again(folder: Path, how: Resuming) -> LaunchOptions:
-    status = status_of(folder)
+def _start_again(part: Path, how: Resuming) -> LaunchOptions:
+    status = status_of(part)
     folder, record = status.folder, status.record
     assert record is not None
     if record.launcher == "slurm":
@@ -165,7 +172,8 @@ def _start_again(folder: Path, how: Resuming) -> LaunchOptions:
         raise SggError(f"{folder}: {status.note} Resume it there.")
     todo = [s.run for s in status.runs if s.state not in (*ACTIVE, "finished")]
     runs = [folder / run.folder for run in todo]
-    require_consent(runs, ["sgg", "resume", str(folder)], how.trust, folder)
+    command = ["sgg", "resume", str(part), *how.arguments]
+    require_consent(runs, command, how.trust, folder)
     forget_bytecode(folder / CODE)  # which is not signed
     print(f"Starting {len(todo)} of {len(record.runs)} runs of {folder} again.", flush=True)
     touched = [folder / SWEEP, *cancelled_files(folder, todo)]

@@ -61,12 +61,15 @@ def config_for(
 
 
 def _leave_out_imports(reward: RewardConfig) -> dict[str, str]:
-    """Take out terms with code of their own, and those that have one as their gate: name -> code."""
+    """Take out terms with code of their own, and all whose gate is taken out: name -> code."""
     terms = reward.terms
-    own = {name: term.import_path for name, term in terms.items() if term.import_path is not None}
-    left_out = {name: own[term.gate] for name, term in terms.items() if term.gate in own} | own
-    reward.terms = {name: term for name, term in terms.items() if name not in left_out}
-    return left_out
+    out = {name: term.import_path for name, term in terms.items() if term.import_path is not None}
+    while more := {
+        name: out[term.gate] for name, term in terms.items() if term.gate in out and name not in out
+    }:
+        out |= more
+    reward.terms = {name: term for name, term in terms.items() if name not in out}
+    return out
 
 
 def _tell(left_out: dict[str, str], run_dir: Path) -> None:

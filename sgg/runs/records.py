@@ -121,9 +121,7 @@ def read_pipeline(folder: Path) -> PipelineRecord | None:
     """
     record = read_record(folder / PIPELINE, PipelineRecord)
     for name in () if record is None else (*record.steps, *record.table):
-        if "/" in name:
-            raise SggError(f"{folder / PIPELINE}: {name!r} is no name of a step.")
-        refuse_outside(name, folder / PIPELINE)
+        refuse_no_step(name, folder / PIPELINE)
     return record
 
 
@@ -135,6 +133,13 @@ def read_metrics(run_dir: Path) -> Metrics | None:
 
     """
     return read_record(run_dir / METRICS, Metrics)
+
+
+def refuse_no_step(name: str, file: Path) -> None:
+    """Raise SggError if a name in a file cannot be of a step, which folders are named after."""
+    if "/" in name:
+        raise SggError(f"{file}: {name[:80]!r} is no name of a step.")
+    refuse_outside(name, file)
 
 
 def refuse_outside(name: str, file: Path) -> None:

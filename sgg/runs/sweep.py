@@ -28,7 +28,7 @@ from sgg.runs.code_digest import code_digest
 from sgg.runs.folder import PIPELINE
 from sgg.runs.folder import POINTS as POINTS
 from sgg.runs.folder import SWEEP as SWEEP
-from sgg.runs.records import refuse_outside
+from sgg.runs.records import refuse_no_step, refuse_outside
 from sgg.runs.signature import is_signed, sign
 
 CODE = "code"
@@ -132,6 +132,8 @@ def read_sweep(folder: Path) -> SweepRecord:
     record = converted(values, SweepRecord, str(path))
     for run in record.runs:
         refuse_outside(run.folder, path)
+        for step in (run.step, run.after or run.step):
+            refuse_no_step(step, path)
         if not 0 <= run.point < len(record.points):
             raise SggError(f"{path}: {run.folder} is of point {run.point}, which is not there.")
     return record

@@ -40,7 +40,7 @@ def test_what_would_be_ignored_is_refused(word, of, run):
 
 @pytest.fixture
 def with_own_terms(tmp_path, monkeypatch):
-    """A run whose reward has a term of its author's, which leaves a mark, and one that has it as its gate."""
+    """A run with a reward term of its author's, which leaves a mark, a gated one, and one gated by that."""
     (tmp_path / "own_term.py").write_text(
         f"open({str(tmp_path / 'mark')!r}, 'w')\ndef f(case):\n    return 0.5\n"
     )
@@ -49,6 +49,7 @@ def with_own_terms(tmp_path, monkeypatch):
     config = compose_config(["stage=grpo", "reward=soft_recall", "paths.cache=/nowhere/cache"])
     config.reward.terms["x"] = TermConfig(import_path="own_term:f")
     config.reward.terms["node_f1"] = TermConfig(gate="x")
+    config.reward.terms = {"edge_f1": TermConfig(gate="node_f1"), **config.reward.terms}
     run = tmp_path / "run"
     run.mkdir()
     write_frozen(config, run / "config.yaml")
@@ -60,13 +61,13 @@ def with_own_terms(tmp_path, monkeypatch):
 
 def test_of_a_strangers_run_nothing_is_imported(with_own_terms, tmp_path, capsys):
     config = config_for(with_own_terms, ["seed=5"])
-    assert not {"x", "node_f1"} & config.reward.terms.keys()
+    assert not {"x", "node_f1", "edge_f1"} & config.reward.terms.keys()
     assert config.paths.cache != "/nowhere/cache"
     reward([str(with_own_terms)])
     told = capsys.readouterr()
     assert "edge_soft" in told.out.splitlines()[0].split()
     assert "x" not in told.out.splitlines()[0].split()
-    for name in ("x", "node_f1"):
+    for name in ("x", "node_f1", "edge_f1"):
         assert (
             f"reward.terms.{name} is not computed: you have neither made nor accepted" in told.err
         )

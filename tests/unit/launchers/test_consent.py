@@ -1,6 +1,7 @@
 """What a user has neither made nor accepted does not run: it is told what would, and one word accepts it."""
 
 import platform
+import shlex
 
 import pytest
 
@@ -112,6 +113,17 @@ def test_a_strangers_sweep_is_told_and_neither_run_nor_cancelled(sweep, strange,
     assert "import        strangers_term:f" in told
     assert not (tmp_path / "cancelled").exists()
     assert not (tmp_path / "mark").exists()
+
+
+def test_the_command_that_accepts_it_is_the_one_that_was_given(sweep, tmp_path):
+    """The part alone, with the same arguments: pasted, it starts no other run and asks Slurm for no less."""
+    words = ["hardware.slurm.setup=['a b']", "parallel=2", "retries=0", "wait=true"]
+    with pytest.raises(SggError) as refused:
+        resume([str(tmp_path / "run"), *words])
+    command = str(refused.value).splitlines()[-1].partition("by: ")[2]
+    program, verb, folder, *arguments = shlex.split(command)
+    assert (program, verb, folder) == ("sgg", "resume", str(tmp_path / "run"))
+    assert sorted(arguments) == sorted([*words, "trust=true"])
 
 
 def test_of_an_own_sweep_a_run_that_was_put_in_is_told(sweep, strange, tmp_path):

@@ -5,12 +5,14 @@ import threading
 
 import pytest
 
+from launchers.local_pipeline import execute_steps
 from launchers.sweep.status import status_of
 from launchers.sweep.status_table import status_table
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME
 from sgg.errors import SggError
 from sgg.files import RECORD_BYTES, read_json, write_json, write_whole
+from sgg.pipeline import finish_if_complete
 from sgg.report.run_report import write_report
 from sgg.runs.exit_status import ENDING, ExitStatus, State, forget_exit_status, read_exit_status
 from sgg.runs.folder import (
@@ -147,6 +149,31 @@ def test_a_folder_named_by_a_file_lies_below_it(tmp_path):
         write_json(tmp_path / SWEEP, {**sweep, "points": points, "runs": [run]})
         with pytest.raises(SggError, match="no folder below its own"):
             read_sweep(tmp_path)
+        for key in ("step", "after"):
+            run = {"point": 0, "step": "sft", "after": None, "folder": "points/0", key: name}
+            if not name and key == "after":
+                continue  # as None
+            write_json(tmp_path / SWEEP, {**sweep, "points": points, "runs": [run]})
+            with pytest.raises(SggError, match=r"no name of a step|no folder below its own"):
+                read_sweep(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../victim", "/etc"])
+def test_nothing_is_read_or_written_about_a_run_outside_that_a_pipeline_names(tmp_path, name):
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    open_run(compose_config(["stage=sft", f"paths.run_dir={tmp_path / 'victim'}"]))
+    write_json(folder / PIPELINE, {"steps": [name], "table": []})
+    verbs = (
+        lambda: write_report(folder, out=tmp_path / "out"),
+        lambda: status_of(folder),
+        lambda: finish_if_complete(folder),
+        lambda: execute_steps(folder),
+    )
+    for verb in verbs:
+        with pytest.raises(SggError, match="no name of a step"):
+            verb()
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_file_is_read_up_to_its_limit(tmp_path):
