@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from sgg.chat_api.proof import PROOF_PATH, proof
+from sgg.chat_api.mac import RESPONSE_HEADER, Verifier
 
 TEXT = "a completion"
 
@@ -19,11 +19,18 @@ def response(text=TEXT, finish="stop", **choice):
     }
 
 
+def response_code(handler, key, status, content):
+    """The header by which a server with this key signs its response to a signed request; else none."""
+    header = handler.headers.get("Authorization", "").encode()
+    signed = key and Verifier(key).signed(handler.command, handler.path, header)
+    return {RESPONSE_HEADER: signed.response_code(key, status, content)} if signed else {}
+
+
 class FakeServer:
     """Responds with what `script` gives for the number of a request: a dict, a status and text, or a name.
 
     Names: `hang` sends nothing, `close` breaks off in the middle, anything else is sent as it is. With
-    a key it proves that it has it; it asks for none.
+    a key it signs its responses to signed requests; it asks for none.
     """
 
     def __init__(self, script=lambda number: response(), models=("tiny",), key=None, **model):
@@ -52,10 +59,6 @@ class FakeServer:
 
             def do_GET(self):
                 fake.shown.append(self.headers.get("Authorization"))
-                path, _, nonce = self.path.partition("?nonce=")
-                if path == PROOF_PATH and fake.key is not None:
-                    self.reply(200, proof(fake.key, nonce))
-                    return
                 if fake.models is None:
                     self.reply(404, "nothing here")
                     return
@@ -87,6 +90,8 @@ class FakeServer:
                 content = text.encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content)))
+                for name, value in response_code(self, fake.key, status, content).items():
+                    self.send_header(name, value)
                 self.end_headers()
                 with suppress(ConnectionError):  # who asked may be gone
                     self.wfile.write(content[:cut])

@@ -2,8 +2,8 @@
 
 Input: an address and what to ask. Output: a typed response; a `RetryableError` for what may succeed at
 another server or later (no connection, 5xx, a malformed response, a timeout); an `SggError` for what would
-fail everywhere (4xx). The key is sent as a Bearer header and shown nowhere; that of sgg's own servers only
-after a proof (`sgg.chat_api.proof`).
+fail everywhere (4xx). The key is sent as a Bearer header and shown nowhere; to sgg's own servers only codes
+made with it are sent (`sgg.chat_api.mac`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,18 @@ from typing import Annotated, Any, TypeVar
 import httpx
 import msgspec
 
-from sgg.chat_api.connection import LIMITS, BearerKey, ProvenKey, reason
+from sgg.chat_api.connection import (
+    HEADERS,
+    LIMITS,
+    BearerKey,
+    SignedRequests,
+    async_hooks,
+    reason,
+)
 from sgg.errors import SggError
+
+_MOST_BYTES = 2**26
+"""Most of a response."""
 
 _SAID = 400
 """Characters of a server's own message that are shown."""
@@ -83,18 +93,21 @@ _Said = TypeVar("_Said", Models, ChatResponse)
 class ChatClient:
     """Connections to the servers, with the run's key."""
 
-    def __init__(self, api_key_env: str, asks_proof: bool) -> None:
+    def __init__(self, api_key_env: str, signs: bool) -> None:
         """Open none yet.
 
         Args:
             api_key_env: name of the environment variable with the key; it need not be set.
-            asks_proof: whether a server must prove that it has the key before it is sent.
+            signs: whether requests and responses are signed with the key, as `sgg serve` does, in place of
+                sending it.
 
         """
         self._variable, self._key = api_key_env, os.environ.get(api_key_env)
-        self._asks_proof = asks_proof
+        self._signs = signs
         # how long they may take is the affair of each exchange
-        self._http = httpx.AsyncClient(timeout=None, limits=LIMITS)
+        self._http = httpx.AsyncClient(
+            timeout=None, limits=LIMITS, headers=HEADERS, event_hooks=async_hooks(_MOST_BYTES)
+        )
 
     async def close(self) -> None:
         """Close all connections."""
@@ -133,10 +146,10 @@ class ChatClient:
     def _auth(self, server: str) -> httpx.Auth | None:
         if not self._key:
             return None
-        if not self._asks_proof:
+        if not self._signs:
             return BearerKey(self._key)
         hint = f"Set {self._variable} here to the key that the server was started with."
-        return ProvenKey(self._key, server, hint)
+        return SignedRequests(self._key, server, hint)
 
     def _check_status(self, url: str, response: httpx.Response) -> None:
         if response.is_success:

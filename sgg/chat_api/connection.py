@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import Any
 
 import httpx
 
-from sgg.chat_api.proof import PROOF_PATH, new_nonce, proves
+from sgg.chat_api.mac import RESPONSE_HEADER, SignedRequest
 from sgg.errors import SggError
 
 LIMITS = httpx.Limits(
@@ -16,6 +17,11 @@ LIMITS = httpx.Limits(
     # vLLM closes after 5 s: a request must not meet a connection that is just being closed
     keepalive_expiry=2.0,
 )
+HEADERS = {"Accept-Encoding": "identity"}
+"""Of each request: the size of a compressed response shows only when it is unpacked."""
+_HEALTH_PATH = "/health"
+_GET_BYTES = 2**20
+"""Most of a response to a request without a body, which may go to anybody."""
 
 
 class BearerKey(httpx.Auth):
@@ -30,12 +36,14 @@ class BearerKey(httpx.Auth):
         yield request
 
 
-class ProvenKey(BearerKey):
-    """Shows the key to one of sgg's servers, and each time only after it has proved that it has the key.
+class SignedRequests(httpx.Auth):
+    """Authenticates requests to sgg's servers and their responses by codes; the key is not sent.
 
-    A server may die at any time and another process take its port, so a proof is good for one request.
+    A server may die at any time and another process take its port, so a body is sent only after a request
+    without one has had a response with the right code.
     """
 
+    requires_request_body = True
     requires_response_body = True
 
     def __init__(self, key: str, server: str, hint: str) -> None:
@@ -44,32 +52,109 @@ class ProvenKey(BearerKey):
         Args:
             key: the server's.
             server: its address, what stands before `/v1`.
-            hint: what a user can do about a server that proves nothing.
+            hint: what a user can do about a server that has another key.
 
         """
-        super().__init__(key)
-        self._server, self._hint = server, hint
+        self._key, self._server, self._hint = key, server, hint
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """See httpx.
 
         Raises:
-            SggError: the server does not prove it.
-            httpx.HTTPError: it cannot prove it now.
+            SggError: the response is not of a server with the key, or the server refuses the request.
+            httpx.HTTPError: the server does not respond now.
 
         """
-        nonce = new_nonce()
-        url = f"{self._server}{PROOF_PATH}?nonce={nonce}"
-        # a request made by hand has no time limits of its own
-        response = yield httpx.Request("GET", url, extensions=request.extensions)
-        if response.status_code >= 500:
-            raise httpx.RemoteProtocolError(f"HTTP {response.status_code} in the place of a proof")
-        if response.status_code != 200 or not proves(self._key, nonce, response.content):
+        if request.content:
+            url = f"{self._server}{_HEALTH_PATH}"
+            # a request made by hand has no time limits of its own
+            yield from self._exchange(
+                httpx.Request("GET", url, headers=HEADERS, extensions=request.extensions)
+            )
+        yield from self._exchange(request)
+
+    def _exchange(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        url = request.url
+        target = signed_target(url.path, url.query)
+        address = f"{url.raw_host.decode()}:{url.port or {'http': 80, 'https': 443}[url.scheme]}"
+        signed = SignedRequest.new(request.method, target, address, request.content)
+        request.headers["Authorization"] = signed.header(self._key)
+        response = yield request
+        shown, status = response.headers.get(RESPONSE_HEADER, ""), response.status_code
+        if signed.has_response(self._key, shown, status, response.content):
+            if status == 401:
+                raise SggError(f"{self._server} refuses the request: {response.text.strip()}")
+            if url.path.endswith(_HEALTH_PATH) and status != 200:
+                raise httpx.RemoteProtocolError(f"HTTP {status} of {url}")
+        elif status >= 500:
+            raise httpx.RemoteProtocolError(f"HTTP {status} without the code of the server")
+        else:
             raise SggError(
                 f"{self._server} does not prove that it has the key, which was not sent: another process "
                 f"listens there, or the server has another key. {self._hint}"
             )
-        yield from super().auth_flow(request)
+
+
+def signed_target(path: str, query: bytes) -> str:
+    """Path and query as client and server sign them."""
+    return f"{path}?{query.decode('latin-1')}" if query else path
+
+
+def hooks(limit: int) -> dict[str, list[Any]]:
+    """`event_hooks` of an `httpx.Client` that reads at most so many bytes of a response."""
+
+    def bound(response: httpx.Response) -> None:
+        response.stream = _Bounded(response.stream, _limit(response, limit))
+
+    return {"response": [bound]}
+
+
+def async_hooks(limit: int) -> dict[str, list[Any]]:
+    """The same for an `httpx.AsyncClient`."""
+
+    async def bound(response: httpx.Response) -> None:
+        response.stream = _AsyncBounded(response.stream, _limit(response, limit))
+
+    return {"response": [bound]}
+
+
+def _limit(response: httpx.Response, limit: int) -> int:
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise httpx.RemoteProtocolError("a compressed response, which was not asked for")
+    return limit if response.request.method == "POST" else min(limit, _GET_BYTES)
+
+
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise httpx.RemoteProtocolError(f"a response of more than {limit} bytes")
+
+
+class _Bounded(httpx.SyncByteStream):
+    def __init__(self, stream: Any, limit: int) -> None:
+        self._stream, self._limit = stream, limit
+
+    def __iter__(self) -> Iterator[bytes]:
+        size = 0
+        for chunk in self._stream:
+            _check_size(size := size + len(chunk), self._limit)
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _AsyncBounded(httpx.AsyncByteStream):
+    def __init__(self, stream: Any, limit: int) -> None:
+        self._stream, self._limit = stream, limit
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in self._stream:
+            _check_size(size := size + len(chunk), self._limit)
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 def reason(error: httpx.HTTPError) -> str:

@@ -36,7 +36,7 @@ class Server:
     failures: int = 0
     """Failures in a row."""
     struck_at: float = -1.0
-    answered_at: float = -1.0
+    responded_at: float = -1.0
     retry_at: float = -1.0
     left_out: bool = False
 
@@ -50,7 +50,7 @@ class Pool:
         self._last_fault = "none"
 
     async def acquire(self) -> Server:
-        """The server to ask next, counted as busy until `answered` or `failed`; waits while all rest.
+        """The server to ask next, counted as busy until `succeeded` or `failed`; waits while all rest.
 
         Raises:
             SggError: all servers are left out.
@@ -78,15 +78,15 @@ class Pool:
         return live
 
     def succeeded(self, server: Server) -> None:
-        """The server has answered: it is well."""
+        """The server has responded: it is well."""
         server.busy -= 1
         server.failures, server.retry_at = 0, -1.0
-        server.answered_at = time.monotonic()
+        server.responded_at = time.monotonic()
 
     def failed(self, server: Server, fault: RetryableError, sent_at: float) -> None:
         """A request that was sent at that time has failed."""
         server.busy -= 1
-        hangs = isinstance(fault, RequestTimeout) and server.answered_at < sent_at
+        hangs = isinstance(fault, RequestTimeout) and server.responded_at < sent_at
         if server.left_out or (sent_at <= server.struck_at and not hangs):
             return
         server.failures += 1

@@ -27,7 +27,7 @@ _EPILOG = """\
 arguments of this tool:
   host=NAME          address to listen on (127.0.0.1); any other needs a key
   port=NUMBER        (8000)
-The environment variable SGG_SERVER_KEY holds the key that requests must carry, 16 or more characters.
+The environment variable SGG_SERVER_KEY holds the key of those who may ask, 16 or more characters.
 Further arguments are overrides of the evaluation: model, stage.max_pixels, hardware, …
 
 examples:
@@ -74,7 +74,7 @@ def check_address(host: str, port: int) -> None:
 
 
 def _check_key(key: str) -> None:
-    """Raise SggError for a key that could be guessed: everybody may ask for proofs, and try keys on them."""
+    """Raise SggError for a key that could be guessed: who sees a signed request can try keys on it."""
     if key and not (len(key) >= _KEY_LENGTH and key.isascii() and key.isprintable()):
         raise SggError(
             f"{SERVER_KEY_VARIABLE} must be {_KEY_LENGTH} or more printable ASCII characters that nobody can "

@@ -41,6 +41,6 @@ class GenerateConfig:
     """engine=server: the name by which they know the model; null for the only one that they list."""
     api_key_env: str = "OPENAI_API_KEY"
     """engine=server: name of the environment variable that holds the key, if they want one; SGG_SERVER_KEY
-    for `sgg serve`, which must prove that it has the key before it gets it."""
+    for `sgg serve`: it signs requests and responses and is not sent."""
     request_timeout_s: float = 600.0
     """engine=server: longest wait for one request, seconds."""

@@ -57,8 +57,8 @@ class ServerOptions:
     """The name that the servers know the model by; None for the only one there is."""
     api_key_env: str = "OPENAI_API_KEY"
     """Name of the environment variable that holds the key."""
-    asks_proof: bool = False
-    """Whether they must prove that they have the key before it is sent to them."""
+    signs: bool = False
+    """Whether requests and responses are signed with the key, which is then not sent: `sgg serve`."""
 
 
 class ServerEngine:
@@ -185,7 +185,7 @@ class Session:
 
     def __init__(self, access: ServerOptions, run_dir: Path) -> None:
         self.caller, self.pool = (
-            ChatClient(access.api_key_env, access.asks_proof),
+            ChatClient(access.api_key_env, access.signs),
             Pool(access.urls, resume_command(run_dir)),
         )
         self.model = ""

@@ -55,7 +55,7 @@ def _servers(model: RunModel, sampling: Sampling, run_dir: Path) -> Engine:
         generate.request_timeout_s,
         generate.server_model,
         generate.api_key_env,
-        asks_proof=generate.api_key_env == SERVER_KEY_VARIABLE,  # `sgg serve`, not any other server
+        signs=generate.api_key_env == SERVER_KEY_VARIABLE,  # `sgg serve`, not any other server
     )
     return ServerEngine(access, model.folder, model.processor, sampling, run_dir)
 

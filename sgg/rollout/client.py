@@ -1,6 +1,6 @@
 """The trainer's side of rollout servers: TRL's client, with a key, limits, messages, and several servers.
 
-A server proves by its key that it is this run's, before each request. The name of its model says which start
+Requests and responses are signed with the server's key. The name of its model says which start
 of the server it is: one that died and was started again has the first weights, and must not be taken for the
 one that was pushed to.
 """
@@ -26,7 +26,7 @@ import torch
 from safetensors.torch import save_file
 from trl.generation.vllm_client import VLLMClient
 
-from sgg.chat_api.connection import LIMITS, ProvenKey, reason
+from sgg.chat_api.connection import HEADERS, LIMITS, SignedRequests, hooks, reason
 from sgg.compat.trl import keeps_image_features
 from sgg.errors import SggError
 from sgg.rollout.settings import RolloutSettings
@@ -35,6 +35,8 @@ from sgg.rollout.weight_probe import Probe, ProbeResult
 _CONNECT_S = 10
 _PAUSE_S = 0.5
 _AT_ONCE = 64
+_MOST_BYTES = 2**30
+"""Most of a response; the largest hold an image's features."""
 _UNPROVEN = (
     "Start the run again: it takes another port. If its nodes do not see the same ~/.config/sgg/secret, let "
     "XDG_CONFIG_HOME name a folder that they share."
@@ -73,9 +75,11 @@ class Client(VLLMClient):  # type: ignore[misc]
         self._updating_weights = False
         self._settings = settings
         self.session = httpx.Client(
-            auth=ProvenKey(key, address, _UNPROVEN),
+            auth=SignedRequests(key, address, _UNPROVEN),
             timeout=httpx.Timeout(settings.wait_timeout_s, connect=_CONNECT_S),
             limits=LIMITS,
+            headers=HEADERS,
+            event_hooks=hooks(_MOST_BYTES),
             trust_env=False,  # no proxy and no .netrc between the nodes of a run
         )
         self.model = ""

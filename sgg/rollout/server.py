@@ -2,8 +2,8 @@
 
 `python -m sgg.rollout.server RUN_DIR/config.yaml server0 HOST:PORT`, started by the node's
 supervisor. It listens on the address that the plan gave it and nowhere else: loopback on one machine, the
-node's own name in a cluster; who talks to it shows its key. The model's name distinguishes this start from
-others.
+node's own name in a cluster; requests to it are signed with its key. The model's name distinguishes this
+start from others.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ import pytest
 from commands import environment, sgg
 from safetensors.torch import load_file
 
-from sgg.chat_api.proof import PROOF_PATH, new_nonce, proves
+from sgg.chat_api.connection import SignedRequests
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.config.hardware import SERVER_KEY_VARIABLE, SERVERS_VARIABLE
@@ -271,9 +271,9 @@ def test_a_servers_completions_are_the_trainers_own(tmp_path, family):
 
 def assert_keyed(port):
     """Without the key nobody generates, and nobody replaces weights; with it, vLLM has all that is listed."""
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-        nonce = new_nonce()
-        assert proves(KEY, nonce, client.get(PROOF_PATH, params={"nonce": nonce}).content)
+    url = f"http://127.0.0.1:{port}"
+    with httpx.Client(base_url=url, timeout=30) as client:
+        assert client.get("/v1/models", auth=SignedRequests(KEY, url, "")).is_success
         for path in RolloutAccess.endpoints:
             assert client.get(path).status_code == 401
             response = client.get(path, headers={"Authorization": f"Bearer {KEY}"})

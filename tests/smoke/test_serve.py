@@ -14,7 +14,7 @@ import pytest
 from commands import command, environment, sgg, sgg_ok
 from fake_server import FakeServer
 
-from sgg.chat_api.proof import PROOF_PATH, new_nonce, proves
+from sgg.chat_api.connection import SignedRequests
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 KEY = "open-sesame-open-sesame"
@@ -137,8 +137,10 @@ def test_nothing_but_completions_is_served_and_only_with_the_key(serving):
         assert client.post("/v1/chat/completions", json={}).status_code == 401
         for path in ("/invocations", "/v1/completions", "/tokenize", "/scale_elastic_ep"):
             assert client.post(path, json={}).status_code == 404
-        nonce = new_nonce()
-        assert proves(KEY, nonce, client.get(PROOF_PATH, params={"nonce": nonce}).content)
+        assert client.get("/metrics").status_code == 401
+        signed = SignedRequests(KEY, serving.url, "")
+        assert client.get("/v1/models", auth=signed).is_success
+        assert client.post("/v1/chat/completions", json={}, auth=signed).status_code == 400
         client.headers["Authorization"] = f"Bearer {KEY}"
         listing = client.get("/v1/models", headers={"Origin": "http://elsewhere.example"})
         assert (
@@ -156,13 +158,14 @@ def test_nothing_but_completions_is_served_and_only_with_the_key(serving):
 
 
 @pytest.mark.parametrize("key", [None, "of somebody else"])
-def test_who_has_taken_a_servers_port_never_sees_the_key(tmp_path, key):
+def test_who_has_taken_a_servers_port_sees_neither_key_nor_images(tmp_path, key):
     squatter = FakeServer(key=key)
     done = sgg(*asking(squatter, tmp_path / "run"), cwd=tmp_path, SGG_SERVER_KEY=KEY)
     squatter.end()
     assert done.returncode == 2
     assert f"{squatter.url} does not prove that it has the key, which was not sent" in done.stderr
-    assert squatter.shown == [None]
+    assert KEY not in str(squatter.shown)
+    assert (len(squatter.shown), squatter.bodies) == (1, [])
 
 
 def test_a_killed_server_ends_the_run_with_a_message_and_another_one_finishes_it(serving, tmp_path):

@@ -1,17 +1,20 @@
 """What a vLLM server of ours responds to: a list of endpoints for each mode, and one key for all.
 
-vLLM's own key guards some of its endpoints. Others generate without it, or replace weights.
+vLLM's own key guards some of its endpoints. Others generate without it, or replace weights. Our own clients
+sign their requests with the key and get signed responses (`sgg.chat_api.mac`); others show it as a Bearer
+token.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import os
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
-from urllib.parse import parse_qs
 
-from sgg.chat_api.proof import PROOF_PATH, is_nonce, proof
+from sgg.chat_api.connection import signed_target
+from sgg.chat_api.mac import RESPONSE_HEADER, SignedRequest, Verifier
 from sgg.config.hardware import SERVER_KEY_VARIABLE
 
 App = Callable[..., Awaitable[None]]
@@ -21,47 +24,57 @@ class Access:
     """ASGI middleware, named to vLLM by the import path of a subclass; the key is in the environment."""
 
     endpoints: ClassVar[frozenset[str]]
-    """What is served to those who show the key."""
-    open_endpoints: ClassVar[frozenset[str]]
+    """What is served to those who have the key."""
+    open_endpoints: ClassVar[frozenset[str]] = frozenset({"/health"})
     """What is served to everybody."""
     needs_key: ClassVar[bool] = True
     """Whether nobody is served `endpoints` where there is no key; else everybody is."""
 
     def __init__(self, app: App) -> None:
         self._app, self._key = app, os.environ.get(SERVER_KEY_VARIABLE)
+        self._verifier = Verifier(self._key) if self._key else None
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """Pass on, prove, or respond with 404 or 401; a websocket is closed."""
-        if scope["type"] == "lifespan" or scope["path"] in self.open_endpoints:
+        """Pass on, or respond with 404 or 401; a websocket is closed."""
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-        elif scope["path"] == PROOF_PATH and self._key:
-            await self._prove(self._key, scope, send)
+            return
+        signed = self._signed(scope)
+        if self._key and self._verifier and signed is not None:
+            send = _Signing(send, self._key, signed)
+            fault = self._verifier.fault(signed, scope["server"])
+            body = b"" if fault else await _body(receive)
+            if fault is None and hashlib.sha256(body).hexdigest() != signed.body_sha256:
+                fault = "The body is not the one that was signed."
+            if fault is not None:
+                await _respond(scope, send, 401, f"{fault}\n")
+                return
+            receive = _again(body, receive)
+        if scope["path"] in self.open_endpoints:
+            await self._app(scope, receive, send)
         elif scope["path"] not in self.endpoints:
             await _respond(scope, send, 404, "This server does not serve that.\n")
-        elif not self._shows_key(scope):
+        elif signed is None and not self._shows_key(scope):
             await _respond(scope, send, 401, "This server asks for its key.\n")
         else:
             await self._app(scope, receive, send)
 
+    def _signed(self, scope: dict[str, Any]) -> SignedRequest | None:
+        if self._verifier is None or scope["type"] != "http":
+            return None
+        target = signed_target(scope["path"], scope["query_string"])
+        return self._verifier.signed(scope["method"], target, _authorization(scope))
+
     def _shows_key(self, scope: dict[str, Any]) -> bool:
         if not self._key:
             return not self.needs_key
-        shown = dict(scope["headers"]).get(b"authorization", b"")
-        return hmac.compare_digest(shown, f"Bearer {self._key}".encode())
-
-    async def _prove(self, key: str, scope: dict[str, Any], send: Any) -> None:
-        asked = parse_qs(scope["query_string"].decode("latin-1")).get("nonce", [""])[0]
-        if is_nonce(asked):
-            await _respond(scope, send, 200, proof(key, asked))
-        else:
-            await _respond(scope, send, 400, "Ask with nonce=, 32 bytes in hexadecimal.\n")
+        return hmac.compare_digest(_authorization(scope), f"Bearer {self._key}".encode())
 
 
 class EvaluationAccess(Access):
     """Chat completions; `sgg serve` wants a key where others than this machine reach it."""
 
-    endpoints = frozenset({"/v1/models", "/v1/chat/completions"})
-    open_endpoints = frozenset({"/health", "/metrics"})
+    endpoints = frozenset({"/v1/models", "/v1/chat/completions", "/metrics"})
     needs_key = False
 
 
@@ -84,7 +97,53 @@ class RolloutAccess(Access):
             "/collective_rpc",  # without a GPU the way in for weights
         }
     )
-    open_endpoints = frozenset({"/health"})
+
+
+class _Signing:
+    """An ASGI `send` that keeps a response until it is whole, and sends it with its code."""
+
+    def __init__(self, send: Any, key: str, request: SignedRequest) -> None:
+        self._send, self._key, self._request = send, key, request
+        self._start: dict[str, Any] = {}
+        self._body = b""
+
+    async def __call__(self, message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        self._body += message.get("body", b"")
+        if message.get("more_body", False):
+            return
+        code = self._request.response_code(self._key, self._start["status"], self._body)
+        header = (RESPONSE_HEADER.lower().encode(), code.encode())
+        headers = [*self._start.get("headers", ()), header]
+        await self._send(self._start | {"headers": headers})
+        await self._send({"type": "http.response.body", "body": self._body})
+
+
+def _authorization(scope: dict[str, Any]) -> bytes:
+    found: bytes = dict(scope["headers"]).get(b"authorization", b"")
+    return found
+
+
+async def _body(receive: Any) -> bytes:
+    """A request's whole body; what arrived, if the client goes away."""
+    parts, more = [], True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _again(body: bytes, receive: Any) -> Any:
+    """An ASGI `receive` that gives the body once more, then what follows."""
+    waiting = [{"type": "http.request", "body": body}]
+
+    async def again() -> Any:
+        return waiting.pop() if waiting else await receive()
+
+    return again
 
 
 async def _respond(scope: dict[str, Any], send: Any, status: int, body: str) -> None:

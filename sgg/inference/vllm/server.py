@@ -36,7 +36,7 @@ class Mode(Enum):
 
 
 def serve(config: Config, mode: Mode, name: str, folder: Path, host: str, port: int) -> None:
-    """Serve requests until SIGTERM or SIGINT; the key that they must show is in the environment.
+    """Serve requests until SIGTERM or SIGINT; the key that they must have is in the environment.
 
     Args:
         config: the run's.

@@ -1,5 +1,8 @@
-"""A key is shown to a server that has proved that it has it, and to nobody else."""
+"""The key is sent to no server of ours, and only a server that has it is believed."""
 
+import asyncio
+import gzip
+import json
 import threading
 import time
 from contextlib import contextmanager
@@ -7,32 +10,39 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
+from fake_server import response_code
 
-from sgg.chat_api.connection import BearerKey, ProvenKey
-from sgg.chat_api.proof import PROOF_PATH, is_nonce, new_nonce, proof, proves
+from sgg.chat_api.connection import HEADERS, BearerKey, SignedRequests, async_hooks, hooks
+from sgg.chat_api.mac import RESPONSE_HEADER, SCHEME
 from sgg.errors import SggError
 
 KEY = "THE-KEY"
+BODY = b"a response"
 
 
 @contextmanager
-def listener(prove, port=0):
-    """A real one that notes the path and the key of each request; `prove` maps a nonce to status and body."""
+def listener(respond, port=0):
+    """A real one that notes method, path, key and body of each request.
+
+    `respond` maps a request handler to status, headers and body.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self):
-            seen.append((self.path, self.headers.get("Authorization")))
-            path, _, nonce = self.path.partition("?nonce=")
-            status, said = prove(nonce) if path.endswith(PROOF_PATH) else (200, "a response")
-            body = said.encode()
+            self.sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            seen.append((self.command, self.path, self.headers.get("Authorization"), self.sent))
+            status, headers, body = respond(self)
             self.send_response(status)
-            if status == 302:
-                self.send_header("Location", "/v1/models")
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def do_POST(self):
+            self.do_GET()
 
         def log_message(self, *words):
             pass
@@ -48,98 +58,171 @@ def listener(prove, port=0):
         server.server_close()
 
 
-def honest(nonce):
-    return 200, proof(KEY, nonce)
+def code(handler, status=200, body=BODY, key=KEY):
+    return response_code(handler, key, status, body)
 
 
-def slow(nonce):
+def honest(handler):
+    return 200, code(handler), BODY
+
+
+def redirecting(handler):
+    if handler.path == "/elsewhere":
+        return honest(handler)
+    return 302, {"Location": "/elsewhere"}, BODY
+
+
+def slow(handler):
     time.sleep(5)
-    return honest(nonce)
+    return honest(handler)
 
 
 def client(url, **more):
-    return httpx.Client(auth=ProvenKey(KEY, url, "Look there."), trust_env=False, **more)
+    return httpx.Client(auth=SignedRequests(KEY, url, "Look there."), trust_env=False, **more)
+
+
+def assert_key_was_not_sent(seen):
+    assert seen
+    assert not [request for request in seen if KEY in str(request)]
+
+
+class Recorded:
+    """Responds with the code of the first response that an honest server gave."""
+
+    def __init__(self):
+        self.heard = None
+
+    def __call__(self, handler):
+        self.heard = self.heard or code(handler)
+        return 200, self.heard, BODY
 
 
 @pytest.mark.parametrize(
-    "prove",
+    "respond",
     [
-        lambda nonce: (404, "nothing here"),
-        lambda nonce: (200, ""),
-        lambda nonce: (200, nonce),
-        lambda nonce: (200, proof("another key", nonce)),
-        lambda nonce: (200, proof(KEY, "0" * 64)),  # what it may have heard before
-        lambda nonce: (200, proof(KEY, nonce).upper()),
-        lambda nonce: (200, "é"),
-        lambda nonce: (302, proof(KEY, nonce)),
-        lambda nonce: (401, proof(KEY, nonce)),
+        lambda handler: (404, {}, b"nothing here"),
+        lambda handler: (200, {}, BODY),
+        lambda handler: (200, {RESPONSE_HEADER: ""}, BODY),
+        lambda handler: (200, {RESPONSE_HEADER: handler.headers["Authorization"][-64:]}, BODY),
+        lambda handler: (200, code(handler, key="another key"), BODY),
+        lambda handler: (200, code(handler), b"another response"),
+        lambda handler: (404, code(handler), BODY),
+        redirecting,
+        lambda handler: (401, {}, b"no"),
     ],
 )
 @pytest.mark.parametrize("follows", [False, True])
-def test_a_squatter_never_sees_the_key(prove, follows):
-    with listener(prove) as (url, seen), client(url, follow_redirects=follows) as http:
-        for _ in range(2):
+def test_a_squatter_sees_neither_key_nor_body(respond, follows):
+    with listener(respond) as (url, seen), client(url, follow_redirects=follows) as http:
+        for asked in (
+            lambda: http.get(f"{url}/v1/models"),
+            lambda: http.post(f"{url}/v1/x", json={}),
+        ):
             with pytest.raises(
                 SggError, match=r"does not prove that it has the key.* Look there\."
             ):
-                http.get(f"{url}/v1/models")
-    assert seen
-    assert {key for _, key in seen} == {None}
+                asked()
+    assert_key_was_not_sent(seen)
+    assert {(method, body) for method, _, _, body in seen} == {("GET", b"")}
 
 
-def test_each_request_has_a_proof_of_its_own():
-    with listener(honest) as (url, seen), client(url) as http:
-        for _ in range(3):
-            assert http.get(f"{url}/v1/models").text == "a response"
-    assert [key for _, key in seen] == [None, f"Bearer {KEY}"] * 3
-    nonces = [path.partition("nonce=")[2] for path, key in seen if key is None]
-    assert len(set(nonces)) == 3
-    assert all(map(is_nonce, nonces))
-
-
-def test_who_takes_a_servers_port_never_sees_the_key():
-    with listener(honest) as (url, seen), client(url) as http:
-        http.get(f"{url}/v1/models")
-        assert seen[-1] == ("/v1/models", f"Bearer {KEY}")
-    port = int(url.rpartition(":")[2])
-    with listener(lambda nonce: (200, "?"), port) as (_, seen), client(url) as http:
+def test_what_a_server_has_said_before_is_not_believed():
+    with listener(Recorded()) as (url, _), client(url) as http:
+        assert http.get(f"{url}/v1/models").content == BODY
         with pytest.raises(SggError, match="does not prove"):
             http.get(f"{url}/v1/models")
-        assert [key for _, key in seen] == [None]
 
 
-def test_a_server_below_a_path_is_asked_there():
-    with listener(honest) as (url, seen), client(f"{url}/a") as http:
-        http.get(f"{url}/a/v1/models")
-    assert [path.partition("?")[0] for path, _ in seen] == [f"/a{PROOF_PATH}", "/a/v1/models"]
+def test_a_body_follows_a_request_without_one_and_each_has_a_nonce():
+    with listener(honest) as (url, seen), client(url) as http:
+        for _ in range(2):
+            assert http.post(f"{url}/v1/chat/completions", json={"n": 1}).content == BODY
+        http.get(f"{url}/v1/models?a=b%20c")
+    assert_key_was_not_sent(seen)
+    posts = [("GET", "/health"), ("POST", "/v1/chat/completions")] * 2
+    assert [request[:2] for request in seen] == [*posts, ("GET", "/v1/models?a=b%20c")]
+    assert json.loads(seen[1][3]) == {"n": 1}
+    assert all(header.startswith(f"{SCHEME} ") for _, _, header, _ in seen)
+    assert len({header.split()[3] for _, _, header, _ in seen}) == 5
 
 
-def test_a_server_that_is_not_ready_may_be_asked_again():
-    with listener(lambda nonce: (503, "starting")) as (url, seen), client(url) as http:
-        with pytest.raises(httpx.HTTPError, match="HTTP 503 in the place of a proof"):
-            http.get(f"{url}/v1/models")
-        assert [key for _, key in seen] == [None]
+def test_who_takes_a_servers_port_never_sees_key_or_body():
+    with listener(honest) as (url, seen), client(url) as http:
+        http.post(f"{url}/v1/x", json={"secret": 1})
+        assert b"secret" in seen[-1][3]
+    port = int(url.rpartition(":")[2])
+    with listener(lambda _: (200, {}, BODY), port) as (_, seen), client(url) as http:
+        with pytest.raises(SggError, match="does not prove"):
+            http.post(f"{url}/v1/x", json={"secret": 1})
+        assert_key_was_not_sent(seen)
+        assert [body for *_, body in seen] == [b""]
 
 
-def test_a_proof_has_the_time_limit_of_its_request():
+def test_a_server_refuses_in_its_own_words():
+    refusal = b"The clocks of client and server are 400 s apart.\n"
+    with (
+        listener(lambda h: (401, code(h, 401, refusal), refusal)) as (url, _),
+        client(url) as http,
+        pytest.raises(SggError, match=r"refuses the request: The clocks .* 400 s apart\.$"),
+    ):
+        http.get(f"{url}/v1/models")
+
+
+@pytest.mark.parametrize("respond", [lambda h: (503, {}, b""), lambda h: (503, code(h, 503), BODY)])
+def test_a_server_that_is_not_ready_may_be_asked_again(respond):
+    with listener(respond) as (url, seen), client(url) as http:
+        with pytest.raises(httpx.HTTPError, match="HTTP 503"):
+            http.post(f"{url}/v1/x", json={})
+        assert [path for _, path, *_ in seen] == ["/health"]
+
+
+def test_the_request_before_has_the_time_limit_of_its_request():
     with listener(slow) as (url, _), client(url, timeout=0.3) as http:
         start = time.monotonic()
         with pytest.raises(httpx.ReadTimeout):
-            http.get(f"{url}/v1/models")
+            http.post(f"{url}/v1/x", json={})
         assert time.monotonic() - start < 4
 
 
 def test_other_servers_are_shown_the_key_at_once():
-    with listener(honest) as (url, seen), httpx.Client(auth=BearerKey(KEY)) as http:
+    with (
+        listener(lambda _: (200, {}, BODY)) as (url, seen),
+        httpx.Client(auth=BearerKey(KEY)) as http,
+    ):
         http.get(f"{url}/v1/models")
-    assert seen == [("/v1/models", f"Bearer {KEY}")]
+    assert [request[:3] for request in seen] == [("GET", "/v1/models", f"Bearer {KEY}")]
 
 
-def test_a_proof_is_of_one_key_and_one_nonce():
-    nonce = new_nonce()
-    said = proof(KEY, nonce)
-    assert KEY not in said
-    assert proves(KEY, nonce, said.encode())
-    assert not proves(KEY, new_nonce(), said.encode())
-    assert not proves("other", nonce, said.encode())
-    assert not any(map(is_nonce, ["", "0" * 63, "0" * 65, "0" * 64 + "\n", "A" * 64, "é" * 64]))
+def long(handler):
+    return 200, {}, bytes(1001)
+
+
+def compressed(handler):
+    return 200, {"Content-Encoding": "gzip"}, gzip.compress(bytes(10_000))
+
+
+@pytest.mark.parametrize(("respond", "told"), [(long, "more than 1000 b"), (compressed, "compres")])
+def test_a_response_has_a_limit(respond, told):
+    async def ask(url):
+        async with httpx.AsyncClient(headers=HEADERS, event_hooks=async_hooks(1000)) as http:
+            await http.post(url)
+
+    with listener(respond) as (url, _):
+        with (
+            httpx.Client(headers=HEADERS, event_hooks=hooks(1000)) as http,
+            pytest.raises(httpx.RemoteProtocolError, match=told),
+        ):
+            http.post(url)
+        with pytest.raises(httpx.RemoteProtocolError, match=told):
+            asyncio.run(ask(url))
+
+
+def test_a_response_that_may_be_a_squatters_has_a_smaller_limit():
+    def big(handler):
+        return 200, {}, bytes(2**20 + 1)
+
+    with listener(big) as (url, _), client(url, event_hooks=hooks(2**30)) as http:
+        with pytest.raises(httpx.RemoteProtocolError, match="more than 1048576 bytes"):
+            http.get(url)
+        with pytest.raises(httpx.RemoteProtocolError, match="more than 1048576 bytes"):
+            http.post(url, json={})

@@ -11,6 +11,7 @@ import pytest
 from fake_server import TEXT, FakeServer, response
 from PIL import Image
 
+from sgg.chat_api.mac import SCHEME
 from sgg.errors import SggError
 from sgg.inference.chat_api import TRIES, ServerEngine, ServerOptions
 from sgg.inference.generate import Batch, Completion, Request, Sampling
@@ -96,22 +97,23 @@ def test_requests_are_spread_evenly(start, ask):
     assert min(len(s.bodies) for s in servers) >= 5
 
 
-def test_a_server_of_sggs_own_proves_itself_before_each_request(start, ask, monkeypatch):
+def test_requests_to_a_server_of_sggs_own_are_signed(start, ask, monkeypatch):
     monkeypatch.setenv("SGG_SERVER_KEY", "sesame")
     server = start(key="sesame")
-    ask(server, count=3, api_key_env="SGG_SERVER_KEY", asks_proof=True)
-    assert server.keys == ["Bearer sesame"] * 3
-    assert server.shown.count(None) == 4  # proofs: for the list of models and for each completion
+    ask(server, count=3, api_key_env="SGG_SERVER_KEY", signs=True)
+    assert len(server.shown) == 7  # the list of models; for each completion one without a body, too
+    assert all(shown.startswith(SCHEME) and "sesame" not in shown for shown in server.shown)
 
 
 @pytest.mark.parametrize("key", [None, "another"])
-def test_a_server_that_proves_nothing_never_sees_the_key(start, ask, monkeypatch, key):
+def test_a_server_that_signs_nothing_sees_neither_key_nor_images(start, ask, monkeypatch, key):
     monkeypatch.setenv("SGG_SERVER_KEY", "sesame")
     squatter = start(key=key)
-    said = told(ask, squatter, api_key_env="SGG_SERVER_KEY", asks_proof=True)
+    said = told(ask, squatter, api_key_env="SGG_SERVER_KEY", signs=True)
     assert f"{squatter.url} does not prove that it has the key, which was not sent" in said
     assert "Set SGG_SERVER_KEY here" in said
-    assert squatter.shown == [None]
+    assert "sesame" not in squatter.shown[0]
+    assert (len(squatter.shown), squatter.bodies) == (1, [])
 
 
 def test_a_request_says_what_other_engines_are_told(start, ask, processor, monkeypatch):

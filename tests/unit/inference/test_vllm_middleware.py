@@ -2,12 +2,16 @@
 
 import asyncio
 import inspect
+import json
 import re
 
+import httpx
 import pytest
 
-from sgg.chat_api.proof import PROOF_PATH, new_nonce, proof
+from sgg.chat_api.connection import SignedRequests
+from sgg.chat_api.mac import SCHEME, SignedRequest
 from sgg.config.hardware import SERVER_KEY_VARIABLE
+from sgg.errors import SggError
 from sgg.inference.vllm.middleware import EvaluationAccess, RolloutAccess
 
 KEY = (b"authorization", b"Bearer key")
@@ -36,7 +40,8 @@ def sent(access, path, *headers, kind="http", **more):
     async def send(message):
         said.append(message)
 
-    scope = {"type": kind, "path": path, "headers": headers, **more}
+    scope = {"type": kind, "method": "GET", "path": path, "query_string": b"", "headers": headers}
+    scope |= more
     asyncio.run(access(app)(scope, None, send))
     return said
 
@@ -84,26 +89,110 @@ def test_nothing_else_is_served_with_or_without_the_key(keyed, access, path):
 
 def test_health_is_everybodys(keyed):
     assert [status(access, "/health") for access in BOTH] == [200, 200]
-    assert [status(access, "/metrics") for access in BOTH] == [200, 404]
+    assert [status(access, "/metrics") for access in BOTH] == [401, 404]
+    assert status(EvaluationAccess, "/metrics", KEY) == 200
+
+
+async def served(scope, receive, send):
+    """What vLLM would serve: the request, in two parts."""
+    message = await receive()
+    said = json.dumps([scope["path"], message["body"].decode()]).encode()
+    start = {"type": "http.response.start", "status": 200, "headers": [(b"x-app", b"1")]}
+    await send(start)
+    await send({"type": "http.response.body", "body": said[:3], "more_body": True})
+    await send({"type": "http.response.body", "body": said[3:]})
+
+
+def ask(app, *requests, address="http://127.0.0.1:8000", auth=None):
+    """Responses of an application that listens there, as far as `Access` can tell."""
+
+    async def all_of_them():
+        transport = httpx.ASGITransport(app)
+        signed = auth or SignedRequests("key", address, "")
+        async with httpx.AsyncClient(transport=transport, auth=signed, base_url=address) as http:
+            return [await http.request(*request[:2], content=request[2]) for request in requests]
+
+    return asyncio.run(all_of_them())
 
 
 @pytest.mark.parametrize("access", BOTH)
-def test_everybody_may_ask_for_a_proof(keyed, access):
-    nonce = new_nonce()
-    said = sent(access, PROOF_PATH, query_string=f"nonce={nonce}".encode())
-    assert said[0]["status"] == 200
-    assert said[1]["body"].decode() == proof("key", nonce)
-    assert said[1]["body"].decode() != proof("other", nonce)
+def test_signed_requests_are_served_with_signed_responses(keyed, access):
+    path = "/v1/chat/completions/render" if access is RolloutAccess else "/v1/chat/completions"
+    post, get = ask(access(served), ("POST", path, b"what is asked"), ("GET", "/v1/models", b""))
+    assert post.json() == [path, "what is asked"]
+    assert get.json() == ["/v1/models", ""]
+    assert post.headers["x-app"] == "1"
+    missing = ask(access(served), ("GET", "/docs", b""))[0]  # signed as well, or it would raise
+    assert missing.status_code == 404
 
 
-@pytest.mark.parametrize("query", [b"", b"nonce=", b"nonce=12", b"nonce=" + b"G" * 64, b"\xff"])
-def test_only_a_random_number_is_proved_with(keyed, query):
-    assert status(RolloutAccess, PROOF_PATH, query_string=query) == 400
+def test_a_server_with_another_key_serves_nothing_and_is_not_believed(keyed):
+    reached = []
+
+    async def noted(scope, receive, send):
+        reached.append(scope)
+        await served(scope, receive, send)
+
+    other = SignedRequests("another", "http://127.0.0.1:8000", "")
+    with pytest.raises(SggError, match="does not prove"):
+        ask(EvaluationAccess(noted), ("GET", "/v1/models", b""), auth=other)
+    assert not reached
 
 
-def test_without_a_key_nothing_is_proved(monkeypatch):
+class Relay:
+    """Took the port of a server, and hands requests on to another one with the same key."""
+
+    def __init__(self, to, address):
+        self.to, self.address, self.given = to, address, []
+
+    async def __call__(self, scope, receive, send):
+        self.given.append(scope)
+        await self.to(scope | {"server": self.address}, receive, send)
+
+
+@pytest.mark.parametrize("other", [("127.0.0.1", 8001), ("10.0.0.7", 8000)])
+def test_a_relay_to_another_server_gets_nothing(keyed, other):
+    relay = Relay(EvaluationAccess(served), other)
+    where = f"The request is for 127.0.0.1:8000, and this server is {other[0]}:{other[1]}"
+    for request in (("GET", "/v1/models", b""), ("POST", "/v1/chat/completions", b"an image")):
+        with pytest.raises(SggError, match=where):
+            ask(relay, request)
+    assert [scope["path"] for scope in relay.given] == ["/v1/models", "/health"]
+    assert "Bearer" not in str(relay.given)
+
+
+def test_a_request_is_served_once_and_with_its_own_body(keyed):
+    access = EvaluationAccess(served)
+    path, body = "/v1/chat/completions", b"what is asked"
+    signed = SignedRequest.new("POST", path, "127.0.0.1:8000", body)
+    header = {"Authorization": signed.header("key")}
+
+    def again(content):
+        async def post():
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(access)) as http:
+                url = f"http://127.0.0.1:8000{path}"
+                return await http.post(url, content=content, headers=header)
+
+        return asyncio.run(post())
+
+    assert again(body).status_code == 200
+    repeated = again(body)
+    assert (repeated.status_code, repeated.text) == (401, "The request was made before.\n")
+    signed = SignedRequest.new("POST", path, "127.0.0.1:8000", body)
+    header["Authorization"] = signed.header("key")
+    changed = again(b"another")
+    assert (changed.status_code, changed.text) == (
+        401,
+        "The body is not the one that was signed.\n",
+    )
+
+
+def test_without_a_key_nothing_is_signed(monkeypatch):
     monkeypatch.delenv(SERVER_KEY_VARIABLE, raising=False)
-    assert status(EvaluationAccess, PROOF_PATH, query_string=b"nonce=" + b"0" * 64) == 404
+    header = (b"authorization", SCHEME.encode())
+    assert status(RolloutAccess, "/v1/models", header) == 401
+    with pytest.raises(SggError, match="does not prove"):
+        ask(EvaluationAccess(served), ("GET", "/v1/models", b""))
 
 
 @pytest.mark.parametrize("value", [None, ""])

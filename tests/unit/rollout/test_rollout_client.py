@@ -9,11 +9,13 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import pytest
 import torch
+from fake_server import response_code
 
-from sgg.chat_api.proof import PROOF_PATH, proof
+from sgg.chat_api.mac import SCHEME
 from sgg.compat import trl as cures
 from sgg.compat.trl import collapsed
 from sgg.errors import SggError
@@ -45,7 +47,7 @@ def settings(*servers, **more):
 def server(name=NAME, key=KEY, **responses):
     """A server with a name; `responses`: end of a path -> (status, body), or a pause in seconds.
 
-    It proves that it has the key; with None it says 200 to everything.
+    It signs its responses with the key; with None it does not.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -55,18 +57,18 @@ def server(name=NAME, key=KEY, **responses):
         def do_POST(self):
             asked.append((self.path, self.headers.get("Authorization")))
             models = 200, json.dumps({"data": [{"id": state["name"]}]})
-            path, _, nonce = self.path.partition("?nonce=")
-            end = path.rsplit("/", 1)[-1]
-            if path == PROOF_PATH:
-                response = 200, proof(state["key"], nonce) if state["key"] else "{}"
-            else:
-                response = models if end == "models" and end not in responses else responses[end]
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            given = {"models": models, "health": (200, "")} | responses
+            response = given[self.path.rsplit("/", 1)[-1]]
             if isinstance(response, (int, float)):
                 time.sleep(response)
                 response = 200, "{}"
+            content = response[1].encode()
             self.send_response(response[0])
+            for header in response_code(self, state["key"], response[0], content).items():
+                self.send_header(*header)
             self.end_headers()
-            self.wfile.write(response[1].encode())
+            self.wfile.write(content)
 
         def log_message(self, *words):
             pass
@@ -105,24 +107,25 @@ def test_weights_go_by_a_port_that_nobody_has(monkeypatch):
     assert len({first, *used}) == 3
 
 
-def test_the_key_is_shown_after_a_proof():
+def test_requests_are_signed_and_the_key_is_not_sent():
     with server() as (address, _, asked):
         joined(address)
-    (proven, nothing), shown = asked
-    assert (proven.partition("?")[0], nothing) == (PROOF_PATH, None)
-    assert shown == ("/v1/models", f"Bearer {KEY}")
+    ((path, shown),) = asked
+    assert path == "/v1/models"
+    assert shown.startswith(f"{SCHEME} {urlsplit(address).netloc} ")
+    assert f" {KEY}" not in shown
 
 
 @pytest.mark.parametrize("key", [None, "of another run"])
-def test_a_server_of_somebody_else_is_told_and_never_sees_the_key(key):
+def test_a_server_of_somebody_else_is_told(key):
     told = r"does not prove that it has the key, which was not sent.* Start the run again"
     with server(key=key) as (address, _, asked):
         with pytest.raises(SggError, match=told):
             joined(address)
-        assert [key for _, key in asked] == [None]
+        assert len(asked) == 1
 
 
-def test_who_takes_the_port_of_a_server_that_was_joined_never_sees_the_key():
+def test_who_takes_the_port_of_a_server_that_was_joined_gets_no_weights():
     with server() as (address, state, asked):
         client = joined(address)
         state["key"] = None
@@ -130,14 +133,14 @@ def test_who_takes_the_port_of_a_server_that_was_joined_never_sees_the_key():
         for use in (client.check_identity, lambda: client.push([], iter(()))):
             with pytest.raises(SggError, match="does not prove"):
                 use()
-        assert [key for _, key in asked] == [None, None]
+        assert [path for path, _ in asked] == ["/v1/models", "/health"]
 
 
-def test_each_server_is_shown_its_own_key():
-    with server(key="one") as (first, _, asked), server(key="two") as (second, _, more):
-        servers = Servers(replace(settings(first, second), keys=("one", "two")), 0)
-        servers.join(CPU)
-    assert [seen[-1][1] for seen in (asked, more)] == ["Bearer one", "Bearer two"]
+def test_each_server_has_its_own_key():
+    with server(key="one") as (first, _, _), server(key="two") as (second, _, _):
+        Servers(replace(settings(first, second), keys=("one", "two")), 0).join(CPU)
+        with pytest.raises(SggError, match="does not prove"):
+            Servers(replace(settings(first, second), keys=("two", "one")), 0).join(CPU)
 
 
 def test_a_server_that_never_responds_is_a_fault_within_its_limit():
