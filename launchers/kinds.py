@@ -88,7 +88,10 @@ def _made_again(run_dir: Path) -> str:
     except SggError:  # provenance.json is damaged, too
         known = []
     if not known or sweep_of(run_dir) is not None or (run_dir.parent / PIPELINE).is_file():
-        return f"It is the config of this run and was damaged. Put a copy of {FROZEN_NAME} there."
+        return (
+            f"It is the config of this run and was damaged. Restore {FROZEN_NAME} from a backup, or start a "
+            "new run."
+        )
     first = min(known, key=lambda start: start.time)
     return (
         "It is the config of this run and was damaged. Move it away and give the command that began the "

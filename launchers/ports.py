@@ -96,14 +96,14 @@ def _hold(count: int, candidates: Sequence[int]) -> list[socket.socket]:
     return held
 
 
-def told_ports(
+def exchanged_ports(
     run_dir: Path,
     place: NodePlacement,
     own: NodePorts,
     wanted: Iterable[int],
     ended: Callable[[], ExitStatus | None],
 ) -> dict[int, NodePorts] | ExitStatus:
-    """Tell this node's ports, and wait for those of others.
+    """Write this node's ports into the run folder, and wait for those of others.
 
     Args:
         wanted: nodes whose ports this one must know.

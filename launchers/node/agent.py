@@ -21,7 +21,7 @@ from launchers.node.acceptance import require_acceptance
 from launchers.node.rollout_key import server_keys
 from launchers.node.supervisor import Limits, Supervisor
 from launchers.placement import NodePlacement, cores_here, job_began
-from launchers.ports import held_ports, told_ports
+from launchers.ports import exchanged_ports, held_ports
 from launchers.process_plan import make_plan, servers_on
 from sgg.config.derived import gpus_per_node, node_count
 from sgg.config.frozen import FROZEN_NAME, read_frozen
@@ -126,7 +126,7 @@ def run_node(frozen: Path, place: NodePlacement, received: list[int], accepted: 
     servers = servers_on(config)
     with held_ports(place, servers[place.node]) as own:
         ended = partial(_ended_early, run_dir, place, received)
-        ports = told_ports(run_dir, place, own, {0, *servers}, ended)
+        ports = exchanged_ports(run_dir, place, own, {0, *servers}, ended)
         if isinstance(ports, ExitStatus):
             ports.write(run_dir)
             return ports

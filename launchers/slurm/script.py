@@ -134,7 +134,7 @@ def submit(array: Array, others: bool) -> str:
         refused = f"sbatch refused {script}: {done.stderr.strip()}"
         if others:
             raise SggError(
-                f"{refused}\nWhat was submitted goes on. Submit what is missing with: {resume}"
+                f"{refused}\nWhat was submitted stays in the queue. Submit what is missing with: {resume}"
             )
         raise NothingSubmitted(
             f"{refused}\nNothing was submitted. Submit it with what the cluster takes: {resume} "

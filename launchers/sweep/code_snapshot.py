@@ -1,4 +1,7 @@
-"""A copy of the code for jobs that start hours later: an edit of the checkout changes no run."""
+"""A copy of the code for jobs that may start hours later: editing sgg's checkout does not change them.
+
+Packages of reward terms that are installed or large are not copied.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,8 @@ log = logging.getLogger("sgg")
 def take_snapshot(folder: Path, configs: Iterable[Config] = ()) -> None:
     """Copy sgg, launchers and conf to `folder`, with the record of where they come from.
 
-    With them go the packages of reward terms that the configs import, unless these are installed, or so
-    large that a warning says that runs read them where they lie.
+    With them go the packages of reward terms that the configs import, unless these are installed, or exceed
+    MAX_BYTES or MAX_FILES: then a warning says that runs read them in place.
     A folder that is there is left as it is: what was submitted once stays on its code.
     """
     if folder.is_dir():

@@ -64,7 +64,7 @@ class LaunchOptions:
     parallel: int
     """Points at once."""
     retries: int = 0
-    """How often a run that fails is started again by itself."""
+    """How many times a failed run is restarted automatically."""
     wait: bool = True
     """Stay until all have ended; local sweeps always do."""
 
@@ -116,7 +116,7 @@ def start_sweep(lines: Sequence[list[str]], launching: LaunchOptions) -> Path:
 
 
 def _first_that_composes(lines: Sequence[list[str]], composer: Composer) -> Config:
-    """For the folder of the sweep; what the other points cannot be is reported with their names."""
+    """The first point whose config composes: it names the sweep's folder. Other errors are reported later."""
     for line in lines[:-1]:
         try:
             return composer.compose(line)

@@ -26,16 +26,16 @@ Groups and their options (group=option):
 
 Keys are set as group.key=value, TRL's own fields as stage.args.FIELD=value. Examples:
   sgg experiment=sft_7b hardware=a100
-  sgg experiment=grpo_7b hardware=a100 model.path=runs/SFT_RUN reward=hard_recall
-  sgg experiment=eval_7b hardware=a100 model.path=runs/GRPO_RUN
+  sgg experiment=grpo_7b hardware=a100 model.path=SFT_RUN reward=hard_recall
+  sgg experiment=eval_7b hardware=a100 model.path=GRPO_RUN
 
-`sgg VERB --help` explains a tool, `sgg --hydra-help` Hydra's own flags, README.md the rest.
+`sgg SUBCOMMAND --help` explains a subcommand, `sgg --hydra-help` Hydra's own flags, README.md the rest.
 Tab completion: eval "$(sgg --shell-completion install=bash)"
 """
 
 
 def help_screen() -> str:
-    """What `sgg --help` prints. Reads folder names only: Hydra's own help takes seconds here."""
+    """What `sgg --help` prints: names in `conf/`, nothing composed, since Hydra's own help takes seconds."""
     from sgg.config.tree import groups, options_of
 
     lines = [f"  {group:<11} {', '.join(options_of(group))}" for group in groups()]

@@ -16,7 +16,8 @@ DIR may be
   a run        resumes from its newest complete checkpoint, with its frozen config
   a pipeline   runs the steps that are not finished, with their frozen configs
   a sweep      starts again, by the same launcher, what is not finished, queued or running; also one point
-               or one run of it. A run of a sweep that is finished hands over what its tracker lacks
+               or one run of it. A finished run inside a sweep starts nothing; it sends the tracker
+               the steps that are missing there
 
 arguments:
   trust=true                accept a folder that you have not made: another user's, an earlier version's,
@@ -24,7 +25,7 @@ arguments:
 
 overrides, for a sweep:
   parallel=N                points at once (as before)
-  retries=N                 how often a run that fails is started again by itself (as before)
+  retries=N                 how many times a failed run is restarted automatically (as before)
   wait=true                 stay until all have ended (false)
   hardware.slurm.KEY=VALUE  what the jobs ask of Slurm from now on, such as hardware.slurm.time_min=240;
                             kept in sweep.json. No other key of a run can change.

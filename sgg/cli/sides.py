@@ -7,18 +7,18 @@ the command line change it on both sides, and overrides about reading change onl
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sgg.cli.run_config import config_beside, config_for
 from sgg.config.derived import scored_split
 from sgg.config.frozen import FROZEN_NAME
+from sgg.config.literal import plain
 from sgg.config.schema import Config
 from sgg.data.prepare import prepare
 from sgg.data.prepared_split import Prepared
 from sgg.errors import SggError
-from sgg.evaluation.score import plain
 from sgg.spec import gold_data, graph_spec
 from sgg.text.codec import GraphSpec
 
@@ -101,14 +101,14 @@ def refuse_two_judges(main: Side, rival: Side, gold: Prepared) -> None:
 
 def _protocol_values(config: Config) -> dict[str, Any]:
     """The protocol, its name first; its quirks are sentences about it."""
-    values = _plain(config.protocol)
+    values = plain(config.protocol)
     return {"id": values["id"], **{k: v for k, v in values.items() if k != "quirks"}}
 
 
 def _gold_values(config: Config) -> dict[str, Any]:
     """What decides which images are asked for, and what their gold is."""
     split = scored_split(config)
-    data = _plain(gold_data(config))
+    data = plain(gold_data(config))
     unread = ("workers", "eval" if split == "train" else "train")
     return {"data": {k: v for k, v in data.items() if k not in unread}, "stage": {"split": split}}
 
@@ -123,10 +123,6 @@ def _gold_difference(ours: Prepared, theirs: Prepared) -> str:
         return f"{len(mine)} and {len(others)} images, of which {shared} are in both"
     differing = next((image_id for image_id in mine if mine[image_id] != others[image_id]), None)
     return "" if differing is None else f"image {differing} has other gold"
-
-
-def _plain(value: Any) -> Any:
-    return plain(asdict(value))
 
 
 def _differences(ours: Any, theirs: Any, key: str = "") -> str:

@@ -1,9 +1,9 @@
-"""A cure for torchvision beside a torch that its compiled library was not built for.
+"""A workaround for a torchvision whose compiled library does not match torch.
 
 PyPI's torchvision is built for CUDA. Beside a CPU build of torch its library does not load, torchvision
-then describes operators that nobody declared, and its import, so that of transformers' processors, dies:
-“operator torchvision::nms does not exist”. vLLM's CPU build brings that pair along. Here the two operators
-are declared just before they are described; nobody here calls them, and transforms need no library.
+then describes operators that nobody declared, and importing it, and hence transformers' processors, fails
+with “operator torchvision::nms does not exist”. vLLM's CPU build brings that pair along. Here the two
+operators are declared just before they are described; nobody here calls them, and transforms need no library.
 Where the library loads, or torchvision is not installed, this does nothing.
 """
 
@@ -44,7 +44,7 @@ class _Declares:
 
 
 def were_missing() -> bool:
-    """Whether torchvision has been imported and needed the cure: processes without us cannot import it."""
+    """Whether torchvision has been imported and needed the workaround: processes without sgg fail to."""
     return bool(_kept)
 
 

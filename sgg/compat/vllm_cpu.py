@@ -1,4 +1,4 @@
-"""What vLLM's CPU build lacks for training: matrices that stay loadable, and a way in for a server's weights.
+"""What vLLM's CPU build lacks for GRPO rollouts: loading weights again, and sending them to a server.
 
 Its linear layers keep packed copies and drop the weights that TRL would load into. Unpacked, they compute on
 the weights as they are, and TRL's own way of loading works as it does on a GPU. TRL pushes to a server

@@ -116,7 +116,7 @@ class ScenePlan:
 
 @dataclass
 class SplitConfig:
-    """One part of a data set."""
+    """One split of a data set: train or eval."""
 
     path: str | None = None
     """Hub id, folder or file; null where `data.root` says all."""

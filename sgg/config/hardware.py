@@ -56,11 +56,11 @@ class RolloutConfig:
     nodes: int = 0
     """mode=server: nodes that only serve; they come on top of `hardware.nodes`."""
     tensor_parallel: int = 1
-    """GPUs that hold one copy of the model."""
+    """GPUs that hold one copy of the model; of `sgg serve` too."""
     gpu_memory_utilization: float | None = None
     """Part of a GPU's memory that vLLM may take; null for 0.25 beside a trainer and 0.9 of a server's."""
     max_length: int = 4096
-    """Longest prompt and completion together, tokens; of evaluation by vLLM too."""
+    """Longest prompt and completion together, tokens; of evaluation by vLLM and `sgg serve` too."""
     startup_timeout_s: int = 1200
     """How long a server may take until it responds, seconds."""
     wait_timeout_s: int = 600

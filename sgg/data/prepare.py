@@ -112,7 +112,7 @@ def _table_folder(data: DataConfig, split: str, fingerprint: str, cache: Path) -
 
 
 def open_reader(data: DataConfig, split: str) -> Reader:
-    """The reader of a part of a source.
+    """The reader of one split of a source.
 
     Raises:
         SggError: the source is missing or has another form.

@@ -10,13 +10,13 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import asdict, dataclass
-from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sgg.config.literal import plain
 from sgg.data.prepared_split import Prepared
 from sgg.data.workers import forked
 from sgg.errors import SggError
@@ -103,7 +103,7 @@ def score(
         failures += failed
     whole = join(tallies)
     summary = summarise(whole, task, ids)
-    content = {"protocol": plain(asdict(task.protocol)), **_content(summary, whole, len(ids))}
+    content = {"protocol": plain(task.protocol), **_content(summary, whole, len(ids))}
     return Scored(content, summary.predicates, failures, summary.estimates)
 
 
@@ -112,15 +112,6 @@ def paired(a: Scored, b: Scored) -> dict[str, dict[str, float]]:
     names = [name for name in a.estimates if name in b.estimates]
     found = compare([a.estimates[n] for n in names], [b.estimates[n] for n in names])
     return {name: asdict(result) for name, result in zip(names, found, strict=True)}
-
-
-def plain(value: Any) -> Any:
-    """Enums as their names, all the way down."""
-    if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [plain(v) for v in value]
-    return value.name if isinstance(value, Enum) else value
 
 
 def _content(summary: Summary, tally: Tally, images: int) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Generates completions for a split with an engine, into a file from which generation can be resumed.
 
 Input: a prepared split. Output: `completions.jsonl`, one JSON object per completion in the order of
-the split. Batches are the same in every start and a completion's randomness depends on the seed and its
-batch only, so a run that was killed and resumed ends with the same file. No scoring here.
+the split. A completion's random seed depends on `seed` and, with transformers, on its batch, with vLLM and
+servers on its image id and index; never on what was generated before. Batches are the same in every start, so
+a run that was killed and resumed ends with the same file. No scoring here.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ class Engine(Protocol):
     """What generates."""
 
     batch_size: int
-    """Images per batch; one random seed covers a batch."""
+    """Images per batch: `generate.batch_size` with transformers, where one seed covers a batch; 1 with vLLM
+    and servers."""
 
     def completions(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
         """All that is missing, each as soon as it is there; more than is missing perhaps.

@@ -66,7 +66,7 @@ def packed_attention(
     """
     q, k, v = (t.squeeze(0).transpose(0, 1) for t in (query, key, value))
     if has_varlen_kernel(q):
-        # positional and without options: torch 2.10 to 2.13 differ in those
+        # positional and without options: torch 2.10 to 2.13 differ in those; only 2.11 has run on a GPU
         out: Any = varlen_attn(q, k, v, cu_seq_lens_q, cu_seq_lens_q, max_length_q, max_length_q)
     else:
         out = grouped_attention(q, k, v, cu_seq_lens_q.diff().tolist())

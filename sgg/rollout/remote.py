@@ -137,6 +137,6 @@ class Remote(Rollouts):
 
     def _lost(self, fault: str) -> SggError:
         return SggError(
-            f"Rollout server: {fault} Look into {self._settings.logs}. The run goes on from its newest "
-            "checkpoint when it is started again."
+            f"Rollout server: {fault} Look into {self._settings.logs}. Started again, the run resumes from "
+            "its newest checkpoint."
         )

@@ -33,7 +33,7 @@ def limited(what: str, seconds: float, look: str) -> Iterator[None]:
 def _give_up(what: str, seconds: float, look: str) -> None:
     message = (
         f"Timed out after {seconds:g} s (hardware.rollout.wait_timeout_s, startup_timeout_s) while {what}. "
-        f"Look into {look}. If it was only slow, raise them; the run goes on from its newest "
+        f"Look into {look}. If it was only slow, raise them; started again, the run resumes from its newest "
         "checkpoint."
     )
     log.error("%s", message)

@@ -96,7 +96,7 @@ class SweepRecord:
     process: str = ""
     """Local: the launcher (`process_id.process_id`)."""
     retries: int = 0
-    """How often a run that fails is started again by itself."""
+    """How many times a failed run is restarted automatically."""
     changes: list[ChangeRecord] = field(default_factory=list)
 
     def write(self, folder: Path) -> None:

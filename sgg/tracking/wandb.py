@@ -5,7 +5,7 @@ some steps again, and a killed process has not stored its last seconds. So each 
 history (`MetricsCallback` does that) and keeps what wandb lacks:
 
 * offline, the new file holds everything, and the files of earlier starts are set aside, where `wandb sync`
-  does not find them: of a step that was made twice, the values that the run resumed from arrive;
+  does not find them: of a step that was made twice, the values of the resumed run (the second ones) arrive;
 * what a server has already (uploaded as it was written, or by `wandb sync`) cannot be taken back: the
   file begins behind it, and of a step that was made twice the first values stay.
 """
@@ -136,7 +136,7 @@ class WandbTracker:
 
 
 def default_group(config: Config) -> str:
-    """What links SFT, GRPO and eval of one experiment."""
+    """Default W&B group: the model and data choices, shared by all runs that use both."""
     choices = config.choices
     return f"{choices.get('model', 'model')}-{choices.get('data', 'data')}"
 

@@ -1,7 +1,9 @@
-"""Groups whose completions all have the same rewards: all their advantages are 0.
+"""Groups whose completions all earned the same, so that `grpo.Trainer` can set their advantages to exactly 0.
 
-TRL 1.16 takes a group's mean in fp32. The mean of equal numbers is not always that number, and what is
-left is divided by the deviation, 0, plus 1e-4: advantages of up to .01, of one sign for the whole group.
+With fp32 rewards, the mean of equal numbers that TRL (1.16) takes may differ from them in the last bit, and
+what is left is divided by the deviation, 0, plus 1e-4: advantages of up to .01, of one sign for the whole
+group. The trainer gives TRL fp64 rewards, in which the mean of equal fp32 numbers is exact, but not that of
+every weighted sum.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ from sgg.errors import SggError
 
 
 def undecided(rewards: torch.Tensor, weights: torch.Tensor, group: int, apart: bool) -> list[bool]:
-    """Of each completion, whether all of its group are equal in their rewards, to the last bit.
+    """For each completion, whether every completion in its group has exactly the same reward.
 
-    Totals are added up without rounding, so that it does not count which term gave what.
+    Totals are summed exactly and rounded once (`math.fsum`), so equal totals are equal bit for bit, whichever
+    terms they come from.
 
     Args:
         rewards: completions × terms in fp32, unweighted, groups one after the other; NaN where a term says

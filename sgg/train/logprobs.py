@@ -4,10 +4,10 @@ TRL puts a head of its own into the policy and the reference model, and asks bot
 `model(…, labels=…, fused_lm_head=True)`; `PolicyHead.installed` has it take this one. It stands inside the
 model's forward, since only there FSDP and ZeRO-3 have the weights whole and DDP waits for their gradients.
 
-Two things change the distribution, in this order, and whatever samples or scores with the model gets the
-same one. Forbidden tokens: those that stand for images; a sampled one makes training die of “image
-features and image tokens do not match”. vLLM is forbidden them by `sgg.inference.requests`. Then the masks
-of a grammar (`grammar_masks`), which only what is scored needs: transformers' `generate` applies none.
+Sampling and scoring use the same distribution, which two things change, in this order. Tokens that stand for
+images are forbidden in both: a sampled one makes training fail with “image features and image tokens do
+not match”; vLLM is forbidden them by `sgg.inference.requests`. The masks of a grammar (`grammar_masks`) are
+applied here only when scoring: a grammar is allowed only where vLLM samples, which applies its own.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from sgg.compat.trl import replaced
 from sgg.train.grammar_masks import Masks, masked_log_probs
 
 BIAS = -100.0
-"""Added to logits of forbidden tokens: a probability of e^-100, finite, with a share of 0 in the entropy."""
+"""Added to the logits of forbidden tokens: it divides their odds by e^100, so they are practically never
+sampled and have no share in the entropy, while log-probabilities stay finite."""
 _VOCABULARY_CHUNK = 32768
 """Columns of the logits that are there at once, where no grammar masks them; TRL's number."""
 

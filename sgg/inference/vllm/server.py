@@ -74,7 +74,7 @@ def serve(config: Config, mode: Mode, name: str, folder: Path, host: str, port: 
 def arguments(
     config: Config, mode: Mode, name: str, folder: Path, dtype: torch.dtype, host: str, port: int
 ) -> list[str]:
-    """The server's words, vLLM's own; the key is not among them. See `serve`."""
+    """The server's arguments, vLLM's own; the key is not among them. See `serve`."""
     hardware = config.hardware
     access = EvaluationAccess if mode is Mode.evaluation else RolloutAccess
     of_mode = _of_evaluation(config, folder) if mode is Mode.evaluation else _of_rollout(config)

@@ -102,7 +102,7 @@ def test_a_damaged_config_of_a_job_has_no_command_that_makes_it_again(tmp_path):
         with pytest.raises(SggError, match="was damaged") as error:
             frozen_config(tmp_path)
         assert (f"sgg stage=sft paths.run_dir={tmp_path}" in str(error.value)) == meant
-        assert ("Put a copy of config.yaml there" in str(error.value)) != meant
+        assert ("Restore config.yaml from a backup" in str(error.value)) != meant
 
 
 def test_what_goes_on_is_checked_as_when_it_began(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from launchers import ports
 from launchers.node.agent import run_node
 from launchers.placement import NodePlacement
-from launchers.ports import NodePorts, held_ports, told_ports
+from launchers.ports import NodePorts, exchanged_ports, held_ports
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.errors import SggError
@@ -77,11 +77,11 @@ def test_no_port_is_left(monkeypatch):
 def test_nodes_tell_each_other_their_ports(tmp_path):
     """Whoever is first; what an earlier start left there does not count."""
     old = place(attempt="7_2-0-0")
-    told_ports(tmp_path, old, NodePorts(1), [0], lambda: None)
+    exchanged_ports(tmp_path, old, NodePorts(1), [0], lambda: None)
     found = {}
 
     def ask(node, own, wanted):
-        found[node] = told_ports(tmp_path, place(node, "7_2-1-0"), own, wanted, lambda: None)
+        found[node] = exchanged_ports(tmp_path, place(node, "7_2-1-0"), own, wanted, lambda: None)
 
     other = threading.Thread(target=ask, args=(1, NodePorts(None, (22001,)), {0, 1}))
     other.start()
@@ -105,5 +105,5 @@ def test_a_node_that_tells_nothing_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(ports, "_LIMIT_S", 0.5)
     monkeypatch.setattr(ports, "_REFRESH_S", 0.1)
     with pytest.raises(SggError, match=r"host0 did not tell host1 its ports within 0\.5 s"):
-        told_ports(tmp_path, place(1), NodePorts(None), {0}, lambda: None)
+        exchanged_ports(tmp_path, place(1), NodePorts(None), {0}, lambda: None)
     assert [p.name for p in (tmp_path / "ports").iterdir()] == ["7_2-0-0.1.json"]

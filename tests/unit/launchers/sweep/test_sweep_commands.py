@@ -441,7 +441,7 @@ def test_what_a_later_array_is_refused_for_keeps_the_change(sweep, slurm_queue):
     folder, record = sweep("slurm")
     freeze(folder, record)
     slurm_queue('[ "$n" = 2 ] && { echo no >&2; exit 1; }')
-    with pytest.raises(SggError, match="What was submitted goes on"):
+    with pytest.raises(SggError, match="What was submitted stays in the queue"):
         resume_sweep(folder, Resuming(changes=("hardware.slurm.time_min=77",)))
     now = read_sweep(folder)
     assert [run.jobs for run in now.runs] == [["1_0"], [], []]
