@@ -1,6 +1,6 @@
 """How processes start: on this machine, on the nodes of a job, in sweeps."""
 
-UNTOLD = "untold"
+SILENT = "silent"
 """Argument of `launchers.node`: who started it says how the run ended."""
 
 ACCEPTED = "accepted"

@@ -32,7 +32,7 @@ class Kind(Enum):
 def kind_of(folder: Path) -> Kind:
     """What a folder that is to be resumed is.
 
-    A finished run of a sweep is a run: it starts nothing and hands over what its tracker lacks.
+    A finished run of a sweep is a run: it starts nothing and sends its tracker the steps missing there.
 
     Raises:
         SggError: it is none of these; the message says what is there, and the command for that.

@@ -1,6 +1,6 @@
 """Settings for all tests. Its place also puts `strategies` on the import path.
 
-`sgg` is imported before any test's own imports: transformers may need its cure of torchvision.
+`sgg` is imported before any test's own imports: transformers may need its workaround for torchvision.
 """
 
 from __future__ import annotations

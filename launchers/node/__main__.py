@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from launchers import ACCEPTED, UNTOLD
+from launchers import ACCEPTED, SILENT
 from launchers.node.signals import listening
 
 
@@ -30,13 +30,13 @@ def _main(words: list[str]) -> int:
             return MISTAKE
 
         flags = words[1:]
-        if {*flags} - {ACCEPTED, UNTOLD} or Path(words[0]).name != FROZEN_NAME:
+        if {*flags} - {ACCEPTED, SILENT} or Path(words[0]).name != FROZEN_NAME:
             sys.exit(
-                f"usage: python -m launchers.node RUN_DIR/{FROZEN_NAME} [{ACCEPTED}] [{UNTOLD}]"
+                f"usage: python -m launchers.node RUN_DIR/{FROZEN_NAME} [{ACCEPTED}] [{SILENT}]"
             )
         return run_and_report(
             lambda: run_node_share(Path(words[0]).absolute(), received, ACCEPTED in flags),
-            prints=UNTOLD not in flags,
+            prints=SILENT not in flags,
         )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import IO
 
-from launchers import ACCEPTED, UNTOLD
+from launchers import ACCEPTED, SILENT
 from launchers.node.agent import check_machine
 from launchers.node.signals import listening
 from launchers.placement import NodePlacement
@@ -154,7 +154,7 @@ class LocalSweep:
             "launchers.node",
             str(run_dir / FROZEN_NAME),
             ACCEPTED,
-            UNTOLD,
+            SILENT,
         ]
         environment = {**outside_jobs(os.environ), **code_environment(self.folder / CODE)}
         if self.gpus and self.record.parallel > 1:

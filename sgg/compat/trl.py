@@ -1,6 +1,6 @@
 """What TRL gets wrong when vLLM generates from images, and whether this TRL still does.
 
-Each function names its report upstream and looks at the installed TRL's own source, so that a cure ends
+Each function names its report upstream and looks at the installed TRL's own source, so that a workaround ends
 with the fault. `rollout/generation.py` applies them.
 """
 

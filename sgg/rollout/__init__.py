@@ -1,1 +1,1 @@
-"""GRPO's completions by vLLM: TRL's two modes with their faults cured and every wait bounded."""
+"""GRPO's completions by vLLM: TRL's two modes, their faults worked around and every wait bounded."""
