@@ -36,7 +36,7 @@ def test_a_run_from_python_is_the_command_lines(tmp_path):
     assert metrics == json.loads((run_dir / "metrics.json").read_text())["metrics"]
     assert read_frozen(run_dir / "config.yaml").choices["stage"] == "eval"
     [start] = read_starts(run_dir)
-    assert start["command"] == shlex.join(["sgg", *words])
+    assert start.command == shlex.join(["sgg", *words])
     assert command is None
 
 
