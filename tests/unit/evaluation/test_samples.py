@@ -79,8 +79,11 @@ def test_completions_are_not_read_through_a_link(gallery, tmp_path):
     run_dir, elsewhere = tmp_path / "run", tmp_path / "elsewhere.jsonl"
     (run_dir / COMPLETIONS).rename(elsewhere)
     (run_dir / COMPLETIONS).symlink_to(elsewhere)
-    for read in (write_report, read_predictions):
-        with pytest.raises(OSError, match="a symbolic link to") as error:
-            read(run_dir)
-        assert error.value.errno == errno.ELOOP
+    page = write_report(run_dir).read_text()
+    assert "Left out: " in page
+    assert "a symbolic link to" in page
+    assert "<b>prediction</b>" not in page
+    with pytest.raises(OSError, match="a symbolic link to") as error:
+        read_predictions(run_dir)
+    assert error.value.errno == errno.ELOOP
     assert read_predictions(run_dir / COMPLETIONS).by_image.keys() == {"a"}
