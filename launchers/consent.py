@@ -1,29 +1,30 @@
 """Whether a folder may run: what this user has made or accepted does, anything else only with `trust=true`.
 
 Run folders are passed around, and a frozen config says which programs run, in which environment. So
-`sgg resume` and `sgg cancel` look for the user's signature (`sgg/runs/signature.py`) first, and tell what
-would run where there is none. Jobs do not look: who submitted them has, and says so by an argument,
+`sgg resume` looks for the user's signature (`sgg/runs/signature.py`) first, and tells what would run where
+there is none; `sgg cancel` refuses. Jobs do not look: who submitted them has, and says so by an argument,
 since a node need not have the home.
 """
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from launchers.kinds import frozen_config
 from sgg.config.schema import Config
+from sgg.config.tracker import TrackerKind
 from sgg.errors import SggError, counted
 from sgg.runs.checkpoint import checkpoints
-from sgg.runs.signature import is_signed_run, sign_run
+from sgg.runs.checkpoint_signature import sign_checkpoint, unsigned_checkpoints
+from sgg.runs.signature import is_signed_run, sign_run, signatures
 from sgg.runs.sweep import CODE, SweepRecord, read_sweep
 
-_WHY = (
-    "It comes from another user or another home, was made by an earlier version of sgg, was changed by hand, "
-    "or your secret (~/.config/sgg/secret) is another one now."
-)
 _PICKLES = (".pt", ".pth", ".bin", ".pkl")
+_SIGNATURES = 3
+"""So many of the newest are named."""
 
 
 def require_consent(
@@ -44,27 +45,31 @@ def require_consent(
     strange = [run for run in runs if not _is_ours(run)]
     configs = [frozen_config(run) for run in strange]
     if sweep is not None and record is not None and record.is_signed(sweep):
-        sweep = None
-    if not strange and sweep is None:
+        record = None
+    if not strange and record is None:
         return
+    folder = sweep if sweep is not None and record is not None else strange[0]
+    items = [] if record is None else list(_of_sweep(folder, record))
+    if sweep is None:
+        items.append(("in", str(Path.cwd())))
+    for run, config in zip(strange, configs, strict=True):
+        items += _of_run(run, config)
+    told = _told(dict.fromkeys(items))
     if trust:
-        for run in strange:
-            sign_run(run)
-        if sweep is not None and record is not None:
-            record.sign(sweep)
-        print(f"{sweep or strange[0]}: accepted as yours by trust=true.", flush=True)
+        for run, config in zip(strange, configs, strict=True):
+            _accept(run, config)
+        if record is not None:
+            record.sign(folder)
+        head = f"{folder}: accepted as yours by trust=true. As you, and with your rights, it runs:"
+        print("\n".join([head, *told]), flush=True)
         return
-    lines = [f"{sweep or strange[0]}: you have neither made nor accepted it. {_WHY}"]
-    lines.append("As you, and with your rights, it would run:")
-    if sweep is not None and record is not None:
-        lines += _told(_of_sweep(sweep, record))
-    lines += _told(
-        dict.fromkeys(
-            item for run, c in zip(strange, configs, strict=True) for item in _of_run(run, c)
+    raise SggError(
+        f"{folder}: you have neither made nor accepted it. {_why(folder)}\n"
+        + "\n".join(
+            ["As you, and with your rights, it would run, and what else its config says:", *told]
         )
+        + f"\nAccept it, once and for all, by: {shlex.join([*command, 'trust=true'])}"
     )
-    lines.append(f"Accept it, once and for all, by: {shlex.join([*command, 'trust=true'])}")
-    raise SggError("\n".join(lines))
 
 
 def refuse_strange_sweep(sweep: Path, record: SweepRecord, command: Sequence[str]) -> None:
@@ -72,21 +77,49 @@ def refuse_strange_sweep(sweep: Path, record: SweepRecord, command: Sequence[str
     if not record.is_signed(sweep):
         raise SggError(
             f"{sweep}: you have neither made nor accepted this sweep, so the processes and jobs that it "
-            f"names may be others of yours. {_WHY}\nEnd those that are of this sweep by: "
+            f"names may be others of yours. {_why(sweep)}\nEnd those that are of this sweep by: "
             f"{shlex.join([*command, 'trust=true'])}"
         )
 
 
+def _why(folder: Path) -> str:
+    """Why a folder is no one of this user's, as far as its signatures tell."""
+    found = signatures(folder)
+    if not found:
+        return (
+            "Nobody has signed it: it is of an earlier version of sgg, or was made where there was no place "
+            "for a secret."
+        )
+    shown = [_shown(f"user {n.user} on {n.host}, {n.time[:10]}") for n in found[-_SIGNATURES:]]
+    return (
+        f"It was signed by {'; '.join(shown)}. So it is of another user or home, was changed since, "
+        "or your secret (~/.config/sgg/secret) is another one now."
+    )
+
+
 def _is_ours(run_dir: Path) -> bool:
     try:
-        return is_signed_run(run_dir)
+        return is_signed_run(run_dir) and not (
+            checkpoints(run_dir) and unsigned_checkpoints(run_dir, frozen_config(run_dir))
+        )
     except FileNotFoundError:  # told where it is read
         return False
 
 
+def _accept(run_dir: Path, config: Config) -> None:
+    sign_run(run_dir)
+    for folder in unsigned_checkpoints(run_dir, config):
+        sign_checkpoint(folder)
+
+
 def _told(items: Iterable[tuple[str, str]]) -> list[str]:
-    """A line each, of which nothing is hidden: what is no character to show is told as Python writes it."""
-    return [f"  {name:<13} {v if v.isprintable() else repr(v)}" for name, v in items]
+    """A line each."""
+    return [f"  {name:<13} {_shown(value)}" for name, value in items]
+
+
+def _shown(value: str) -> str:
+    """Text of which nothing is hidden: with a character that cannot be shown, as Python writes it."""
+    return value if value.isprintable() else repr(value)
 
 
 def _of_sweep(sweep: Path, record: SweepRecord) -> Iterator[tuple[str, str]]:
@@ -114,12 +147,27 @@ def _of_run(run_dir: Path, config: Config) -> Iterator[tuple[str, str]]:
     for address in config.generate.servers:
         yield "server", f"{address}, with the key in {config.generate.api_key_env}"
     yield "model", config.model.path
-    for folder in checkpoints(run_dir)[-1:]:
+    yield from _of_files(run_dir, config)
+    if config.tracker.kind is not TrackerKind.none:
+        tracker = config.tracker
+        whose = f"of {tracker.entity}" if tracker.entity else "of your key"
+        yield "tracker", f"{tracker.kind.name}: project {tracker.project} {whose}, with your key"
+    if config.deepspeed is not None:
+        yield "deepspeed", json.dumps(config.deepspeed)
+    for folder in checkpoints(run_dir):
         pickles = sum(path.suffix in _PICKLES for path in folder.rglob("*"))
-        if pickles:
-            how = (
-                "DeepSpeed unpickles its own without limits"
-                if config.deepspeed
-                else "read by torch"
-            )
+        if config.deepspeed is not None:
+            how = "DeepSpeed unpickles its own without limits"
+        else:
+            how = "read by torch's restricted loader"
+        if pickles or config.deepspeed is not None:
             yield "pickled state", f"{counted(pickles, 'file')} in {folder.name}; {how}"
+
+
+def _of_files(run_dir: Path, config: Config) -> Iterator[tuple[str, str]]:
+    """Folders that it reads data from and writes to."""
+    for key, folder in (("root", config.data.root), ("image_folder", config.data.image_folder)):
+        if folder:
+            yield "reads", f"{folder} (data.{key})"
+    yield "writes", str(run_dir)
+    yield "writes", f"{config.paths.cache} (paths.cache)"

@@ -25,8 +25,9 @@ from sgg.plan.use import Use
 from sgg.plan.validate import validate
 from sgg.report.run_report import write_report
 from sgg.runs.exit_status import exit_status_of, forget_exit_status
-from sgg.runs.folder import make_folder, open_run
+from sgg.runs.folder import make_folder
 from sgg.runs.lease import Lease, release_all
+from sgg.runs.open_run import open_run
 from sgg.runs.progress import progress
 from sgg.runs.sweep import resume_command
 from sgg.stages import run_stage

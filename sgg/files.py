@@ -29,6 +29,8 @@ LINE_BYTES = 16 << 20
 """Longest line of JSON lines."""
 LINES_BYTES = 1 << 30
 """Longest file of JSON lines that is read whole."""
+_NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""Why a disk makes none, such as exFAT or one mounted by SMB."""
 
 
 def opened(path: Path, mode: str = "r", newline: str | None = None) -> IO[Any]:
@@ -88,6 +90,8 @@ def write_whole(path: Path, text: str) -> None:
 def write_first(path: Path, content: bytes, permissions: int = 0o666) -> bool:
     """Write a file unless there is one, which stands; whether this call has written it.
 
+    On a disk without hard links a reader may see it before it is whole.
+
     Args:
         permissions: what the umask is taken from.
 
@@ -99,6 +103,10 @@ def write_first(path: Path, content: bytes, permissions: int = 0o666) -> bool:
             os.link(partial, path)
         except FileExistsError:
             return False
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            return _write_new(path, content, permissions)
     return True
 
 
@@ -236,6 +244,21 @@ def _partial(
             yield partial, file
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _write_new(path: Path, content: bytes, permissions: int) -> bool:
+    """Write a file unless there is one, on a disk without hard links; whether this call has written it."""
+
+    def make(name: str, flags: int) -> int:
+        return os.open(name, flags, permissions)
+
+    try:
+        with open(path, "xb", opener=make) as file:
+            file.write(content)
+            _to_disk(file)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _to_disk(file: IO[Any]) -> None:

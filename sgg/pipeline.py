@@ -26,7 +26,8 @@ from sgg.plan.use import Use
 from sgg.plan.validate import validate
 from sgg.report.run_report import write_report
 from sgg.report.tables import metrics_table
-from sgg.runs.folder import PIPELINE, open_run
+from sgg.runs.folder import PIPELINE
+from sgg.runs.open_run import open_run
 from sgg.runs.records import read_metrics, read_pipeline
 
 

@@ -20,7 +20,8 @@ from sgg.plan.presence import Preflight
 from sgg.plan.unread import refuse_unread
 from sgg.plan.use import Use
 from sgg.plan.validate import validate
-from sgg.runs.folder import new_names, open_run
+from sgg.runs.folder import new_names
+from sgg.runs.open_run import open_run
 from sgg.runs.sweep import CODE, POINTS, SWEEP, PointRecord, RunRecord
 
 _SLUG_LENGTH = 60

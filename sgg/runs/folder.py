@@ -23,7 +23,6 @@ import platform
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from io import TextIOWrapper
@@ -31,7 +30,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
-from sgg.config.frozen import FROZEN_NAME, read_frozen, write_frozen
 from sgg.config.schema import Config
 from sgg.errors import SggError
 from sgg.files import (
@@ -45,7 +43,6 @@ from sgg.files import (
 )
 from sgg.runs.code_state import code_record
 from sgg.runs.process_id import process_id
-from sgg.runs.signature import is_signed_run, sign_run
 from sgg.terminal import without_controls
 
 PROVENANCE, CURVES, METRICS = "provenance.json", "metrics.jsonl", "metrics.json"
@@ -119,36 +116,6 @@ def made(folder: Path) -> bool:
     except FileExistsError:
         return False
     return True
-
-
-def open_run(config: Config) -> Path:
-    """The run's folder with the frozen config in it: a new one, or the same run's from before.
-
-    Raises:
-        SggError: the folder holds a run with another config, or one that is not this user's.
-
-    """
-    run_dir = make_folder(config)
-    frozen = run_dir / FROZEN_NAME
-    if frozen.is_file():
-        differing = _differences(asdict(read_frozen(frozen)), asdict(config))
-        if differing:
-            listed = "\n".join(f"  {d}" for d in differing[:8])
-            raise SggError(
-                f"{run_dir} holds a run with another config:\n{listed}\n"
-                f"Resume that one with: {shlex.join(['sgg', 'resume', str(run_dir)])}\n"
-                "Or take another paths.run_dir."
-            )
-        if not is_signed_run(run_dir):
-            resume = shlex.join(["sgg", "resume", str(run_dir)])
-            raise SggError(
-                f"{run_dir} holds a run that you have neither made nor accepted. What it would run, and how "
-                f"to accept it, is printed by: {resume}"
-            )
-    else:
-        write_frozen(config, frozen)
-        sign_run(run_dir)
-    return run_dir
 
 
 class LogFile(logging.FileHandler):
@@ -275,21 +242,6 @@ def _base_name(config: Config) -> Path:
     choices = config.choices
     parts = [config.stage.name.name, choices.get("model", "model"), choices.get("data", "data")]
     return Path(config.paths.root) / "-".join(parts)
-
-
-_NOT_COMPARED = ("dry_run", "choices", "paths.sweep_dir")
-
-
-def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
-    """`key: old -> new` for every leaf that differs."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        found = []
-        for key in sorted({*old, *new}):
-            if f"{prefix}{key}" in _NOT_COMPARED:
-                continue
-            found += _differences(old.get(key), new.get(key), f"{prefix}{key}.")
-        return found
-    return [] if old == new else [f"{prefix[:-1]}: {old} -> {new}"]
 
 
 def served_folder(run_dir: Path, name: str) -> Path:

@@ -114,8 +114,10 @@ class Lease:
             SggError: another process owns it; the message says which and what to do.
 
         """
-        for path in (self._folder, *self._folder.iterdir()):  # what a run writes there stays there
-            refuse_link(path)
+        refuse_link(self._folder)
+        for path in self._folder.iterdir():  # what a run writes there stays there
+            if not Path(os.path.realpath(path)).is_relative_to(self._folder.resolve()):
+                refuse_link(path)
         make_output_folder(self._folder / OWNERS)
         while not self._number:
             there = newest(self._folder)

@@ -6,6 +6,7 @@ config, log or run folder.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shlex
@@ -16,6 +17,9 @@ from sgg.errors import SggError
 from sgg.files import opened, write_first
 
 _BYTES = 32
+_OTHER_FOLDER = (
+    "Let XDG_CONFIG_HOME name a folder that all nodes of the run can read, and this user write."
+)
 
 
 def users_secret(purpose: str) -> bytes:
@@ -28,25 +32,45 @@ def users_secret(purpose: str) -> bytes:
         SggError: there is no place for it, or the file that is there is no secret of this user.
 
     """
-    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    path = Path(home) / "sgg" / "secret"
+    path = _config_folder(purpose) / "sgg" / "secret"
+    is_new = False
     try:
         if not os.path.lexists(path):
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_first(path, secrets.token_bytes(_BYTES), permissions=0o600)
+            is_new = write_first(path, secrets.token_bytes(_BYTES), permissions=0o600)
         with opened(path, "rb") as file:
             found, content = os.fstat(file.fileno()), file.read()
     except OSError as error:
-        raise SggError(
-            f"{purpose} need a secret in {path}: {error}. Let XDG_CONFIG_HOME name a folder that all "
-            "nodes of the run can read, and this user write."
-        ) from error
+        way = _OTHER_FOLDER if error.errno != errno.ELOOP else "Put a regular file there."
+        raise SggError(f"{purpose} need a secret in {path}: {error}. {way}") from error
     if problem := _problem(found, content):
+        if is_new:
+            path.unlink(missing_ok=True)
+            raise SggError(
+                f"{path}: {problem}, although it was just made: the disk keeps no rights. {_OTHER_FOLDER}"
+            )
         raise SggError(
             f"{path}: {problem}, so it keeps nothing secret. Remove it, and the next run makes another: "
             f"rm {shlex.quote(str(path))}"
         )
     return bytes(content)
+
+
+def _config_folder(purpose: str) -> Path:
+    """Where this user's configuration lies.
+
+    Raises:
+        SggError: the user has no home, as in a container with a user number of its own.
+
+    """
+    if named := os.environ.get("XDG_CONFIG_HOME"):
+        return Path(named)
+    try:
+        return Path.home() / ".config"
+    except RuntimeError as error:
+        raise SggError(
+            f"{purpose} need a secret, and this user has no home. {_OTHER_FOLDER}"
+        ) from error
 
 
 def _problem(found: os.stat_result, content: bytes) -> str:

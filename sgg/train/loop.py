@@ -37,6 +37,7 @@ from sgg.runs.checkpoint import (
     prune,
     remove_incomplete,
 )
+from sgg.runs.checkpoint_signature import sign_checkpoint
 from sgg.runs.folder import CURVES, read_json_lines
 from sgg.runs.sweep import resume_command
 from sgg.tracking.open import tracking
@@ -90,6 +91,8 @@ class AtomicCheckpoints:
             folder = run_dir / f"checkpoint-{self.state.global_step}"  # type: ignore[attr-defined]
             write(folder, taken)
             mark_complete(folder)
+            if self.is_deepspeed_enabled:  # type: ignore[attr-defined]  # what it saves, it unpickles
+                sign_checkpoint(folder)
             prune(run_dir, self._keep_checkpoints)
         self.accelerator.wait_for_everyone()  # type: ignore[attr-defined]
 

@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from commands import sgg_ok
+from commands import sgg, sgg_ok
 
 pytestmark = pytest.mark.slow
 
@@ -141,3 +141,17 @@ def test_an_adapter_trained_under_zero3_stays_an_adapter_that_loads(tmp_path):
     )
     assert "Traceback" not in again.stderr
     assert weights(tmp_path / "next").is_file()
+
+
+def test_state_that_deepspeed_unpickles_is_signed_as_it_is_written(undisturbed, tmp_path):
+    """The run goes on from its own, and from nothing that was put in."""
+    run_dir = shutil.copytree(undisturbed("sft", "zero2"), tmp_path / "run")
+    shutil.rmtree(run_dir / "model")
+    shutil.rmtree(run_dir / "checkpoint-4")
+    (run_dir / "checkpoint-2" / "global_step2" / "mp_rank_01_model_states.pt").touch()
+    refused = sgg("resume", str(run_dir), cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "in checkpoint-2; DeepSpeed unpickles" in refused.stderr
+    (run_dir / "checkpoint-2" / "global_step2" / "mp_rank_01_model_states.pt").unlink()
+    sgg_ok("resume", str(run_dir), cwd=tmp_path)
+    assert "going on from checkpoint-2" in (run_dir / "run.log").read_text()

@@ -1,7 +1,11 @@
 """What a user has neither made nor accepted does not run: it is told what would, and one word accepts it."""
 
+import os
 import platform
 import shlex
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +16,10 @@ from sgg.cli.resume import main as resume
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.config.reward import TermConfig
+from sgg.config.tracker import TrackerConfig, TrackerKind
 from sgg.errors import SggError
+from sgg.runs.checkpoint import mark_complete
+from sgg.runs.checkpoint_signature import sign_checkpoint
 from sgg.runs.signature import is_signed_run, sign_run
 from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord
 
@@ -39,6 +46,10 @@ def strange(tmp_path, monkeypatch):
     state = run / "checkpoint-3" / "global_step3"
     state.mkdir(parents=True)
     (state / "optim_states.pt").touch()
+    mark_complete(run / "checkpoint-3")
+    config.tracker = TrackerConfig(TrackerKind.wandb, entity="evil")
+    config.paths.cache = "/evil/cache"
+    config.data.root = "/evil/data"
     write_frozen(config, run / FROZEN_NAME)
     return run
 
@@ -59,6 +70,11 @@ def test_a_strangers_run_is_told_and_not_run(strange, tmp_path):
         "import        strangers_term:f (reward.terms.x)",
         "server        http://evil:80, with the key in OPENAI_API_KEY",
         "pickled state 1 file in checkpoint-3; DeepSpeed unpickles",
+        "tracker       wandb: project sgg of evil, with your key",
+        'deepspeed     {"zero_optimization": {"stage": 2}}',
+        "reads         /evil/data (data.root)",
+        "writes        /evil/cache (paths.cache)",
+        f"in            {Path.cwd()}",
         f"Accept it, once and for all, by: sgg resume {strange} trust=true",
     ):
         assert words in told
@@ -70,7 +86,10 @@ def test_a_strangers_run_is_told_and_not_run(strange, tmp_path):
 def test_trust_accepts_it_once_and_for_all(strange, capsys):
     command = ["sgg", "resume", str(strange)]
     require_consent([strange], command, trust=True)
-    assert "accepted as yours by trust=true" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "accepted as yours by trust=true. As you, and with your rights, it runs:" in told
+    assert "environment   LD_PRELOAD=/evil.so" in told  # which may have come since the refusal
+    assert "pickled state 1 file in checkpoint-3" in told
     assert is_signed_run(strange)
     require_consent([strange], command, trust=False)
     assert capsys.readouterr().out == ""
@@ -81,12 +100,46 @@ def test_an_own_run_goes_on_by_itself_until_the_secret_is_another(
 ):
     command = ["sgg", "resume", str(strange)]
     sign_run(strange)
+    sign_checkpoint(strange / "checkpoint-3")
     require_consent([strange], command, trust=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "another"))
     with pytest.raises(SggError, match=r"your secret .* is another one now[^$]*trust=true"):
         require_consent([strange], command, trust=False)
     require_consent([strange], command, trust=True)
     require_consent([strange], command, trust=False)
+
+
+def test_a_checkpoint_that_was_put_into_an_own_run_is_told_and_not_unpickled(strange):
+    """A signed run's copy with another's state in it was resumed without a question."""
+    command = ["sgg", "resume", str(strange)]
+    require_consent([strange], command, trust=True)
+    shutil.copytree(strange / "checkpoint-3", strange / "checkpoint-4")
+    with pytest.raises(SggError, match=r"1 file in checkpoint-4; DeepSpeed unpickles"):
+        require_consent([strange], command, trust=False)
+    require_consent([strange], command, trust=True)
+    require_consent([strange], command, trust=False)
+
+
+def test_a_decoy_hides_no_pickled_state(strange):
+    """The newest folder is empty, and the run would resume from the one before it."""
+    (strange / "checkpoint-6").mkdir()
+    with pytest.raises(SggError, match=r"1 file in checkpoint-3; DeepSpeed unpickles"):
+        require_consent([strange], ["sgg"], trust=False)
+
+
+def test_who_signed_it_is_told(strange, tmp_path, monkeypatch):
+    with pytest.raises(SggError, match="Nobody has signed it"):
+        require_consent([strange], ["sgg"], trust=False)
+    sign_run(strange)
+    (strange / "signed" / "x").write_text(
+        '{"user": 1, "host": "a\\u001b[31m", "time": "2001-01-01"}'
+    )
+    (strange / "signed" / "y").write_text("[]")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "another"))
+    with pytest.raises(SggError) as refused:
+        require_consent([strange], ["sgg"], trust=False)
+    signed = f"user {os.getuid()} on {platform.node()}, {datetime.now(UTC):%Y-%m-%d}"
+    assert f"was signed by 'user 1 on a\\x1b[31m, 2001-01-01'; {signed}. So" in str(refused.value)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from sgg.models.weights import locate, parameters
 from sgg.plan.batch import steps_of
 from sgg.plan.opening import opening
 from sgg.plan.presence import Preflight
-from sgg.runs.folder import open_run
+from sgg.runs.open_run import open_run
 
 
 def config_of(tmp_path, *words):

@@ -70,6 +70,17 @@ def test_free_held_and_free_again(tmp_path):
     assert files(tmp_path) == ["000001.json", "000002.json"]
 
 
+def test_a_link_to_elsewhere_is_refused_and_one_within_the_folder_is_none_of_our_business(tmp_path):
+    folder = tmp_path / "sweep"
+    (folder / "points" / "003").mkdir(parents=True)
+    (folder / "best").symlink_to("points/003")
+    with Lease(folder):
+        pass
+    (folder / "logs").symlink_to("points/../../elsewhere")
+    with pytest.raises(OSError, match=r"link to points/\.\./\.\./elsewhere"), Lease(folder):
+        pass
+
+
 def test_a_living_owner_is_named_with_the_way_out(tmp_path):
     owner = held_by_process(tmp_path)
     with pytest.raises(SggError) as error, Lease(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, read_frozen, write_frozen
 from sgg.errors import SggError
-from sgg.runs.folder import open_run
+from sgg.runs.open_run import open_run
 from sgg.runs.signature import is_signed, is_signed_run, sign, sign_run
 from sgg.runs.sweep import CODE, PointRecord, RunRecord, SweepRecord
 
@@ -70,6 +70,15 @@ def test_without_a_place_for_a_secret_a_run_starts_unsigned(tmp_path, monkeypatc
     another_user(monkeypatch, str(tmp_path / "file"))
     run = open_run(compose_config(["stage=eval", f"paths.run_dir={tmp_path / 'run'}"]))
     assert read_frozen(run / FROZEN_NAME)
+    assert not is_signed_run(run)
+    assert "is not signed, so resuming it will want trust=true" in caplog.text
+
+
+def test_a_folder_that_takes_no_signature_stays_unsigned(tmp_path, monkeypatch, caplog):
+    another_user(monkeypatch, str(tmp_path / "alice"))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "signed").touch()
+    run = open_run(compose_config(["stage=eval", f"paths.run_dir={tmp_path / 'run'}"]))
     assert not is_signed_run(run)
     assert "is not signed, so resuming it will want trust=true" in caplog.text
 

@@ -22,9 +22,9 @@ from sgg.runs.folder import (
     PROVENANCE,
     TOTAL,
     append_json,
-    open_run,
     record_start,
 )
+from sgg.runs.open_run import open_run
 from sgg.runs.progress import progress
 from sgg.runs.records import read_metrics, read_pipeline, read_starts, read_total
 from sgg.runs.requeue import FAILURES, count_failure

@@ -1,6 +1,8 @@
 """The user's secret: made once, its owner's alone, and refused where it keeps nothing secret."""
 
+import errno
 import os
+import pwd
 import stat
 import subprocess
 import sys
@@ -8,6 +10,8 @@ import sys
 import pytest
 
 from sgg.errors import SggError
+from sgg.files import write_first
+from sgg.runs import users_secret as users_secret_module
 from sgg.runs.users_secret import users_secret
 
 
@@ -51,6 +55,47 @@ def test_what_others_may_read_or_write_is_no_secret(secret, rights):
         users_secret("Tests")
 
 
+def test_a_user_without_a_home_is_told(monkeypatch):
+    """A container with a user number of its own; it was a traceback."""
+
+    def nobody(number):
+        raise KeyError(number)
+
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    with pytest.raises(
+        SggError, match=r"Tests need a secret, and this user has no home\. Let XDG_"
+    ):
+        users_secret("Tests")
+
+
+def test_a_disk_without_hard_links_holds_a_secret(secret, monkeypatch):
+    def refuse(*names):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert users_secret("Tests") == users_secret("Tests") == secret.read_bytes()
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert not write_first(secret, b"another")
+    assert [path.name for path in secret.parent.iterdir()] == ["secret"]
+
+
+def test_a_disk_without_rights_is_told_each_time(secret, monkeypatch):
+    """The file that was just made was refused, with the advice to remove it."""
+    write = users_secret_module.write_first
+
+    def without_rights(path, content, permissions):
+        is_new = write(path, content, permissions)
+        path.chmod(0o660)
+        return is_new
+
+    monkeypatch.setattr(users_secret_module, "write_first", without_rights)
+    for _ in range(2):
+        with pytest.raises(SggError, match=r"the disk keeps no rights\. Let XDG_CONFIG_HOME"):
+            users_secret("Tests")
+
+
 def test_an_empty_file_is_no_secret(secret):
     users_secret("Tests")
     os.truncate(secret, 0)
@@ -62,7 +107,7 @@ def test_a_link_and_a_pipe_are_no_secret(secret, tmp_path):
     secret.parent.mkdir(parents=True)
     (tmp_path / "known").write_bytes(b"0" * 32)
     secret.symlink_to(tmp_path / "known")
-    with pytest.raises(SggError, match="symbolic links"):
+    with pytest.raises(SggError, match=r"symbolic links.*Put a regular file there\.$"):
         users_secret("Tests")
     secret.unlink()
     os.mkfifo(secret, 0o600)

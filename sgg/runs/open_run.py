@@ -1,0 +1,68 @@
+"""The start of a run in its folder: the frozen config is written and signed, or is the same as before."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sgg.config.frozen import FROZEN_NAME, read_frozen, write_frozen
+from sgg.config.schema import Config
+from sgg.errors import SggError
+from sgg.runs.checkpoint_signature import unsigned_checkpoints
+from sgg.runs.folder import make_folder
+from sgg.runs.signature import is_signed_run, sign_run
+
+
+def open_run(config: Config) -> Path:
+    """The run's folder with the frozen config in it: a new one, or the same run's from before.
+
+    Raises:
+        SggError: the folder holds a run with another config, or a run or checkpoint that is not this user's.
+
+    """
+    run_dir = make_folder(config)
+    frozen = run_dir / FROZEN_NAME
+    if frozen.is_file():
+        differing = _differences(asdict(read_frozen(frozen)), asdict(config))
+        if differing:
+            listed = "\n".join(f"  {d}" for d in differing[:8])
+            raise SggError(
+                f"{run_dir} holds a run with another config:\n{listed}\n"
+                f"Resume that one with: {shlex.join(['sgg', 'resume', str(run_dir)])}\n"
+                "Or take another paths.run_dir."
+            )
+        if not is_signed_run(run_dir):
+            resume = shlex.join(["sgg", "resume", str(run_dir)])
+            raise SggError(
+                f"{run_dir} holds a run that you have neither made nor accepted. What it would run, and how "
+                f"to accept it, is printed by: {resume}"
+            )
+    if unsigned := unsigned_checkpoints(run_dir, config):
+        resume = shlex.join(["sgg", "resume", str(run_dir)])
+        is_run = frozen.is_file()
+        way = resume if is_run else "remove it, or take another paths.run_dir"
+        raise SggError(
+            f"{unsigned[0]}: no run of yours has written this checkpoint, or it was changed since, and "
+            f"DeepSpeed unpickles its state, which can run any code. What to do: {way}"
+        )
+    if not frozen.is_file():
+        write_frozen(config, frozen)
+        sign_run(run_dir)
+    return run_dir
+
+
+_NOT_COMPARED = ("dry_run", "choices", "paths.sweep_dir")
+
+
+def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
+    """`key: old -> new` for every leaf that differs."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        found = []
+        for key in sorted({*old, *new}):
+            if f"{prefix}{key}" in _NOT_COMPARED:
+                continue
+            found += _differences(old.get(key), new.get(key), f"{prefix}{key}.")
+        return found
+    return [] if old == new else [f"{prefix[:-1]}: {old} -> {new}"]
