@@ -17,6 +17,7 @@ from sgg.files import make_output_folder, whole_file, write_json
 from sgg.inference.generate import Sampling
 from sgg.inference.hf import HfEngine
 from sgg.models.open import Use, open_model
+from sgg.models.unreadable import explained_as_damaged
 from sgg.scene.draw import draw_graph
 from sgg.scene.graph import to_dict
 from sgg.spec import graph_spec, prompter
@@ -91,7 +92,9 @@ def _complete(config: Config, upright: Any) -> Any:
     sampling = Sampling(
         generate.max_new_tokens, generate.temperature, generate.top_p, generate.top_k
     )
-    engine = HfEngine(model.load().to(ranks.device), model.processor, sampling)
+    loaded = model.load()
     width, height = upright.size
     chat = prompter(config).messages(width, height, {})
-    return engine.complete([chat], [upright], config.seed)[0][0]
+    with explained_as_damaged(model.folder):  # its settings may fit its weights and make no sense
+        engine = HfEngine(loaded.to(ranks.device), model.processor, sampling)
+        return engine.complete([chat], [upright], config.seed)[0][0]

@@ -34,6 +34,12 @@ def family_of(folder: Path) -> ModelFamily:
     return family_named(str(config.model_type), folder)
 
 
+def image_token_id(folder: Path) -> int:
+    """The token that stands for a patch of an image, as the checkpoint's model has it."""
+    config = AutoConfig.from_pretrained(full_weights(folder), trust_remote_code=False)
+    return int(config.image_token_id)
+
+
 def check_family(model: ModelConfig, folder: Path) -> None:
     """Raise SggError if the checkpoint is of another family than `model.family`."""
     found = family_of(folder).name

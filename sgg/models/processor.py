@@ -18,7 +18,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from sgg.errors import SggError
 from sgg.files import read_record
 from sgg.models.families import ModelFamily
-from sgg.models.load import family_of
+from sgg.models.load import family_of, image_token_id
 from sgg.models.unreadable import explained_as_damaged
 from sgg.models.weights import adapter_base
 
@@ -87,7 +87,8 @@ def load_processor(folder: Path, min_pixels: int, max_pixels: int) -> Any:
     """The image-only processor of a checkpoint folder, within the pixel budget.
 
     Raises:
-        SggError: the checkpoint is of no known family; its chat template is missing or made for text only.
+        SggError: the checkpoint is of no known family; its chat template is missing or made for text only;
+            its tokenizer is another model's.
 
     """
     family = family_of(folder)
@@ -102,6 +103,14 @@ def load_processor(folder: Path, min_pixels: int, max_pixels: int) -> Any:
         raise SggError(
             f"{folder}: the chat template has no place for an image ({family.image_token}). "
             "Take the original checkpoint's chat_template.jinja."
+        )
+    with explained_as_damaged(folder):
+        ids = tokenizer(family.image_token, add_special_tokens=False)["input_ids"]
+        expected = image_token_id(folder)
+    if ids != [expected]:
+        raise SggError(
+            f"{folder}: the tokenizer does not write {family.image_token} as the token that the model takes "
+            "for an image. Take the original checkpoint's tokenizer files."
         )
     return build_processor(tokenizer, family, min_pixels, max_pixels)
 

@@ -25,6 +25,6 @@ def explained_as_damaged(folder: Path) -> Iterator[None]:
             raise
         first = next(iter(str(error).strip().splitlines()), "")[:300]
         raise SggError(
-            f"{folder}: the checkpoint cannot be read ({type(error).__name__}: {first}). Copy it again, or "
-            "take another."
+            f"{folder}: the checkpoint cannot be used ({type(error).__name__}: {first}). Copy it again, or "
+            "take another. SGG_TRACEBACK=1 shows where it fails."
         ) from error

@@ -37,10 +37,20 @@ def test_a_wrong_size_is_told_with_the_librarys_words(checkpoint):
         json.dumps(config | {"text_config": {"hidden_size": "x"}})
     )
     model = compose_config(["stage=sft", "model=tiny_qwen2_vl"]).model
-    with pytest.raises(SggError, match=r"checkpoint: the checkpoint cannot be read \(\w+: "):
+    with pytest.raises(SggError, match=r"checkpoint: the checkpoint cannot be used \(\w+: "):
         load_model(model, checkpoint, torch.float32, 0)
 
 
 def test_a_mistake_that_is_explained_already_stays(tmp_path):
     with pytest.raises(SggError, match=r"^other$"), explained_as_damaged(tmp_path):
         raise SggError("other")
+
+
+def test_a_tokenizer_without_the_image_token_is_refused(checkpoint):
+    tokenizer = json.loads((checkpoint / "tokenizer.json").read_text())
+    tokenizer["added_tokens"] = [
+        t for t in tokenizer["added_tokens"] if "image" not in t["content"]
+    ]
+    (checkpoint / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(SggError, match="the tokenizer does not write"):
+        load_processor(checkpoint, 3136, 50176)
