@@ -8,14 +8,15 @@ from enum import Enum
 from pathlib import Path
 
 from sgg.config.argv import assignment
-from sgg.config.frozen import FROZEN_NAME, read_frozen
+from sgg.config.frozen import FROZEN_NAME, UnfitConfigError
 from sgg.config.schema import Config
 from sgg.errors import SggError, counted, did_you_mean
 from sgg.models.weights import is_complete
 from sgg.plan.validate import validate
 from sgg.runs.folder import PIPELINE
+from sgg.runs.frozen import config_of_run
 from sgg.runs.records import Start, read_starts
-from sgg.runs.sweep import SWEEP, resume_command, sweep_of
+from sgg.runs.sweep import SWEEP, read_sweep, resume_command, sweep_of
 
 _MODEL_FILES = ("config.json", "adapter_config.json")
 
@@ -57,11 +58,14 @@ def frozen_config(run_dir: Path) -> Config:
     """The frozen config of a run that is to go on. Nothing that it names is imported.
 
     Raises:
-        SggError: it cannot be read; the message has the command that makes it again, where one is known.
+        SggError: it cannot be read; the message has the version that can, or the command that makes it again,
+            where one is known.
 
     """
     try:
-        return read_frozen(run_dir / FROZEN_NAME)
+        return config_of_run(run_dir)
+    except UnfitConfigError:
+        raise
     except SggError as error:
         raise SggError(f"{error}\n{_made_again(run_dir)}") from error
 
@@ -87,17 +91,32 @@ def _made_again(run_dir: Path) -> str:
         known = _by_people(read_starts(run_dir))
     except SggError:  # provenance.json is damaged, too
         known = []
-    if not known or sweep_of(run_dir) is not None or (run_dir.parent / PIPELINE).is_file():
+    first = min(known, key=lambda start: start.time, default=None)
+    sweep = sweep_of(run_dir)
+    if sweep is None and first is not None and not (run_dir.parent / PIPELINE).is_file():
         return (
-            f"It is the config of this run and was damaged. Restore {FROZEN_NAME} from a backup, or start a "
-            "new run."
+            "It is the config of this run and was damaged. Move it away and give the command that began the "
+            "run; it writes the config again and resumes from the newest complete checkpoint: "
+            f"{_same(first, run_dir)}"
         )
-    first = min(known, key=lambda start: start.time)
+    words = None if first is None else _words(first)
+    if sweep is not None:
+        words = _words_of_point(sweep, run_dir)
+    anew = "." if words is None else f": {shlex.join(words)}"
     return (
-        "It is the config of this run and was damaged. Move it away and give the command that began the "
-        "run; it writes the config again and resumes from the newest complete checkpoint: "
-        f"{_same(first, run_dir)}"
+        f"It is the config of this run and was damaged. Restore {FROZEN_NAME} from a backup, or start a new "
+        f"run{anew}"
     )
+
+
+def _words_of_point(sweep: Path, run_dir: Path) -> list[str] | None:
+    """The command that runs what a run of a sweep is of, alone."""
+    record, place = read_sweep(sweep), run_dir.resolve()
+    points = [record.points[run.point] for run in record.runs if sweep / run.folder == place]
+    if not points:
+        return None
+    words = [*record.overrides, *points[0].overrides]
+    return ["sgg", *(word for word in words if not word.startswith("paths.sweep_dir="))]
 
 
 def _by_people(known: list[Start]) -> list[Start]:
@@ -113,9 +132,13 @@ def _began(program: str, *words: str) -> bool:
 
 def _same(start: Start, folder: Path) -> str:
     """The command of a start, for this folder."""
+    return shlex.join([*_words(start), assignment("paths.run_dir", str(folder))])
+
+
+def _words(start: Start) -> list[str]:
+    """The command of a start, for a new folder."""
     words = shlex.split(start.command)[1:]
-    here = assignment("paths.run_dir", str(folder))
-    return shlex.join(["sgg", *(w for w in words if not w.startswith("paths.run_dir=")), here])
+    return ["sgg", *(word for word in words if not word.startswith("paths.run_dir="))]
 
 
 def _what_it_is(folder: Path) -> str:

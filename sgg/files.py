@@ -210,7 +210,10 @@ def converted(content: Any, kind: type[T], place: str) -> T:
     try:
         return msgspec.convert(content, kind)
     except msgspec.ValidationError as error:
-        raise SggError(f"{place}: not of the form that sgg writes ({error}).") from error
+        raise SggError(
+            f"{place}: not of the form that sgg writes ({error}). "
+            "An earlier version made it, or it is damaged."
+        ) from error
 
 
 @contextmanager

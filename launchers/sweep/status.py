@@ -16,6 +16,7 @@ from launchers.slurm.script import log_name
 from launchers.sweep.cancellation import cancelled_of
 from sgg.config.frozen import FROZEN_NAME
 from sgg.errors import SggError
+from sgg.explain.exceptions import explain
 from sgg.files import read_end
 from sgg.models.weights import is_complete
 from sgg.runs.exit_status import ExitStatus, read_exit_status
@@ -135,7 +136,7 @@ def _status(known: _Known, run: RunRecord, before: RunStatus | None) -> RunStatu
 
     """
     run_dir = known.sweep / run.folder
-    ending = read_exit_status(run_dir)
+    ending, unread = _ending(run_dir)
     job = (known.jobs or {}).get(run.jobs[-1]) if run.jobs else None
     if job is not None and job.is_running:  # also one that is finished and writes its report
         return RunStatus(run, "running", job.reason, ending)
@@ -146,6 +147,8 @@ def _status(known: _Known, run: RunRecord, before: RunStatus | None) -> RunStatu
         return RunStatus(run, "queued", reason, ending, job.is_held)
     if is_complete(run_dir):
         return RunStatus(run, "finished", ending=ending)
+    if unread:
+        return RunStatus(run, "unknown", unread)
     if ending is not None:
         by_slurm = job is not None and job.state == "CANCELLED"
         cancelled = by_slurm or (run.point, run.step) in known.cancelled
@@ -157,6 +160,14 @@ def _status(known: _Known, run: RunRecord, before: RunStatus | None) -> RunStatu
         said = _last_output(known.sweep, run.jobs[-1]) if state == "failed" else ""
         return RunStatus(run, state, f"{said}\n{words}" if said else words)
     return _unheard(known, run, before)
+
+
+def _ending(run_dir: Path) -> tuple[ExitStatus | None, str]:
+    """How a run ended, or why that cannot be read: as of an earlier version, which hides no other run."""
+    try:
+        return read_exit_status(run_dir), ""
+    except (SggError, OSError) as error:
+        return None, explain(error) or str(error)
 
 
 def _ended(job: JobState) -> str:
@@ -228,12 +239,17 @@ def _without_sweep(folder: Path) -> FolderStatus:
 
 
 def _started_by_hand(run_dir: Path, run: RunRecord) -> RunStatus:
-    ending = read_exit_status(run_dir)
+    ending, unread = _ending(run_dir)
     if is_complete(run_dir):
         return RunStatus(run, "finished", ending=ending)
+    if unread:
+        return RunStatus(run, "unknown", unread)
     if ending is not None:
         return RunStatus(run, ending.state.name, ending.reason, ending)
-    known = read_starts(run_dir)
+    try:
+        known = read_starts(run_dir)
+    except (SggError, OSError) as error:
+        return RunStatus(run, "unknown", explain(error) or str(error))
     if not known:
         return RunStatus(run, "queued", "not started yet")
     last = known[-1]

@@ -9,10 +9,11 @@ from typing import Any
 
 from sgg.cli.arguments import key_of, refuse_starts
 from sgg.config.compose import compose_config
-from sgg.config.frozen import FROZEN_NAME, read_frozen
+from sgg.config.frozen import FROZEN_NAME
 from sgg.config.reward import RewardConfig
 from sgg.config.schema import Config
 from sgg.errors import SggError
+from sgg.runs.frozen import config_of_run
 from sgg.runs.signature import is_signed_run
 
 
@@ -44,7 +45,7 @@ def config_for(
     if frozen is None:
         return composed
     try:
-        config = read_frozen(frozen)
+        config = config_of_run(frozen.parent)
     except SggError as error:
         raise SggError(
             f"{error} It was taken for the config of the run that {path} belongs to; if it is another "

@@ -22,6 +22,10 @@ MAX_BYTES = 1 << 20
 """Of a frozen config that is read: a hundred times one that sgg writes."""
 
 
+class UnfitConfigError(SggError):
+    """A frozen config that is sound YAML, but has other keys or values than the schema."""
+
+
 def to_typed(cfg: DictConfig) -> Config:
     """The composed config as typed objects, interpolations resolved.
 
@@ -49,7 +53,8 @@ def read_frozen(path: Path) -> Config:
     """Read a frozen config back, checked against the schema. Nothing in it is resolved.
 
     Raises:
-        SggError: it is none, or does not fit the schema.
+        UnfitConfigError: it does not fit the schema.
+        SggError: it is none.
         OSError: it cannot be read, or is a symbolic link.
 
     """
@@ -60,9 +65,15 @@ def read_frozen(path: Path) -> Config:
             f"{path}: longer than {MAX_BYTES} bytes, so not a config that sgg has written."
         )
     try:
-        return build_config(literal.loads(content.decode()))
+        values = literal.loads(content.decode())
     except (SggError, UnicodeDecodeError) as error:
         raise SggError(f"{path}: {error}") from error
+    try:
+        return build_config(values)
+    except SggError as error:
+        raise UnfitConfigError(
+            f"{path}: {error}\nAn earlier version of sgg made it, or it was changed by hand."
+        ) from error
 
 
 def build_config(values: dict[str, Any]) -> Config:

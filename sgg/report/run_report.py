@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from sgg.config.frozen import FROZEN_NAME, MAX_BYTES, read_frozen
+from sgg.config.frozen import FROZEN_NAME, MAX_BYTES
 from sgg.config.schema import Config
 from sgg.config.stage import StageName
 from sgg.config.tree import cache_to_write
@@ -18,6 +18,7 @@ from sgg.report.charts import charts
 from sgg.report.html import Html, details, image_tag, items, page, piece, section, table
 from sgg.report.tables import COLUMNS
 from sgg.runs.folder import COMPLETIONS, DATA
+from sgg.runs.frozen import config_of_run
 from sgg.runs.progress import read_curves
 from sgg.runs.records import Metrics, Start, read_metrics, read_pipeline, read_starts
 from sgg.tracking.state import failure_note
@@ -80,7 +81,7 @@ def _overview(runs: Sequence[Path]) -> Html:
 
 
 def _run(run_dir: Path, cache: str | None) -> Html:
-    config = read_frozen(run_dir / FROZEN_NAME)
+    config = config_of_run(run_dir)
     config.paths.cache = cache or cache_to_write(config.paths.cache)
     parts: list[Callable[[], Html]] = [
         partial(_origin, run_dir, config),

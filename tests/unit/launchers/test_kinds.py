@@ -9,7 +9,7 @@ from launchers.kinds import Kind, checked_config, frozen_config, kind_of
 from sgg.config.compose import compose_config
 from sgg.config.frozen import write_frozen
 from sgg.errors import SggError
-from sgg.runs.sweep import SweepRecord
+from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord
 
 
 def said(path):
@@ -103,6 +103,28 @@ def test_a_damaged_config_of_a_job_has_no_command_that_makes_it_again(tmp_path):
             frozen_config(tmp_path)
         assert (f"sgg stage=sft paths.run_dir={tmp_path}" in str(error.value)) == meant
         assert ("Restore config.yaml from a backup" in str(error.value)) != meant
+
+
+def test_a_damaged_config_of_a_point_or_a_step_has_a_command_that_runs_it_anew(tmp_path):
+    """There is no copy of it to take."""
+    sweep, pipeline = tmp_path / "sweep", tmp_path / "pipeline"
+    runs = [RunRecord(1, "sft", None, "points/001")]
+    points = [PointRecord("000", ["seed=0"]), PointRecord("001", ["tracker.group='a b'"])]
+    words = ["paths.sweep_dir=x", "stage=sft"]
+    for folder in (sweep / "points" / "001", pipeline / "sft"):
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text("cut")
+    SweepRecord("slurm", 1, "/", "now", words, points, runs).write(sweep)
+    (pipeline / "pipeline.json").write_text('{"steps": ["sft"]}')
+    start = {"time": "2026-01-01", "command": "/x/bin/sgg pipeline=demo paths.run_dir=pipeline"}
+    (pipeline / "sft" / "provenance.json").write_text(json.dumps({"starts": [start]}))
+    for folder, command in (
+        (sweep / "points" / "001", ["sgg", "stage=sft", "tracker.group='a b'"]),
+        (pipeline / "sft", ["sgg", "pipeline=demo"]),
+    ):
+        with pytest.raises(SggError, match=r"Restore config\.yaml from a backup") as error:
+            frozen_config(folder)
+        assert shlex.split(str(error.value).partition("start a new run: ")[2]) == command
 
 
 def test_what_goes_on_is_checked_as_when_it_began(tmp_path):

@@ -589,7 +589,7 @@ def test_status_of_a_pipeline_says_how_it_goes_on(tmp_path, capsys, ended, told)
 
 def test_status_of_a_run_of_an_older_version(tmp_path):
     (tmp_path / "config.yaml").touch()
-    start = {"starts": [{"host": platform.node()}]}
+    start = {"starts": [{"time": "", "command": "sgg", "host": platform.node()}]}
     (tmp_path / "provenance.json").write_text(json.dumps(start))
     assert [s.state for s in status_of(tmp_path).runs] == ["unknown"]
 
