@@ -28,7 +28,8 @@ from sgg.files import write_json
 from sgg.main import _tool
 from sgg.runs.checkpoint import mark_complete
 from sgg.runs.exit_status import ExitStatus, State
-from sgg.runs.folder import append_json, open_run, record_start
+from sgg.runs.folder import append_json, record_start
+from sgg.runs.open_run import open_run
 from sgg.runs.owner import Owner
 from sgg.runs.process_id import process_id
 from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord
