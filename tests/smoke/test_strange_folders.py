@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from sgg.config.compose import compose_config
+from sgg.config.tree import PACKAGE
 from sgg.data.prepare import prepare
 from sgg.data.summary import report_split
 from sgg.evaluation.predictions import read_predictions
@@ -57,6 +58,8 @@ LOADED = (
     *("sgg.reward.score", "sgg.plan.rules.reward", "datasets", "pycocotools.cocoeval"),
 )
 CHECKPOINT, WEIGHTS = "all/sft/checkpoint-2", "model-00001-of-00001.safetensors"
+OWN_GIT = ["git", "-c", f"safe.directory={PACKAGE.resolve().parent}"]
+"""How sgg asks git about its own code, not about the folder, where a config is unreadable."""
 OUTSIDE = "not to be changed\n"
 
 EVAL = ("report all/eval out=out", "status all/eval", "score all/eval out=out data.workers=1")
@@ -250,8 +253,8 @@ def watched(allowed):
 
     def hook(event, args):
         target = None
-        if event in runs:
-            refuse(event, args)
+        if event in runs and not (event == "subprocess.Popen" and args[1][:3] == OWN_GIT):
+            refuse(event, args[:2])
         if event == "open" and isinstance(args[0], (str, bytes, os.PathLike)):
             writes = args[2] is not None and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
             target = args[0] if writes else None
