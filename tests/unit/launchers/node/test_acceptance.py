@@ -14,16 +14,20 @@ from launchers.placement import NodePlacement
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.errors import SggError
+from sgg.runs.checkpoint import mark_complete
+from sgg.runs.checkpoint_signature import sign_checkpoint
 from sgg.runs.signature import sign_run
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """A run whose config has Python write a mark, whichever program it starts."""
+    """A run whose config has Python write a mark, whichever program it starts, and end."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     lib, run_dir = tmp_path / "lib", tmp_path / "run"
     lib.mkdir()
-    (lib / "sitecustomize.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'w')\n")
+    (lib / "sitecustomize.py").write_text(
+        f"import os\nopen({str(tmp_path / 'mark')!r}, 'w')\nos._exit(3)\n"
+    )
     config = compose_config(["stage=eval", f"paths.run_dir={run_dir}"])
     config.hardware.environment = {"PYTHONPATH": str(lib), "NCCL_DEBUG": "INFO"}
     run_dir.mkdir()
@@ -69,3 +73,15 @@ def test_variables_that_load_code(tmp_path, name):
     config.hardware.environment[name] = "/nowhere"
     with pytest.raises(SggError, match=f"sets {name}, which"):
         require_acceptance(config, tmp_path)
+
+
+def test_state_that_nobody_has_signed_is_not_unpickled(tmp_path):
+    config = compose_config(["stage=sft", f"paths.run_dir={tmp_path}"])
+    config.deepspeed = {"zero_optimization": {"stage": 2}}
+    checkpoint = tmp_path / "checkpoint-1"
+    checkpoint.mkdir()
+    mark_complete(checkpoint)
+    with pytest.raises(SggError, match="checkpoint-1 has no signature of yours"):
+        require_acceptance(config, tmp_path)
+    sign_checkpoint(checkpoint)
+    require_acceptance(config, tmp_path)
