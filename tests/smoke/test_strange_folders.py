@@ -179,7 +179,8 @@ class Spoiler:
             ways += [self.other_value] * 8 + [self.less] * 3
         way = self.chance.choice(ways)
         way(path)
-        if path.parent.name == "checkpoint-2" and self.chance.random() < 0.7:
+        is_marked = path.parent.name == "checkpoint-2" and path.name != "whole.json"
+        if is_marked and self.chance.random() < 0.7:
             (path.parent / "whole.json").unlink()
             mark_complete(path.parent)  # as who spoils it would
         return name, way.__name__
