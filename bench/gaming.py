@@ -16,11 +16,11 @@ from page import put
 from sgg.config.compose import compose_config
 from sgg.config.model import Frame
 from sgg.config.tree import options_of
+from sgg.reward.mix import reward_mix
 from sgg.reward.score import score
 from sgg.scene.boxes import FrameSpec
 from sgg.scene.graph import Edge, Node, SceneGraph
 from sgg.scene.vocab import VG150_OBJECTS, VG150_PREDICATES
-from sgg.spec import reward_mix
 from sgg.text.codec import GraphSpec, render
 
 SIDE = 1000

@@ -50,9 +50,10 @@ def main(argv: list[str]) -> None:
     path = args.completions.expanduser()
     from sgg.cli.reward_rows import read_rows
     from sgg.cli.sides import one_side
+    from sgg.models.spec import graph_spec
     from sgg.plan.unread import refuse_unread_by
+    from sgg.reward.mix import reward_mix
     from sgg.reward.score import Scorer, with_counts
-    from sgg.spec import graph_spec, reward_mix
 
     side = one_side(path, overrides, trust=is_trusted(own))
     config = side.config

@@ -52,7 +52,7 @@ def main(argv: list[str]) -> None:
 
 def _score(path: Path, own: dict[str, str], overrides: list[str]) -> None:
     from sgg.cli.sides import one_side, refuse_two_judges, rival_of
-    from sgg.config.derived import scored_split
+    from sgg.config.derived import gold_data, scored_split
     from sgg.data.prepare import prepare, vocabulary
     from sgg.evaluation.prediction_files import find
     from sgg.evaluation.predictions import read_predictions
@@ -61,7 +61,6 @@ def _score(path: Path, own: dict[str, str], overrides: list[str]) -> None:
     from sgg.plan.unread import refuse_unread_by
     from sgg.plan.validate import validate
     from sgg.report.score_table import comparison_table, score_table
-    from sgg.spec import gold_data
 
     other = Path(own["against"]).expanduser() if own.get("against") else None
     side = one_side(path, overrides, other)

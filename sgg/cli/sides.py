@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from sgg.cli.run_config import config_beside, config_for
-from sgg.config.derived import scored_split
+from sgg.config.derived import gold_data, scored_split
 from sgg.config.frozen import FROZEN_NAME
 from sgg.config.literal import plain
 from sgg.config.schema import Config
 from sgg.data.prepare import prepare
 from sgg.data.prepared_split import Prepared
 from sgg.errors import SggError
-from sgg.spec import gold_data, graph_spec
+from sgg.models.spec import graph_spec
 from sgg.text.codec import GraphSpec
 
 _READING = ("model", "prompt", "stage.max_pixels")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from sgg.config.data import DataConfig
 from sgg.config.hardware import RolloutMode
 from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig, GrpoConfig
@@ -51,3 +54,9 @@ def serves(config: Config) -> bool:
     """Whether the run has rollout servers: only GRPO generates while it trains."""
     serves = config.hardware.rollout.mode is RolloutMode.server
     return serves and isinstance(config.stage, GrpoConfig)
+
+
+def gold_data(config: Config) -> DataConfig:
+    """The data that a protocol scores against: some keep gold relations that are annotated twice."""
+    wanted = config.protocol.gold_duplicates
+    return config.data if wanted is None else replace(config.data, duplicates=wanted)

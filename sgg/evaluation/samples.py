@@ -7,15 +7,15 @@ from pathlib import Path
 
 from PIL import Image
 
-from sgg.config.derived import scored_split
+from sgg.config.derived import gold_data, scored_split
 from sgg.config.schema import Config
 from sgg.data.prepare import image_store, prepare, vocabulary
 from sgg.evaluation.predictions import read_predictions
 from sgg.metrics.judged import judged
 from sgg.metrics.tally import Task
+from sgg.models.spec import graph_spec
 from sgg.scene.draw import draw_graph
 from sgg.scene.graph import SceneGraph
-from sgg.spec import gold_data, graph_spec
 from sgg.text.codec import Parsed, parse
 
 

@@ -11,7 +11,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from sgg.config.derived import scored_split
+from sgg.config.derived import gold_data, scored_split
 from sgg.config.frozen import FROZEN_NAME
 from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig
@@ -22,9 +22,9 @@ from sgg.data.zero_shot import unseen_triplets
 from sgg.evaluation.predictions import Predictions, read_predictions
 from sgg.evaluation.score import Scored, score
 from sgg.metrics.tally import Task
+from sgg.models.spec import graph_spec, prompter
 from sgg.runs.code_state import code_record
 from sgg.runs.folder import COMPLETIONS, read_json_lines
-from sgg.spec import gold_data, graph_spec, prompter
 from sgg.text.codec import GraphSpec
 
 log = logging.getLogger("sgg")

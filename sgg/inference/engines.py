@@ -16,8 +16,8 @@ from sgg.inference.hf import HfEngine
 from sgg.inference.vllm.engine import EngineLimits, VllmEngine
 from sgg.models.open import RunModel, Use, open_model
 from sgg.models.processor import token_count
+from sgg.models.spec import completion_grammar
 from sgg.runs.folder import SERVED
-from sgg.spec import completion_grammar
 
 
 @contextmanager

@@ -17,10 +17,10 @@ from sgg.files import make_output_folder, whole_file, write_json
 from sgg.inference.generate import Sampling
 from sgg.inference.hf import HfEngine
 from sgg.models.open import Use, open_model
+from sgg.models.spec import graph_spec, prompter
 from sgg.models.unreadable import explained_as_damaged
 from sgg.scene.draw import draw_graph
 from sgg.scene.graph import to_dict
-from sgg.spec import graph_spec, prompter
 from sgg.text.codec import Parsed, parse
 
 log = logging.getLogger("sgg")

@@ -114,7 +114,7 @@ def by_epochs(use: Use) -> bool:
 
 def free_names(use: Use) -> bool:
     """Whether a grammar holds completions, and any name may occur in them."""
-    from sgg.spec import completion_grammar  # which loads numpy
+    from sgg.models.spec import completion_grammar  # which loads numpy
 
     held = completion_grammar(use.config) if use.config.grammar is not None else None
     return held is not None and held.vocabulary is None

@@ -204,7 +204,7 @@ def _grpo(config: Config) -> Iterator[str]:
 
 def _groups(config: Config) -> Iterator[str]:
     """A term that sees the group needs each prompt's completions on one process."""
-    from sgg.spec import reward_mix
+    from sgg.reward.mix import reward_mix
 
     stage, hardware = config.stage, config.hardware
     assert isinstance(stage, GrpoConfig)

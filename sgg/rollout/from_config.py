@@ -17,8 +17,8 @@ from sgg.config.schema import Config
 from sgg.inference.generate import end_ids
 from sgg.inference.requests import stop_and_forbidden
 from sgg.models.open import Use, open_model, weights_dtype
+from sgg.models.spec import completion_grammar
 from sgg.runs.folder import SERVED
-from sgg.spec import completion_grammar
 
 
 @contextmanager

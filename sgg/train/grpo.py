@@ -20,13 +20,14 @@ from sgg.config.stage import GrpoConfig
 from sgg.data.prepare import image_store
 from sgg.errors import SggError
 from sgg.models.processor import token_count
+from sgg.models.spec import completion_grammar, graph_spec, prompter
 from sgg.models.vision_attention import attend_alike
 from sgg.models.weights import adapter_base
 from sgg.plan.batch import refuse_too_few
+from sgg.reward.mix import reward_mix
 from sgg.reward.score import RewardSpec, with_counts
 from sgg.reward.trl_adapter import reward_functions
 from sgg.rollout.from_config import ends, rollouts
-from sgg.spec import completion_grammar, graph_spec, prompter, reward_mix
 from sgg.text.grammar import CompletionGrammar
 from sgg.train.advantages import refuse_infinite, silent, undecided
 from sgg.train.callbacks import EpochCallback

@@ -10,7 +10,7 @@ from trl import SFTTrainer
 from sgg.config.schema import Config
 from sgg.config.stage import SftConfig
 from sgg.data.prepare import image_store
-from sgg.spec import prompter
+from sgg.models.spec import prompter
 from sgg.train.callbacks import EpochCallback
 from sgg.train.lengths import refuse_longer
 from sgg.train.loop import AtomicCheckpoints, TrainerInputs, muon_optimizers, train

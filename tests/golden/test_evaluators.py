@@ -15,11 +15,11 @@ import pytest
 from evaluators import Image, coco, motifs, openpsg, sgbench
 
 from sgg.config.compose import compose_config
+from sgg.config.derived import gold_data
 from sgg.data.prepare import prepare, vocabulary
 from sgg.evaluation.predictions import read_predictions
 from sgg.evaluation.stage import score_split
 from sgg.scene.vocab import VOCABULARIES, canonical
-from sgg.spec import gold_data
 
 HERE = Path(__file__).parent
 SETS = {"eval_vg500": "vg150", "eval_psg300": "psg"}

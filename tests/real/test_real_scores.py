@@ -11,12 +11,12 @@ import pytest
 from evaluators import Image, motifs, sgbench
 
 from sgg.config.compose import compose_config
+from sgg.config.derived import gold_data
 from sgg.data.prepare import prepare, vocabulary
 from sgg.evaluation.predictions import read_predictions
 from sgg.evaluation.stage import score_split
 from sgg.scene.graph import to_dict
 from sgg.scene.vocab import VOCABULARIES, canonical
-from sgg.spec import gold_data
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("SGG_REALDATA"),

@@ -40,8 +40,8 @@ def test_examples_are_as_long_as_trl_makes_them(tmp_path, words):
     from sgg.config.derived import pixel_budget
     from sgg.data.prepare import image_store, prepare
     from sgg.models.processor import load_processor
+    from sgg.models.spec import prompter
     from sgg.models.weights import locate
-    from sgg.spec import prompter
     from sgg.train.lengths import refuse_longer, tokens
     from sgg.train.rows import SftRows, as_trl_dataset
 

@@ -11,7 +11,7 @@ from sgg.config.compose import compose_config
 from sgg.config.frozen import write_frozen
 from sgg.data.prepare import prepare
 from sgg.errors import SggError
-from sgg.spec import graph_spec
+from sgg.models.spec import graph_spec
 from sgg.text.codec import render
 
 pytestmark = pytest.mark.slow  # scores two dozen times

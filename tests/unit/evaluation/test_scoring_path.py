@@ -10,13 +10,13 @@ import pytest
 
 from sgg.cli.score import main
 from sgg.config.compose import compose_config
+from sgg.config.derived import gold_data
 from sgg.data.prepare import prepare
 from sgg.errors import SggError
 from sgg.evaluation import score as module
 from sgg.evaluation.predictions import read_predictions
 from sgg.evaluation.score import Scored
 from sgg.evaluation.stage import score_split
-from sgg.spec import gold_data
 
 OBJECTS = [{"id": "man.1", "bbox": [0, 0, 40, 40]}, {"id": "dog.2", "bbox": [50, 50, 90, 90]}]
 

@@ -7,7 +7,7 @@ from sgg.config.compose import compose_config
 from sgg.data import prepared_split
 from sgg.data.prepare import image_store, prepare
 from sgg.inference.generate import Completion, Sampling, generate_split
-from sgg.spec import prompter
+from sgg.models.spec import prompter
 
 COUNT = 5
 

@@ -15,8 +15,8 @@ from sgg.models import tiny
 from sgg.models.families import FAMILIES, TinySize, family_named
 from sgg.models.load import family_of
 from sgg.models.processor import build_processor, load_processor
+from sgg.models.spec import graph_spec
 from sgg.models.weights import locate
-from sgg.spec import graph_spec
 from sgg.text.prompt import messages
 
 

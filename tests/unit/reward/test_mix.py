@@ -11,9 +11,9 @@ from sgg.config.compose import compose_config
 from sgg.errors import SggError
 from sgg.plan.validate import validate
 from sgg.reward import workers as parallel
+from sgg.reward.mix import reward_mix
 from sgg.reward.score import RewardSpec, Scorer, with_counts
 from sgg.reward.workers import BatchScorer, groups_of
-from sgg.spec import reward_mix
 
 HERE = "tests.unit.reward.outside_term" if __name__.startswith("tests.") else "outside_term"
 GOLD = scene([("man", (0, 0, 9, 9)), ("dog", (20, 20, 30, 30))], [(0, "on", 1)])

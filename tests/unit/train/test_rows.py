@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from sgg.config.compose import compose_config
 from sgg.data.prepare import image_store, prepare
 from sgg.errors import SggError
-from sgg.spec import prompter
+from sgg.models.spec import prompter
 from sgg.train.rows import GrpoRows, SftRows, as_trl_dataset, words_of_loaders
 from sgg.train.trl_args import words_of_trl
 

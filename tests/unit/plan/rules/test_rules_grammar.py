@@ -6,7 +6,7 @@ from configs import check
 from sgg.config.frozen import read_frozen, write_frozen
 from sgg.config.grammar import GrammarNames
 from sgg.errors import SggError
-from sgg.spec import completion_grammar
+from sgg.models.spec import completion_grammar
 
 EVAL = ["grammar=bounded", "stage=eval", "generate=vllm"]
 GRPO = ["grammar=bounded", "stage=grpo", "model=qwen2_vl_7b", "hardware=h100"]
