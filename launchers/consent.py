@@ -42,13 +42,13 @@ def require_consent(
 
     """
     record = None if sweep is None else read_sweep(sweep)
-    strange = [run for run in runs if not _is_ours(run)]
-    configs = [frozen_config(run) for run in strange]
     if sweep is not None and record is not None and record.is_signed(sweep):
         record = None
+    strange = [run for run in runs if not _is_ours(run)]
     if not strange and record is None:
         return
     folder = sweep if sweep is not None and record is not None else strange[0]
+    configs = [_strangers_config(folder, run) for run in strange]
     items = [] if record is None else list(_of_sweep(folder, record))
     if sweep is None:
         items.append(("in", str(Path.cwd())))
@@ -64,7 +64,7 @@ def require_consent(
         print("\n".join([head, *told]), flush=True)
         return
     raise SggError(
-        f"{folder}: you have neither made nor accepted it. {_why(folder)}\n"
+        f"{_refusal(folder)}\n"
         + "\n".join(
             ["As you, and with your rights, it would run, and what else its config says:", *told]
         )
@@ -80,6 +80,18 @@ def refuse_strange_sweep(sweep: Path, record: SweepRecord, command: Sequence[str
             f"names may be others of yours. {_why(sweep)}\nEnd those that are of this sweep by: "
             f"{shlex.join([*command, 'trust=true'])}"
         )
+
+
+def _strangers_config(folder: Path, run_dir: Path) -> Config:
+    """The config of a run; whose folder it is comes before what is wrong with it."""
+    try:
+        return frozen_config(run_dir)
+    except SggError as error:
+        raise SggError(f"{_refusal(folder)}\n{error}") from error
+
+
+def _refusal(folder: Path) -> str:
+    return f"{folder}: you have neither made nor accepted it. {_why(folder)}"
 
 
 def _why(folder: Path) -> str:

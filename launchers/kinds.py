@@ -13,11 +13,16 @@ from sgg.config.schema import Config
 from sgg.errors import SggError, counted, did_you_mean
 from sgg.models.weights import is_complete
 from sgg.plan.validate import validate
-from sgg.runs.folder import PIPELINE
+from sgg.runs.folder import PIPELINE, PROVENANCE
 from sgg.runs.frozen import config_of_run
 from sgg.runs.records import Start, read_starts
 from sgg.runs.sweep import SWEEP, read_sweep, resume_command, sweep_of
 
+_RUNS_CODE = (
+    "hardware.environment",
+    *(f"hardware.slurm.{key}" for key in ("setup", "prefix", "python", "sbatch", "srun")),
+)
+"""Keys by which a command names programs and code, as `import_path` does."""
 _MODEL_FILES = ("config.json", "adapter_config.json")
 
 
@@ -96,17 +101,36 @@ def _made_again(run_dir: Path) -> str:
     if sweep is None and first is not None and not (run_dir.parent / PIPELINE).is_file():
         return (
             "It is the config of this run and was damaged. Move it away and give the command that began the "
-            "run; it writes the config again and resumes from the newest complete checkpoint: "
-            f"{_same(first, run_dir)}"
+            "run; it writes the config again and resumes from the newest complete checkpoint. "
+            f"{_quoted(PROVENANCE, _same(first, run_dir))}"
         )
-    words = None if first is None else _words(first)
+    words, where = None if first is None else _words(first), PROVENANCE
     if sweep is not None:
-        words = _words_of_point(sweep, run_dir)
-    anew = "." if words is None else f": {shlex.join(words)}"
+        words, where = _words_of_point(sweep, run_dir), SWEEP
+    anew = "." if words is None else f". {_quoted(where, words)}"
     return (
         f"It is the config of this run and was damaged. Restore {FROZEN_NAME} from a backup, or start a new "
         f"run{anew}"
     )
+
+
+def _quoted(where: str, words: list[str]) -> str:
+    """A command from a file that is nobody's word, without what would run other code."""
+    taken = [word for word in words if not _runs_code(word)]
+    left_out = [word for word in words if _runs_code(word)]
+    note = f" (without {shlex.join(left_out)})" if left_out else ""
+    return (
+        f"By {where}, which may be anybody's, so read it first, that was{note}: {shlex.join(taken)}"
+    )
+
+
+def _runs_code(word: str) -> bool:
+    """Whether an argument names programs, variables or folders of code."""
+    key, _, value = word.lstrip("+~").partition("=")
+    is_below = any(key == name or key.startswith(f"{name}.") for name in _RUNS_CODE)
+    is_above = "{" in value and any(name.startswith(f"{key}.") for name in _RUNS_CODE)
+    is_option = word.startswith("-") or key.startswith("hydra")
+    return is_below or is_above or is_option or "import_path" in word
 
 
 def _words_of_point(sweep: Path, run_dir: Path) -> list[str] | None:
@@ -130,9 +154,9 @@ def _began(program: str, *words: str) -> bool:
     return is_ours and words[:1] != ("resume",)
 
 
-def _same(start: Start, folder: Path) -> str:
+def _same(start: Start, folder: Path) -> list[str]:
     """The command of a start, for this folder."""
-    return shlex.join([*_words(start), assignment("paths.run_dir", str(folder))])
+    return [*_words(start), assignment("paths.run_dir", str(folder))]
 
 
 def _words(start: Start) -> list[str]:

@@ -10,7 +10,7 @@ from sgg.config.schema import Config
 from sgg.errors import SggError
 from sgg.runs.code_state import code_record
 from sgg.runs.records import Start, read_starts
-from sgg.runs.sweep import CODE, sweep_of
+from sgg.runs.sweep import CODE, read_sweep, sweep_of
 
 
 def config_of_run(run_dir: Path) -> Config:
@@ -51,14 +51,29 @@ def _what_can_be_done(run_dir: Path, starts: list[Start]) -> str:
     lines = [f"The run was made by {_version(starts[-1])}."] if starts else []
     if sweep is not None and (sweep / CODE).is_dir():
         code, whole = (shlex.quote(str(path)) for path in (sweep / CODE, sweep))
-        resume = f"PYTHONSAFEPATH=1 PYTHONPATH={code} python -m sgg resume {whole}"
-        lines.append(f"Its sweep has a copy of the version that began it: {resume}")
+        if _is_ours(sweep):
+            # Bytecode is not signed, so Python may read none of what lies beside the code.
+            apart = "PYTHONPYCACHEPREFIX=$(mktemp -d) PYTHONSAFEPATH=1"
+            resume = f"{apart} PYTHONPATH={code} python -m sgg resume {whole}"
+            lines.append(f"Its sweep has a copy of the version that began it: {resume}")
+        else:
+            lines.append(
+                f"Its author's version is in {code}, and you have neither made nor accepted that: "
+                "whoever runs it runs the author's code."
+            )
     else:
         lines.append("Resume, score and report it with the version that made it.")
     lines.append(
         f"This version still does: sgg status {folder}; model.path={folder}, to start from its model."
     )
     return "\n".join(lines)
+
+
+def _is_ours(sweep: Path) -> bool:
+    try:
+        return read_sweep(sweep).is_signed(sweep)
+    except (SggError, OSError):
+        return False
 
 
 def _version(start: Start) -> str:

@@ -104,7 +104,7 @@ class SweepRecord:
         write_json(folder / SWEEP, asdict(self))
 
     def sign(self, folder: Path) -> None:
-        """Say that the sweep is the user's, or accepted: its code, where that runs, and its list of runs."""
+        """Say that the sweep is the user's, or accepted: its code, where that runs, and what it runs."""
         sign(folder, self._content(folder))
 
     def is_signed(self, folder: Path) -> bool:
@@ -113,7 +113,14 @@ class SweepRecord:
 
     def _content(self, folder: Path) -> bytes:
         runs = [[run.point, run.step, run.after, run.folder] for run in self.runs]
-        what = {"launcher": self.launcher, "cwd": self.cwd, "runs": runs}
+        points = [asdict(point) for point in self.points]
+        what = {
+            "launcher": self.launcher,
+            "cwd": self.cwd,
+            "overrides": self.overrides,
+            "points": points,
+            "runs": runs,
+        }
         return f"sweep\n{code_digest(folder / CODE)}\n{json.dumps(what)}".encode()
 
 

@@ -124,7 +124,34 @@ def test_a_damaged_config_of_a_point_or_a_step_has_a_command_that_runs_it_anew(t
     ):
         with pytest.raises(SggError, match=r"Restore config\.yaml from a backup") as error:
             frozen_config(folder)
-        assert shlex.split(str(error.value).partition("start a new run: ")[2]) == command
+        assert shlex.split(str(error.value).partition("that was: ")[2]) == command
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "hardware.environment.LD_PRELOAD=/x.so",
+        "+hardware.environment={LD_PRELOAD:/x.so}",
+        "hardware={environment:{LD_PRELOAD:/x.so}}",
+        "hardware.slurm={setup:[evil]}",
+        "hardware.slurm.setup=[evil]",
+        "hardware.slurm.python=/evil",
+        "+reward.terms.x.import_path=evil:f",
+        "reward.terms={x:{import_path:'evil:f'}}",
+        "--config-dir=/evil",
+        "hydra.searchpath=[/evil]",
+    ],
+)
+def test_of_an_unsigned_command_nothing_that_runs_code_is_proposed(tmp_path, word):
+    words = ["hardware=local_gpu", "stage=sft", word]
+    (tmp_path / "config.yaml").write_text("cut")
+    start = {"time": "2026-01-01", "command": shlex.join(["/x/bin/sgg", *words])}
+    (tmp_path / "provenance.json").write_text(json.dumps({"starts": [start]}))
+    with pytest.raises(SggError, match="so read it first") as error:
+        frozen_config(tmp_path)
+    note, _, command = str(error.value).partition("): ")
+    assert shlex.quote(word) in note
+    assert shlex.split(command) == ["sgg", *words[:2], f"paths.run_dir={tmp_path}"]
 
 
 def test_what_goes_on_is_checked_as_when_it_began(tmp_path):

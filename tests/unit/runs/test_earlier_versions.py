@@ -21,7 +21,7 @@ from sgg.files import write_json
 from sgg.runs.exit_status import ExitStatus, State
 from sgg.runs.folder import METRICS, PROVENANCE, record_start
 from sgg.runs.frozen import config_of_run
-from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord
+from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord, read_sweep
 
 METRICS_BEFORE = {"images": 1, "answers": 1, "metrics": {"R": 0.0}, "protocol": {"id": "x"}}
 REVISION = "0123456789abcdef"
@@ -153,11 +153,38 @@ def test_status_of_a_pipeline_with_an_old_step_shows_the_others(tmp_path, capsys
 def test_an_old_sweep_is_resumed_by_its_own_code(sweep):
     (sweep / "points/000" / METRICS).unlink()
     (sweep / "code").mkdir()
+    read_sweep(sweep).sign(sweep)
     with pytest.raises(SggError) as refused:
-        resume_sweep(sweep, Resuming(trust=True))
+        resume_sweep(sweep, Resuming())
     own = f"PYTHONSAFEPATH=1 PYTHONPATH={shlex.quote(f'{sweep}/code')} python -m sgg resume"
-    assert f"{own} {shlex.quote(str(sweep))}\n" in str(refused.value)
+    command = f"PYTHONPYCACHEPREFIX=$(mktemp -d) {own} {shlex.quote(str(sweep))}\n"
+    assert command in str(refused.value)
+
+
+@pytest.mark.parametrize("verb", [score, report, resume])
+def test_code_of_a_strangers_sweep_is_not_proposed(sweep, verb):
+    """What it is for is to be read before any of its code runs."""
+    (sweep / "code").mkdir()
+    run = sweep / "points/000"
+    if verb is resume:
+        (run / METRICS).unlink()
+    with pytest.raises(SggError, match="An earlier version of sgg made it") as refused:
+        verb([str(run)])
+    said = str(refused.value)
+    assert "PYTHONPATH" not in said
+    assert "whoever runs it runs the author's code" in said
+    if verb is resume:
+        assert said.startswith(f"{sweep}: you have neither made nor accepted it.")
     assert not (sweep / "signed").exists()
+
+
+def test_code_that_was_changed_in_an_own_sweep_is_not_proposed(sweep):
+    (sweep / "code").mkdir()
+    read_sweep(sweep).sign(sweep)
+    (sweep / "code" / "sgg.py").touch()
+    with pytest.raises(SggError, match="An earlier version of sgg made it") as refused:
+        config_of_run(sweep / "points/000")
+    assert "PYTHONPATH" not in str(refused.value)
 
 
 def test_an_old_sweep_is_cancelled(sweep, capsys):

@@ -127,6 +127,8 @@ def test_a_sweep_stays_its_makers_while_it_goes_on(tmp_path):
         lambda folder, record: (folder / CODE / "sgg" / "__pycache__").symlink_to("/etc"),
         lambda folder, record: (folder / CODE / "sgg/a.py").replace(folder / CODE / "a.py"),
         lambda folder, record: setattr(record, "cwd", "/elsewhere"),
+        lambda folder, record: record.overrides.append("seed=1"),
+        lambda folder, record: record.points[0].overrides.append("seed=1"),
         lambda folder, record: setattr(record.runs[0], "folder", "../another/run"),
     ],
 )
