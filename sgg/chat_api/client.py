@@ -23,6 +23,7 @@ from sgg.chat_api.connection import (
     async_hooks,
     reason,
 )
+from sgg.chat_api.mac import unset_key
 from sgg.errors import SggError
 
 _MOST_BYTES = 2**26
@@ -97,13 +98,18 @@ class ChatClient:
         """Open none yet.
 
         Args:
-            api_key_env: name of the environment variable with the key; it need not be set.
+            api_key_env: name of the environment variable with the key; it need not be set unless `signs`.
             signs: whether requests and responses are signed with the key, as `sgg serve` does, in place of
                 sending it.
+
+        Raises:
+            SggError: requests are to be signed, and there is no key.
 
         """
         self._variable, self._key = api_key_env, os.environ.get(api_key_env)
         self._signs = signs
+        if signs and not self._key:  # else whoever listens would get images and be believed
+            raise SggError(unset_key(api_key_env))
         # how long they may take is the affair of each exchange
         self._http = httpx.AsyncClient(
             timeout=None, limits=LIMITS, headers=HEADERS, event_hooks=async_hooks(_MOST_BYTES)

@@ -116,6 +116,15 @@ class Verifier:
         return None
 
 
+def unset_key(variable: str) -> str:
+    """What to tell a user whose requests are to be signed by a key that the environment does not hold."""
+    return (
+        f"{variable} is not set here, so no request can be signed and no response believed. Export the key "
+        "that the server was started with; a server that has none is asked with another "
+        "generate.api_key_env."
+    )
+
+
 def _is_own(address: str, ip: str, port: int) -> bool:
     """Whether the address, as a client dialled it, is that of a server at this IP address and port."""
     host, _, asked = address.rpartition(":")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from sgg.chat_api.mac import unset_key
 from sgg.config.derived import read_split
+from sgg.config.generate import Engine
+from sgg.config.hardware import SERVER_KEY_VARIABLE
 from sgg.config.schema import Config
-from sgg.config.stage import GrpoConfig
+from sgg.config.stage import EvalConfig, GrpoConfig
 from sgg.data.prepare import open_reader
+from sgg.errors import SggError
 from sgg.models.lora import check_targets
 from sgg.models.weights import locate, look_as_runs_do, matrices
 from sgg.plan.batch import refuse_too_few
@@ -23,7 +28,7 @@ class Preflight:
         """Usable images, where they are known, by what says which data."""
 
     def check(self, config: Config, model_is_made: bool = False) -> None:
-        """Look for the run's weights and data.
+        """Look for the run's weights, data and key.
 
         Args:
             model_is_made: an earlier step of the pipeline makes the weights.
@@ -33,6 +38,7 @@ class Preflight:
 
         """
         look_as_runs_do(config.hardware.environment)
+        _check_key(config)
         model = config.model
         weights = f"{model.path} {model.revision} {model.family.name} {model.lora}"
         if not model_is_made and weights not in self._found:
@@ -49,6 +55,17 @@ class Preflight:
             if data not in self._images:
                 self._images[data] = known_images(config, "train")
             refuse_too_few(config.stage.prompts_per_step, self._images[data])
+
+
+def _check_key(config: Config) -> None:
+    """Refuse signed requests without a key; the lines of a job's `setup` and `prefix` may set it there."""
+    generate, hardware = config.generate, config.hardware
+    signs = generate.engine is Engine.server and generate.api_key_env == SERVER_KEY_VARIABLE
+    if not signs or not isinstance(config.stage, EvalConfig):
+        return
+    known = os.environ.get(SERVER_KEY_VARIABLE) or hardware.environment.get(SERVER_KEY_VARIABLE)
+    if not known and not hardware.slurm.setup and not hardware.slurm.prefix:
+        raise SggError(unset_key(SERVER_KEY_VARIABLE))
 
 
 def _is_adapter(folder: Path) -> bool:

@@ -116,6 +116,17 @@ def test_a_server_that_signs_nothing_sees_neither_key_nor_images(start, ask, mon
     assert (len(squatter.shown), squatter.bodies) == (1, [])
 
 
+@pytest.mark.parametrize("unset", [None, ""])
+def test_without_its_key_a_server_of_sggs_own_is_asked_nothing(start, ask, monkeypatch, unset):
+    monkeypatch.delenv("SGG_SERVER_KEY", raising=False)
+    if unset is not None:
+        monkeypatch.setenv("SGG_SERVER_KEY", unset)
+    squatter = start()
+    said = told(ask, squatter, api_key_env="SGG_SERVER_KEY", signs=True)
+    assert "SGG_SERVER_KEY is not set here, so no request can be signed" in said
+    assert squatter.shown == []
+
+
 def test_a_request_says_what_other_engines_are_told(start, ask, processor, monkeypatch):
     monkeypatch.setenv("MY_KEY", "sesame")
     server = start()

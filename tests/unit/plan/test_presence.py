@@ -6,7 +6,10 @@ import shutil
 import pytest
 from commands import sgg
 
+from sgg.config.compose import compose_config
+from sgg.errors import SggError
 from sgg.models.weights import locate
+from sgg.plan.presence import Preflight
 
 
 @pytest.fixture
@@ -56,3 +59,19 @@ def test_points_that_look_in_different_places_are_told_apart(hub, tmp_path):
     done = submit(tmp_path, *words)
     assert done.returncode == 2
     assert f"HF_HOME={tmp_path}/other: another point has looked for weights with" in done.stderr
+
+
+SIGNED = [
+    *("stage=eval", "generate=server"),
+    *("generate.servers=[http://127.0.0.1:9]", "generate.api_key_env=SGG_SERVER_KEY"),
+]
+
+
+def test_signed_requests_need_the_key_before_the_run_has_a_folder(monkeypatch):
+    monkeypatch.delenv("SGG_SERVER_KEY", raising=False)
+    with pytest.raises(SggError, match="SGG_SERVER_KEY is not set here"):
+        Preflight().check(compose_config(SIGNED))
+    for more in ("hardware.environment.SGG_SERVER_KEY=k", "hardware.slurm.setup=[source keys]"):
+        Preflight().check(compose_config([*SIGNED, more]))
+    monkeypatch.setenv("SGG_SERVER_KEY", "k")
+    Preflight().check(compose_config(SIGNED))
