@@ -130,12 +130,21 @@ def _is_own(address: str, ip: str, port: int) -> bool:
     host, _, asked = address.rpartition(":")
     if asked != str(port):
         return False
-    # a machine's own name may lead to another address here than elsewhere: /etc/hosts of Debian
-    is_name = host.partition(".")[0].lower() == socket.gethostname().partition(".")[0].lower()
     try:
-        return is_name or _without_mapping(ip) in _resolved(host)
+        found = _resolved(host)
     except (OSError, UnicodeError):  # no such name here
         return False
+    if _without_mapping(ip) in found:
+        return True
+    # a machine's own name may lead to loopback here and elsewhere to its address: /etc/hosts of Debian
+    return _is_own_name(host) and all(ipaddress.ip_address(each).is_loopback for each in found)
+
+
+def _is_own_name(host: str) -> bool:
+    """Whether all labels that both have are those of this machine's name; localhost is every machine's."""
+    labels, own = (name.lower().rstrip(".").split(".") for name in (host, socket.gethostname()))
+    shared = min(len(labels), len(own))
+    return labels[0] != "localhost" and labels[:shared] == own[:shared]
 
 
 @lru_cache

@@ -92,12 +92,10 @@ def test_a_request_is_served_at_its_address():
     def fault(address, *server):
         return Verifier(KEY).fault(request(address), server)
 
-    name = socket.gethostname()
     assert fault("localhost:8000", *HERE) is None
     assert fault("127.0.0.1:8000", "::ffff:127.0.0.1", 8000) is None
     assert fault("::1:8000", "::1", 8000) is None
     assert fault("10.0.0.7:8000", "10.0.0.7", 8000) is None
-    assert fault(f"{name}.cluster.example:8000", "10.0.0.7", 8000) is None
     for address, server in [
         ("127.0.0.1:8001", HERE),
         ("127.0.0.1:8000", ("10.0.0.7", 8000)),  # loopback of another machine
@@ -108,3 +106,47 @@ def test_a_request_is_served_at_its_address():
         assert f"The request is for {address}, and this server is {server[0]}:8000" in fault(
             address, *server
         )
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Makes this machine one of another name and /etc/hosts."""
+
+    def named(hostname, **hosts):
+        def found(host, *_, **__):
+            if host not in hosts:
+                raise socket.gaierror(host)
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (hosts[host], 0))]
+
+        monkeypatch.setattr(mac.socket, "gethostname", lambda: hostname)
+        monkeypatch.setattr(mac.socket, "getaddrinfo", found)
+        mac._resolved.cache_clear()
+
+    yield named
+    mac._resolved.cache_clear()
+
+
+def served(host, ip="10.0.0.7"):
+    return Verifier(KEY).fault(request(f"{host}:8000"), (ip, 8000)) is None
+
+
+@pytest.mark.parametrize("hostname", ["node7", "node7.a.example", "NODE7"])
+def test_a_machines_own_name_may_lead_to_loopback_on_it(machine, hostname):
+    machine(hostname, **dict.fromkeys(("node7", "Node7.a.example", "node7."), "127.0.1.1"))
+    assert all(served(host) for host in ("node7", "Node7.a.example", "node7."))
+
+
+def test_localhost_is_the_own_name_of_no_machine(machine):
+    machine("localhost", **{"localhost": "127.0.0.1", "localhost.localdomain": "127.0.0.1"})
+    assert not served("localhost")
+    assert not served("localhost.localdomain")
+    assert served("localhost", "127.0.0.1")
+
+
+def test_machines_that_share_the_first_label_are_two(machine):
+    machine("gpu1.b", **{"gpu1.a": "127.0.1.1", "gpu1.b": "127.0.1.1"})
+    assert not served("gpu1.a")
+    assert served("gpu1.b")
+    machine("gpu1", **{"gpu1.a": "10.0.0.6"})
+    assert not served("gpu1.a")  # this machine's name, but of another's address
+    assert not served("gpu1.c")  # and a name that nobody knows here
