@@ -48,7 +48,9 @@ def test_a_page_escapes_its_title_and_allows_nothing_from_outside():
     assert [t for t in read.texts if t in ("one", "two")] == ["one", "two"]
     assert "<p>three</p>" in read.texts, "text that no piece has made is escaped"
     policy = next(v for _, name, v in read.attributes if name == "content")
-    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    assert policy == (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
+    )
     assert not [v for _, name, v in read.attributes if name in ("src", "href")]
 
 
