@@ -19,11 +19,11 @@ from sgg.runs.sweep import RunRecord, SweepRecord, read_sweep
 
 
 def cancel_sweep(folder: Path, trust: bool = False) -> int:
-    """End what is queued or running; the number of runs that were. What is finished stays.
+    """Cancel queued and running runs and return how many there were. Finished runs are left alone.
 
     Args:
         folder: of the sweep, or of a part of it.
-        trust: whether the user takes a sweep that is not signed for theirs.
+        trust: whether the user accepts a sweep that they have not signed.
 
     Raises:
         SggError: it is not the user's, cannot be reached from this machine, or names a process of something

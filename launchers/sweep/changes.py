@@ -1,4 +1,4 @@
-"""What may still change when a sweep is resumed: what its jobs ask of Slurm, and nothing of its science.
+"""What may still change when a sweep is resumed: the Slurm options of its jobs, nothing that affects results.
 
 Input: overrides such as `hardware.slurm.time_min=240`. Output: the frozen configs of the runs that are
 started again, with these keys changed and no other, and a record of it in sweep.json.
@@ -37,7 +37,7 @@ def change_jobs(
     Returns what to tell of it, once the jobs are submitted.
 
     Args:
-        active: other runs of the sweep, which are queued or running.
+        active: how many other runs of the sweep are queued or running.
 
     Raises:
         SggError: an override sets something else, is wrong, or would change nothing.

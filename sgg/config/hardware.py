@@ -1,4 +1,4 @@
-"""Facts about machines, as `conf/hardware/` states them. Nothing here is a matter of science.
+"""Facts about machines, as `conf/hardware/` states them. Nothing here affects results.
 
 `launchers/process_plan.py` turns these pieces into processes, `launchers/slurm/script.py` into what
 a job asks of Slurm.
