@@ -1,4 +1,4 @@
-"""What may still change when a sweep is resumed: the Slurm options of its jobs, nothing that affects results.
+"""What may still change when a sweep is resumed: the Slurm options of its jobs alone.
 
 Input: overrides such as `hardware.slurm.time_min=240`. Output: the frozen configs of the runs that are
 started again, with these keys changed and no other, and a record of it in sweep.json.

@@ -12,7 +12,7 @@ from sgg.runs.folder import PIPELINE
 
 
 def main(argv: list[str]) -> None:
-    """`sgg cancel SWEEP_DIR [trust=true]`: running runs save first where they can; finished ones are left alone."""
+    """`sgg cancel SWEEP_DIR [trust=true]`: running runs save first; finished ones are left alone."""
     parser = argparse.ArgumentParser(
         prog="sgg cancel",
         description="End what is queued or running. Runs save first where they can, and "

@@ -1,4 +1,4 @@
-"""Facts about machines, as `conf/hardware/` states them. Nothing here affects results.
+"""Facts about machines, as `conf/hardware/` states them. Nothing here is a hyper-parameter.
 
 `launchers/process_plan.py` turns these pieces into processes, `launchers/slurm/script.py` into what
 a job asks of Slurm.
