@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 
 from sgg.errors import SggError, did_you_mean
 
@@ -71,3 +72,9 @@ def refuse_starts(arguments: Iterable[str], further: Sequence[str] = ()) -> None
             raise SggError(
                 f"{argument} would be ignored: this tool starts no run. Leave {first}=… out."
             )
+
+
+def typed_path(path: Path) -> Path:
+    """The path that a user means: `~` and a link that they typed are followed, links inside folders not."""
+    path = path.expanduser()
+    return path.resolve() if path.is_symlink() else path

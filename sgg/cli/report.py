@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sgg.cli.arguments import split_arguments
+from sgg.cli.arguments import split_arguments, typed_path
 from sgg.errors import SggError
 
 
@@ -30,7 +30,7 @@ def main(argv: list[str]) -> None:
     from sgg.report.run_report import runs_in, write_report
     from sgg.runs.signature import is_signed_run
 
-    folder = args.run_dir.expanduser()
+    folder = typed_path(args.run_dir)
     out = Path(own["out"]).expanduser() if "out" in own else None
     runs = runs_in(folder)
     is_own = all(is_signed_run(run_dir) for run_dir in runs)

@@ -6,7 +6,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from sgg.cli.arguments import is_trusted, split_arguments
+from sgg.cli.arguments import is_trusted, split_arguments, typed_path
 from sgg.config.tree import groups
 from sgg.errors import SggError, did_you_mean
 
@@ -49,7 +49,7 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     from launchers.kinds import Kind, kind_of
 
-    folder = args.folder.expanduser()
+    folder = typed_path(args.folder)
     kind = kind_of(folder)
     if kind is Kind.sweep:
         _resume_sweep(folder, args.overrides)

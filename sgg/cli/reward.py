@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sgg.cli.arguments import is_trusted, split_arguments
+from sgg.cli.arguments import is_trusted, split_arguments, typed_path
 from sgg.errors import SggError, did_you_mean
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> None:
     )
     args = parser.parse_args(argv)
     own, overrides = split_arguments(args.overrides, OWN_KEYS)
-    path = args.completions.expanduser()
+    path = typed_path(args.completions)
     from sgg.cli.reward_rows import read_rows
     from sgg.cli.sides import one_side
     from sgg.models.spec import graph_spec

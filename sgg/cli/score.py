@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sgg.cli.arguments import split_arguments
+from sgg.cli.arguments import split_arguments, typed_path
 
 if TYPE_CHECKING:
     from sgg.cli.sides import Side
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     own, rest = split_arguments(args.overrides, OWN)
-    _score(args.predictions.expanduser(), own, rest)
+    _score(typed_path(args.predictions), own, rest)
 
 
 def _score(path: Path, own: dict[str, str], overrides: list[str]) -> None:
@@ -62,7 +62,7 @@ def _score(path: Path, own: dict[str, str], overrides: list[str]) -> None:
     from sgg.plan.validate import validate
     from sgg.report.score_table import comparison_table, score_table
 
-    other = Path(own["against"]).expanduser() if own.get("against") else None
+    other = typed_path(Path(own["against"])) if own.get("against") else None
     side = one_side(path, overrides, other)
     rival = rival_of(side, other, overrides) if other is not None else None
     config = side.config

@@ -25,6 +25,9 @@ from typing import Any
 
 from sgg.config.literal import plain
 from sgg.config.schema import Config
+from sgg.errors import SggError
+from sgg.runs.folder import PIPELINE
+from sgg.runs.sweep import SWEEP
 from sgg.tracking.reach import out_of_reach
 from sgg.tracking.state import shown_name, tracker_run_id
 
@@ -43,12 +46,33 @@ _LONGEST_UPLOAD_S = 30.0
 """Longest wait at the end of a run for wandb's server; WANDB_FINISH_TIMEOUT sets another."""
 
 
+def _refuse_settings_of(run_dir: Path) -> None:
+    """Raise where wandb would take its settings, and so the server that gets the key, from a run's folder.
+
+    wandb reads `wandb/settings` of the current folder, which is where it keeps its own files in a run.
+
+    Raises:
+        SggError: there is such a file, and the current folder is that of the run, its pipeline or sweep.
+
+    """
+    here, run = Path.cwd().resolve(), run_dir.resolve()
+    holds_runs = here in run.parents and any((here / name).exists() for name in (SWEEP, PIPELINE))
+    if here != run and not holds_runs:
+        return
+    for file in (here / "wandb" / "settings", here / ".wandb" / "settings"):
+        if file.exists():
+            raise SggError(
+                f"{file}: wandb would take the server that gets your key from it. Start from another folder."
+            )
+
+
 class WandbTracker:
     """Online with a key, offline without; with a server that cannot be reached, offline too."""
 
     def __init__(self, config: Config, run_dir: Path) -> None:
         # reports of wandb's own errors: a network that swallows them holds every process back at its end
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+        _refuse_settings_of(run_dir)
         import wandb
 
         self._wandb = wandb

@@ -6,7 +6,6 @@ Input: a split as the config names it. Output: its reader, and the facts by whic
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +63,11 @@ class Split:
             path = Path(self.config.path).expanduser()
             if path.exists():
                 named.append(str(path if path.is_dir() else path.parent))
-            else:  # a hub id, whose files lie in the hub's own cache
-                named.append(os.environ.get("HF_HOME", "~/.cache/huggingface"))
+            else:  # a hub id, whose files lie in the hub's own caches
+                from datasets.config import HF_DATASETS_CACHE
+                from huggingface_hub.constants import HF_HUB_CACHE
+
+                named += [str(HF_DATASETS_CACHE), HF_HUB_CACHE]
         return tuple(Path(folder).expanduser().resolve() for folder in named if folder)
 
     def file(self) -> Path:

@@ -1,11 +1,12 @@
 """Arguments of a tool: split from a config's overrides, and reported where they are empty or misspelt."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from sgg.cli import predict, reward, score
-from sgg.cli.arguments import split_arguments
+from sgg.cli.arguments import split_arguments, typed_path
 from sgg.errors import SggError
 
 OWN = ("predictions", "against", "out")
@@ -31,3 +32,12 @@ def test_a_tools_words_and_a_configs():
 def test_words_that_a_tool_cannot_heed(tool, words, said):
     with pytest.raises(SggError, match=re.escape(said)):
         tool.main(words)
+
+
+def test_a_link_that_was_typed_is_followed(tmp_path):
+    """`latest` is the user's own word; a link inside of a folder is whoever made the folder's."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "latest").symlink_to("run")
+    assert typed_path(tmp_path / "latest") == (tmp_path / "run").resolve()
+    assert typed_path(tmp_path / "latest" / "x") == tmp_path / "latest" / "x"
+    assert typed_path(Path("~")) == Path.home()

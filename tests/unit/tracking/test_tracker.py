@@ -276,3 +276,30 @@ def tracked_with(folder, **more):
     [file] = (run_dir / "wandb").glob("offline-run-*/*.wandb")
     assert [row["_step"] for row in history(file)] == [1]
     return done
+
+
+@pytest.mark.parametrize("place", ["", "..", "../.."])
+def test_a_run_that_was_handed_back_names_no_server_for_the_key(
+    place, tmp_path, by_wandb, monkeypatch, caplog
+):
+    """It reads `wandb/settings` of the current folder: the run's, its sweep's or its pipeline's."""
+    run_dir = tmp_path / "points" / "000"
+    run_dir.mkdir(parents=True)
+    here = (run_dir / place).resolve()
+    (here / "wandb").mkdir()
+    (here / "wandb" / "settings").write_text("[default]\nbase_url = http://127.0.0.1:9\n")
+    (tmp_path / "sweep.json").write_text("{}")
+    (tmp_path / "points" / "pipeline.json").write_text("{}")
+    monkeypatch.chdir(here)
+    assert isinstance(open_tracker(by_wandb, run_dir), NoTracker)
+    assert "Start from another folder." in caplog.text
+
+
+def test_a_projects_own_settings_of_wandb_are_its_users(tmp_path, by_wandb, monkeypatch):
+    (tmp_path / "wandb").mkdir()
+    (tmp_path / "wandb" / "settings").write_text("[default]\nproject = mine\n")
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    tracker = open_tracker(by_wandb, tmp_path / "runs" / "a")
+    assert not isinstance(tracker, NoTracker)
+    tracker.finish()

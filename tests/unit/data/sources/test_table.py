@@ -1,10 +1,12 @@
 """The table of sources against the config: each has a record, options and a test of its reader."""
 
+from pathlib import Path
+
 import pytest
 from data_files import config
 
 from sgg.config.compose import compose_config
-from sgg.config.data import ImageSource, Source, SplitConfig
+from sgg.config.data import DataConfig, ImageSource, Source, SplitConfig
 from sgg.config.tree import options_of
 from sgg.data.sources.source import Split
 from sgg.data.sources.table import SOURCES
@@ -56,3 +58,12 @@ def test_images_lie_in_their_folder_or_in_the_root(tmp_path):
 def test_a_part_without_a_path_names_the_key(tmp_path):
     with pytest.raises(SggError, match=r"data\.eval\.path must be given"):
         Split(config("gqa", tmp_path), "eval").file()
+
+
+def test_image_files_of_a_hub_table_lie_in_the_hubs_caches(tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    data = DataConfig(source=Source.rows, train=SplitConfig(path="org/name"))
+    assert tmp_path / "hub" in Split(data, "train").folders()
+    assert Path.home() not in Split(data, "train").folders()
