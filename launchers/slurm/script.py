@@ -27,7 +27,7 @@ from sgg.config.frozen import FROZEN_NAME
 from sgg.config.hardware import GpuRequest
 from sgg.config.schema import Config
 from sgg.errors import SggError
-from sgg.files import write_whole
+from sgg.files import make_output_folder, refuse_link, write_whole
 from sgg.runs.sweep import CODE, SLURM, RunRecord
 
 _TIMEOUT_S = 120
@@ -59,6 +59,17 @@ class Array:
     def script(self) -> Path:
         """The batch script; arrays of one step differ in their first point."""
         return self.sweep / SLURM / f"{self.step}-{self.points[0]}.sbatch"
+
+
+def make_slurm_folder(sweep: Path) -> None:
+    """Make the folder of batch scripts and of what jobs print, which Slurm appends through links.
+
+    Raises:
+        OSError: it, or something in it, is a symbolic link (ELOOP): names of coming jobs can be foreseen.
+
+    """
+    for path in make_output_folder(sweep / SLURM).iterdir():
+        refuse_link(path)
 
 
 def request_key(config: Config) -> str:

@@ -22,6 +22,7 @@ from launchers.slurm.queue import end_jobs
 from launchers.slurm.script import (
     NothingSubmitted,
     batch_script,
+    make_slurm_folder,
     named_jobs,
     require_sbatch,
     require_slurm,
@@ -52,7 +53,7 @@ from sgg.runs.exit_status import ENDING, forget_exit_status
 from sgg.runs.folder import made
 from sgg.runs.process_id import process_id
 from sgg.runs.requeue import FAILURES, forget_failures
-from sgg.runs.sweep import CODE, SLURM, SWEEP, RunRecord, SweepRecord, sweep_of
+from sgg.runs.sweep import CODE, SWEEP, RunRecord, SweepRecord, sweep_of
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,7 @@ def _launch(folder: Path, record: SweepRecord, runs: list[RunRecord], config_of:
         gpus = max((gpus_per_node(config_of(run)) for run in runs), default=0)
         LocalSweep(folder, record, list(runs), gpus).run()
         return
-    make_output_folder(folder / SLURM)
+    make_slurm_folder(folder)
     left = {(run.point, run.step): run for run in runs}
     for array, chosen in arrays(folder, record, runs, config_of):
         if len(cancelled_of(folder, left.values())) == len(left):

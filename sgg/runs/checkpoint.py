@@ -84,6 +84,14 @@ def remove_incomplete(run_dir: Path) -> list[str]:
     return said
 
 
+def remove_unmarked(folder: Path) -> None:
+    """Remove a folder that is about to be written, so that no link in it is written through."""
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
+
+
 def prune(run_dir: Path, count: int) -> None:
     """Remove all but the newest `count` complete checkpoints."""
     complete = [p for p in checkpoints(run_dir) if is_marked_complete(p)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from sgg.errors import SggError
 from sgg.files import opened, refuse_link
 from sgg.runs.checkpoint import checkpoints, is_marked_complete
 from sgg.runs.signature import FOLDER, is_signed, sign
+
+log = logging.getLogger("sgg")
 
 _THREADS = 8
 """Files that are read at once: a rank's optimiser state may be gigabytes."""
@@ -29,6 +32,14 @@ def sign_checkpoint(folder: Path) -> None:
 
     """
     sign(folder, _content(folder))
+
+
+def sign_written_checkpoint(folder: Path) -> None:
+    """Sign a checkpoint that this run has just written; it is complete, so a failure is only logged."""
+    try:
+        sign_checkpoint(folder)
+    except (OSError, SggError) as error:  # such as a file of NFS's own that goes meanwhile
+        log.warning("%s is not signed, so resuming from it will want trust=true. %s", folder, error)
 
 
 def unsigned_checkpoints(run_dir: Path, config: Config) -> list[Path]:

@@ -36,8 +36,9 @@ from sgg.runs.checkpoint import (
     newest_complete,
     prune,
     remove_incomplete,
+    remove_unmarked,
 )
-from sgg.runs.checkpoint_signature import sign_checkpoint
+from sgg.runs.checkpoint_signature import sign_written_checkpoint
 from sgg.runs.folder import CURVES, read_json_lines
 from sgg.runs.sweep import resume_command
 from sgg.tracking.open import tracking
@@ -92,7 +93,7 @@ class AtomicCheckpoints:
             write(folder, taken)
             mark_complete(folder)
             if self.is_deepspeed_enabled:  # type: ignore[attr-defined]  # what it saves, it unpickles
-                sign_checkpoint(folder)
+                sign_written_checkpoint(folder)
             prune(run_dir, self._keep_checkpoints)
         self.accelerator.wait_for_everyone()  # type: ignore[attr-defined]
 
@@ -188,8 +189,10 @@ def _keep_model(trainer: Any, run_dir: Path, merge: bool) -> None:
     With `merge`, LoRA is merged in; where weights lie in pieces it cannot be: then the adapter is kept as
     it is, without the reference that peft saves beside it, and `load_model` puts it onto its base.
     """
-    trainer.accelerator.wait_for_everyone()
     folder = run_dir / MODEL_FOLDER
+    if trainer.is_world_process_zero():
+        remove_unmarked(folder)
+    trainer.accelerator.wait_for_everyone()
     if is_peft_model(trainer.model) and merge:
         if trainer.is_world_process_zero():
             merged = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()

@@ -5,7 +5,11 @@ import pytest
 from sgg.config.compose import compose_config
 from sgg.errors import SggError
 from sgg.runs.checkpoint import MARKER, mark_complete
-from sgg.runs.checkpoint_signature import sign_checkpoint, unsigned_checkpoints
+from sgg.runs.checkpoint_signature import (
+    sign_checkpoint,
+    sign_written_checkpoint,
+    unsigned_checkpoints,
+)
 from sgg.runs.open_run import open_run
 from sgg.runs.signature import is_signed_run
 
@@ -71,6 +75,20 @@ def test_another_users_checkpoint_is_unsigned_until_it_is_accepted(
     assert unsigned_checkpoints(checkpoint.parent, config) == [checkpoint]
     sign_checkpoint(checkpoint)
     assert unsigned_checkpoints(checkpoint.parent, config) == []
+
+
+def test_a_written_checkpoint_is_signed(config, checkpoint, caplog):
+    replaced(checkpoint)
+    sign_written_checkpoint(checkpoint)
+    assert unsigned_checkpoints(checkpoint.parent, config) == []
+    assert not caplog.records
+
+
+def test_signing_a_written_checkpoint_ends_no_run(config, checkpoint, caplog):
+    linked(checkpoint)
+    sign_written_checkpoint(checkpoint)
+    assert "so resuming from it will want trust=true" in caplog.text
+    assert unsigned_checkpoints(checkpoint.parent, config) == [checkpoint]
 
 
 def test_only_what_deepspeed_would_read_wants_a_signature(config, checkpoint):

@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from launchers.slurm.script import Array, _setup, batch_script, request_key
+from launchers.slurm.script import (
+    Array,
+    _setup,
+    batch_script,
+    make_slurm_folder,
+    request_key,
+)
 from sgg.config.compose import compose_config
 
 
@@ -51,6 +57,15 @@ def test_the_job_runs_the_snapshot_and_one_bad_node_ends_it():
     [srun] = [line for line in lines if line.startswith("srun ")]
     command = f'{sys.executable} -m launchers.node "$RUN_DIR/config.yaml" accepted'
     assert srun.endswith(f"log.out --kill-on-bad-exit=1 --cpu-bind=none {command}")
+
+
+def test_nothing_is_appended_through_a_link_among_the_logs(tmp_path):
+    make_slurm_folder(tmp_path)
+    (tmp_path / "slurm" / "1_0_log.out").touch()
+    make_slurm_folder(tmp_path)
+    (tmp_path / "slurm" / "2_0_log.out").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError, match="a symbolic link to"):
+        make_slurm_folder(tmp_path)
 
 
 @pytest.mark.parametrize("runs", [None, "", "/runs/0\n\n", "/runs/0\n/runs/a b\n"])
