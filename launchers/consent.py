@@ -19,7 +19,7 @@ from sgg.config.tracker import TrackerKind
 from sgg.errors import SggError, counted
 from sgg.runs.checkpoint import checkpoints
 from sgg.runs.checkpoint_signature import sign_checkpoint, unsigned_checkpoints
-from sgg.runs.signature import is_signed_run, sign_run, signatures
+from sgg.runs.signature import LASTING_SECRET, is_signed_run, sign_run, signatures
 from sgg.runs.sweep import CODE, SweepRecord, read_sweep
 
 _PICKLES = (".pt", ".pth", ".bin", ".pkl")
@@ -105,7 +105,7 @@ def _why(folder: Path) -> str:
     shown = [_shown(f"user {n.user} on {n.host}, {n.time[:10]}") for n in found[-_SIGNATURES:]]
     return (
         f"It was signed by {'; '.join(shown)}. So it is of another user or home, was changed since, "
-        "or your secret (~/.config/sgg/secret) is another one now."
+        f"or your secret (~/.config/sgg/secret) is another one now. {LASTING_SECRET}"
     )
 
 

@@ -12,14 +12,14 @@ from sgg.config.schema import Config
 from sgg.errors import SggError
 from sgg.runs.checkpoint_signature import unsigned_checkpoints
 from sgg.runs.folder import make_folder
-from sgg.runs.signature import is_signed_run, sign_run
+from sgg.runs.signature import LASTING_SECRET, sign_run
 
 
 def open_run(config: Config) -> Path:
     """The run's folder with the frozen config in it: a new one, or the same run's from before.
 
     Raises:
-        SggError: the folder holds a run with another config, or a run or checkpoint that is not this user's.
+        SggError: the folder holds a run with another config, or a checkpoint that is not this user's.
 
     """
     run_dir = make_folder(config)
@@ -33,23 +33,17 @@ def open_run(config: Config) -> Path:
                 f"Resume that one with: {shlex.join(['sgg', 'resume', str(run_dir)])}\n"
                 "Or take another paths.run_dir."
             )
-        if not is_signed_run(run_dir):
-            resume = shlex.join(["sgg", "resume", str(run_dir)])
-            raise SggError(
-                f"{run_dir} holds a run that you have neither made nor accepted. What it would run, and how "
-                f"to accept it, is printed by: {resume}"
-            )
     if unsigned := unsigned_checkpoints(run_dir, config):
         resume = shlex.join(["sgg", "resume", str(run_dir)])
         is_run = frozen.is_file()
         way = resume if is_run else "remove it, or take another paths.run_dir"
         raise SggError(
             f"{unsigned[0]}: no run of yours has written this checkpoint, or it was changed since, and "
-            f"DeepSpeed unpickles its state, which can run any code. What to do: {way}"
+            f"DeepSpeed unpickles its state, which can run any code. {LASTING_SECRET} What to do: {way}"
         )
     if not frozen.is_file():
         write_frozen(config, frozen)
-        sign_run(run_dir)
+    sign_run(run_dir)  # also another user's: this start's own config has said all of it
     return run_dir
 
 

@@ -28,6 +28,11 @@ from sgg.runs.users_secret import users_secret
 
 FOLDER = "signed"
 
+LASTING_SECRET = (
+    "In a container, or on nodes with a home each, let XDG_CONFIG_HOME name a folder that lasts."
+)
+"""Why a user's own may look like another's."""
+
 _MOST = 100
 """Signatures of a folder that are read for people."""
 
@@ -55,7 +60,12 @@ def sign(folder: Path, content: bytes) -> None:
         name = _mac(content)
         write_first(make_output_folder(folder / FOLDER) / name, as_json(asdict(note)).encode())
     except (SggError, OSError) as error:
-        log.warning("%s is not signed, so resuming it will want trust=true. %s", folder, error)
+        log.warning(
+            "%s is not signed, so resuming it will want trust=true. %s %s",
+            folder,
+            error,
+            LASTING_SECRET,
+        )
 
 
 def signatures(folder: Path) -> list[Signature]:

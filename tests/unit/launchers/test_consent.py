@@ -103,7 +103,9 @@ def test_an_own_run_goes_on_by_itself_until_the_secret_is_another(
     sign_checkpoint(strange / "checkpoint-3")
     require_consent([strange], command, trust=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "another"))
-    with pytest.raises(SggError, match=r"your secret .* is another one now[^$]*trust=true"):
+    with pytest.raises(
+        SggError, match=r"your secret .* is another one now[^$]*XDG_CONFIG_HOME[^$]*trust=true"
+    ):
         require_consent([strange], command, trust=False)
     require_consent([strange], command, trust=True)
     require_consent([strange], command, trust=False)

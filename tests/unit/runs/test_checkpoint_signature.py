@@ -113,5 +113,5 @@ def test_a_start_in_a_prepared_folder_is_refused(config, checkpoint):
     open_run(config)
     assert is_signed_run(run)
     added(checkpoint)
-    with pytest.raises(SggError, match=f"What to do: sgg resume {run}"):
+    with pytest.raises(SggError, match=f"XDG_CONFIG_HOME.* What to do: sgg resume {run}"):
         open_run(config)

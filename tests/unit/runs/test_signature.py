@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from sgg.config.compose import compose_config
-from sgg.config.frozen import FROZEN_NAME, read_frozen, write_frozen
+from sgg.config.frozen import FROZEN_NAME, read_frozen
 from sgg.errors import SggError
 from sgg.runs.open_run import open_run
 from sgg.runs.signature import is_signed, is_signed_run, sign, sign_run
@@ -72,6 +72,7 @@ def test_without_a_place_for_a_secret_a_run_starts_unsigned(tmp_path, monkeypatc
     assert read_frozen(run / FROZEN_NAME)
     assert not is_signed_run(run)
     assert "is not signed, so resuming it will want trust=true" in caplog.text
+    assert "XDG_CONFIG_HOME" in caplog.text
 
 
 def test_a_folder_that_takes_no_signature_stays_unsigned(tmp_path, monkeypatch, caplog):
@@ -89,13 +90,18 @@ def test_with_a_secret_nothing_is_logged(run, caplog):
     assert not caplog.records
 
 
-def test_a_start_does_not_go_on_in_a_strangers_folder(tmp_path):
-    config = compose_config(["stage=eval", f"paths.run_dir={tmp_path}"])
-    write_frozen(config, tmp_path / FROZEN_NAME)
-    with pytest.raises(SggError, match=r"neither made nor accepted.* sgg resume"):
-        open_run(config)
-    sign_run(tmp_path)
-    open_run(config)
+def test_the_same_command_goes_on_where_the_secret_has_not_lasted(run, tmp_path, monkeypatch):
+    """As a container's command that is started again: it says itself all that the frozen config does."""
+    another_user(monkeypatch, str(tmp_path / "bob"))
+    assert open_run(compose_config(["stage=eval", f"paths.run_dir={run}"])) == run
+    assert is_signed_run(run)
+
+
+def test_a_start_signs_no_config_but_its_own(run, tmp_path, monkeypatch):
+    another_user(monkeypatch, str(tmp_path / "bob"))
+    with pytest.raises(SggError, match="another config"):
+        open_run(compose_config(["stage=eval", f"paths.run_dir={run}", "seed=1"]))
+    assert not is_signed_run(run)
 
 
 def sweep_in(folder):
