@@ -32,7 +32,7 @@ def test_a_failed_point_neither_stops_nor_hides_the_others(tmp_path, tmp_path_fa
     models = f"{unloadable(tmp_path_factory.mktemp('models') / 'broken')},tiny_qwen2_5_vl"
     words = [*WORDS, f"model.path={models}", "stage.args.max_steps=2", f"paths.sweep_dir={sweep}"]
     done = sgg(*words, "hydra.launcher.parallel=2", cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2  # weights of another shape are the user's to mend
     assert f"sgg resume {sweep}" in done.stderr
     assert "1 failed, 1 finished" in done.stdout
     assert MISMATCH in done.stdout

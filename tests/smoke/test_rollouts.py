@@ -21,6 +21,7 @@ from commands import environment, sgg
 from safetensors.torch import load_file
 
 from sgg.chat_api.connection import SignedRequests
+from sgg.chat_api.mac import RESPONSE_HEADER, SignedRequest, Verifier
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.config.hardware import SERVER_KEY_VARIABLE, SERVERS_VARIABLE
@@ -192,7 +193,7 @@ def test_a_run_that_learns_nothing_stops_in_words(tmp_path):
 
 
 class Spoiler(BaseHTTPRequestHandler):
-    """Hands requests on to the server, and kills it at the one that it is told."""
+    """Hands requests on to the server, signed anew with its key, and kills it at the one that it is told."""
 
     protocol_version = "HTTP/1.1"
 
@@ -204,19 +205,27 @@ class Spoiler(BaseHTTPRequestHandler):
 
     def _pass_on(self, body):
         self.server.spoil(self.path)
-        names = ("Content-Type", "Authorization")
-        headers = {k: self.headers[k] for k in names if self.headers[k]}
-        url = f"http://127.0.0.1:{self.server.behind}{self.path}"
+        asked_here = Verifier(KEY).signed(
+            self.command, self.path, self.headers["Authorization"].encode()
+        )
+        behind = f"127.0.0.1:{self.server.behind}"
+        handed_on = SignedRequest.new(self.command, self.path, behind, body or b"")
+        headers = {"Authorization": handed_on.header(KEY)}
+        if self.headers["Content-Type"]:
+            headers["Content-Type"] = self.headers["Content-Type"]
+        url = f"http://{behind}{self.path}"
         try:
             asked = urllib.request.Request(url, body, headers, method=self.command)
             with urllib.request.urlopen(asked, timeout=120) as response:
-                status, content = response.status, response.read()
+                status, content, names = response.status, response.read(), response.headers
         except urllib.error.HTTPError as error:
-            status, content = error.code, error.read()
+            status, content, names = error.code, error.read(), error.headers
         except OSError:
             self.close_connection = True
             return
         self.send_response(status)
+        if handed_on.has_response(KEY, names[RESPONSE_HEADER] or "", status, content):
+            self.send_header(RESPONSE_HEADER, asked_here.response_code(KEY, status, content))
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)

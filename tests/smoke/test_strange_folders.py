@@ -290,6 +290,8 @@ def read_by(tool, root, said):
         signal.setitimer(signal.ITIMER_PROF, CPU_S)
         signal.alarm(WALL_S)
         os.chdir(root)
+        if "torch" in sys.modules:  # a fork has none of the threads that OpenMP would wait for
+            sys.modules["torch"].set_num_threads(1)
         sys.addaudithook(watched([str(root / "out"), str(root.parent)]))
         verb, *words = tool.split()
         code = 98

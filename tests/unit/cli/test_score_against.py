@@ -215,6 +215,6 @@ def test_another_programs_config_beside_the_completions_is_told(run, tmp_path):
     copy = copy_of(run, tmp_path / "kept" / "a.jsonl")
     (tmp_path / "kept" / "config.yaml").write_text("lr: 3\n")
     with pytest.raises(
-        SggError, match=r"lr: no such key\..*move the predictions to a folder without one"
+        SggError, match=r"(?s)lr: no such key\..*move the predictions to a folder without one"
     ):
         main([str(copy), *SHAPES])

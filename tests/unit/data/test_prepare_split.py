@@ -45,7 +45,9 @@ from sgg.data.sources.table import SOURCES
 from sgg.data.workers import Job, clean_all
 from sgg.errors import SggError
 
-OF_OTHER_SETS = {"crowd", "pixel_box", "percent_boxes", "thousandth_boxes", "lone_classes"}
+OF_OTHER_SETS = {
+    *("crowd", "pixel_box", "percent_boxes", "thousandth_boxes", "lone_classes", "too_many")
+}
 """Kinds of another source, of another box format, and those that take many boxes to show."""
 EACH_ONCE = dict.fromkeys(set(KINDS) - OF_OTHER_SETS, 1) | {"unknown_class": 2}
 """What is issues with `dirty_folder`."""

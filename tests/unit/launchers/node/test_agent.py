@@ -33,7 +33,7 @@ from sgg.runs.exit_status import ENDING, ExitStatus, State, forget_exit_status, 
 from sgg.runs.lease import Lease
 from sgg.runs.progress import progress
 from sgg.runs.requeue import ask_again
-from sgg.runs.sweep import RunRecord, SweepRecord
+from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord
 
 ROOT = Path(__file__).parents[4]
 FINISHED = ExitStatus(State.finished, 0, "all steps done", "2")
@@ -97,7 +97,7 @@ def test_what_a_user_must_mend_is_not_tried_on_another_node(
 ):
     """A GPU that is not there is no mistake: another node has it."""
     run = RunRecord(0, "sft", None, "points/000", ["7_0"])
-    SweepRecord("slurm", 1, "/", "", [], [], [run], retries=2).write(tmp_path)
+    SweepRecord("slurm", 1, "/", "", [], [PointRecord("000", [])], [run], retries=2).write(tmp_path)
     path = frozen(tmp_path / run.folder, *words)
     step = {"JOB_ID": "8", "STEP_ID": "0", "NODEID": "0", "ARRAY_JOB_ID": "7", "ARRAY_TASK_ID": "0"}
     for name, value in {**step, "JOB_NODELIST": "n1"}.items():
@@ -207,7 +207,7 @@ def test_what_slurm_refused_is_how_the_run_ended(tmp_path):
 
 def test_a_failure_is_tried_again_elsewhere_as_often_as_the_sweep_allows(tmp_path):
     run = RunRecord(0, "sft", None, "points/000", ["7_0"])
-    SweepRecord("slurm", 1, "/", "", [], [], [run], retries=2).write(tmp_path)
+    SweepRecord("slurm", 1, "/", "", [], [PointRecord("000", [])], [run], retries=2).write(tmp_path)
     run_dir = tmp_path / run.folder
     path = frozen(run_dir, "hardware.slurm.exclude=n9")
     for attempt, host in enumerate(("n1", "n2", "n3")):
@@ -318,8 +318,8 @@ def test_a_supervised_run_records_the_words_that_began_it(tmp_path):
     (run_dir / FROZEN_NAME).write_text("cut")
     with pytest.raises(SggError, match="was damaged") as raised:
         frozen_config(run_dir)
-    again = "sgg debug=steps '++hardware.environment.NOTE=a b' paths.run_dir="
-    assert again in str(raised.value)
+    assert "hardware.environment.NOTE=a b" in str(raised.value)  # left out: it may load code
+    assert f"sgg debug=steps paths.run_dir={run_dir}" in str(raised.value)
 
 
 @pytest.mark.slow
@@ -339,11 +339,13 @@ def test_completions_are_counted_once_when_the_parts_are_merged(tmp_path):
     assert progress(tmp_path)[0] == "2 completions"
 
 
-def test_a_scancel_that_fails_is_told(monkeypatch, tmp_path):
+def test_jobs_that_slurm_does_not_know_are_not_ended(monkeypatch, tmp_path):
     """No Slurm answers at the port of this configuration."""
     settings = ["ClusterName=none", "SlurmctldHost=localhost(127.0.0.1)", "SlurmctldPort=9"]
     settings += ["NodeName=none", "PartitionName=none Nodes=none", ""]
     (tmp_path / "slurm.conf").write_text("\n".join(settings))
     monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
-    with pytest.raises(SggError, match="scancel 7_0 failed"):
+    with pytest.raises(
+        SggError, match=r"squeue does not say whose the jobs 7_0 are\. Nothing was ended"
+    ):
         end_jobs(["7_0"])
