@@ -17,10 +17,10 @@ from launchers.kinds import frozen_config
 from sgg.config.schema import Config
 from sgg.config.tracker import TrackerKind
 from sgg.errors import SggError, counted
-from sgg.runs.checkpoint import checkpoints
+from sgg.runs.checkpoint import checkpoints, is_marked_complete
 from sgg.runs.checkpoint_signature import sign_checkpoint, unsigned_checkpoints
 from sgg.runs.signature import LASTING_SECRET, is_signed_run, sign_run, signatures
-from sgg.runs.sweep import CODE, SweepRecord, read_sweep
+from sgg.runs.sweep import CODE, SweepRecord
 
 _PICKLES = (".pt", ".pth", ".bin", ".pkl")
 _SIGNATURES = 3
@@ -28,26 +28,27 @@ _SIGNATURES = 3
 
 
 def require_consent(
-    runs: Sequence[Path], command: Sequence[str], trust: bool, sweep: Path | None = None
+    runs: Sequence[Path],
+    command: Sequence[str],
+    trust: bool,
+    sweep: tuple[Path, SweepRecord] | None = None,
 ) -> None:
     """Let only runs that this user has made or accepts be resumed; what is accepted is signed.
 
     Args:
         runs: folders of the runs that would be resumed.
         command: the command that resumes them, without trust=true.
-        sweep: the folder of the sweep that they are of.
+        sweep: the folder and the record of the sweep that they are of.
 
     Raises:
         SggError: something is not the user's and `trust` is false; the message says what would run.
 
     """
-    record = None if sweep is None else read_sweep(sweep)
-    if sweep is not None and record is not None and record.is_signed(sweep):
-        record = None
+    record = None if sweep is None or sweep[1].is_signed(sweep[0]) else sweep[1]
     strange = [run for run in runs if not _is_ours(run)]
     if not strange and record is None:
         return
-    folder = sweep if sweep is not None and record is not None else strange[0]
+    folder = strange[0] if sweep is None or record is None else sweep[0]
     configs = [_strangers_config(folder, run) for run in strange]
     items = [] if record is None else list(_of_sweep(folder, record))
     if sweep is None:
@@ -66,7 +67,10 @@ def require_consent(
     raise SggError(
         f"{_refusal(folder)}\n"
         + "\n".join(
-            ["As you, and with your rights, it would run, and what else its config says:", *told]
+            [
+                "As you, and with your rights, it would run this; more of its config is listed, too:",
+                *told,
+            ]
         )
         + f"\nAccept it, once and for all, by: {shlex.join([*command, 'trust=true'])}"
     )
@@ -77,7 +81,7 @@ def refuse_strange_sweep(sweep: Path, record: SweepRecord, command: Sequence[str
     if not record.is_signed(sweep):
         raise SggError(
             f"{sweep}: you have neither made nor accepted this sweep, so the processes and jobs that it "
-            f"names may be others of yours. {_why(sweep)}\nEnd those that are of this sweep by: "
+            f"names may be unrelated ones of yours. {_why(sweep)}\nEnd those that are of this sweep by: "
             f"{shlex.join([*command, 'trust=true'])}"
         )
 
@@ -95,7 +99,7 @@ def _refusal(folder: Path) -> str:
 
 
 def _why(folder: Path) -> str:
-    """Why a folder is no one of this user's, as far as its signatures tell."""
+    """Why a folder is not this user's, as far as its signatures tell."""
     found = signatures(folder)
     if not found:
         return (
@@ -120,8 +124,10 @@ def _is_ours(run_dir: Path) -> bool:
 
 def _accept(run_dir: Path, config: Config) -> None:
     sign_run(run_dir)
-    for folder in unsigned_checkpoints(run_dir, config):
-        sign_checkpoint(folder)
+    if config.deepspeed is not None:
+        for folder in checkpoints(run_dir):
+            if is_marked_complete(folder):
+                sign_checkpoint(folder)
 
 
 def _told(items: Iterable[tuple[str, str]]) -> list[str]:

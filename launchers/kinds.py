@@ -115,7 +115,7 @@ def _made_again(run_dir: Path) -> str:
 
 
 def _quoted(where: str, words: list[str]) -> str:
-    """A command from a file that is nobody's word, without what would run other code."""
+    """A command from a file that anybody may have written, without what would run other code."""
     taken = [word for word in words if not _runs_code(word)]
     left_out = [word for word in words if _runs_code(word)]
     note = f" (without {shlex.join(left_out)})" if left_out else ""

@@ -1,4 +1,4 @@
-"""Small files of runs and sweeps: whole or not there, for every reader, also after the machine went down.
+"""Small files of runs and sweeps: complete or absent for every reader, even after a crash of the machine.
 
 Nothing is written or read through a symbolic link at the end of a path, since folders are passed around and a
 link in one may point anywhere. A folder above may be a link. What is read is a regular file of bounded length
@@ -131,7 +131,7 @@ def read_bounded(path: Path, limit: int = RECORD_BYTES) -> bytes:
     with opened(path, "rb") as file:
         content: bytes = file.read(limit + 1)
     if len(content) > limit:
-        raise SggError(f"{path}: longer than {limit:,} bytes, so no file that sgg has written.")
+        raise SggError(f"{path}: longer than {limit:,} bytes, so sgg did not write it.")
     return content
 
 

@@ -38,7 +38,7 @@ import torch
 from filelock import FileLock
 from machine import machine
 from runs import AFTER_LOGP, IF_TIME_IS_LEFT, RUNS, Run
-from session import HERE, ROOT, Check, Failed, last_line, python_path
+from session import HERE, ROOT, Check, Failed, environment, last_line
 from table import table
 
 from sgg.models import vision_attention  # noqa: F401  # transformers loads it lazily, not by two threads at once
@@ -117,14 +117,14 @@ def resume(check: Check) -> dict[str, Any]:
 
 
 def kill_after_checkpoint(check: Check, words: list[str], run_dir: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": python_path()}
-    with (check.logs / "killed.log").open("w") as log:
+    log_file = check.logs / "killed.log"
+    with log_file.open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "sgg", *words],
             stdout=log,
             stderr=log,
             cwd=ROOT,
-            env=environment,
+            env=environment(),
             start_new_session=True,
         )
         end = min(check.until, time.time() + 150)
@@ -137,9 +137,7 @@ def kill_after_checkpoint(check: Check, words: list[str], run_dir: Path) -> None
             os.killpg(process.pid, 9)
             process.wait()
     if done is not None or time.time() > end:
-        raise Failed(
-            f"no checkpoint to kill it at: {last_line((check.out / 'killed.log').read_text())}"
-        )
+        raise Failed(f"no checkpoint to kill it at: {last_line(log_file.read_text())}")
 
 
 def difference(one: Path, other: Path) -> float:

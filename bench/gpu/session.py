@@ -80,7 +80,6 @@ class Check:
         if left < SHORTEST_S:
             raise Failed("no time left")
         log = self.logs / f"{name}.log"
-        environment = {**os.environ, "PYTHONPATH": python_path(), "HF_HUB_OFFLINE": "1"}
         with log.open("w") as file:
             try:
                 code = subprocess.run(
@@ -89,7 +88,7 @@ class Check:
                     stderr=subprocess.STDOUT,
                     timeout=left,
                     cwd=ROOT,
-                    env=environment,
+                    env=environment(),
                     check=False,
                 ).returncode
             except subprocess.TimeoutExpired:
@@ -114,8 +113,10 @@ class Check:
         return self.run(name, ["-m", "sgg", *words])
 
 
-def python_path() -> str:
-    return os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+def environment() -> dict[str, str]:
+    """Of what is started: it imports this checkout and asks no hub."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1"}
 
 
 def last_line(text: str) -> str:

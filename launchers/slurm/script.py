@@ -28,7 +28,7 @@ from sgg.config.hardware import GpuRequest
 from sgg.config.schema import Config
 from sgg.errors import SggError
 from sgg.files import make_output_folder, refuse_link, write_whole
-from sgg.runs.sweep import CODE, SLURM, RunRecord
+from sgg.runs.sweep import CODE, SLURM, RunRecord, resume_command
 
 _TIMEOUT_S = 120
 _JOB_END = Path(__file__).with_name("job_end.sh")
@@ -125,7 +125,7 @@ def submit(array: Array, others: bool) -> str:
     """
     script = array.script()
     write_whole(script, batch_script(array))
-    resume = f"sgg resume {array.sweep}"
+    resume = resume_command(array.sweep)
     try:
         done = subprocess.run(
             ["sbatch", "--parsable", str(script)],

@@ -53,7 +53,7 @@ from sgg.runs.exit_status import ENDING, forget_exit_status
 from sgg.runs.folder import made
 from sgg.runs.process_id import process_id
 from sgg.runs.requeue import FAILURES, forget_failures
-from sgg.runs.sweep import CODE, SWEEP, RunRecord, SweepRecord, sweep_of
+from sgg.runs.sweep import CODE, SWEEP, RunRecord, SweepRecord, resume_command, sweep_of
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def _start_again(part: Path, how: Resuming) -> LaunchOptions:
     todo = [s.run for s in status.runs if s.state not in (*ACTIVE, "finished")]
     runs = [folder / run.folder for run in todo]
     command = ["sgg", "resume", str(part), *how.arguments]
-    require_consent(runs, command, how.trust, folder)
+    require_consent(runs, command, how.trust, (folder, record))
     forget_bytecode(folder / CODE)  # which is not signed
     print(f"Starting {len(todo)} of {len(record.runs)} runs of {folder} again.", flush=True)
     touched = [folder / SWEEP, *cancelled_files(folder, todo)]
@@ -277,7 +277,7 @@ def _after_launch(folder: Path, launching: LaunchOptions) -> None:
     if bad:
         raise Failed(
             f"{len(bad)} of {len(status.runs)} runs did not finish. Start them again with: "
-            f"sgg resume {folder}",
+            + resume_command(folder),
             max(_code(s) for s in bad),
         )
 

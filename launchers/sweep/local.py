@@ -33,7 +33,7 @@ from sgg.models.weights import is_complete
 from sgg.runs.exit_status import State, forget_exit_status, read_exit_status
 from sgg.runs.lease import holder
 from sgg.runs.process_id import process_id
-from sgg.runs.sweep import CODE, RunRecord, SweepRecord
+from sgg.runs.sweep import CODE, RunRecord, SweepRecord, resume_command
 
 _POLL_S = 0.2
 PRINTED = "launch.log"
@@ -73,7 +73,7 @@ class LocalSweep:
                     self._fill()
                 time.sleep(_POLL_S)
         if self._received:
-            raise Stopped(f"Stopped. Resume with: sgg resume {self.folder}", self._received[0])
+            raise Stopped(f"Stopped. Resume with: {resume_command(self.folder)}", self._received[0])
         return max(self._codes, default=0)
 
     def _reap(self) -> None:

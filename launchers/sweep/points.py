@@ -22,7 +22,7 @@ from sgg.plan.use import Use
 from sgg.plan.validate import validate
 from sgg.runs.folder import new_names
 from sgg.runs.open_run import open_run
-from sgg.runs.sweep import CODE, POINTS, SWEEP, PointRecord, RunRecord
+from sgg.runs.sweep import CODE, POINTS, SWEEP, PointRecord, RunRecord, resume_command
 
 _SLUG_LENGTH = 60
 _SHOWN_PROBLEMS = 5
@@ -83,7 +83,7 @@ def refuse_another_sweep(folder: Path) -> None:
         )
     if (folder / SWEEP).is_file():
         raise SggError(
-            f"paths.sweep_dir={folder} holds a sweep. Resume it with `sgg resume {folder}`, "
+            f"paths.sweep_dir={folder} holds a sweep. Resume it with `{resume_command(folder)}`, "
             "or take another folder."
         )
 

@@ -256,7 +256,9 @@ def _started_by_hand(run_dir: Path, run: RunRecord) -> RunStatus:
     if last.host != platform.node():
         return RunStatus(run, "unknown", f"it runs, or ran, on {last.host}")
     if last.process is None:
-        return RunStatus(run, "unknown", "the version of sgg that started it wrote no process down")
+        return RunStatus(
+            run, "unknown", "the version of sgg that started it did not record its process"
+        )
     if is_alive(last.process):
         return RunStatus(run, "running")
     return RunStatus(run, "stopped", "killed, or its machine went down")

@@ -40,9 +40,19 @@ def is_trusted(own: Mapping[str, str]) -> bool:
         SggError: it has another value.
 
     """
-    value = own.get("trust", "false")
+    return is_true(own, "trust")
+
+
+def is_true(own: Mapping[str, str], key: str) -> bool:
+    """Whether a tool's argument is true; false where it is not given.
+
+    Raises:
+        SggError: it has another value.
+
+    """
+    value = own.get(key, "false")
     if value not in ("true", "false"):
-        raise SggError(f"trust={value}: allowed are true and false.")
+        raise SggError(f"{key}={value}: allowed are true and false.")
     return value == "true"
 
 

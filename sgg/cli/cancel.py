@@ -8,7 +8,6 @@ from pathlib import Path
 
 from sgg.cli.arguments import is_trusted, split_arguments
 from sgg.errors import SggError, counted
-from sgg.runs.folder import PIPELINE
 
 
 def main(argv: list[str]) -> None:
@@ -32,6 +31,7 @@ def main(argv: list[str]) -> None:
             f"{others[0]} would be ignored: the only argument of sgg cancel beside DIR is trust=true."
         )
     from launchers.sweep.cancel import cancel_sweep
+    from sgg.runs.folder import PIPELINE
 
     count = cancel_sweep(folder, is_trusted(own))
     is_step = (folder.resolve().parent / PIPELINE).is_file()  # those behind it are cancelled, too

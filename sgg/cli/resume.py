@@ -6,7 +6,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from sgg.cli.arguments import is_trusted, split_arguments, typed_path
+from sgg.cli.arguments import is_true, is_trusted, split_arguments, typed_path
 from sgg.config.tree import groups
 from sgg.errors import SggError, did_you_mean
 
@@ -79,12 +79,10 @@ def _resume_sweep(folder: Path, overrides: list[str]) -> None:
                 f"sgg resume {word}: no such key.{did_you_mean(key, KEYS)} Allowed: "
                 f"{', '.join(KEYS)}, hardware.slurm.…."
             )
-    if given.get("wait", "false") not in ("true", "false"):
-        raise SggError(f"wait={given['wait']}: allowed are true and false.")
+    wait, trust = is_true(given, "wait"), is_trusted(given)
     parallel, retries = _number(given, "parallel", 1), _number(given, "retries", 0)
     from launchers.sweep.commands import Resuming, resume_sweep
 
-    wait, trust = given.get("wait") == "true", is_trusted(given)
     resume_sweep(folder, Resuming(parallel, retries, wait, tuple(changes), trust))
 
 

@@ -25,7 +25,7 @@ OWN = {"host": "127.0.0.1", "port": "8000"}
 """Arguments of this tool, with their values where they are left out; the others are keys of a config."""
 _EPILOG = """\
 arguments of this tool:
-  host=NAME          address to listen on (127.0.0.1); any other needs a key
+  host=NAME          address to listen on (127.0.0.1); any but loopback needs a key
   port=NUMBER        (8000)
 The environment variable SGG_SERVER_KEY holds the key of those who may ask, 16 or more characters.
 Further arguments are overrides of the evaluation: model, stage.max_pixels, hardware, …

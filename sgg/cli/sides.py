@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sgg.cli.arguments import key_of
 from sgg.cli.run_config import config_beside, config_for
 from sgg.config.derived import gold_data, scored_split
 from sgg.config.frozen import FROZEN_NAME
@@ -65,7 +66,7 @@ def rival_of(main: Side, path: Path, overrides: list[str]) -> Side:
 
 
 def _about_reading(override: str) -> bool:
-    key = override.lstrip("+~").partition("=")[0]
+    key = key_of(override)
     return any(key == name or key.startswith(f"{name}.") for name in _READING)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sgg.config.data import DataConfig
-from sgg.config.hardware import RolloutMode
+from sgg.config.generate import Engine
+from sgg.config.hardware import SERVER_KEY_VARIABLE, RolloutMode
 from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig, GrpoConfig
 
@@ -60,3 +61,9 @@ def gold_data(config: Config) -> DataConfig:
     """The data that a protocol scores against: some keep gold relations that are annotated twice."""
     wanted = config.protocol.gold_duplicates
     return config.data if wanted is None else replace(config.data, duplicates=wanted)
+
+
+def signs_requests(config: Config) -> bool:
+    """Whether completions come from servers of `sgg serve`, which share a key with their clients."""
+    generate = config.generate
+    return generate.engine is Engine.server and generate.api_key_env == SERVER_KEY_VARIABLE

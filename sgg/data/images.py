@@ -102,7 +102,7 @@ class ImageStore:
         return SggError(
             f"{self._key}: image {name} {what}. It changed after the data was prepared, or its pixels "
             "were not looked at then. Put it back, or run `sgg prepare` again with this run's data.… "
-            "words and data.image_check=decode: it finds all such images and drops them. Then start "
+            "overrides and data.image_check=decode: it finds all such images and drops them. Then start "
             "the run with the same overrides."
         )
 

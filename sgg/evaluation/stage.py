@@ -81,7 +81,7 @@ def run(config: Config, run_dir: Path) -> None:
         scored.content["made_from"] = {
             "config": FROZEN_NAME,
             "config_sha256": _digest(run_dir / FROZEN_NAME),
-            "completions_sha256": _digest(completions),
+            "completions_sha256": predictions.digest(),
             "data_fingerprint": prepared.fingerprint,
             "model": str(folder),
             "seed": config.seed,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sgg.config.derived import signs_requests
 from sgg.config.generate import Engine as Kind
-from sgg.config.hardware import SERVER_KEY_VARIABLE
 from sgg.config.schema import Config
 from sgg.distributed import Ranks
 from sgg.inference.generate import Engine, Sampling
@@ -55,7 +55,7 @@ def _servers(model: RunModel, sampling: Sampling, run_dir: Path) -> Engine:
         generate.request_timeout_s,
         generate.server_model,
         generate.api_key_env,
-        signs=generate.api_key_env == SERVER_KEY_VARIABLE,  # `sgg serve`, not any other server
+        signs=signs_requests(config),
     )
     return ServerEngine(access, model.folder, model.processor, sampling, run_dir)
 

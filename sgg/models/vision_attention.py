@@ -1,10 +1,10 @@
-"""Attention of the vision towers: one call for all segments of a layer.
+"""Attention of the vision towers: segments of a layer together, not one call for each.
 
 A tower packs the patches of all images of a batch into one sequence and attends within segments: images in
 Qwen2-VL, windows of 8 × 8 patches in most layers of Qwen2.5-VL, smaller ones at an image's edges. Under
 `sdpa` transformers calls attention once for each segment: a thousand small kernels for 640 × 640 pixels.
-`use_packed_attention` makes it one call for each layer. On a GPU that is torch's kernel for segments of any
-length; elsewhere, and in fp32, one batched call for each distinct length.
+After `use_packed_attention` a GPU in half precision makes one call for each layer, by torch's kernel for
+segments of any length; elsewhere, and in fp32, there is one batched call for each distinct length.
 """
 
 from __future__ import annotations

@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 
 from sgg.chat_api.mac import unset_key
-from sgg.config.derived import read_split
-from sgg.config.generate import Engine
+from sgg.config.derived import read_split, signs_requests
 from sgg.config.hardware import SERVER_KEY_VARIABLE
 from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig, GrpoConfig
@@ -59,9 +58,8 @@ class Preflight:
 
 def _check_key(config: Config) -> None:
     """Refuse signed requests without a key; the lines of a job's `setup` and `prefix` may set it there."""
-    generate, hardware = config.generate, config.hardware
-    signs = generate.engine is Engine.server and generate.api_key_env == SERVER_KEY_VARIABLE
-    if not signs or not isinstance(config.stage, EvalConfig):
+    hardware = config.hardware
+    if not signs_requests(config) or not isinstance(config.stage, EvalConfig):
         return
     known = os.environ.get(SERVER_KEY_VARIABLE) or hardware.environment.get(SERVER_KEY_VARIABLE)
     if not known and not hardware.slurm.setup and not hardware.slurm.prefix:

@@ -50,9 +50,9 @@ def _serve(words: list[str]) -> None:
 
 def refuse_loopback(host: str, nodes: int) -> None:
     """Raise SggError if the host's own name leads only to itself, where others are to reach it."""
-    if nodes > 1 and socket.gethostbyname(host).startswith("127."):
+    if nodes > 1 and (address := socket.gethostbyname(host)).startswith("127."):
         raise SggError(
-            f"{host} is {socket.gethostbyname(host)} to itself, so the run's other nodes could not reach "
+            f"{host} is {address} to itself, so the run's other nodes could not reach "
             "its rollout server. Let /etc/hosts or the cluster's DNS give its address in the network."
         )
 

@@ -115,8 +115,9 @@ class Lease:
 
         """
         refuse_link(self._folder)
+        here = self._folder.resolve()
         for path in self._folder.iterdir():  # what a run writes there stays there
-            if not Path(os.path.realpath(path)).is_relative_to(self._folder.resolve()):
+            if not Path(os.path.realpath(path)).is_relative_to(here):
                 refuse_link(path)
         make_output_folder(self._folder / OWNERS)
         while not self._number:

@@ -24,24 +24,23 @@ def open_run(config: Config) -> Path:
     """
     run_dir = make_folder(config)
     frozen = run_dir / FROZEN_NAME
-    if frozen.is_file():
+    is_run, resume = frozen.is_file(), shlex.join(["sgg", "resume", str(run_dir)])
+    if is_run:
         differing = _differences(asdict(read_frozen(frozen)), asdict(config))
         if differing:
             listed = "\n".join(f"  {d}" for d in differing[:8])
             raise SggError(
                 f"{run_dir} holds a run with another config:\n{listed}\n"
-                f"Resume that one with: {shlex.join(['sgg', 'resume', str(run_dir)])}\n"
+                f"Resume that one with: {resume}\n"
                 "Or take another paths.run_dir."
             )
     if unsigned := unsigned_checkpoints(run_dir, config):
-        resume = shlex.join(["sgg", "resume", str(run_dir)])
-        is_run = frozen.is_file()
         way = resume if is_run else "remove it, or take another paths.run_dir"
         raise SggError(
             f"{unsigned[0]}: no run of yours has written this checkpoint, or it was changed since, and "
             f"DeepSpeed unpickles its state, which can run any code. {LASTING_SECRET} What to do: {way}"
         )
-    if not frozen.is_file():
+    if not is_run:
         write_frozen(config, frozen)
     sign_run(run_dir)  # also another user's: this start's own config has said all of it
     return run_dir

@@ -23,7 +23,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from sgg.errors import SggError
-from sgg.files import converted, read_json, write_json
+from sgg.files import read_record, write_json
 from sgg.runs.code_digest import code_digest
 from sgg.runs.folder import PIPELINE
 from sgg.runs.folder import POINTS as POINTS
@@ -132,11 +132,10 @@ def read_sweep(folder: Path) -> SweepRecord:
         OSError: it is a symbolic link.
 
     """
-    values = read_json(folder / SWEEP)
-    if values is None:
-        raise SggError(f"{folder}: no sweep there ({SWEEP} is missing or damaged).")
     path = folder / SWEEP
-    record = converted(values, SweepRecord, str(path))
+    record = read_record(path, SweepRecord)
+    if record is None:
+        raise SggError(f"{folder}: no sweep there ({SWEEP} is missing or damaged).")
     for run in record.runs:
         refuse_outside(run.folder, path)
         for step in (run.step, run.after or run.step):

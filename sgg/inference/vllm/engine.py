@@ -39,7 +39,7 @@ class EngineLimits:
     """What vLLM may use."""
 
     in_flight: int
-    """Completions in the making at once."""
+    """Completions generated concurrently."""
     max_length: int
     """Longest prompt and completion together, tokens."""
     gpu_memory_utilization: float

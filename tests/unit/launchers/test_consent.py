@@ -21,7 +21,7 @@ from sgg.errors import SggError
 from sgg.runs.checkpoint import mark_complete
 from sgg.runs.checkpoint_signature import sign_checkpoint
 from sgg.runs.signature import is_signed_run, sign_run
-from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord
+from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord, read_sweep
 
 
 @pytest.fixture
@@ -161,7 +161,12 @@ def test_a_strangers_sweep_is_told_and_neither_run_nor_cancelled(sweep, strange,
         with pytest.raises(SggError, match="neither made nor accepted"):
             verb()
     with pytest.raises(SggError) as refused:
-        require_consent([strange], ["sgg", "resume", str(tmp_path)], trust=False, sweep=tmp_path)
+        require_consent(
+            [strange],
+            ["sgg", "resume", str(tmp_path)],
+            trust=False,
+            sweep=(tmp_path, read_sweep(tmp_path)),
+        )
     told = str(refused.value)
     assert f"code          {tmp_path / 'code'} (1 file), instead of the installed sgg" in told
     assert "in            /evil/cwd" in told
@@ -184,10 +189,15 @@ def test_the_command_that_accepts_it_is_the_one_that_was_given(sweep, tmp_path):
 def test_of_an_own_sweep_a_run_that_was_put_in_is_told(sweep, strange, tmp_path):
     sweep.sign(tmp_path)
     with pytest.raises(SggError) as refused:
-        require_consent([strange], ["sgg", "resume", str(tmp_path)], trust=False, sweep=tmp_path)
+        require_consent(
+            [strange],
+            ["sgg", "resume", str(tmp_path)],
+            trust=False,
+            sweep=(tmp_path, read_sweep(tmp_path)),
+        )
     assert "LD_PRELOAD" in str(refused.value)
     assert "instead of the installed sgg" not in str(refused.value)
-    require_consent([strange], ["sgg"], trust=True, sweep=tmp_path)
+    require_consent([strange], ["sgg"], trust=True, sweep=(tmp_path, read_sweep(tmp_path)))
     assert sweep.is_signed(tmp_path)
     assert is_signed_run(strange)
 
