@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -29,3 +31,16 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if item.get_closest_marker("vllm"):
                 item.add_marker(WITHOUT_VLLM)
+
+
+@pytest.fixture
+def importable(tmp_path, monkeypatch):
+    """A folder whose modules can be imported; Python forgets them when the test ends."""
+    folder = tmp_path / "importable"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    yield folder
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file is not None and Path(file).is_relative_to(folder):
+            del sys.modules[name]

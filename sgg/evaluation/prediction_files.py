@@ -11,6 +11,7 @@ import codecs
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,21 @@ _OTHER_CODES = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 
 _WHOLE_BYTES = 256 << 20
 """Longest file of JSON that is read whole."""
+
+
+class _KeyTwice(ValueError):
+    """An object gives a key twice, and only who wrote it knows which value is meant."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Row:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        [(key, _)] = Counter(key for key, _ in pairs).most_common(1)
+        raise _KeyTwice(f"{json.dumps(key[:60])} is given twice in one object; leave one")
+    return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
 
 
 class Reader(Protocol):
@@ -172,7 +188,9 @@ def _row(line: bytes, where: str, first: bool) -> Row | None:
     if not line.strip():
         return None
     try:
-        row = json.loads(line.decode("utf-8"))
+        row = _DECODER.decode(line.decode("utf-8"))
+    except _KeyTwice as error:
+        raise SggError(f"{where}: {error}.") from error
     except (ValueError, RecursionError) as error:
         if not line.endswith(b"\n") and not first:
             log.warning("%s is the last one and cut short: it is left out.", where)
@@ -197,9 +215,11 @@ def _load(path: Path) -> Row:
             raise SggError(
                 f"{path}: longer than {_WHOLE_BYTES >> 20} MiB. Write lines of JSON instead."
             )
-        row = json.loads(content.decode("utf-8-sig"))
+        row = _DECODER.decode(content.decode("utf-8-sig"))
     except SggError:
         raise
+    except _KeyTwice as error:
+        raise SggError(f"{path}: {error}.") from error
     except (ValueError, RecursionError, *DAMAGED) as error:
         is_lines = str(error).startswith("Extra data")
         hint = " A file that has one row a line ends in .jsonl: rename it." if is_lines else ""

@@ -1,7 +1,6 @@
 """Tools on a run folder take its frozen config: what further words cannot change is refused."""
 
 import json
-import sys
 
 import pytest
 
@@ -39,13 +38,11 @@ def test_what_would_be_ignored_is_refused(word, of, run):
 
 
 @pytest.fixture
-def with_own_terms(tmp_path, monkeypatch):
+def with_own_terms(tmp_path, importable):
     """A run with a reward term of its author's, which leaves a mark, a gated one, and one gated by that."""
-    (tmp_path / "own_term.py").write_text(
+    (importable / "own_term.py").write_text(
         f"open({str(tmp_path / 'mark')!r}, 'w')\ndef f(case):\n    return 0.5\n"
     )
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "own_term", raising=False)
     config = compose_config(["stage=grpo", "reward=soft_recall", "paths.cache=/nowhere/cache"])
     config.reward.terms["x"] = TermConfig(import_path="own_term:f")
     config.reward.terms["node_f1"] = TermConfig(gate="x")

@@ -581,23 +581,23 @@ def test_the_report_lies_beside_the_table(tmp_path):
 
 def test_a_changed_reader_is_run_again(tmp_path, monkeypatch):
     """Whoever writes a reader never gets the table of an earlier try."""
-    module = tmp_path / "mine.py"
+    module = tmp_path / "edited_reader.py"
     module.write_text(Path(jsonl.__file__).read_text())
-    monkeypatch.setitem(SOURCES, Source.jsonl, _loaded(module).SOURCE)
+    monkeypatch.setitem(SOURCES, Source.jsonl, _loaded(module, monkeypatch).SOURCE)
     write_image(tmp_path / "a.png")
     data = jsonl_config(write_lines(tmp_path, [line("a.png", BOXES, NEAR)]))
     before = prepared(data, tmp_path)
     changed = module.read_text().replace("def __len__(self)", "def __len__(self, more=0)")
     module.write_text(changed)
-    monkeypatch.setitem(SOURCES, Source.jsonl, _loaded(module).SOURCE)
+    monkeypatch.setitem(SOURCES, Source.jsonl, _loaded(module, monkeypatch).SOURCE)
     assert prepared(data, tmp_path).fingerprint == before.fingerprint
     tables = [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
     assert len(tables) == 2
 
 
-def _loaded(module):
+def _loaded(module, monkeypatch):
     spec = importlib.util.spec_from_file_location(module.stem, module)
     loaded = importlib.util.module_from_spec(spec)
-    sys.modules[module.stem] = loaded
+    monkeypatch.setitem(sys.modules, module.stem, loaded)
     spec.loader.exec_module(loaded)
     return loaded

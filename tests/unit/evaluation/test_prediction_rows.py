@@ -189,6 +189,48 @@ def test_one_prediction_given_twice_is_refused_by_both_lines(tmp_path, packed):
     assert "tell them apart by index" in message
 
 
+TWICE = "is given twice in one object; leave one."
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("twice", "key"),
+    [
+        ('{"image_id": "b", "text": "{}", "text": ""}', "text"),
+        ('{"image_id": "b", "text": "", "text": ""}', "text"),  # equal, yet not meant
+        ('{"image_id": "b", "image_id": "c", "text": ""}', "image_id"),
+        ('{"image_id": "b", "index": 0, "index": 1, "text": ""}', "index"),
+        ('{"image_id": "b", "objects": [], "objects": []}', "objects"),
+        ('{"image_id": "b", "objects": [{"id": "a.1", "id": "b.1"}]}', "id"),
+        (
+            '{"image_id": "b", "response": "", "box_scale": [1, 1], "box_scale": [2, 2]}',
+            "box_scale",
+        ),
+        ('{"image_id": "b", "text": "", "gold": {"objects": [], "objects": []}}', "objects"),
+    ],
+)
+def test_a_key_twice_in_a_row_is_refused_with_its_place(tmp_path, twice, key, packed):
+    """Python's reader would take the last one, and nobody would know."""
+    content = (lines(row("a")) + twice + "\n").encode()
+    path = tmp_path / "c.jsonl"
+    message = refused(path, gzip.compress(content) if packed else content)
+    assert message == f'{path}, line 2: "{key}" {TWICE}'
+
+
+def test_a_key_twice_in_a_file_of_one_object_is_refused(tmp_path):
+    entry = json.dumps(GATHERED)
+    path = tmp_path / "preds.json"
+    assert refused(path, f'{{"7": {entry}, "8": {entry}, "7": {entry}}}') == f'{path}: "7" {TWICE}'
+    long = f'{{"{"k" * 99}": 1, "{"k" * 99}": 2}}'
+    assert refused(path, long) == f'{path}: "{"k" * 60}" {TWICE}'
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "7.json").write_text('{"response": "", "response": "{}"}')
+    with pytest.raises(SggError) as told:
+        read_predictions(folder)
+    assert str(told.value) == f'{folder}/7.json: "response" {TWICE}'
+
+
 def test_two_files_for_one_image_are_refused_by_both_names(tmp_path):
     for name in ("a.json", "b.json"):
         (tmp_path / name).write_text(json.dumps({"image_id": "7", "response": TEXT}))

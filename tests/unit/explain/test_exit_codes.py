@@ -11,6 +11,12 @@ from sgg.errors import SggError
 from sgg.explain.exit_codes import CLOSED_PIPE, run_and_report
 
 
+@pytest.fixture(autouse=True)
+def hydras_variable(monkeypatch):
+    """`run_and_report` sets it in this process; what was there comes back when the test ends."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+
+
 def unread(*words, cwd, both=False):
     """The finished process, whose output goes into a pipe that nobody reads."""
     read, write = os.pipe()

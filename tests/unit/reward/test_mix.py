@@ -41,14 +41,13 @@ def test_weights_warm_up_in_steps():
     assert [mix.weights_at(s)["format"] for s in (0, 9)] == [1, 1]
 
 
-def test_what_fails_in_a_users_term_names_the_term(tmp_path, monkeypatch):
-    (tmp_path / "failing_terms.py").write_text(
+def test_what_fails_in_a_users_term_names_the_term(importable):
+    (importable / "failing_terms.py").write_text(
         "def nothing(case): return None\n"
         "def short(cases): return [1.0] * (len(cases) - 1)\n"
         "def group(completions): return [0.0 for _ in completions]\n"
         "def good(case): return 1.0\n"
     )
-    monkeypatch.syspath_prepend(str(tmp_path))
     for function, said in (
         ("nothing", "TypeError: float() argument must be"),
         ("short", "ValueError: zip() argument 2 is shorter"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import sys
 
 import pytest
 from strategies import PX, scene
@@ -41,9 +40,9 @@ def test_a_terms_options_are_its_keywords_alone():
 
 
 @pytest.fixture
-def outside(tmp_path, monkeypatch):
+def outside(importable):
     """A module `someones_terms` with one function of each shape."""
-    (tmp_path / "someones_terms.py").write_text(
+    (importable / "someones_terms.py").write_text(
         "def one(case, *, a=1): return 0.0\n"
         "def group(cases, *, a=1): return [0.0] * len(cases)\n"
         "def misnamed(case, *, cases=1): return 0.0\n"
@@ -53,9 +52,6 @@ def outside(tmp_path, monkeypatch):
         "def keywords(*, case): return 0.0\n"
         "def anything(*cases): return 0.0\n"
     )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield
-    sys.modules.pop("someones_terms", None)
 
 
 def test_an_option_without_a_default_must_be_given(outside):
