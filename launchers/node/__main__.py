@@ -6,6 +6,7 @@ Listens for signals before it imports anything: Slurm may send one while a job s
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -29,14 +30,13 @@ def _main(words: list[str]) -> int:
             )
             return MISTAKE
 
-        flags = words[1:]
-        if {*flags} - {ACCEPTED, SILENT} or Path(words[0]).name != FROZEN_NAME:
-            sys.exit(
-                f"usage: python -m launchers.node RUN_DIR/{FROZEN_NAME} [{ACCEPTED}] [{SILENT}]"
-            )
+        if len(words) != 1 or Path(words[0]).name != FROZEN_NAME:
+            sys.exit(f"usage: python -m launchers.node RUN_DIR/{FROZEN_NAME}")
+        frozen = Path(words[0]).absolute()
+        accepted, silent = (os.environ.pop(name, None) for name in (ACCEPTED, SILENT))
+        is_accepted = accepted is not None and Path(accepted) == frozen.parent
         return run_and_report(
-            lambda: run_node_share(Path(words[0]).absolute(), received, ACCEPTED in flags),
-            prints=SILENT not in flags,
+            lambda: run_node_share(frozen, received, is_accepted), prints=silent is None
         )
 
 

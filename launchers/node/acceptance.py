@@ -1,43 +1,37 @@
-"""Whether a config's environment and checkpoints may bring code in: only of a run that the user accepts.
+"""Whether a node may start a run: only one that its user has made or accepted, checked as `sgg resume` does.
 
-The command that starts or submits a run has looked for the user's signature, and says so by the argument
-`accepted`, since a node may have another home. Without it, as where somebody starts
-`launchers.node` by hand on a stranger's folder, the node looks for the signature itself.
+The command that starts or submits a run has looked for the user's signature and checked the config, and says
+so by `SGG_ACCEPTED_RUN`, since a node may have another home. Without that, as where somebody starts
+`launchers.node` by hand on a stranger's folder, the node looks itself.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-from sgg.config.schema import Config
+from launchers.kinds import checked_config
 from sgg.errors import SggError
 from sgg.runs.checkpoint_signature import unsigned_checkpoints
 from sgg.runs.signature import is_signed_run
 from sgg.runs.sweep import resume_command
 
-_LOADS_CODE = re.compile(r"PYTHON.*|LD_.*|PATH|BASH_ENV")
-"""Environment variables that say which code a program loads."""
 
-
-def require_acceptance(config: Config, run_dir: Path) -> None:
-    """Let no process start that would load code which the user has not accepted.
+def require_acceptance(run_dir: Path) -> None:
+    """Let no process of a run start that its user has neither made nor accepted.
 
     Raises:
-        SggError: `hardware.environment` has a variable for that, and the run is not signed by the user; or
-            DeepSpeed would unpickle a checkpoint that is not.
+        SggError: the run is not signed by the user, its config cannot run, or DeepSpeed would unpickle a
+            checkpoint that is not signed.
 
     """
     resume = resume_command(run_dir)
-    if unsigned := unsigned_checkpoints(run_dir, config):
+    if not is_signed_run(run_dir):  # before the config is checked, which imports what it names
+        raise SggError(
+            f"{run_dir}: the run has no signature of yours that can be found from here, and its config says "
+            f"what runs. Nothing was started. See what it would run, and start it, by: {resume}"
+        )
+    if unsigned := unsigned_checkpoints(run_dir, checked_config(run_dir)):
         raise SggError(
             f"{unsigned[0]} has no signature of yours that can be found from here, and DeepSpeed unpickles "
             f"its state. Nothing was started. See what the run would do, and start it, by: {resume}"
-        )
-    names = [name for name in config.hardware.environment if _LOADS_CODE.fullmatch(name)]
-    if names and not is_signed_run(run_dir):
-        raise SggError(
-            f"{run_dir}: hardware.environment sets {', '.join(names)}, which may load other code, and the "
-            "run has no signature of yours that can be found from here. Nothing was started. See what it "
-            f"would run, and start it, by: {resume}"
         )

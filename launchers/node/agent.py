@@ -117,12 +117,13 @@ def run_node(frozen: Path, place: NodePlacement, received: list[int], accepted: 
     """Run this node's processes to their end; the arguments are those of `run_node_share`.
 
     Raises:
-        SggError: the config's environment loads code that nobody has accepted; nothing was started.
+        SggError: nobody has accepted the run, and the user has not signed it or it cannot run; nothing was
+            started.
 
     """
     config, run_dir = read_frozen(frozen), frozen.parent
     if not accepted:
-        require_acceptance(config, run_dir)
+        require_acceptance(run_dir)
     servers = servers_on(config)
     with held_ports(place, servers[place.node]) as own:
         ended = partial(_ended_early, run_dir, place, received)

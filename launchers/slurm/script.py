@@ -102,7 +102,7 @@ def batch_script(array: Array) -> str:
         options,
         setup=_setup(array),
         srun=["--output", str(folder / log_name("%A_%a", "%t")), *step],
-        command=f'{shlex.join(words)} "$RUN_DIR/{FROZEN_NAME}" {ACCEPTED}',
+        command=f'{shlex.join(words)} "$RUN_DIR/{FROZEN_NAME}"',
         teardown=_JOB_END.read_text(encoding="utf-8").splitlines(),
     )
 
@@ -211,6 +211,7 @@ def _setup(array: Array) -> list[str]:
         f'RUN_DIR=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {runs})',
         f'none="sgg: no run folder for task $SLURM_ARRAY_TASK_ID in "{runs}',
         '[ -n "$RUN_DIR" ] || { echo "$none" >&2; exit 1; }',
+        f'export {ACCEPTED}="$RUN_DIR"',
         "trap : TERM USR2  # this shell stays until srun has ended",
     ]
 

@@ -148,15 +148,9 @@ class LocalSweep:
     def _start(self, run: RunRecord, slot: int) -> subprocess.Popen[bytes]:
         run_dir = self.folder / run.folder
         print(f"{run.folder}: starting", flush=True)
-        command = [
-            sys.executable,
-            "-m",
-            "launchers.node",
-            str(run_dir / FROZEN_NAME),
-            ACCEPTED,
-            SILENT,
-        ]
+        command = [sys.executable, "-m", "launchers.node", str(run_dir / FROZEN_NAME)]
         environment = {**outside_jobs(os.environ), **code_environment(self.folder / CODE)}
+        environment |= {ACCEPTED: str(run_dir), SILENT: "1"}
         if self.gpus and self.record.parallel > 1:
             shares = gpu_shares(self.record.parallel, self.gpus)
             environment["CUDA_VISIBLE_DEVICES"] = shares[slot]

@@ -13,6 +13,7 @@ from trainings import NODES, SFT, losses, steps_done, until
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.runs.lease import OWNERS, newest
+from sgg.runs.signature import sign_run
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +41,7 @@ def test_two_jobs_on_one_run_folder(cluster, tmp_path):
     config = compose_config(words)
     config.paths.cache = str(tmp_path / "cache")
     write_frozen(config, run_dir / FROZEN_NAME)
+    sign_run(run_dir)
     jobs = [submit(tmp_path, run_dir) for _ in range(2)]
     ended = lambda job: cluster.slurm("squeue", "-h", "-j", job, "-t", "all", "-o", "%T")  # noqa: E731
     until(lambda: "FAILED" in map(ended, jobs), "one is refused")

@@ -28,6 +28,7 @@ from sgg.config.hardware import SERVER_KEY_VARIABLE, SERVERS_VARIABLE
 from sgg.inference.vllm.middleware import RolloutAccess
 from sgg.models.weights import locate
 from sgg.runs.folder import read_json_lines
+from sgg.runs.signature import sign_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 FAMILIES = ["qwen2_5_vl", pytest.param("qwen2_vl", marks=pytest.mark.thorough)]
@@ -56,6 +57,7 @@ def frozen(folder, *words):
     folder.mkdir(exist_ok=True)
     config = compose_config([*WORDS, *words, f"paths.run_dir={folder}"])
     write_frozen(config, folder / FROZEN_NAME)
+    sign_run(folder)
     return folder / FROZEN_NAME
 
 

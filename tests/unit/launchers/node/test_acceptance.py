@@ -1,4 +1,4 @@
-"""A config's environment loads code in the processes of a run that the user accepts, or nothing starts."""
+"""A node starts the processes of a run that the user has made or accepted, or none."""
 
 import subprocess
 import sys
@@ -13,6 +13,7 @@ from launchers.node.agent import run_node
 from launchers.placement import NodePlacement
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, write_frozen
+from sgg.config.reward import TermConfig
 from sgg.errors import SggError
 from sgg.runs.checkpoint import mark_complete
 from sgg.runs.checkpoint_signature import sign_checkpoint
@@ -26,7 +27,9 @@ def run(tmp_path, monkeypatch):
     lib, run_dir = tmp_path / "lib", tmp_path / "run"
     lib.mkdir()
     (lib / "sitecustomize.py").write_text(
-        f"import os\nopen({str(tmp_path / 'mark')!r}, 'w')\nos._exit(3)\n"
+        "import os\n"
+        f"open({str(tmp_path / 'mark')!r}, 'w').write(os.environ.get({ACCEPTED!r}, 'nothing'))\n"
+        "os._exit(3)\n"
     )
     config = compose_config(["stage=eval", f"paths.run_dir={run_dir}"])
     config.hardware.environment = {"PYTHONPATH": str(lib), "NCCL_DEBUG": "INFO"}
@@ -35,8 +38,19 @@ def run(tmp_path, monkeypatch):
     return run_dir
 
 
+def node(run_dir, folder, **more):
+    """The finished process, on a node with another home."""
+    return subprocess.run(
+        [sys.executable, "-m", "launchers.node", str(run_dir / FROZEN_NAME)],
+        env=environment(folder, XDG_CONFIG_HOME=str(folder / "another"), **more),
+        cwd=Path(__file__).parents[4],
+        capture_output=True,
+        text=True,
+    )
+
+
 def test_a_strangers_run_starts_nothing(run, tmp_path):
-    with pytest.raises(SggError, match=r"sets PYTHONPATH, which .* by: sgg resume "):
+    with pytest.raises(SggError, match=r"no signature of yours .* by: sgg resume "):
         run_node(run / FROZEN_NAME, NodePlacement.single(), [], accepted=False)
     assert not (tmp_path / "mark").exists()
     assert not (run / "logs").exists()
@@ -49,39 +63,56 @@ def test_an_own_run_is_started_by_hand(run, tmp_path):
 
 
 def test_a_node_with_another_home_takes_the_word_of_who_submitted(run, tmp_path):
-    """It used to start the ranks without the variables."""
+    """For the one folder that was looked at; no process of the run inherits the word."""
     sign_run(run)
-    node = [sys.executable, "-m", "launchers.node", str(run / FROZEN_NAME)]
-    elsewhere = environment(tmp_path, XDG_CONFIG_HOME=str(tmp_path / "another"))
-    root = Path(__file__).parents[4]
-    refused = subprocess.run(node, env=elsewhere, cwd=root, capture_output=True, text=True)
+    for other in ({}, {ACCEPTED: str(tmp_path)}, {ACCEPTED: ""}, {ACCEPTED: "."}):
+        refused = node(run, tmp_path, **other)
+        assert refused.returncode == 2
+        assert "has no signature of yours" in refused.stderr
+    assert not (tmp_path / "mark").exists()
+    node(run, tmp_path, **{ACCEPTED: str(run)})
+    assert (tmp_path / "mark").read_text() == "nothing"
+
+
+def test_a_config_says_nothing_to_its_own_agent(run, tmp_path):
+    config = compose_config(["stage=eval", f"paths.run_dir={run}"])
+    config.hardware.environment = {ACCEPTED: str(run)}
+    write_frozen(config, run / FROZEN_NAME)
+    refused = node(run, tmp_path)
     assert refused.returncode == 2
     assert "has no signature of yours" in refused.stderr
-    assert not (tmp_path / "mark").exists()
-    subprocess.run([*node, ACCEPTED], env=elsewhere, cwd=root, capture_output=True)
-    assert (tmp_path / "mark").exists()
 
 
-@pytest.mark.parametrize(
-    "name", ["LD_PRELOAD", "LD_LIBRARY_PATH", "PATH", "BASH_ENV", "PYTHONHOME"]
-)
-def test_variables_that_load_code(tmp_path, name):
+def test_a_harmless_looking_config_needs_a_signature_too(tmp_path):
+    """What loads code has more names than anyone could list."""
     config = compose_config(["stage=eval", f"paths.run_dir={tmp_path}"])
+    config.hardware.environment = {"NCCL_NET_PLUGIN": "/nowhere.so"}
     write_frozen(config, tmp_path / FROZEN_NAME)
-    config.hardware.environment = {"NCCL_DEBUG": "INFO"}
-    require_acceptance(config, tmp_path)
-    config.hardware.environment[name] = "/nowhere"
-    with pytest.raises(SggError, match=f"sets {name}, which"):
-        require_acceptance(config, tmp_path)
+    with pytest.raises(SggError, match="no signature of yours"):
+        require_acceptance(tmp_path)
+    sign_run(tmp_path)
+    require_acceptance(tmp_path)
+
+
+def test_a_signed_config_is_checked_as_when_it_is_resumed(tmp_path):
+    config = compose_config(["stage=grpo", f"paths.run_dir={tmp_path}"])
+    config.reward.terms["x"] = TermConfig(import_path="no_such_module:f")
+    write_frozen(config, tmp_path / FROZEN_NAME)
+    sign_run(tmp_path)
+    with pytest.raises(SggError, match=r"config\.yaml: [^$]*no_such_module"):
+        require_acceptance(tmp_path)
 
 
 def test_state_that_nobody_has_signed_is_not_unpickled(tmp_path):
-    config = compose_config(["stage=sft", f"paths.run_dir={tmp_path}"])
-    config.deepspeed = {"zero_optimization": {"stage": 2}}
+    words = ["stage=sft", "stage.optimizer.kind=trl", "deepspeed=zero2"]
+    words += ["hardware.processes_per_node=2", f"paths.run_dir={tmp_path}"]
+    config = compose_config(words)
+    write_frozen(config, tmp_path / FROZEN_NAME)
+    sign_run(tmp_path)
     checkpoint = tmp_path / "checkpoint-1"
     checkpoint.mkdir()
     mark_complete(checkpoint)
     with pytest.raises(SggError, match="checkpoint-1 has no signature of yours"):
-        require_acceptance(config, tmp_path)
+        require_acceptance(tmp_path)
     sign_checkpoint(checkpoint)
-    require_acceptance(config, tmp_path)
+    require_acceptance(tmp_path)

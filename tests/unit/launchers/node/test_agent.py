@@ -33,6 +33,7 @@ from sgg.runs.exit_status import ENDING, ExitStatus, State, forget_exit_status, 
 from sgg.runs.lease import Lease
 from sgg.runs.progress import progress
 from sgg.runs.requeue import ask_again
+from sgg.runs.signature import sign_run
 from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord
 
 ROOT = Path(__file__).parents[4]
@@ -287,6 +288,7 @@ def test_what_slurm_has_decided_stands(batch_script_ends, tmp_path, state):
 def test_a_signal_during_the_start_is_heard(tmp_path):
     """Sent as soon as the process listens, long before it has a rank to pass it on to."""
     path = frozen(tmp_path, "debug=steps")
+    sign_run(tmp_path)
     node = subprocess.Popen(
         [sys.executable, "-m", "launchers.node", str(path)],
         cwd=Path(__file__).parents[4],

@@ -54,8 +54,9 @@ def test_the_job_runs_the_snapshot_and_one_bad_node_ends_it():
     assert lines.index("module load cuda") < lines.index("echo hi")
     assert "export PYTHONPATH=/s/weep/code${PYTHONPATH:+:$PYTHONPATH} PYTHONSAFEPATH=1" in lines
     assert "--kill-on-bad-exit=1" in text
+    assert lines.index('export SGG_ACCEPTED_RUN="$RUN_DIR"') > lines.index("echo hi")
     [srun] = [line for line in lines if line.startswith("srun ")]
-    command = f'{sys.executable} -m launchers.node "$RUN_DIR/config.yaml" accepted'
+    command = f'{sys.executable} -m launchers.node "$RUN_DIR/config.yaml"'
     assert srun.endswith(f"log.out --kill-on-bad-exit=1 --cpu-bind=none {command}")
 
 
