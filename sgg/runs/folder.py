@@ -6,6 +6,7 @@
     RUN_DIR/run.log           everything logged, of every start
     RUN_DIR/data.json         what the split held: counts, every issue, warnings
     RUN_DIR/metrics.jsonl     curves: one JSON object per logged step;  total.json  steps there will be
+    RUN_DIR/samples.jsonl     completions of some images during training (sgg/runs/training_samples.py)
     RUN_DIR/owners/           which start owns the folder (sgg/runs/lease.py)
     RUN_DIR/exit.json         how it ended;  logs/  what each process printed
     RUN_DIR/checkpoint-N/     complete checkpoints;  RUN_DIR/model/ the final model
@@ -49,6 +50,9 @@ PROVENANCE, CURVES, METRICS = "provenance.json", "metrics.jsonl", "metrics.json"
 COMPLETIONS = "completions.jsonl"
 DATA = "data.json"
 """The report of the split that the run reads; see `data.summary`."""
+SAMPLES = "samples.jsonl"
+"""Completions during training; see `training_samples`."""
+
 PARTS = "completions.parts"
 """Completions of each rank, while a run generates."""
 
