@@ -27,6 +27,7 @@ import msgspec
 
 from sgg.errors import SggError
 from sgg.files import make_output_folder, opened, refuse_link
+from sgg.runs.links import refuse_links_out_of
 from sgg.runs.owner import Owner
 
 log = logging.getLogger("sgg")
@@ -112,13 +113,11 @@ class Lease:
 
         Raises:
             SggError: another process owns it; the message says which and what to do.
+            OSError: it is a link, or holds one that leads out of it.
 
         """
         refuse_link(self._folder)
-        here = self._folder.resolve()
-        for path in self._folder.iterdir():  # what a run writes there stays there
-            if not Path(os.path.realpath(path)).is_relative_to(here):
-                refuse_link(path)
+        refuse_links_out_of(self._folder)
         make_output_folder(self._folder / OWNERS)
         while not self._number:
             there = newest(self._folder)
