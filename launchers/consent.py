@@ -17,8 +17,12 @@ from launchers.kinds import frozen_config
 from sgg.config.schema import Config
 from sgg.config.tracker import TrackerKind
 from sgg.errors import SggError, counted
-from sgg.runs.checkpoint import checkpoints, is_marked_complete
-from sgg.runs.checkpoint_signature import sign_checkpoint, unsigned_checkpoints
+from sgg.runs.checkpoint import checkpoints
+from sgg.runs.checkpoint_signature import (
+    sign_checkpoint,
+    unpickled_checkpoint,
+    unsigned_checkpoint,
+)
 from sgg.runs.signature import LASTING_SECRET, is_signed_run, sign_run, signatures
 from sgg.runs.sweep import CODE, SweepRecord
 
@@ -116,7 +120,7 @@ def _why(folder: Path) -> str:
 def _is_ours(run_dir: Path) -> bool:
     try:
         return is_signed_run(run_dir) and not (
-            checkpoints(run_dir) and unsigned_checkpoints(run_dir, frozen_config(run_dir))
+            checkpoints(run_dir) and unsigned_checkpoint(run_dir, frozen_config(run_dir))
         )
     except FileNotFoundError:  # told where it is read
         return False
@@ -124,10 +128,8 @@ def _is_ours(run_dir: Path) -> bool:
 
 def _accept(run_dir: Path, config: Config) -> None:
     sign_run(run_dir)
-    if config.deepspeed is not None:
-        for folder in checkpoints(run_dir):
-            if is_marked_complete(folder):
-                sign_checkpoint(folder)
+    if (folder := unpickled_checkpoint(run_dir, config)) is not None:
+        sign_checkpoint(folder)
 
 
 def _told(items: Iterable[tuple[str, str]]) -> list[str]:

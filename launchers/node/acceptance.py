@@ -11,7 +11,7 @@ from pathlib import Path
 
 from launchers.kinds import checked_config
 from sgg.errors import SggError
-from sgg.runs.checkpoint_signature import unsigned_checkpoints
+from sgg.runs.checkpoint_signature import unsigned_checkpoint
 from sgg.runs.signature import is_signed_run
 from sgg.runs.sweep import resume_command
 
@@ -30,8 +30,8 @@ def require_acceptance(run_dir: Path) -> None:
             f"{run_dir}: the run has no signature of yours that can be found from here, and its config says "
             f"what runs. Nothing was started. See what it would run, and start it, by: {resume}"
         )
-    if unsigned := unsigned_checkpoints(run_dir, checked_config(run_dir)):
+    if unsigned := unsigned_checkpoint(run_dir, checked_config(run_dir)):
         raise SggError(
-            f"{unsigned[0]} has no signature of yours that can be found from here, and DeepSpeed unpickles "
+            f"{unsigned} has no signature of yours that can be found from here, and DeepSpeed unpickles "
             f"its state. Nothing was started. See what the run would do, and start it, by: {resume}"
         )

@@ -19,11 +19,9 @@ from msgspec import Struct
 from sgg.errors import SggError
 from sgg.files import read_record
 from sgg.runs.checkpoint import is_marked_complete, newest_complete, problem_with
-from sgg.runs.folder import METRICS
+from sgg.runs.folder import METRICS, MODEL_FOLDER
 
 PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.jinja"]
-MODEL_FOLDER = "model"
-"""Where a training run keeps its final model."""
 _OF_THE_HUB = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_OFFLINE", "XDG_CACHE_HOME")
 """Variables that say where the hub's files are and whether it is asked begin with one of these."""
 

@@ -15,13 +15,17 @@ from pathlib import Path
 from sgg.config.schema import Config
 from sgg.errors import SggError
 from sgg.files import opened, refuse_link
-from sgg.runs.checkpoint import checkpoints, is_marked_complete
+from sgg.runs.checkpoint import is_marked_complete, newest_complete
+from sgg.runs.folder import MODEL_FOLDER
 from sgg.runs.signature import FOLDER, is_signed, sign
 
 log = logging.getLogger("sgg")
 
 _THREADS = 8
 """Files that are read at once: a rank's optimiser state may be gigabytes."""
+
+_SAID_FROM_GB = 1.0
+"""Reading more than this takes a while."""
 
 
 def sign_checkpoint(folder: Path) -> None:
@@ -42,14 +46,29 @@ def sign_written_checkpoint(folder: Path) -> None:
         log.warning("%s is not signed, so resuming from it will want trust=true. %s", folder, error)
 
 
-def unsigned_checkpoints(run_dir: Path, config: Config) -> list[Path]:
-    """Complete checkpoints whose state DeepSpeed would unpickle, and that this user has not signed."""
-    if config.deepspeed is None:
-        return []
-    return [f for f in checkpoints(run_dir) if is_marked_complete(f) and not _is_signed(f)]
+def unpickled_checkpoint(run_dir: Path, config: Config) -> Path | None:
+    """The checkpoint whose state DeepSpeed unpickles when the run starts; None if it unpickles none.
+
+    That is the newest complete one, and of a finished run none: older ones are not read.
+    """
+    if config.deepspeed is None or is_marked_complete(run_dir / MODEL_FOLDER):
+        return None
+    return newest_complete(run_dir)
+
+
+def unsigned_checkpoint(run_dir: Path, config: Config) -> Path | None:
+    """That checkpoint if this user has not signed it; None otherwise.
+
+    Reads all of it, and says so first where that takes long.
+    """
+    folder = unpickled_checkpoint(run_dir, config)
+    return None if folder is None or _is_signed(folder) else folder
 
 
 def _is_signed(folder: Path) -> bool:
+    size_gb = sum(path.lstat().st_size for path in folder.rglob("*")) / 1e9
+    if size_gb > _SAID_FROM_GB:
+        print(f"checking {size_gb:.0f} GB of checkpoints of {folder.parent}", flush=True)
     try:
         return is_signed(folder, _content(folder))
     except (OSError, SggError):  # links, pipes and what may not be read are nobody's

@@ -48,6 +48,8 @@ from sgg.terminal import without_controls
 
 PROVENANCE, CURVES, METRICS = "provenance.json", "metrics.jsonl", "metrics.json"
 COMPLETIONS = "completions.jsonl"
+MODEL_FOLDER = "model"
+"""The final model of a training run; with its marker, the run is finished."""
 DATA = "data.json"
 """The report of the split that the run reads; see `data.summary`."""
 SAMPLES = "samples.jsonl"

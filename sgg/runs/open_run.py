@@ -10,7 +10,7 @@ from typing import Any
 from sgg.config.frozen import FROZEN_NAME, read_frozen, write_frozen
 from sgg.config.schema import Config
 from sgg.errors import SggError
-from sgg.runs.checkpoint_signature import unsigned_checkpoints
+from sgg.runs.checkpoint_signature import unsigned_checkpoint
 from sgg.runs.folder import make_folder
 from sgg.runs.signature import LASTING_SECRET, sign_run
 
@@ -34,10 +34,10 @@ def open_run(config: Config) -> Path:
                 f"Resume that one with: {resume}\n"
                 "Or take another paths.run_dir."
             )
-    if unsigned := unsigned_checkpoints(run_dir, config):
+    if unsigned := unsigned_checkpoint(run_dir, config):
         way = resume if is_run else "remove it, or take another paths.run_dir"
         raise SggError(
-            f"{unsigned[0]}: no run of yours has written this checkpoint, or it was changed since, and "
+            f"{unsigned}: no run of yours has written this checkpoint, or it was changed since, and "
             f"DeepSpeed unpickles its state, which can run any code. {LASTING_SECRET} What to do: {way}"
         )
     if not is_run:

@@ -28,7 +28,7 @@ from sgg.files import write_whole
 from sgg.models.load import load_adapters
 from sgg.models.muon import MuonAdamW
 from sgg.models.open import Use, open_model
-from sgg.models.weights import MODEL_FOLDER, locate
+from sgg.models.weights import locate
 from sgg.plan.opening import opening
 from sgg.runs.checkpoint import (
     is_marked_complete,
@@ -39,7 +39,7 @@ from sgg.runs.checkpoint import (
     remove_unmarked,
 )
 from sgg.runs.checkpoint_signature import sign_written_checkpoint
-from sgg.runs.folder import CURVES, read_json_lines
+from sgg.runs.folder import CURVES, MODEL_FOLDER, read_json_lines
 from sgg.runs.sweep import resume_command
 from sgg.tracking.open import tracking
 from sgg.tracking.state import failure_note

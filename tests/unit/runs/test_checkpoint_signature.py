@@ -1,15 +1,20 @@
 """DeepSpeed's state is unpickled only where this user's run has written it, or the user accepts it."""
 
+import shutil
+
 import pytest
 
+import sgg.runs.checkpoint
 from sgg.config.compose import compose_config
 from sgg.errors import SggError
+from sgg.runs import checkpoint_signature
 from sgg.runs.checkpoint import MARKER, mark_complete
 from sgg.runs.checkpoint_signature import (
     sign_checkpoint,
     sign_written_checkpoint,
-    unsigned_checkpoints,
+    unsigned_checkpoint,
 )
+from sgg.runs.folder import MODEL_FOLDER
 from sgg.runs.open_run import open_run
 from sgg.runs.signature import is_signed_run
 
@@ -41,10 +46,6 @@ def replaced(checkpoint):
     mark_complete(checkpoint)
 
 
-def replaced_and_not_marked(checkpoint):
-    (checkpoint / STATE).write_bytes(b"evil!")
-
-
 def added(checkpoint):
     """DeepSpeed takes what is there by a pattern, whether the marker has it or not."""
     (checkpoint / "global_step5" / "mp_rank_01_model_states.pt").touch()
@@ -60,27 +61,62 @@ def renamed(checkpoint):
     checkpoint.rename(checkpoint.with_name("checkpoint-7"))
 
 
-@pytest.mark.parametrize("change", [replaced, replaced_and_not_marked, added, linked, renamed])
+@pytest.mark.parametrize("change", [replaced, added, linked, renamed])
 def test_a_changed_checkpoint_is_nobodys(config, checkpoint, change):
     run = checkpoint.parent
-    assert unsigned_checkpoints(run, config) == []
+    assert unsigned_checkpoint(run, config) is None
     change(checkpoint)
-    assert [folder.parent for folder in unsigned_checkpoints(run, config)] == [run]
+    assert unsigned_checkpoint(run, config).parent == run
+
+
+def test_a_large_file_that_was_replaced_is_found(config, checkpoint, monkeypatch):
+    """The marker knows it by its size alone; where it has a checksum, the checkpoint is not resumed from."""
+    (checkpoint / STATE).write_bytes(b"evil!")
+    assert unsigned_checkpoint(checkpoint.parent, config) is None
+    monkeypatch.setattr(sgg.runs.checkpoint, "_CHECKSUM_LIMIT", 0)
+    mark_complete(checkpoint)
+    assert unsigned_checkpoint(checkpoint.parent, config) == checkpoint
+
+
+def test_only_the_checkpoint_that_is_resumed_from_is_read(config, checkpoint, monkeypatch, capsys):
+    """All were hashed before, also those of finished runs, which read none."""
+    run = checkpoint.parent
+    newest = run / "checkpoint-9"
+    shutil.copytree(checkpoint, newest)
+    sign_checkpoint(newest)
+    replaced(checkpoint)
+    assert unsigned_checkpoint(run, config) is None
+    replaced(newest)
+    assert unsigned_checkpoint(run, config) == newest
+    (newest / MARKER).unlink()
+    assert unsigned_checkpoint(run, config) == checkpoint
+    (run / MODEL_FOLDER).mkdir()
+    mark_complete(run / MODEL_FOLDER)
+    assert unsigned_checkpoint(run, config) is None
+    assert capsys.readouterr().out == ""
+
+
+def test_who_waits_is_told_what_is_read(config, checkpoint, monkeypatch, capsys):
+    with (checkpoint / "global_step5" / "large.pt").open("wb") as file:
+        file.truncate(1_600_000_000)
+    monkeypatch.setattr(checkpoint_signature, "_digest", lambda path: "")
+    assert unsigned_checkpoint(checkpoint.parent, config) == checkpoint
+    assert capsys.readouterr().out == f"checking 2 GB of checkpoints of {checkpoint.parent}\n"
 
 
 def test_another_users_checkpoint_is_unsigned_until_it_is_accepted(
     config, checkpoint, monkeypatch, tmp_path
 ):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "another"))
-    assert unsigned_checkpoints(checkpoint.parent, config) == [checkpoint]
+    assert unsigned_checkpoint(checkpoint.parent, config) == checkpoint
     sign_checkpoint(checkpoint)
-    assert unsigned_checkpoints(checkpoint.parent, config) == []
+    assert unsigned_checkpoint(checkpoint.parent, config) is None
 
 
 def test_a_written_checkpoint_is_signed(config, checkpoint, caplog):
     replaced(checkpoint)
     sign_written_checkpoint(checkpoint)
-    assert unsigned_checkpoints(checkpoint.parent, config) == []
+    assert unsigned_checkpoint(checkpoint.parent, config) is None
     assert not caplog.records
 
 
@@ -88,16 +124,16 @@ def test_signing_a_written_checkpoint_ends_no_run(config, checkpoint, caplog):
     linked(checkpoint)
     sign_written_checkpoint(checkpoint)
     assert "so resuming from it will want trust=true" in caplog.text
-    assert unsigned_checkpoints(checkpoint.parent, config) == [checkpoint]
+    assert unsigned_checkpoint(checkpoint.parent, config) == checkpoint
 
 
 def test_only_what_deepspeed_would_read_wants_a_signature(config, checkpoint):
     added(checkpoint)
     (checkpoint / MARKER).rename(checkpoint / "no marker")
-    assert unsigned_checkpoints(checkpoint.parent, config) == []
+    assert unsigned_checkpoint(checkpoint.parent, config) is None
     (checkpoint / "no marker").rename(checkpoint / MARKER)
     config.deepspeed = None
-    assert unsigned_checkpoints(checkpoint.parent, config) == []
+    assert unsigned_checkpoint(checkpoint.parent, config) is None
 
 
 def test_a_start_in_a_prepared_folder_is_refused(config, checkpoint):

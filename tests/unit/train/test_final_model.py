@@ -3,8 +3,8 @@
 import pytest
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments
 
-from sgg.models.weights import MODEL_FOLDER
 from sgg.runs.checkpoint import is_marked_complete
+from sgg.runs.folder import MODEL_FOLDER
 from sgg.train.loop import _keep_model
 
 
