@@ -49,11 +49,12 @@ def require_consent(
 
     """
     record = None if sweep is None or sweep[1].is_signed(sweep[0]) else sweep[1]
-    strange = [run for run in runs if not _is_ours(run)]
+    strange = {run: why for run in runs if (why := _why_strange(run)) is not None}
     if not strange and record is None:
         return
-    folder = strange[0] if sweep is None or record is None else sweep[0]
-    configs = [_strangers_config(folder, run) for run in strange]
+    folder = next(iter(strange)) if sweep is None or record is None else sweep[0]
+    refusal = _refusal(folder) if record is not None else strange[folder]
+    configs = [_strangers_config(refusal, run) for run in strange]
     items = [] if record is None else list(_of_sweep(folder, record))
     if sweep is None:
         items.append(("in", str(Path.cwd())))
@@ -69,7 +70,7 @@ def require_consent(
         print("\n".join([head, *told]), flush=True)
         return
     raise SggError(
-        f"{_refusal(folder)}\n"
+        f"{refusal}\n"
         + "\n".join(
             [
                 "As you, and with your rights, it would run this; more of its config is listed, too:",
@@ -90,12 +91,12 @@ def refuse_strange_sweep(sweep: Path, record: SweepRecord, command: Sequence[str
         )
 
 
-def _strangers_config(folder: Path, run_dir: Path) -> Config:
+def _strangers_config(refusal: str, run_dir: Path) -> Config:
     """The config of a run; whose folder it is comes before what is wrong with it."""
     try:
         return frozen_config(run_dir)
     except SggError as error:
-        raise SggError(f"{_refusal(folder)}\n{error}") from error
+        raise SggError(f"{refusal}\n{error}") from error
 
 
 def _refusal(folder: Path) -> str:
@@ -117,13 +118,23 @@ def _why(folder: Path) -> str:
     )
 
 
-def _is_ours(run_dir: Path) -> bool:
+def _why_strange(run_dir: Path) -> str | None:
+    """Why a run is not this user's; None if it is."""
     try:
-        return is_signed_run(run_dir) and not (
-            checkpoints(run_dir) and unsigned_checkpoint(run_dir, frozen_config(run_dir))
-        )
+        if not is_signed_run(run_dir):
+            return _refusal(run_dir)
     except FileNotFoundError:  # told where it is read
-        return False
+        return _refusal(run_dir)
+    if not checkpoints(run_dir) or not (
+        unsigned := unsigned_checkpoint(run_dir, frozen_config(run_dir))
+    ):
+        return None
+    return (
+        f"{run_dir}: you have made or accepted its config, but {unsigned.name} has no signature of yours. "
+        "Was it written on a node with another home? Then let XDG_CONFIG_HOME name a folder that the nodes "
+        "share with this machine, before you submit, and coming checkpoints need no trust=true. Else no run "
+        "of yours has written it, or it was changed since."
+    )
 
 
 def _accept(run_dir: Path, config: Config) -> None:

@@ -19,6 +19,7 @@ from launchers.node.last_output import MESSAGE, error_in, last_line, lines_of, m
 from launchers.process_plan import Process
 from sgg.files import make_output_folder, opened
 from sgg.runs.folder import COMMAND_VARIABLE, command
+from sgg.runs.users_secret import place_of_secret
 
 LOGS = "logs"
 _LAST_LINES = 20
@@ -131,7 +132,7 @@ def _environment(process: Process) -> dict[str, str]:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         names = visible.split(",") if visible else [str(i) for i in range(64)]
         inherited["CUDA_VISIBLE_DEVICES"] = ",".join(names[i] for i in process.visible_gpus)
-    return {**inherited, **process.environment}
+    return {**inherited, **process.environment, **place_of_secret()}
 
 
 def _prepare(parent: int, deaf: bool) -> None:

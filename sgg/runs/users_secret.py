@@ -16,6 +16,12 @@ from pathlib import Path
 from sgg.errors import SggError
 from sgg.files import opened, write_first
 
+FOLDER_VARIABLE = "SGG_SECRET_HOME"
+"""Environment variable of supervised processes: where who started them looks for the secret.
+
+Their own environment is the config's, which may give them another home (`hardware.environment`).
+"""
+
 _BYTES = 32
 _OTHER_FOLDER = (
     "Let XDG_CONFIG_HOME name a folder that all nodes of the run can read, and this user write."
@@ -56,6 +62,14 @@ def users_secret(purpose: str) -> bytes:
     return bytes(content)
 
 
+def place_of_secret() -> dict[str, str]:
+    """The variable by which processes find the secret that this one finds; none where there is no home."""
+    try:
+        return {FOLDER_VARIABLE: str(_config_folder("Started processes").absolute())}
+    except SggError:
+        return {}
+
+
 def _config_folder(purpose: str) -> Path:
     """Where this user's configuration lies.
 
@@ -63,7 +77,7 @@ def _config_folder(purpose: str) -> Path:
         SggError: the user has no home, as in a container with a user number of its own.
 
     """
-    if named := os.environ.get("XDG_CONFIG_HOME"):
+    if named := os.environ.get(FOLDER_VARIABLE) or os.environ.get("XDG_CONFIG_HOME"):
         return Path(named)
     try:
         return Path.home() / ".config"

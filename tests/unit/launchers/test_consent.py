@@ -116,8 +116,13 @@ def test_a_checkpoint_that_was_put_into_an_own_run_is_told_and_not_unpickled(str
     command = ["sgg", "resume", str(strange)]
     require_consent([strange], command, trust=True)
     shutil.copytree(strange / "checkpoint-3", strange / "checkpoint-4")
-    with pytest.raises(SggError, match=r"1 file in checkpoint-4; DeepSpeed unpickles"):
+    with pytest.raises(SggError) as refused:
         require_consent([strange], command, trust=False)
+    assert (
+        "its config, but checkpoint-4 has no signature of yours. Was it written on a node"
+        in str(refused.value)
+    )
+    assert "1 file in checkpoint-4; DeepSpeed unpickles" in str(refused.value)
     require_consent([strange], command, trust=True)
     require_consent([strange], command, trust=False)
 
