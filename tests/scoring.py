@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sgg.config.protocol import Mode, ProtocolConfig
+from sgg.evaluation.score import Scored
+from sgg.metrics.found import found_relations
 from sgg.metrics.summary import Summary, summarise
-from sgg.metrics.tally import Builder, Task, join
+from sgg.metrics.tally import Builder, Tally, Task, join
 from sgg.scene.graph import SceneGraph
 from sgg.scene.vocab import Vocabulary
 from sgg.text.codec import Parsed, Problem
@@ -31,6 +34,23 @@ def scored(
     Every image is tallied on its own and joined, as worker processes do it.
     """
     task = Task(ProtocolConfig(**protocol), vocabulary, unseen, synonyms)
+    return summarise(tallied(task, *images), task, ids or names_of(images))
+
+
+def evaluated(*images: tuple[Any, SceneGraph], **protocol: Any) -> Scored:
+    """What an evaluation of the same pairs finds."""
+    task = Task(ProtocolConfig(**protocol))
+    tally = tallied(task, *images)
+    summary = summarise(tally, task, names_of(images))
+    found = found_relations(tally, names_of(images))
+    return Scored({}, summary.predicates, [], summary.estimates, found)
+
+
+def names_of(images: Sequence[Any]) -> list[str]:
+    return [str(i) for i in range(len(images))]
+
+
+def tallied(task: Task, *images: tuple[Any, SceneGraph]) -> Tally:
     tallies = []
     for index, (completions, gold) in enumerate(images):
         builder = Builder(task, first=index == 0)
@@ -41,7 +61,7 @@ def scored(
                 gold,
             )
         tallies.append(builder.tally())
-    return summarise(join(tallies), task, ids or [str(i) for i in range(len(images))])
+    return join(tallies)
 
 
 def metrics(*images: tuple[Any, SceneGraph], **options: Any) -> dict[str, float]:

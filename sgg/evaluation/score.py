@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from sgg.data.workers import forked
 from sgg.errors import SggError
 from sgg.evaluation.predictions import Predictions
 from sgg.files import make_output_folder, whole_file, write_json
-from sgg.metrics.permutation import compare
+from sgg.metrics.found import Found, found_relations
 from sgg.metrics.recall import Estimate
 from sgg.metrics.summary import Summary, summarise
 from sgg.metrics.tally import Builder, Tally, Task, join
@@ -51,6 +51,8 @@ class Scored:
     """Predictions that failed as a whole, with their problems and the start of the text."""
     estimates: dict[str, Estimate]
     """Per image, for paired tests."""
+    found: Found
+    """Which gold relations were found."""
 
     def write(self, folder: Path) -> list[Path]:
         """Write the three files; returns their paths."""
@@ -104,14 +106,8 @@ def score(
     whole = join(tallies)
     summary = summarise(whole, task, ids)
     content = {"protocol": plain(task.protocol), **_content(summary, whole, len(ids))}
-    return Scored(content, summary.predicates, failures, summary.estimates)
-
-
-def paired(a: Scored, b: Scored) -> dict[str, dict[str, float]]:
-    """The paired test of two runs on one split, by every metric of `metrics.summary` that is compared."""
-    names = [name for name in a.estimates if name in b.estimates]
-    found = compare([a.estimates[n] for n in names], [b.estimates[n] for n in names])
-    return {name: asdict(result) for name, result in zip(names, found, strict=True)}
+    found = found_relations(whole, ids)
+    return Scored(content, summary.predicates, failures, summary.estimates, found)
 
 
 def _content(summary: Summary, tally: Tally, images: int) -> dict[str, Any]:

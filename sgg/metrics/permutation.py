@@ -23,7 +23,7 @@ _BLOCK_CELLS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PairedTest:
     """Two runs on the same images."""
 
     difference: float
@@ -35,7 +35,7 @@ class Comparison:
     """Two-sided, by exchanging the runs in random images; at least 1 / (exchanges + 1)."""
 
 
-def compare(a: Sequence[Estimate], b: Sequence[Estimate], seed: int = 0) -> list[Comparison]:
+def compare(a: Sequence[Estimate], b: Sequence[Estimate], seed: int = 0) -> list[PairedTest]:
     """Compare run `a` with run `b`, metric by metric.
 
     >>> one = Estimate(np.ones((8, 1)), np.ones((8, 1)))
@@ -52,9 +52,22 @@ def compare(a: Sequence[Estimate], b: Sequence[Estimate], seed: int = 0) -> list
         drawn = np.stack([pair.differences(swapped) for pair in pairs], axis=1)
         larger += (np.abs(drawn) >= np.abs(observed) - 1e-9).sum(axis=0)
     return [
-        Comparison(float(found), *difference(x, y), (float(count) + 1) / (EXCHANGES + 1))
+        PairedTest(float(found), *difference(x, y), (float(count) + 1) / (EXCHANGES + 1))
         for found, x, y, count in zip(observed, a, b, larger, strict=True)
     ]
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Adjust the p of several tests so that any false positive among them is as rare as in one (Holm 1979).
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    adjusted, largest = [0.0] * len(ps), 0.0
+    for rank, i in enumerate(sorted(range(len(ps)), key=lambda i: ps[i])):
+        largest = max(largest, min(1.0, (len(ps) - rank) * ps[i]))
+        adjusted[i] = largest
+    return adjusted
 
 
 class _Pair:

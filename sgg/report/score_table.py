@@ -1,4 +1,4 @@
-"""One table of an evaluation for the terminal, and one of a paired test. Markdown."""
+"""One table of an evaluation for the terminal. Markdown."""
 
 from __future__ import annotations
 
@@ -33,20 +33,6 @@ def score_table(content: Mapping[str, Any]) -> str:
     ]
     wrong = [f"{k} {v['completions']}" for k, v in content["problems"].items()]
     return "\n".join([*lines, f"completions with problems: {', '.join(wrong) or 'none'}"])
-
-
-def comparison_table(against: Mapping[str, Any]) -> str:
-    """Differences of two runs, metric by metric."""
-    rows = [["metric", "difference", "95 % interval", "p (paired permutation test)"]]
-    for name, test in against["tests"].items():
-        span = f"{test['low']:+.4f} to {test['high']:+.4f}"
-        rows.append([name, f"{test['difference']:+.4f}", span, f"{test['p']:.4f}"])
-    missing = against["images_without_completion"]
-    note = f"; {missing} images without a completion" if missing else ""
-    return (
-        f"against {against['predictions']}, read {against['read']}: {against['completions']} "
-        f"completions{note}\n{markdown(rows)}"
-    )
 
 
 def _cell(content: Mapping[str, Any], name: str) -> str:

@@ -5,9 +5,9 @@ import os
 import stat
 
 import pytest
+from scoring import evaluated
 
 from sgg.errors import SggError
-from sgg.evaluation.score import Scored
 from sgg.explain.exceptions import explain
 from sgg.files import (
     make_output_folder,
@@ -21,6 +21,7 @@ from sgg.files import (
 from sgg.report.run_report import REPORT, write_report
 from sgg.runs.folder import LogFile, append_json, read_json_lines
 from sgg.runs.lease import Lease
+from sgg.scene.graph import SceneGraph
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ def test_a_folder_that_is_a_link_is_no_place_to_write_to(tmp_path):
     (tmp_path / "theirs").mkdir()
     (tmp_path / "link").symlink_to("theirs")
     (tmp_path / "dangling").symlink_to("nowhere")
-    scored = Scored({}, [], [], {})
+    scored = evaluated((SceneGraph(), SceneGraph()))
     for link in (tmp_path / "link", tmp_path / "dangling"):
         for write in (make_output_folder, scored.write, lambda folder: write_report(folder, [])):
             with pytest.raises(OSError, match="a symbolic link to") as error:

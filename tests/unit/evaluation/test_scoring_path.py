@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from scoring import evaluated
 
 from sgg.cli.score import main
 from sgg.config.compose import compose_config
@@ -15,8 +17,8 @@ from sgg.data.prepare import prepare
 from sgg.errors import SggError
 from sgg.evaluation import score as module
 from sgg.evaluation.predictions import read_predictions
-from sgg.evaluation.score import Scored
 from sgg.evaluation.stage import score_split
+from sgg.scene.graph import SceneGraph
 
 OBJECTS = [{"id": "man.1", "bbox": [0, 0, 40, 40]}, {"id": "dog.2", "bbox": [50, 50, 90, 90]}]
 
@@ -74,7 +76,8 @@ def test_score_writes_three_files_and_one_table(words, tmp_path, capsys):
 
 def test_a_name_is_no_formula_in_a_spreadsheet(tmp_path):
     names = ["=cmd()", "+1", "-1", "@x", "\tx", "on"]
-    Scored({}, [{"predicate": n, "R": -0.5} for n in names], [], {}).write(tmp_path)
+    nothing = evaluated((SceneGraph(), SceneGraph()))
+    replace(nothing, predicates=[{"predicate": n, "R": -0.5} for n in names]).write(tmp_path)
     with (tmp_path / "per_predicate.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [r["predicate"] for r in rows] == ["'=cmd()", "'+1", "'-1", "'@x", "'\tx", "on"]
@@ -89,10 +92,35 @@ def test_the_results_lie_beside_the_predictions_by_default(words, tmp_path):
 def test_against_prints_the_paired_test(words, tmp_path, capsys):
     """The other predictions have no relations: .5 more, in five of ten images; p is about 2 / 2^5."""
     main([*words, f"against={tmp_path / 'worse.jsonl'}"])
-    tests = json.loads((tmp_path / "score-sgg" / "metrics.json").read_text())["against"]["tests"]
-    assert tests["R@20"]["difference"] == pytest.approx(0.5)
-    assert tests["R@20"]["p"] == pytest.approx(2 / 32, abs=0.02)
-    assert "paired permutation test" in capsys.readouterr().out
+    against = json.loads((tmp_path / "score-sgg" / "metrics.json").read_text())["against"]
+    test = against["tests"]["R@20"]
+    assert test["difference"] == pytest.approx(0.5)
+    assert test["p"] == pytest.approx(2 / 32, abs=0.02)
+    said = capsys.readouterr().out
+    assert "paired permutation test" in said
+    assert against["verdict"] in said
+    assert against["verdict"].startswith(
+        "No difference that 10 images can show: triplet recall .000"
+    )
+    assert not against["is_real"]
+    assert against["predicates"] == [{"predicate": "near", "gold": 10, "before": 0, "after": 5}]
+    assert {k: n for k, n in against["images_by_change"].items() if n} == {
+        "fixed": 5,
+        "both_wrong": 4,
+        "malformed": 1,
+    }
+    lines = (tmp_path / "score-sgg" / "flips.jsonl").read_text().splitlines()
+    flips = [json.loads(line) for line in lines]
+    assert [flip["image_id"] for flip in flips] == ["2", "4", "5", "7", "8"]
+    assert flips[0] == {
+        "image_id": "2",
+        "change": "fixed",
+        "gold": 1,
+        "before": 0,
+        "after": 1,
+        "gained": ["man near dog"],
+        "lost": [],
+    }
 
 
 def test_processes_change_no_number(words, monkeypatch):

@@ -1,8 +1,8 @@
-"""The terminal's table of one evaluation, and of a paired test."""
+"""The terminal's table of one evaluation."""
 
 from __future__ import annotations
 
-from sgg.report.score_table import comparison_table, score_table
+from sgg.report.score_table import score_table
 
 CONTENT = {
     "protocol": {"id": "sgg", "cutoffs": [20], "quirks": ["none to speak of"]},
@@ -35,12 +35,3 @@ def test_every_number_stands_in_the_table():
     assert "protocol sgg: 3 images, 3 completions, 7 gold relations" in text
     assert "quirk: none to speak of" in text
     assert text.endswith("empty 1")
-
-
-def test_the_paired_test():
-    test = {"difference": -0.1, "low": -0.2, "high": 0.05, "p": 0.25}
-    counts = {"read": "as b/config.yaml says", "completions": 9, "images_without_completion": 2}
-    text = comparison_table({"predictions": "b", "tests": {"R@20": test}, **counts})
-    assert cells(text)["R@20"] == ["-0.1000", "-0.2000 to +0.0500", "0.2500"]
-    said = "against b, read as b/config.yaml says: 9 completions; 2 images without a completion"
-    assert text.splitlines()[0] == said
