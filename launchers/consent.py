@@ -8,15 +8,14 @@ since a node need not have the home.
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from launchers.disclosure import listing, of_run, of_sweep, shown
 from launchers.kinds import frozen_config
 from sgg.config.schema import Config
-from sgg.config.tracker import TrackerKind
-from sgg.errors import SggError, counted
+from sgg.errors import SggError
 from sgg.runs.checkpoint import checkpoints
 from sgg.runs.checkpoint_signature import (
     sign_checkpoint,
@@ -24,9 +23,8 @@ from sgg.runs.checkpoint_signature import (
     unsigned_checkpoint,
 )
 from sgg.runs.signature import LASTING_SECRET, is_signed_run, sign_run, signatures
-from sgg.runs.sweep import CODE, SweepRecord
+from sgg.runs.sweep import SweepRecord
 
-_PICKLES = (".pt", ".pth", ".bin", ".pkl")
 _SIGNATURES = 3
 """So many of the newest are named."""
 
@@ -55,12 +53,12 @@ def require_consent(
     folder = next(iter(strange)) if sweep is None or record is None else sweep[0]
     refusal = _refusal(folder) if record is not None else strange[folder]
     configs = [_strangers_config(refusal, run) for run in strange]
-    items = [] if record is None else list(_of_sweep(folder, record))
+    items = [] if record is None else list(of_sweep(folder, record))
     if sweep is None:
         items.append(("in", str(Path.cwd())))
     for run, config in zip(strange, configs, strict=True):
-        items += _of_run(run, config)
-    told = _told(dict.fromkeys(items))
+        items += of_run(run, config)
+    told = listing(items, command)
     if trust:
         for run, config in zip(strange, configs, strict=True):
             _accept(run, config)
@@ -111,9 +109,9 @@ def _why(folder: Path) -> str:
             "Nobody has signed it: it is of an earlier version of sgg, or was made where there was no place "
             "for a secret."
         )
-    shown = [_shown(f"user {n.user} on {n.host}, {n.time[:10]}") for n in found[-_SIGNATURES:]]
+    signers = [shown(f"user {n.user} on {n.host}, {n.time[:10]}") for n in found[-_SIGNATURES:]]
     return (
-        f"It was signed by {'; '.join(shown)}. So it is of another user or home, was changed since, "
+        f"It was signed by {'; '.join(signers)}. So it is of another user or home, was changed since, "
         f"or your secret (~/.config/sgg/secret) is another one now. {LASTING_SECRET}"
     )
 
@@ -141,64 +139,3 @@ def _accept(run_dir: Path, config: Config) -> None:
     sign_run(run_dir)
     if (folder := unpickled_checkpoint(run_dir, config)) is not None:
         sign_checkpoint(folder)
-
-
-def _told(items: Iterable[tuple[str, str]]) -> list[str]:
-    """A line each."""
-    return [f"  {name:<13} {_shown(value)}" for name, value in items]
-
-
-def _shown(value: str) -> str:
-    """Text of which nothing is hidden: with a character that cannot be shown, as Python writes it."""
-    return value if value.isprintable() else repr(value)
-
-
-def _of_sweep(sweep: Path, record: SweepRecord) -> Iterator[tuple[str, str]]:
-    count = sum(path.is_file() for path in (sweep / CODE).rglob("*"))
-    yield "code", f"{sweep / CODE} ({counted(count, 'file')}), instead of the installed sgg"
-    yield "in", record.cwd
-
-
-def _of_run(run_dir: Path, config: Config) -> Iterator[tuple[str, str]]:
-    """What a frozen config has run, name by name."""
-    hardware, slurm = config.hardware, config.hardware.slurm
-    yield "command", f"{slurm.python or 'python'} -m launchers.node RUN_DIR/config.yaml"
-    for name, value in hardware.environment.items():
-        yield "environment", f"{name}={shlex.quote(value)}"
-    for line in slurm.setup:
-        yield "setup", line
-    for key, words in (("prefix", slurm.prefix), ("srun", slurm.srun)):
-        if words:
-            yield key, shlex.join(map(str, words))
-    for option, value in slurm.sbatch.items():
-        yield "sbatch", f"--{option}={value}"
-    for name, term in config.reward.terms.items():
-        if term.import_path:
-            yield "import", f"{term.import_path} (reward.terms.{name})"
-    for address in config.generate.servers:
-        yield "server", f"{address}, with the key in {config.generate.api_key_env}"
-    yield "model", config.model.path
-    yield from _of_files(run_dir, config)
-    if config.tracker.kind is not TrackerKind.none:
-        tracker = config.tracker
-        whose = f"of {tracker.entity}" if tracker.entity else "of your key"
-        yield "tracker", f"{tracker.kind.name}: project {tracker.project} {whose}, with your key"
-    if config.deepspeed is not None:
-        yield "deepspeed", json.dumps(config.deepspeed)
-    for folder in checkpoints(run_dir):
-        pickles = sum(path.suffix in _PICKLES for path in folder.rglob("*"))
-        if config.deepspeed is not None:
-            how = "DeepSpeed unpickles its own without limits"
-        else:
-            how = "read by torch's restricted loader"
-        if pickles or config.deepspeed is not None:
-            yield "pickled state", f"{counted(pickles, 'file')} in {folder.name}; {how}"
-
-
-def _of_files(run_dir: Path, config: Config) -> Iterator[tuple[str, str]]:
-    """Folders that it reads data from and writes to."""
-    for key, folder in (("root", config.data.root), ("image_folder", config.data.image_folder)):
-        if folder:
-            yield "reads", f"{folder} (data.{key})"
-    yield "writes", str(run_dir)
-    yield "writes", f"{config.paths.cache} (paths.cache)"

@@ -15,8 +15,9 @@ from typing import Any, TextIO, cast
 _SEQUENCE = r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
 _STRING = r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x90\x98\x9c-\x9f]*(?:\x07|\x1b\\|\x9c)"
 _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-_ORDER = "[\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-"""Marks that reverse the order of what follows; letters that are written from the right need none."""
+_ORDER = "[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+"""Marks that reverse the order of what follows (letters that are written from the right need none), and the
+separators of lines and paragraphs, by which one line is shown or read as two."""
 # no string holds what begins another one: the time stays proportional to the length of the text
 _STRIPPED = re.compile("|".join((_STRING, _SEQUENCE, _CONTROL, _ORDER)))
 

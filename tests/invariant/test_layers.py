@@ -30,7 +30,7 @@ LAYERS = [
 """Packages and plain files directly in `sgg`, and `launchers`; those of one layer do not know each other."""
 
 OF_LAUNCHERS = [
-    ["launchers", "placement", "kinds"],
+    ["launchers", "placement", "kinds", "disclosure"],
     ["consent", "ports"],
     ["process_plan", "rank"],
     ["slurm"],

@@ -28,6 +28,7 @@ from sgg.terminal import PlainStream, plain_output, without_controls
         ("safe\rresume", "saferesume"),
         ("a\x00\x08\x7f\x85b", "ab"),
         ("\u202egnp.exe\u2066", "gnp.exe"),
+        ("a\u061cb\u2028sgg: done\u2029c", "absgg: donec"),
     ],
 )
 def test_what_steers_is_taken_out(text, left):

@@ -37,11 +37,13 @@ def strange(tmp_path, monkeypatch):
     config = compose_config(["stage=grpo", f"paths.run_dir={run}"])
     config.reward.terms["x"] = TermConfig(import_path="strangers_term:f")
     config.hardware.environment = {"LD_PRELOAD": "/evil.so", "NAME": "a b"}
+    config.hardware.environment["WANDB_BASE_URL"] = "http://evil"
     config.hardware.slurm.setup = ["module load evil\x1b[31m"]
     config.hardware.slurm.prefix = ["apptainer", "exec", "my image.sif"]
     config.hardware.slurm.python = "/evil/python"
     config.hardware.slurm.sbatch = {"mail-user": "evil"}
     config.generate.servers = ["http://evil:80"]
+    config.generate.api_key_env = "AWS_SECRET_ACCESS_KEY"
     config.deepspeed = {"zero_optimization": {"stage": 2}}
     state = run / "checkpoint-3" / "global_step3"
     state.mkdir(parents=True)
@@ -50,6 +52,10 @@ def strange(tmp_path, monkeypatch):
     config.tracker = TrackerConfig(TrackerKind.wandb, entity="evil")
     config.paths.cache = "/evil/cache"
     config.data.root = "/evil/data"
+    config.data.outside = True
+    config.data.train.path, config.data.eval.path = "/home/me/private", "evil/hub"
+    config.reward.embedding = "/evil/words"
+    config.model.path, config.model.revision = "evil/model", "main"
     write_frozen(config, run / FROZEN_NAME)
     return run
 
@@ -68,11 +74,16 @@ def test_a_strangers_run_is_told_and_not_run(strange, tmp_path):
         "prefix        apptainer exec 'my image.sif'",
         "sbatch        --mail-user=evil",
         "import        strangers_term:f (reward.terms.x)",
-        "server        http://evil:80, with the key in OPENAI_API_KEY",
+        "server        http://evil:80; the key in AWS_SECRET_ACCESS_KEY is SENT to it",
+        "model         evil/model, revision main",
         "pickled state 1 file in checkpoint-3; DeepSpeed unpickles",
-        "tracker       wandb: project sgg of evil, with your key",
+        "tracker       wandb: project sgg of evil, with your key, which is SENT to http://evil",
         'deepspeed     {"zero_optimization": {"stage": 2}}',
         "reads         /evil/data (data.root)",
+        "reads         /home/me/private (data.train.path)",
+        "reads         evil/hub (data.eval.path)",
+        "reads         /evil/words (reward.embedding)",
+        "reads         image files ANYWHERE that the data names (data.outside=true)",
         "writes        /evil/cache (paths.cache)",
         f"in            {Path.cwd()}",
         f"Accept it, once and for all, by: sgg resume {strange} trust=true",
