@@ -10,11 +10,12 @@ from PIL import Image
 from sgg.config.derived import gold_data, scored_split
 from sgg.config.schema import Config
 from sgg.data.prepare import image_store, prepare, vocabulary
+from sgg.drawing.layout import Marks, layout
+from sgg.drawing.raster import png
 from sgg.evaluation.predictions import read_predictions
 from sgg.metrics.judged import judged
 from sgg.metrics.tally import Task
 from sgg.models.spec import graph_spec
-from sgg.scene.draw import draw_graph
 from sgg.scene.graph import SceneGraph
 from sgg.text.codec import Parsed, parse
 
@@ -55,8 +56,8 @@ def draw_samples(config: Config, completions: Path, count: int) -> list[Sample]:
         samples.append(
             Sample(
                 image_id=item.image_id,
-                gold_image=draw_graph(item.image, item.graph),
-                pred_image=draw_graph(item.image, pred),
+                gold_image=_drawn(item.image, item.graph, found),
+                pred_image=_drawn(item.image, pred, right),
                 gold_relations=_said(item.graph, found),
                 pred_relations=_said(pred, right),
                 text=text,
@@ -64,6 +65,10 @@ def draw_samples(config: Config, completions: Path, count: int) -> list[Sample]:
             )
         )
     return samples
+
+
+def _drawn(image: Image.Image, graph: SceneGraph, hits: list[bool]) -> Image.Image:
+    return png(image, layout(graph, image.size, Marks(relations=hits)))
 
 
 def _said(graph: SceneGraph, right: list[bool]) -> list[tuple[bool, str]]:

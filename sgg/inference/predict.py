@@ -12,6 +12,8 @@ from sgg.config.schema import Config
 from sgg.data.clean import KINDS, MAX_ASPECT
 from sgg.data.images import BrokenImage, open_upright
 from sgg.distributed import Ranks
+from sgg.drawing.layout import layout
+from sgg.drawing.raster import png
 from sgg.errors import SggError
 from sgg.files import make_output_folder, whole_file, write_json
 from sgg.inference.generate import Sampling
@@ -19,7 +21,6 @@ from sgg.inference.hf import HfEngine
 from sgg.models.open import Use, open_model
 from sgg.models.spec import graph_spec, prompter
 from sgg.models.unreadable import explained_as_damaged
-from sgg.scene.draw import draw_graph
 from sgg.scene.graph import to_dict
 from sgg.text.codec import Parsed, parse
 
@@ -66,7 +67,7 @@ def predict_file(config: Config, image: Path, out: Path) -> tuple[list[Path], Pa
     png_path = json_path.with_suffix(".png")
     write_json(json_path, content)
     with whole_file(png_path, "wb") as file:
-        draw_graph(upright, parsed.graph).save(file, format="PNG")
+        png(upright, layout(parsed.graph, upright.size)).save(file, format="PNG")
     return [json_path, png_path], parsed
 
 
