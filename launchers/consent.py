@@ -81,9 +81,9 @@ def require_consent(
 
 def refuse_strange_sweep(sweep: Path, record: SweepRecord, command: Sequence[str]) -> None:
     """Raise SggError for a sweep whose processes and jobs may be anybody's."""
-    if not record.is_signed(sweep):
+    if not record.is_signed_launch(sweep):
         raise SggError(
-            f"{sweep}: you have neither made nor accepted this sweep, so the processes and jobs that it "
+            f"{sweep}: you have not started this sweep as it stands there, so the processes and jobs that it "
             f"names may be unrelated ones of yours. {_why(sweep)}\nEnd those that are of this sweep by: "
             f"{shlex.join([*command, 'trust=true'])}"
         )

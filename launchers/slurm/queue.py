@@ -100,9 +100,15 @@ def own_jobs(jobs: Mapping[str, str]) -> list[str]:
         )
     others = [job for job in known if known[job] != (os.getuid(), jobs[job])]
     if others:
+        container = ""
+        if all(known[job][1] == jobs[job] for job in others):
+            container = (
+                f"\nOr this is a container with a user namespace, in which you are user {os.getuid()}: "
+                "give the command outside of it."
+            )
         raise SggError(
             f"jobs {' '.join(others)} are named as of the sweep, but are other ones by user or name. "
-            f"Nothing was ended. Look at them with: squeue -j {','.join(others)}"
+            f"Nothing was ended. Look at them with: squeue -j {','.join(others)}{container}"
         )
     return list(known)
 

@@ -108,8 +108,9 @@ def start_sweep(lines: Sequence[list[str]], launching: LaunchOptions) -> Path:
         for point in points:
             point.write_frozen()
         take_snapshot(folder / CODE, configs.values())
-        record.write(folder)
         record.sign(folder)
+        record.sign_launch(folder)
+        record.write(folder)
         print(f"{_size(record)} in {folder}", flush=True)
         _launch(folder, record, record.runs, lambda run: configs[run.point, run.step])
     _after_launch(folder, launching)
@@ -198,6 +199,7 @@ def _start_again(part: Path, how: Resuming) -> LaunchOptions:
             if record.launcher == "local":
                 run.jobs.clear()  # a process that is gone; Slurm's ids stay for its records
         record.host, record.process = platform.node(), process_id()
+        record.sign_launch(folder)
         record.write(folder)
         _launch(folder, record, todo, lambda run: read_frozen(folder / run.folder / FROZEN_NAME))
     if said:

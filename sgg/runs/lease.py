@@ -101,7 +101,7 @@ class Lease:
     ) -> None:
         """`pause` sleeps while the lease is waited for; it may raise to end the wait."""
         self._folder = folder
-        self._me = Owner(attempt=attempt)
+        self._me = Owner(folder=str(folder.resolve()), attempt=attempt)
         self._pause, self._beat_s, self._patience_s = pause, beat_s, patience_s
         self._number = 0
         self._pid = os.getpid()

@@ -35,6 +35,8 @@ class Owner:
     """The job that the process belongs to, as Slurm's commands take it."""
     restart: int = field(default_factory=lambda: int(os.environ.get("SLURM_RESTART_COUNT", "0")))
     """How often Slurm has started that job again."""
+    folder: str = ""
+    """What it owns, with all links followed: a copy of the folder has a copy of its lease files."""
     attempt: str = ""
     """What the nodes of one start have in common; see `launchers.placement.NodePlacement`."""
     took_over: str = ""

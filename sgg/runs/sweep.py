@@ -111,15 +111,29 @@ class SweepRecord:
         """Whether this user has made or accepted the sweep."""
         return is_signed(folder, self._content(folder))
 
+    def sign_launch(self, folder: Path) -> None:
+        """Say that the user has started these runs, on this machine by this process."""
+        sign(folder, self._launch())
+
+    def is_signed_launch(self, folder: Path) -> bool:
+        """Whether this user has started these runs. Their code is not looked at: ending them runs none."""
+        return is_signed(folder, self._launch())
+
+    def _launch(self) -> bytes:
+        here = [self.host, self.process] if self.launcher == "local" else []
+        return f"launch\n{json.dumps([self.launcher, here, self._runs()])}".encode()
+
+    def _runs(self) -> list[list[int | str | None]]:
+        return [[run.point, run.step, run.after, run.folder] for run in self.runs]
+
     def _content(self, folder: Path) -> bytes:
-        runs = [[run.point, run.step, run.after, run.folder] for run in self.runs]
         points = [asdict(point) for point in self.points]
         what = {
             "launcher": self.launcher,
             "cwd": self.cwd,
             "overrides": self.overrides,
             "points": points,
-            "runs": runs,
+            "runs": self._runs(),
         }
         return f"sweep\n{code_digest(folder / CODE)}\n{json.dumps(what)}".encode()
 

@@ -124,6 +124,25 @@ def test_a_sweep_stays_its_makers_while_it_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("change", "is_ours"),
+    [
+        (lambda folder, record: (folder / CODE / "b.py").touch(), True),
+        (lambda folder, record: record.runs[0].jobs.append("1@2"), True),
+        (lambda folder, record: setattr(record, "process", "1@3"), False),
+        (lambda folder, record: setattr(record, "host", "elsewhere"), False),
+        (lambda folder, record: setattr(record, "launcher", "slurm"), False),
+        (lambda folder, record: setattr(record.runs[0], "folder", "points/001"), False),
+    ],
+)
+def test_who_has_started_a_sweep_says_who_may_end_it(tmp_path, change, is_ours):
+    record = sweep_in(tmp_path)
+    assert not record.is_signed_launch(tmp_path)  # made or accepted, and not started by this user
+    record.sign_launch(tmp_path)
+    change(tmp_path, record)
+    assert record.is_signed_launch(tmp_path) == is_ours
+
+
+@pytest.mark.parametrize(
     "change",
     [
         lambda folder, record: (folder / CODE / "sgg" / "a.py").write_text("a = 2\n"),

@@ -57,10 +57,11 @@ def test_whose_jobs_are_is_said_by_slurm_or_nothing_ends(stand_in, tmp_path):
     stand_in("scancel", "")
     (tmp_path / "scancel").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/ended\n')
     jobs, user = {"7_0": "a.sft", "8_1": "a.eval", "9_0": "a.sft"}, os.getuid()
-    for row in (f"{user}|b.sft", f"{user + 1}|a.sft"):
+    for row, is_named_so in ((f"{user}|b.sft", False), (f"{user + 1}|a.sft", True)):
         stand_in("squeue", f"7_0|{row}")
-        with pytest.raises(SggError, match="jobs 7_0 are named"):
+        with pytest.raises(SggError, match="jobs 7_0 are named") as refused:
             end_jobs(jobs)
+        assert ("user namespace" in str(refused.value)) == is_named_so
     stand_in("squeue", "slurm_load_jobs error: Unable to contact slurm controller", code=1, to="2")
     with pytest.raises(SggError, match="squeue does not say whose the jobs 7_0 8_1 9_0 are"):
         end_jobs(jobs)

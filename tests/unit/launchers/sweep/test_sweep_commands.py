@@ -192,6 +192,7 @@ def sweep(tmp_path):
         )
         record.write(tmp_path)
         record.sign(tmp_path)
+        record.sign_launch(tmp_path)
         return tmp_path, record
 
     return write
