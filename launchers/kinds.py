@@ -15,14 +15,10 @@ from sgg.models.weights import is_complete
 from sgg.plan.validate import validate
 from sgg.runs.folder import PIPELINE, PROVENANCE
 from sgg.runs.frozen import config_of_run
-from sgg.runs.records import Start, read_starts
+from sgg.runs.records import read_starts
+from sgg.runs.repeat import first_by_people, repeat, words_of_point, words_of_start
 from sgg.runs.sweep import SWEEP, read_sweep, resume_command, sweep_of
 
-_RUNS_CODE = (
-    "hardware.environment",
-    *(f"hardware.slurm.{key}" for key in ("setup", "prefix", "python", "sbatch", "srun")),
-)
-"""Keys by which a command names programs and code, as `import_path` does."""
 _MODEL_FILES = ("config.json", "adapter_config.json")
 
 
@@ -93,20 +89,20 @@ def checked_config(run_dir: Path) -> Config:
 def _made_again(run_dir: Path) -> str:
     """By the overrides that began the run, in the same folder: its checkpoints are not touched."""
     try:
-        known = _by_people(read_starts(run_dir))
+        first = first_by_people(read_starts(run_dir))
     except SggError:  # provenance.json is damaged, too
-        known = []
-    first = min(known, key=lambda start: start.time, default=None)
+        first = None
     sweep = sweep_of(run_dir)
     if sweep is None and first is not None and not (run_dir.parent / PIPELINE).is_file():
+        again = [*words_of_start(first), assignment("paths.run_dir", str(run_dir))]
         return (
             "It is the config of this run and was damaged. Move it away and give the command that began the "
             "run; it writes the config again and resumes from the newest complete checkpoint. "
-            f"{_quoted(PROVENANCE, _same(first, run_dir))}"
+            f"{_quoted(PROVENANCE, again)}"
         )
-    words, where = None if first is None else _words(first), PROVENANCE
+    words, where = None if first is None else words_of_start(first), PROVENANCE
     if sweep is not None:
-        words, where = _words_of_point(sweep, run_dir), SWEEP
+        words, where = _words_in_sweep(sweep, run_dir), SWEEP
     anew = "." if words is None else f". {_quoted(where, words)}"
     return (
         f"It is the config of this run and was damaged. Restore {FROZEN_NAME} from a backup, or start a new "
@@ -116,53 +112,16 @@ def _made_again(run_dir: Path) -> str:
 
 def _quoted(where: str, words: list[str]) -> str:
     """A command from a file that anybody may have written, without what would run other code."""
-    taken = [word for word in words if not _runs_code(word)]
-    left_out = [word for word in words if _runs_code(word)]
-    note = f" (without {shlex.join(left_out)})" if left_out else ""
-    return (
-        f"By {where}, which may be anybody's, so read it first, that was{note}: {shlex.join(taken)}"
-    )
+    found = repeat(words, is_own=False)
+    note = f" (without {found.left_out})" if found.left_out else ""
+    return f"By {where}, which may be anybody's, so read it first, that was{note}: {found.command}"
 
 
-def _runs_code(word: str) -> bool:
-    """Whether an argument names programs, variables or folders of code."""
-    key, _, value = word.lstrip("+~").partition("=")
-    is_below = any(key == name or key.startswith(f"{name}.") for name in _RUNS_CODE)
-    is_above = "{" in value and any(name.startswith(f"{key}.") for name in _RUNS_CODE)
-    is_option = word.startswith("-") or key.startswith("hydra")
-    return is_below or is_above or is_option or "import_path" in word
-
-
-def _words_of_point(sweep: Path, run_dir: Path) -> list[str] | None:
+def _words_in_sweep(sweep: Path, run_dir: Path) -> list[str] | None:
     """The command that runs what a run of a sweep is of, alone."""
     record, place = read_sweep(sweep), run_dir.resolve()
-    points = [record.points[run.point] for run in record.runs if sweep / run.folder == place]
-    if not points:
-        return None
-    words = [*record.overrides, *points[0].overrides]
-    return ["sgg", *(word for word in words if not word.startswith("paths.sweep_dir="))]
-
-
-def _by_people(known: list[Start]) -> list[Start]:
-    """Those of the starts that began it: `sgg key=value …`, and neither a job's own program nor a resume."""
-    return [start for start in known if _began(*shlex.split(start.command))]
-
-
-def _began(program: str, *words: str) -> bool:
-    path = Path(program)
-    is_ours = path.name == "sgg" or path.parts[-2:] == ("sgg", "__main__.py")
-    return is_ours and words[:1] != ("resume",)
-
-
-def _same(start: Start, folder: Path) -> list[str]:
-    """The command of a start, for this folder."""
-    return [*_words(start), assignment("paths.run_dir", str(folder))]
-
-
-def _words(start: Start) -> list[str]:
-    """The command of a start, for a new folder."""
-    words = shlex.split(start.command)[1:]
-    return ["sgg", *(word for word in words if not word.startswith("paths.run_dir="))]
+    points = [run.point for run in record.runs if sweep / run.folder == place]
+    return words_of_point(record, points[0]) if points else None
 
 
 def _what_it_is(folder: Path) -> str:

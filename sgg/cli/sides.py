@@ -14,6 +14,7 @@ from typing import Any
 from sgg.cli.arguments import key_of
 from sgg.cli.run_config import config_beside, config_for
 from sgg.config.derived import gold_data, scored_split
+from sgg.config.differences import differences
 from sgg.config.frozen import FROZEN_NAME
 from sgg.config.literal import plain
 from sgg.config.schema import Config
@@ -80,7 +81,7 @@ def refuse_two_judges(main: Side, rival: Side, gold: Prepared) -> None:
     ours, theirs = _protocol_values(main.config), _protocol_values(rival.config)
     if ours != theirs:
         raise SggError(
-            f"{main.path} and {rival.path} are of two protocols: {_differences(ours, theirs, 'protocol')}. "
+            f"{main.path} and {rival.path} are of two protocols: {_said(ours, theirs, 'protocol.')}. "
             f"Scores under two protocols cannot be compared. Name one for both, such as "
             f"protocol={ours['id'].replace('-', '_')}."
         )
@@ -95,7 +96,7 @@ def refuse_two_judges(main: Side, rival: Side, gold: Prepared) -> None:
     if why:
         raise SggError(
             f"{main.path} and {rival.path} have different gold: {why}. Their configs differ in "
-            f"{_differences(ours, theirs)}. Say for both what they are scored against, by the same overrides "
+            f"{_said(ours, theirs)}. Say for both what they are scored against, by the same overrides "
             "data=… data.eval.limit=…; images without a prediction count as the protocol says."
         )
 
@@ -126,11 +127,7 @@ def _gold_difference(ours: Prepared, theirs: Prepared) -> str:
     return "" if differing is None else f"image {differing} has other gold"
 
 
-def _differences(ours: Any, theirs: Any, key: str = "") -> str:
+def _said(ours: Any, theirs: Any, prefix: str = "") -> str:
     """`key: ours and theirs` for each leaf that differs."""
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
-        return ", ".join(
-            _differences(ours.get(n), theirs.get(n), f"{key}.{n}" if key else n) for n in names
-        )
-    return f"{key}: {ours} and {theirs}"
+    found = differences(ours, theirs).items()
+    return ", ".join(f"{prefix}{key}: {mine} and {other}" for key, (mine, other) in found)

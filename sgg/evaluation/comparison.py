@@ -13,13 +13,11 @@ from typing import Literal
 
 import numpy as np
 
-from sgg.evaluation.score import Scored
+from sgg.evaluation.score import RECALL, Scored
 from sgg.metrics.found import Found
 from sgg.metrics.permutation import compare, holm
 from sgg.metrics.recall import Ints, sums
 
-MAIN = "R"
-"""The metric that decides the verdict."""
 LEVEL = 0.05
 """Largest p of a difference that is called real."""
 
@@ -97,7 +95,7 @@ class Comparison:
     @property
     def main(self) -> MetricDifference:
         """The metric that decides."""
-        return self.metrics[MAIN]
+        return self.metrics[RECALL]
 
     @property
     def verdict(self) -> str:
@@ -157,7 +155,7 @@ def _metrics(a: Scored, b: Scored) -> dict[str, MetricDifference]:
     values = {n: (b.estimates[n].value, a.estimates[n].value) for n in names}
     results = {n: (*values[n], *astuple(test)) for n, test in zip(names, tests, strict=True)}
     kinds = {n: (n.partition("@")[0], results[n]) for n in names}
-    others = sorted({kind for kind in kinds.values() if kind != kinds[MAIN]})
+    others = sorted({kind for kind in kinds.values() if kind != kinds[RECALL]})
     adjusted = dict(zip(others, holm([result[-1] for _, result in others]), strict=True))
     return {
         name: MetricDifference(name, before, after, gap, low, high, p, adjusted.get(kinds[name]))

@@ -1,8 +1,8 @@
 """Predictions against gold: one path for `stage=eval` and `sgg score`, without a model.
 
 Input: predictions, a prepared split and a protocol. Output: a `Scored`, which is written as
-metrics.json, per_predicate.csv and failures.jsonl. Images are read, scored and dropped chunk by chunk,
-in worker processes where that pays; the numbers do not depend on how many.
+metrics.json, per_predicate.csv, failures.jsonl and per_image.json. Images are read, scored and dropped chunk
+by chunk, in worker processes where that pays; the numbers do not depend on how many.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from sgg.config.literal import plain
@@ -21,15 +22,18 @@ from sgg.data.prepared_split import Prepared
 from sgg.data.workers import forked
 from sgg.errors import SggError
 from sgg.evaluation.predictions import Predictions
-from sgg.files import make_output_folder, whole_file, write_json
+from sgg.files import make_output_folder, whole_file, write_json, write_whole
 from sgg.metrics.found import Found, found_relations
 from sgg.metrics.recall import Estimate
 from sgg.metrics.summary import Summary, summarise
 from sgg.metrics.tally import Builder, Tally, Task, join
-from sgg.runs.folder import METRICS
+from sgg.runs.folder import METRICS, PER_IMAGE
+from sgg.runs.records import PerImage
 from sgg.text.codec import ErrorKind, GraphSpec
 
 PER_PREDICATE, FAILURES = "per_predicate.csv", "failures.jsonl"
+RECALL = "R"
+"""Triplet recall without a cutoff: the metric by which runs are compared."""
 CHUNK = 128
 """Images that a process scores at a time."""
 FEW = 1000
@@ -55,20 +59,34 @@ class Scored:
     """Which gold relations were found."""
 
     def write(self, folder: Path) -> list[Path]:
-        """Write the three files; returns their paths."""
+        """Write the four files; returns their paths."""
         make_output_folder(folder)
         write_json(folder / METRICS, self.content)
         with whole_file(folder / PER_PREDICATE, newline="") as file:
             fields = list(self.predicates[0]) if self.predicates else ["predicate"]
             table = csv.DictWriter(file, fields)
             table.writeheader()
-            table.writerows({k: _cell(v) for k, v in row.items()} for row in self.predicates)
+            table.writerows({k: csv_cell(v) for k, v in row.items()} for row in self.predicates)
         with whole_file(folder / FAILURES) as file:
             file.writelines(json.dumps(row) + "\n" for row in self.failures)
-        return [folder / name for name in (METRICS, PER_PREDICATE, FAILURES)]
+        write_whole(folder / PER_IMAGE, json.dumps(msgspec.to_builtins(self.per_image())) + "\n")
+        return [folder / name for name in (METRICS, PER_PREDICATE, FAILURES, PER_IMAGE)]
+
+    def per_image(self) -> PerImage:
+        """What per_image.json holds."""
+        recall, found = self.estimates[RECALL], self.found
+        images = len(found.image_ids)
+        return PerImage(
+            found.image_ids,
+            recall.numerator[:, 0].tolist(),
+            recall.denominator[:, 0].tolist(),
+            np.bincount(found.image, minlength=images).tolist(),
+            np.bincount(found.image, weights=found.share, minlength=images).tolist(),
+            found.failed.tolist(),
+        )
 
 
-def _cell(value: Any) -> Any:
+def csv_cell(value: Any) -> Any:
     """What stands in a CSV file: a name never begins as a formula does (OWASP, CSV injection)."""
     is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
     return f"'{value}" if is_formula else value

@@ -10,7 +10,7 @@
     RUN_DIR/owners/           which start owns the folder (sgg/runs/lease.py)
     RUN_DIR/exit.json         how it ended;  logs/  what each process printed
     RUN_DIR/checkpoint-N/     complete checkpoints;  RUN_DIR/model/ the final model
-    RUN_DIR/completions.jsonl, metrics.json, report.html
+    RUN_DIR/completions.jsonl, metrics.json, per_image.json, report.html
 
 Secrets are never written: the environment is not recorded, and keys have no place in the config.
 """
@@ -47,6 +47,8 @@ from sgg.runs.process_id import process_id
 from sgg.terminal import without_controls
 
 PROVENANCE, CURVES, METRICS = "provenance.json", "metrics.jsonl", "metrics.json"
+PER_IMAGE = "per_image.json"
+"""Recall of each image, beside metrics.json; see `records.PerImage`."""
 COMPLETIONS = "completions.jsonl"
 MODEL_FOLDER = "model"
 """The final model of a training run; with its marker, the run is finished."""

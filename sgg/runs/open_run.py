@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+from sgg.config.differences import differences
 from sgg.config.frozen import FROZEN_NAME, read_frozen, write_frozen
 from sgg.config.schema import Config
 from sgg.errors import SggError
@@ -26,7 +25,7 @@ def open_run(config: Config) -> Path:
     frozen = run_dir / FROZEN_NAME
     is_run, resume = frozen.is_file(), shlex.join(["sgg", "resume", str(run_dir)])
     if is_run:
-        differing = _differences(asdict(read_frozen(frozen)), asdict(config))
+        differing = _differences(read_frozen(frozen), config)
         if differing:
             listed = "\n".join(f"  {d}" for d in differing[:8])
             raise SggError(
@@ -49,13 +48,11 @@ def open_run(config: Config) -> Path:
 _NOT_COMPARED = ("dry_run", "choices", "paths.sweep_dir")
 
 
-def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
+def _differences(old: Config, new: Config) -> list[str]:
     """`key: old -> new` for every leaf that differs."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        found = []
-        for key in sorted({*old, *new}):
-            if f"{prefix}{key}" in _NOT_COMPARED:
-                continue
-            found += _differences(old.get(key), new.get(key), f"{prefix}{key}.")
-        return found
-    return [] if old == new else [f"{prefix[:-1]}: {old} -> {new}"]
+    found = differences(old, new)
+    return [
+        f"{key}: {old} -> {new}"
+        for key, (old, new) in sorted(found.items())
+        if not any(key == left or key.startswith(f"{left}.") for left in _NOT_COMPARED)
+    ]

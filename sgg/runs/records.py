@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, field, structs
 
 from sgg.errors import SggError
 from sgg.files import read_record
-from sgg.runs.folder import METRICS, PIPELINE, PROVENANCE, TOTAL
+from sgg.runs.folder import METRICS, PER_IMAGE, PIPELINE, PROVENANCE, TOTAL
 
 _LONGEST_NAME, _LONGEST_PATH = 240, 1000
 """Characters of a name and of a path of several that sgg may have made."""
@@ -90,6 +90,25 @@ class Metrics(Struct):
     protocol: ProtocolName
 
 
+_Count = Annotated[float, Meta(ge=0, le=1e6)]
+
+
+class PerImage(Struct):
+    """RUN_DIR/per_image.json: columns over the images of the split, in its order."""
+
+    image_ids: list[str]
+    recall_sum: list[_Count]
+    """Recall without a cutoff of the image's completions, summed over those that count in `R`."""
+    recall_count: list[_Count]
+    """How many of them count: those of images with gold relations."""
+    gold: list[int]
+    """Gold relations."""
+    found: list[_Count]
+    """Those that are found, mean over the completions."""
+    failed: list[_Count]
+    """Share of the completions that failed as a whole."""
+
+
 def read_starts(run_dir: Path) -> list[Start]:
     """Each start of the run, as its provenance has them.
 
@@ -133,6 +152,19 @@ def read_metrics(run_dir: Path) -> Metrics | None:
 
     """
     return read_record(run_dir / METRICS, Metrics)
+
+
+def read_per_image(run_dir: Path) -> PerImage | None:
+    """per_image.json of a run; None where an earlier version has evaluated it.
+
+    Raises:
+        SggError: it has another form.
+
+    """
+    found = read_record(run_dir / PER_IMAGE, PerImage)
+    if found is not None and len({len(column) for column in structs.astuple(found)}) != 1:
+        raise SggError(f"{run_dir / PER_IMAGE}: its columns have different lengths.")
+    return found
 
 
 def refuse_no_step(name: str, file: Path) -> None:

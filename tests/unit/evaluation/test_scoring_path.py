@@ -18,6 +18,7 @@ from sgg.errors import SggError
 from sgg.evaluation import score as module
 from sgg.evaluation.predictions import read_predictions
 from sgg.evaluation.stage import score_split
+from sgg.runs.records import read_per_image
 from sgg.scene.graph import SceneGraph
 
 OBJECTS = [{"id": "man.1", "bbox": [0, 0, 40, 40]}, {"id": "dog.2", "bbox": [50, 50, 90, 90]}]
@@ -52,7 +53,7 @@ def words(tmp_path):
     ]
 
 
-def test_score_writes_three_files_and_one_table(words, tmp_path, capsys):
+def test_score_writes_four_files_and_one_table(words, tmp_path, capsys):
     """0, 3, 6, 9 say `on`, 1 failed: 5 of 10 found; mR is one predicate of fifty."""
     main([*words, f"out={tmp_path / 'out'}"])
     content = json.loads((tmp_path / "out" / "metrics.json").read_text())
@@ -69,6 +70,11 @@ def test_score_writes_three_files_and_one_table(words, tmp_path, capsys):
     assert (rows["near"]["gold"], rows["near"]["R"], rows["on"]["predicted"]) == ("10", "0.5", "4")
     (failure,) = [json.loads(x) for x in (tmp_path / "out" / "failures.jsonl").open()]
     assert (failure["image_id"], failure["kind"]) == ("1", "empty")
+    by_image = read_per_image(tmp_path / "out")
+    assert by_image.image_ids == [str(i) for i in range(10)]
+    assert by_image.recall_sum == by_image.found == [0, 0, 1, 0, 1, 1, 0, 1, 1, 0]
+    assert by_image.recall_count == by_image.gold == [1] * 10
+    assert by_image.failed == [0, 1, *[0] * 8]
     shown = capsys.readouterr().out
     assert "| R " in shown
     assert "protocol sgg: 10 images" in shown
