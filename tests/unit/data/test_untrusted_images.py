@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from data_files import BOXES, NEAR, jsonl_config, line, prepared, write_image, write_lines
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from sgg.data.clean import MAX_PIXELS
 from sgg.data.images import MAX_FILE, BrokenImage, look, open_upright
@@ -39,26 +39,66 @@ def content(form):
     return file.getvalue()
 
 
+HEADER = 64
+"""Bytes in which most formats state their sizes."""
+
+
+def flipped(data, place, rng):
+    data[place] ^= 1 << rng.randrange(8)
+
+
+def other_byte(data, place, rng):
+    data[place] = rng.randrange(256)
+
+
+def other_size(data, place, rng):
+    length = rng.choice([2, 4])
+    most = 256**length - 1
+    number = rng.choice([0, 1, most, most // 2, most // 2 + 1, 8000, min(100_000, most)])
+    data[place : place + length] = number.to_bytes(length, rng.choice(["big", "little"]))
+
+
+def repeated(data, place, rng):
+    data[place:place] = data[place : place + rng.randrange(200)]
+
+
+def removed(data, place, rng):
+    del data[place : place + rng.randrange(8)]
+
+
+def cut(data, place, rng):
+    del data[rng.choice([0, place, place]) :]
+
+
+def appended(data, place, rng):
+    data += rng.choice([bytes(data), rng.randbytes(200), bytes(200)])
+
+
+WAYS = (flipped, other_byte, other_size, repeated, removed, cut, appended)
+
+
 def mutation(data, rng):
-    """The same bytes with a few changed, cut off, put in twice or replaced by large numbers."""
+    """The same bytes changed in one to four ways, as often in the header as anywhere."""
     changed = bytearray(data)
-    for _ in range(rng.randint(1, 6)):
-        place = rng.randrange(len(changed))
-        way = rng.randrange(5)
-        if way == 0:
-            changed[place] = rng.randrange(256)
-        elif way == 1:
-            changed[place : place + 4] = rng.choice(
-                [b"\xff" * 4, b"\x7f\xff\xff\xff", b"\0\0\xff\xff", b"\0" * 4]
-            )
-        elif way == 2:
-            changed[place:place] = changed[place : place + rng.randrange(200)]
-        elif way == 3:
-            del changed[place : place + rng.randrange(8)]
-        else:
-            del changed[place + 1 + rng.randrange(len(changed)) :]
-        changed = changed or bytearray(b"\0")
+    for _ in range(rng.randint(1, 4)):
+        if changed:
+            place = rng.randrange(min(len(changed), rng.choice([HEADER, len(changed)])))
+            rng.choice(WAYS)(changed, place, rng)
     return bytes(changed)
+
+
+def test_mutations_are_of_every_kind():
+    data, rng = content("PNG"), random.Random(0)
+    found = [mutation(data, rng) for _ in range(300)]
+    assert b"" in found
+    assert any(data.startswith(f) and 0 < len(f) < len(data) for f in found)
+    assert any(f.startswith(data) and len(f) > len(data) for f in found)
+    changed = [
+        [i for i in range(len(data)) if f[i] != data[i]] for f in found if len(f) == len(data)
+    ]
+    assert any(len(places) == 1 and places[0] < HEADER for places in changed)
+    sizes = {f[16:20] for f in found}  # a PNG's width
+    assert len(sizes) > 10
 
 
 def readable(data):
@@ -76,12 +116,15 @@ def test_only_formats_of_the_list_are_read(form):
     assert readable(content(form)) == (form in READ)
 
 
+STARTS = ("subprocess.", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.system")
+
+
 def fuzz(count):
     """Mutations of every format; prints the peak memory, bytes, and what the process started."""
     started = []
 
     def hook(event, arguments):
-        if event.startswith(("subprocess.", "os.exec", "os.posix_spawn", "os.system", "os.fork")):
+        if event.startswith(STARTS):
             started.append((event, arguments))
 
     sys.addaudithook(hook)
@@ -117,6 +160,7 @@ def test_no_program_is_started_for_postscript(tmp_path, monkeypatch):
     gs.write_text(f"#!/bin/sh\ntouch {mark}\nexit 1\n")
     gs.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # whether there is one is asked once
     (tmp_path / "a.jpg").write_text(EPS)
     assert look(tmp_path / "a.jpg", True) == ((0, 0), "broken_image")
     assert not mark.exists()

@@ -25,7 +25,8 @@ def offline(monkeypatch):
 
 
 @pytest.fixture
-def by_wandb():
+def by_wandb(monkeypatch):
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")  # as the tracker sets it, for this test
     return compose_config(["tracker=wandb"])
 
 
