@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from sgg.chat_api.mac import RESPONSE_HEADER, Verifier
 
 TEXT = "a completion"
+START = "5" * 32
+"""Which start of a server it is, as `sgg.chat_api.mac` knows them."""
 
 
 def response(text=TEXT, finish="stop", **choice):
@@ -19,11 +21,11 @@ def response(text=TEXT, finish="stop", **choice):
     }
 
 
-def response_code(handler, key, status, content):
+def response_header(handler, key, status, content, start=START):
     """The header by which a server with this key signs its response to a signed request; else none."""
     header = handler.headers.get("Authorization", "").encode()
     signed = key and Verifier(key).signed(handler.command, handler.path, header)
-    return {RESPONSE_HEADER: signed.response_code(key, status, content)} if signed else {}
+    return {RESPONSE_HEADER: signed.response_header(key, start, status, content)} if signed else {}
 
 
 class FakeServer:
@@ -90,7 +92,7 @@ class FakeServer:
                 content = text.encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content)))
-                for name, value in response_code(self, fake.key, status, content).items():
+                for name, value in response_header(self, fake.key, status, content).items():
                     self.send_header(name, value)
                 self.end_headers()
                 with suppress(ConnectionError):  # who asked may be gone

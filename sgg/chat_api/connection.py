@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from sgg.chat_api.mac import RESPONSE_HEADER, SignedRequest
+from sgg.chat_api.mac import RESPONSE_HEADER, UNKNOWN_START, SignedRequest
 from sgg.errors import SggError
 
 LIMITS = httpx.Limits(
@@ -19,6 +19,8 @@ LIMITS = httpx.Limits(
 )
 HEADERS = {"Accept-Encoding": "identity"}
 """Of each request: the size of a compressed response shows only when it is unpacked."""
+OTHER_START = 412
+"""Status by which a server refuses a request for another start of it."""
 _HEALTH_PATH = "/health"
 _GET_BYTES = 2**20
 """Most of a response to a request without a body, which may go to anybody."""
@@ -39,8 +41,9 @@ class BearerKey(httpx.Auth):
 class SignedRequests(httpx.Auth):
     """Authenticates requests to sgg's servers and their responses by codes; the key is not sent.
 
-    A server may die at any time and another process take its port, so a body is sent only after a request
-    without one has had a response with the right code.
+    A server may die at any time, and another process take its port or the server be started again. So before
+    each request one without a body is sent; its response, with the right code, says the server's start, which
+    the request is then signed for.
     """
 
     requires_request_body = True
@@ -65,34 +68,40 @@ class SignedRequests(httpx.Auth):
             httpx.HTTPError: the server does not respond now.
 
         """
-        if request.content:
-            url = f"{self._server}{_HEALTH_PATH}"
+        url = f"{self._server}{_HEALTH_PATH}"
+        for _ in range(2):  # it may have been started again between the two
             # a request made by hand has no time limits of its own
-            yield from self._exchange(
-                httpx.Request("GET", url, headers=HEADERS, extensions=request.extensions)
-            )
-        yield from self._exchange(request)
+            health = httpx.Request("GET", url, headers=HEADERS, extensions=request.extensions)
+            response, start = yield from self._exchange(health, UNKNOWN_START)
+            if response.status_code != 200:
+                raise httpx.RemoteProtocolError(f"HTTP {response.status_code} of {url}")
+            response, _ = yield from self._exchange(request, start)
+            if response.status_code != OTHER_START:
+                return
+        raise httpx.RemoteProtocolError("the server was started again, twice")
 
-    def _exchange(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+    def _exchange(
+        self, request: httpx.Request, start: str
+    ) -> Generator[httpx.Request, httpx.Response, tuple[httpx.Response, str]]:
+        """Send a request for a start of the server; its response and the start that has sent it."""
         url = request.url
         target = signed_target(url.path, url.query)
         address = f"{url.raw_host.decode()}:{url.port or {'http': 80, 'https': 443}[url.scheme]}"
-        signed = SignedRequest.new(request.method, target, address, request.content)
+        signed = SignedRequest.new(request.method, target, address, start, request.content)
         request.headers["Authorization"] = signed.header(self._key)
         response = yield request
         shown, status = response.headers.get(RESPONSE_HEADER, ""), response.status_code
-        if signed.has_response(self._key, shown, status, response.content):
-            if status == 401:
-                raise SggError(f"{self._server} refuses the request: {response.text.strip()}")
-            if url.path.endswith(_HEALTH_PATH) and status != 200:
-                raise httpx.RemoteProtocolError(f"HTTP {status} of {url}")
-        elif status >= 500:
+        responding = signed.responding_start(self._key, shown, status, response.content)
+        if responding is None and status >= 500:
             raise httpx.RemoteProtocolError(f"HTTP {status} without the code of the server")
-        else:
+        if responding is None:
             raise SggError(
                 f"{self._server} does not prove that it has the key, which was not sent: another process "
                 f"listens there, or the server has another key. {self._hint}"
             )
+        if status == 401:
+            raise SggError(f"{self._server} refuses the request: {response.text.strip()}")
+        return response, responding
 
 
 def signed_target(path: str, query: bytes) -> str:

@@ -211,7 +211,9 @@ class Spoiler(BaseHTTPRequestHandler):
             self.command, self.path, self.headers["Authorization"].encode()
         )
         behind = f"127.0.0.1:{self.server.behind}"
-        handed_on = SignedRequest.new(self.command, self.path, behind, body or b"")
+        handed_on = SignedRequest.new(
+            self.command, self.path, behind, asked_here.start, body or b""
+        )
         headers = {"Authorization": handed_on.header(KEY)}
         if self.headers["Content-Type"]:
             headers["Content-Type"] = self.headers["Content-Type"]
@@ -226,8 +228,10 @@ class Spoiler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.send_response(status)
-        if handed_on.has_response(KEY, names[RESPONSE_HEADER] or "", status, content):
-            self.send_header(RESPONSE_HEADER, asked_here.response_code(KEY, status, content))
+        shown = names[RESPONSE_HEADER] or ""
+        if start := handed_on.responding_start(KEY, shown, status, content):
+            header = asked_here.response_header(KEY, start, status, content)
+            self.send_header(RESPONSE_HEADER, header)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)

@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
-from sgg.chat_api.connection import signed_target
+from sgg.chat_api.connection import OTHER_START, signed_target
 from sgg.chat_api.mac import RESPONSE_HEADER, SignedRequest, Verifier
+from sgg.chat_api.own_address import OwnAddresses
 from sgg.config.hardware import SERVER_KEY_VARIABLE
 
 App = Callable[..., Awaitable[None]]
@@ -33,21 +35,25 @@ class Access:
     def __init__(self, app: App) -> None:
         self._app, self._key = app, os.environ.get(SERVER_KEY_VARIABLE)
         self._verifier = Verifier(self._key) if self._key else None
+        self._addresses = OwnAddresses()
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """Pass on, or respond with 404 or 401; a websocket is closed."""
+        """Pass on, or respond with 404, 401 or 412; a websocket is closed."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         signed = self._signed(scope)
         if self._key and self._verifier and signed is not None:
-            send = _Signing(send, self._key, signed)
-            fault = self._verifier.fault(signed, scope["server"])
+            send = _Signing(send, self._key, self._verifier.start, signed)
+            fault = await self._misdirected(signed, scope) or self._verifier.fault(signed)
             body = b"" if fault else await _body(receive)
             if fault is None and hashlib.sha256(body).hexdigest() != signed.body_sha256:
                 fault = "The body is not the one that was signed."
             if fault is not None:
                 await _respond(scope, send, 401, f"{fault}\n")
+                return
+            if scope["path"] not in self.open_endpoints and signed.start != self._verifier.start:
+                await _respond(scope, send, OTHER_START, "The server was started again.\n")
                 return
             receive = _again(body, receive)
         if scope["path"] in self.open_endpoints:
@@ -64,6 +70,17 @@ class Access:
             return None
         target = signed_target(scope["path"], scope["query_string"])
         return self._verifier.signed(scope["method"], target, _authorization(scope))
+
+    async def _misdirected(self, signed: SignedRequest, scope: dict[str, Any]) -> str | None:
+        """What to tell the sender of a request that was signed for another server."""
+        ip, port = scope["server"]
+        if await self._addresses.has(signed.address, ip, port):
+            return None
+        return (
+            f"The request is for {signed.address}, and this server is {ip}:{port} of "
+            f"{socket.gethostname()}. Behind a proxy, a tunnel or NAT it takes the key as a Bearer token "
+            "only (docs/generate.md)."
+        )
 
     def _shows_key(self, scope: dict[str, Any]) -> bool:
         if not self._key:
@@ -102,22 +119,23 @@ class RolloutAccess(Access):
 class _Signing:
     """An ASGI `send` that keeps a response until it is whole, and sends it with its code."""
 
-    def __init__(self, send: Any, key: str, request: SignedRequest) -> None:
-        self._send, self._key, self._request = send, key, request
-        self._start: dict[str, Any] = {}
+    def __init__(self, send: Any, key: str, start: str, request: SignedRequest) -> None:
+        self._send, self._key, self._start, self._request = send, key, start, request
+        self._head: dict[str, Any] = {}
         self._body = b""
 
     async def __call__(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            self._start = message
+            self._head = message
             return
         self._body += message.get("body", b"")
         if message.get("more_body", False):
             return
-        code = self._request.response_code(self._key, self._start["status"], self._body)
-        header = (RESPONSE_HEADER.lower().encode(), code.encode())
-        headers = [*self._start.get("headers", ()), header]
-        await self._send(self._start | {"headers": headers})
+        status = self._head["status"]
+        shown = self._request.response_header(self._key, self._start, status, self._body)
+        header = (RESPONSE_HEADER.lower().encode(), shown.encode())
+        headers = [*self._head.get("headers", ()), header]
+        await self._send(self._head | {"headers": headers})
         await self._send({"type": "http.response.body", "body": self._body})
 
 

@@ -10,10 +10,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
-from fake_server import response_code
+from fake_server import START, response_header
 
-from sgg.chat_api.connection import HEADERS, BearerKey, SignedRequests, async_hooks, hooks
-from sgg.chat_api.mac import RESPONSE_HEADER, SCHEME
+from sgg.chat_api.connection import (
+    HEADERS,
+    OTHER_START,
+    BearerKey,
+    SignedRequests,
+    async_hooks,
+    hooks,
+)
+from sgg.chat_api.mac import RESPONSE_HEADER, SCHEME, UNKNOWN_START
 from sgg.errors import SggError
 
 KEY = "THE-KEY"
@@ -58,8 +65,8 @@ def listener(respond, port=0):
         server.server_close()
 
 
-def code(handler, status=200, body=BODY, key=KEY):
-    return response_code(handler, key, status, body)
+def code(handler, status=200, body=BODY, key=KEY, start=START):
+    return response_header(handler, key, status, body, start)
 
 
 def honest(handler):
@@ -87,14 +94,16 @@ def assert_key_was_not_sent(seen):
 
 
 class Recorded:
-    """Responds with the code of the first response that an honest server gave."""
+    """Responds with the code of the first response that an honest server gave, once that has given two."""
 
     def __init__(self):
-        self.heard = None
+        self.heard = []
 
     def __call__(self, handler):
-        self.heard = self.heard or code(handler)
-        return 200, self.heard, BODY
+        if len(self.heard) == 2:
+            return 200, self.heard[0], BODY
+        self.heard.append(code(handler))
+        return 200, self.heard[-1], BODY
 
 
 @pytest.mark.parametrize(
@@ -133,17 +142,49 @@ def test_what_a_server_has_said_before_is_not_believed():
             http.get(f"{url}/v1/models")
 
 
-def test_a_body_follows_a_request_without_one_and_each_has_a_nonce():
+def test_each_request_follows_one_without_a_body_and_has_a_nonce_and_the_servers_start():
     with listener(honest) as (url, seen), client(url) as http:
         for _ in range(2):
             assert http.post(f"{url}/v1/chat/completions", json={"n": 1}).content == BODY
         http.get(f"{url}/v1/models?a=b%20c")
     assert_key_was_not_sent(seen)
     posts = [("GET", "/health"), ("POST", "/v1/chat/completions")] * 2
-    assert [request[:2] for request in seen] == [*posts, ("GET", "/v1/models?a=b%20c")]
+    gets = [("GET", "/health"), ("GET", "/v1/models?a=b%20c")]
+    assert [request[:2] for request in seen] == [*posts, *gets]
     assert json.loads(seen[1][3]) == {"n": 1}
     assert all(header.startswith(f"{SCHEME} ") for _, _, header, _ in seen)
-    assert len({header.split()[3] for _, _, header, _ in seen}) == 5
+    assert [header.split()[2] for _, _, header, _ in seen] == [UNKNOWN_START, START] * 3
+    assert len({header.split()[4] for _, _, header, _ in seen}) == 6
+
+
+class Restarting:
+    """A server that is started again after its first responses to /health, so many times."""
+
+    def __init__(self, times):
+        self.times, self.starts, self.served = times, 0, []
+
+    def __call__(self, handler):
+        start = f"{self.starts:032x}"
+        if handler.path == "/health":
+            self.starts += self.starts < self.times
+            return 200, code(handler, start=start), BODY
+        if handler.headers["Authorization"].split()[2] != start:
+            return OTHER_START, code(handler, OTHER_START, b"", start=start), b""
+        self.served.append(handler.sent)
+        return 200, code(handler, start=start), BODY
+
+
+def test_a_server_that_was_started_again_is_asked_again_once():
+    server = Restarting(1)
+    with listener(server) as (url, seen), client(url) as http:
+        assert http.post(f"{url}/v1/x", json={}).content == BODY
+        assert http.post(f"{url}/v1/x", json={}).content == BODY
+    assert server.served == [b"{}", b"{}"]
+    assert [path for _, path, *_ in seen] == ["/health", "/v1/x"] * 3
+    with listener(Restarting(2)) as (url, seen), client(url) as http:
+        with pytest.raises(httpx.RemoteProtocolError, match="started again, twice"):
+            http.post(f"{url}/v1/x", json={})
+        assert len(seen) == 4
 
 
 def test_who_takes_a_servers_port_never_sees_key_or_body():

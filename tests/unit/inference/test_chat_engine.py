@@ -101,7 +101,9 @@ def test_requests_to_a_server_of_sggs_own_are_signed(start, ask, monkeypatch):
     monkeypatch.setenv("SGG_SERVER_KEY", "sesame")
     server = start(key="sesame")
     ask(server, count=3, api_key_env="SGG_SERVER_KEY", signs=True)
-    assert len(server.shown) == 7  # the list of models; for each completion one without a body, too
+    assert (
+        len(server.shown) == 8
+    )  # the list of models, three completions, and before each one to /health
     assert all(shown.startswith(SCHEME) and "sesame" not in shown for shown in server.shown)
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from sgg.chat_api.connection import SignedRequests
-from sgg.chat_api.mac import SCHEME, SignedRequest
+from sgg.chat_api.mac import SCHEME, UNKNOWN_START, SignedRequest
 from sgg.config.hardware import SERVER_KEY_VARIABLE
 from sgg.errors import SggError
 from sgg.inference.vllm.middleware import EvaluationAccess, RolloutAccess
@@ -136,7 +136,7 @@ def test_a_server_with_another_key_serves_nothing_and_is_not_believed(keyed):
     other = SignedRequests("another", "http://127.0.0.1:8000", "")
     with pytest.raises(SggError, match="does not prove"):
         ask(EvaluationAccess(noted), ("GET", "/v1/models", b""), auth=other)
-    assert not reached
+    assert [scope["path"] for scope in reached] == ["/health"]  # which is everybody's
 
 
 class Relay:
@@ -157,34 +157,74 @@ def test_a_relay_to_another_server_gets_nothing(keyed, other):
     for request in (("GET", "/v1/models", b""), ("POST", "/v1/chat/completions", b"an image")):
         with pytest.raises(SggError, match=where):
             ask(relay, request)
-    assert [scope["path"] for scope in relay.given] == ["/v1/models", "/health"]
+    assert [scope["path"] for scope in relay.given] == ["/health", "/health"]
     assert "Bearer" not in str(relay.given)
 
 
-def test_a_request_is_served_once_and_with_its_own_body(keyed):
-    access = EvaluationAccess(served)
-    path, body = "/v1/chat/completions", b"what is asked"
-    signed = SignedRequest.new("POST", path, "127.0.0.1:8000", body)
-    header = {"Authorization": signed.header("key")}
+class Recorded(SignedRequests):
+    """Of each request, the header that it was signed with last."""
 
-    def again(content):
-        async def post():
-            async with httpx.AsyncClient(transport=httpx.ASGITransport(access)) as http:
-                url = f"http://127.0.0.1:8000{path}"
-                return await http.post(url, content=content, headers=header)
+    def __init__(self):
+        super().__init__("key", "http://127.0.0.1:8000", "")
+        self.headers = []
 
-        return asyncio.run(post())
+    def auth_flow(self, request):
+        yield from super().auth_flow(request)
+        self.headers.append(request.headers["Authorization"])
 
-    assert again(body).status_code == 200
-    repeated = again(body)
-    assert (repeated.status_code, repeated.text) == (401, "The request was made before.\n")
-    signed = SignedRequest.new("POST", path, "127.0.0.1:8000", body)
-    header["Authorization"] = signed.header("key")
-    changed = again(b"another")
-    assert (changed.status_code, changed.text) == (
-        401,
-        "The body is not the one that was signed.\n",
-    )
+
+class Repeated(httpx.Auth):
+    """A request as somebody has read it on the network."""
+
+    def __init__(self, header):
+        self.header = header
+
+    def auth_flow(self, request):
+        request.headers["Authorization"] = self.header
+        yield request
+
+
+@pytest.mark.parametrize(
+    ("access", "method", "path", "body"),
+    [
+        (EvaluationAccess, "POST", "/v1/chat/completions", b"what is asked"),
+        (RolloutAccess, "POST", "/collective_rpc", b"weights"),
+        (RolloutAccess, "POST", "/finish_weight_update", b""),
+        (RolloutAccess, "GET", "/server_info", b""),
+    ],
+)
+def test_a_request_is_served_once_and_with_its_own_body_and_by_one_start(
+    keyed, access, method, path, body
+):
+    def repeat(to, content):
+        (response,) = ask(to, (method, path, content), auth=Repeated(header))
+        return response.status_code, response.text
+
+    server, signing = access(served), Recorded()
+    assert ask(server, (method, path, body), auth=signing)[0].status_code == 200
+    (header,) = signing.headers
+    assert repeat(server, body) == (401, "The request was made before.\n")
+    assert repeat(access(served), body) == (412, "The server was started again.\n")
+    start = header.split()[2]
+    fresh = SignedRequest.new(method, path, "127.0.0.1:8000", start, body)
+    header = fresh.header("key")
+    assert repeat(server, b"another") == (401, "The body is not the one that was signed.\n")
+    fresh = SignedRequest.new(method, path, "127.0.0.1:8000", UNKNOWN_START, body)
+    header = fresh.header("key")
+    assert repeat(server, body) == (412, "The server was started again.\n")
+
+
+def test_a_server_that_is_started_again_between_two_requests_goes_on_being_asked(keyed):
+    starts = [EvaluationAccess(served), EvaluationAccess(served)]
+
+    async def restarted(scope, receive, send):
+        if scope["path"] != "/health" and len(starts) == 2:
+            starts.pop()
+        await starts[-1](scope, receive, send)
+
+    path = "/v1/chat/completions"
+    responses = ask(restarted, ("POST", path, b"one"), ("POST", path, b"two"))
+    assert [response.json() for response in responses] == [[path, "one"], [path, "two"]]
 
 
 def test_without_a_key_nothing_is_signed(monkeypatch):

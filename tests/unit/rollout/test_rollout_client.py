@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import torch
-from fake_server import response_code
+from fake_server import response_header
 
 from sgg.chat_api.mac import SCHEME
 from sgg.compat import trl as cures
@@ -65,7 +65,7 @@ def server(name=NAME, key=KEY, **responses):
                 response = 200, "{}"
             content = response[1].encode()
             self.send_response(response[0])
-            for header in response_code(self, state["key"], response[0], content).items():
+            for header in response_header(self, state["key"], response[0], content).items():
                 self.send_header(*header)
             self.end_headers()
             self.wfile.write(content)
@@ -110,10 +110,10 @@ def test_weights_go_by_a_port_that_nobody_has(monkeypatch):
 def test_requests_are_signed_and_the_key_is_not_sent():
     with server() as (address, _, asked):
         joined(address)
-    ((path, shown),) = asked
-    assert path == "/v1/models"
-    assert shown.startswith(f"{SCHEME} {urlsplit(address).netloc} ")
-    assert f" {KEY}" not in shown
+    assert [path for path, _ in asked] == ["/health", "/v1/models"]
+    for _, shown in asked:
+        assert shown.startswith(f"{SCHEME} {urlsplit(address).netloc} ")
+        assert f" {KEY}" not in shown
 
 
 @pytest.mark.parametrize("key", [None, "of another run"])
@@ -133,7 +133,7 @@ def test_who_takes_the_port_of_a_server_that_was_joined_gets_no_weights():
         for use in (client.check_identity, lambda: client.push([], iter(()))):
             with pytest.raises(SggError, match="does not prove"):
                 use()
-        assert [path for path, _ in asked] == ["/v1/models", "/health"]
+        assert [path for path, _ in asked] == ["/health", "/health"]
 
 
 def test_each_server_has_its_own_key():
