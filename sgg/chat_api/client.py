@@ -21,6 +21,7 @@ from sgg.chat_api.connection import (
     BearerKey,
     SignedRequests,
     async_hooks,
+    proxy_hint,
     reason,
 )
 from sgg.chat_api.mac import unset_key
@@ -155,7 +156,7 @@ class ChatClient:
         if not self._signs:
             return BearerKey(self._key)
         hint = f"Set {self._variable} here to the key that the server was started with."
-        return SignedRequests(self._key, server, hint)
+        return SignedRequests(self._key, server, hint + proxy_hint(server))
 
     def _check_status(self, url: str, response: httpx.Response) -> None:
         if response.is_success:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -96,12 +97,24 @@ class SignedRequests(httpx.Auth):
             raise httpx.RemoteProtocolError(f"HTTP {status} without the code of the server")
         if responding is None:
             raise SggError(
-                f"{self._server} does not prove that it has the key, which was not sent: another process "
-                f"listens there, or the server has another key. {self._hint}"
+                f"{self._server} does not prove that it has the key, which was not sent, and responds with "
+                f"HTTP {status}: another process listens there, or the server has another key. {self._hint}"
             )
         if status == 401:
             raise SggError(f"{self._server} refuses the request: {response.text.strip()}")
         return response, responding
+
+
+def proxy_hint(server: str) -> str:
+    """What to tell a user where a proxy of the environment may have responded; empty where none is."""
+    url, proxies = httpx.URL(server), getproxies()
+    used = next((kind for kind in (url.scheme, "all") if proxies.get(kind)), None)
+    if used is None or proxy_bypass(url.host):
+        return ""
+    return (
+        f" Requests to it go through the proxy that {used.upper()}_PROXY names, which may have responded "
+        f"itself: put {url.host} into NO_PROXY to ask the server directly."
+    )
 
 
 def signed_target(path: str, query: bytes) -> str:

@@ -14,10 +14,12 @@ from typing import Any
 SERVERS_VARIABLE = "SGG_ROLLOUT_SERVERS"
 """Environment variable of the ranks: addresses of the rollout servers, comma-separated."""
 
-
 SERVER_KEY_VARIABLE = "SGG_SERVER_KEY"
 """Environment variable of a vLLM server: the key that it asks of those who talk to it, and proves to have. Of
 ranks: those of all rollout servers, in the order of their addresses, comma-separated."""
+
+SERVER_ADDRESSES_VARIABLE = "SGG_SERVER_ADDRESSES"
+"""Environment variable that a vLLM server sets: further HOST:PORT that lead to it, comma-separated."""
 
 
 class Precision(Enum):

@@ -29,6 +29,12 @@ def free_port():
         return held.getsockname()[1]
 
 
+def is_spawned(process):
+    with suppress(psutil.Error):
+        return "multiprocessing.spawn" in " ".join(process.cmdline())
+    return False
+
+
 class Serving:
     """`sgg serve` on one port, which may be ended and started again."""
 
@@ -38,7 +44,7 @@ class Serving:
         self.log = folder / "serve.log"
         self.process, self.kills = None, 0
 
-    def start(self):
+    def launch(self):
         waiting = [f"hardware.environment.{word}" for word in WAITING]
         words = command("serve", "hardware.threads=1", *waiting, f"port={self.port}")
         told = environment(self.folder, SGG_SERVER_KEY=KEY, TMPDIR=str(self.folder))
@@ -46,6 +52,9 @@ class Serving:
             self.process = subprocess.Popen(
                 words, cwd=self.folder, env=told, stdout=log, stderr=log
             )
+
+    def start(self):
+        self.launch()
         deadline = time.monotonic() + 300
         while not self.is_well():
             assert self.process.poll() is None, self.log.read_text()[-4000:]
@@ -56,6 +65,11 @@ class Serving:
         with suppress(httpx.HTTPError):
             return httpx.get(f"{self.url}/health", timeout=5).is_success
         return False
+
+    def engine(self):
+        """The engine's processes, from their start on."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in children if child.is_running() and is_spawned(child)]
 
     def kill(self):
         """SIGKILL; the engine's processes, which would be left behind, go too."""
@@ -80,6 +94,28 @@ def serving(tmp_path_factory):
             server.kill()
     # told to end, it takes its model's folder along; one that was killed cannot
     assert len(list(server.folder.glob("sgg-serve-*"))) == server.kills
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_server_whose_engine_loads(tmp_path, number):
+    server = Serving(tmp_path)
+    server.launch()
+    try:
+        deadline = time.monotonic() + 240
+        while not server.engine():
+            assert server.process.poll() is None, server.log.read_text()[-4000:]
+            assert time.monotonic() < deadline, "the engine does not start"
+            time.sleep(0.1)
+        time.sleep(1)  # it imports for much longer
+        started = psutil.Process(server.process.pid).children(recursive=True)
+        server.process.send_signal(number)
+        assert server.process.wait(60) == 128 + number
+        _, left = psutil.wait_procs(started, timeout=10)
+        assert not left
+    finally:
+        if server.process.poll() is None:
+            server.kill()
+    assert not list(tmp_path.glob("sgg-serve-*"))
 
 
 def asking(serving, run_dir, *more):

@@ -17,13 +17,13 @@ from typing import Any, ClassVar
 from sgg.chat_api.connection import OTHER_START, signed_target
 from sgg.chat_api.mac import RESPONSE_HEADER, SignedRequest, Verifier
 from sgg.chat_api.own_address import OwnAddresses
-from sgg.config.hardware import SERVER_KEY_VARIABLE
+from sgg.config.hardware import SERVER_ADDRESSES_VARIABLE, SERVER_KEY_VARIABLE
 
 App = Callable[..., Awaitable[None]]
 
 
 class Access:
-    """ASGI middleware, named to vLLM by the import path of a subclass; the key is in the environment."""
+    """ASGI middleware, named to vLLM by a subclass's import path; the environment has its settings."""
 
     endpoints: ClassVar[frozenset[str]]
     """What is served to those who have the key."""
@@ -31,11 +31,13 @@ class Access:
     """What is served to everybody."""
     needs_key: ClassVar[bool] = True
     """Whether nobody is served `endpoints` where there is no key; else everybody is."""
+    misdirected: ClassVar[str]
+    """What can be done about a request for an address that is not known to be this server's."""
 
     def __init__(self, app: App) -> None:
         self._app, self._key = app, os.environ.get(SERVER_KEY_VARIABLE)
         self._verifier = Verifier(self._key) if self._key else None
-        self._addresses = OwnAddresses()
+        self._addresses = OwnAddresses(os.environ.get(SERVER_ADDRESSES_VARIABLE, "").split(","))
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Pass on, or respond with 404, 401 or 412; a websocket is closed."""
@@ -78,8 +80,7 @@ class Access:
             return None
         return (
             f"The request is for {signed.address}, and this server is {ip}:{port} of "
-            f"{socket.gethostname()}. Behind a proxy, a tunnel or NAT it takes the key as a Bearer token "
-            "only (docs/generate.md)."
+            f"{socket.gethostname()}. {self.misdirected.format(signed.address)}"
         )
 
     def _shows_key(self, scope: dict[str, Any]) -> bool:
@@ -93,6 +94,10 @@ class EvaluationAccess(Access):
 
     endpoints = frozenset({"/v1/models", "/v1/chat/completions", "/metrics"})
     needs_key = False
+    misdirected = (
+        "If that address leads here by a published port, a Service, a proxy or a tunnel, start the server "
+        "with address={} (docs/generate.md)."
+    )
 
 
 class RolloutAccess(Access):
@@ -113,6 +118,9 @@ class RolloutAccess(Access):
             "/reset_encoder_cache",
             "/collective_rpc",  # without a GPU the way in for weights
         }
+    )
+    misdirected = (
+        "Let /etc/hosts or the cluster's DNS say on all nodes which address that name has."
     )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
@@ -19,6 +20,8 @@ import torch
 
 from sgg.compat import torchvision as torchvision_operators
 from sgg.compat.vllm_cpu import EXTENSION
+from sgg.compat.vllm_server import end_by_signals, run_server
+from sgg.config.hardware import SERVER_ADDRESSES_VARIABLE
 from sgg.config.schema import Config
 from sgg.inference.vllm.middleware import EvaluationAccess, RolloutAccess
 from sgg.inference.vllm.setup import register_model, server_arguments, set_environment
@@ -35,7 +38,15 @@ class Mode(Enum):
     """GRPO's completions with log-probabilities, by weights that the trainer pushes."""
 
 
-def serve(config: Config, mode: Mode, name: str, folder: Path, host: str, port: int) -> None:
+def serve(
+    config: Config,
+    mode: Mode,
+    name: str,
+    folder: Path,
+    host: str,
+    port: int,
+    announced: Sequence[str] = (),
+) -> None:
     """Serve requests until SIGTERM or SIGINT; the key that they must have is in the environment.
 
     Args:
@@ -45,12 +56,15 @@ def serve(config: Config, mode: Mode, name: str, folder: Path, host: str, port: 
         folder: is made, with the model's files as vLLM takes them.
         host: address to listen on.
         port: of it.
+        announced: further HOST:PORT by which clients reach this server.
 
     Raises:
         SggError: the model cannot be opened.
 
     """
+    end_by_signals()
     set_environment(config.hardware.gpu)
+    os.environ[SERVER_ADDRESSES_VARIABLE] = ",".join(announced)
     os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")  # as vLLM's command line does
     if mode is Mode.rollout:
         # the endpoints through which trainers push weights stand behind vLLM's development mode
@@ -58,7 +72,6 @@ def serve(config: Config, mode: Mode, name: str, folder: Path, host: str, port: 
     model = open_model(config, Use.generate if mode is Mode.evaluation else Use.rollout)
     model.write_for_vllm(folder)
     import uvloop
-    from vllm.entrypoints.launchers.api_server.entry import run_server
     from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 

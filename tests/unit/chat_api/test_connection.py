@@ -12,6 +12,7 @@ import httpx
 import pytest
 from fake_server import START, response_header
 
+from sgg.chat_api.client import ChatClient
 from sgg.chat_api.connection import (
     HEADERS,
     OTHER_START,
@@ -19,6 +20,7 @@ from sgg.chat_api.connection import (
     SignedRequests,
     async_hooks,
     hooks,
+    proxy_hint,
 )
 from sgg.chat_api.mac import RESPONSE_HEADER, SCHEME, UNKNOWN_START
 from sgg.errors import SggError
@@ -223,6 +225,35 @@ def test_the_request_before_has_the_time_limit_of_its_request():
         with pytest.raises(httpx.ReadTimeout):
             http.post(f"{url}/v1/x", json={})
         assert time.monotonic() - start < 4
+
+
+def test_a_proxy_that_refuses_by_itself_is_named(monkeypatch):
+    async def ask():
+        client = ChatClient("SGG_SERVER_KEY", signs=True)
+        try:
+            await client.models("http://node7.example:8000", 30)
+        finally:
+            await client.close()
+
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SGG_SERVER_KEY", KEY)
+    with listener(lambda _: (407, {}, b"who are you?")) as (proxy, seen):
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        told = r"responds with HTTP 407.* proxy that HTTP_PROXY names.* put node7\.example into NO_"
+        with pytest.raises(SggError, match=told):
+            asyncio.run(ask())
+    assert [path for _, path, *_ in seen] == ["http://node7.example:8000/health"]
+    assert_key_was_not_sent(seen)
+
+
+def test_where_no_proxy_stands_before_a_server_none_is_named(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "node7.example")
+    assert not proxy_hint("http://node7.example:8000")
+    assert proxy_hint("http://node8.example:8000")
+    monkeypatch.delenv("HTTP_PROXY")
+    assert not proxy_hint("http://node8.example:8000")
 
 
 def test_other_servers_are_shown_the_key_at_once():

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from sgg.cli.serve import main
+from sgg.cli.serve import announced_addresses, main
 from sgg.errors import SggError
 
 
@@ -43,3 +43,25 @@ def test_wrong_words_are_told_as_for_a_run(monkeypatch):
         port = held.getsockname()[1]
     with pytest.raises(SggError, match=r"generate\.gpu_memory_utilization=2"):
         main([f"port={port}", "generate.gpu_memory_utilization=2"])
+
+
+def test_addresses_are_as_clients_sign_them(monkeypatch):
+    monkeypatch.setenv("SGG_SERVER_KEY", "a key of sixteen letters")
+    assert announced_addresses("") == []
+    given = "node7.example:08000,[::1]:9,10.0.0.7:443"
+    assert announced_addresses(given) == ["node7.example:8000", "::1:9", "10.0.0.7:443"]
+
+
+@pytest.mark.parametrize(
+    "words", ["node7", "node7:0", "node7:65536", "http://node7:80", "node7:80,", "::1:9", ":80"]
+)
+def test_a_malformed_address_is_told(monkeypatch, words):
+    monkeypatch.setenv("SGG_SERVER_KEY", "a key of sixteen letters")
+    with pytest.raises(SggError, match=r"address=.*: must be HOST:PORT, several separated by comm"):
+        announced_addresses(words)
+
+
+def test_an_address_without_a_key_would_be_read_by_nobody(monkeypatch):
+    monkeypatch.delenv("SGG_SERVER_KEY", raising=False)
+    with pytest.raises(SggError, match=r"address=node7:80 is for .* SGG_SERVER_KEY is not set"):
+        announced_addresses("node7:80")

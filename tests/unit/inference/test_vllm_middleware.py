@@ -10,7 +10,7 @@ import pytest
 
 from sgg.chat_api.connection import SignedRequests
 from sgg.chat_api.mac import SCHEME, UNKNOWN_START, SignedRequest
-from sgg.config.hardware import SERVER_KEY_VARIABLE
+from sgg.config.hardware import SERVER_ADDRESSES_VARIABLE, SERVER_KEY_VARIABLE
 from sgg.errors import SggError
 from sgg.inference.vllm.middleware import EvaluationAccess, RolloutAccess
 
@@ -159,6 +159,20 @@ def test_a_relay_to_another_server_gets_nothing(keyed, other):
             ask(relay, request)
     assert [scope["path"] for scope in relay.given] == ["/health", "/health"]
     assert "Bearer" not in str(relay.given)
+
+
+def test_behind_a_published_port_a_server_is_told_its_address(keyed, monkeypatch):
+    def ask_outside(access):
+        relay = Relay(access(served), ("172.17.0.2", 8000))  # as a container sees it
+        request = ("GET", "/v1/models", b"")
+        return ask(relay, request, address="http://node7.example:80")[0].status_code
+
+    with pytest.raises(SggError, match=r"start the server with address=node7\.example:80 \(docs"):
+        ask_outside(EvaluationAccess)
+    with pytest.raises(SggError, match="/etc/hosts or the cluster's DNS"):
+        ask_outside(RolloutAccess)
+    monkeypatch.setenv(SERVER_ADDRESSES_VARIABLE, "gate.example:443,node7.example:80")
+    assert ask_outside(EvaluationAccess) == 200
 
 
 class Recorded(SignedRequests):
