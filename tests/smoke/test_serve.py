@@ -4,7 +4,9 @@ import json
 import re
 import signal
 import socket
+import socketserver
 import subprocess
+import threading
 import time
 from contextlib import suppress
 
@@ -15,6 +17,7 @@ from commands import command, environment, sgg, sgg_ok
 from fake_server import FakeServer
 
 from sgg.chat_api.connection import SignedRequests
+from sgg.errors import SggError
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 KEY = "open-sesame-open-sesame"
@@ -39,7 +42,7 @@ class Serving:
     """`sgg serve` on one port, which may be ended and started again."""
 
     def __init__(self, folder):
-        self.folder, self.port = folder, free_port()
+        self.folder, self.port, self.published = folder, free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "serve.log"
         self.process, self.kills = None, 0
@@ -47,6 +50,7 @@ class Serving:
     def launch(self):
         waiting = [f"hardware.environment.{word}" for word in WAITING]
         words = command("serve", "hardware.threads=1", *waiting, f"port={self.port}")
+        words.append(f"address=127.0.0.1:{self.published}")
         told = environment(self.folder, SGG_SERVER_KEY=KEY, TMPDIR=str(self.folder))
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
@@ -191,6 +195,43 @@ def test_nothing_but_completions_is_served_and_only_with_the_key(serving):
         assert "allowed domains" in refused.text
     assert KEY not in " ".join(psutil.Process(serving.process.pid).cmdline())
     assert KEY not in serving.log.read_text()
+
+
+class Forwarding(socketserver.BaseRequestHandler):
+    """A published port: what comes goes to another port, byte for byte."""
+
+    def handle(self):
+        with socket.create_connection(("127.0.0.1", self.server.behind)) as behind:
+            there, back = (self.request, behind), (behind, self.request)
+            copying = [threading.Thread(target=self.copy, args=pair) for pair in (there, back)]
+            for thread in copying:
+                thread.start()
+            for thread in copying:
+                thread.join()
+
+    def copy(self, source, target):
+        with suppress(OSError):
+            while block := source.recv(1 << 16):
+                target.sendall(block)
+            target.shutdown(socket.SHUT_WR)
+
+
+def test_a_published_port_is_the_servers_where_it_was_told_so(serving):
+    for port in (serving.published, free_port()):
+        url = f"http://127.0.0.1:{port}"
+        signed = SignedRequests(KEY, url, "")
+        with socketserver.ThreadingTCPServer(("127.0.0.1", port), Forwarding) as outside:
+            outside.behind = serving.port
+            threading.Thread(target=outside.serve_forever, args=(0.01,), daemon=True).start()
+            with httpx.Client(base_url=url, timeout=30, auth=signed) as client:
+                if port == serving.published:
+                    assert client.get("/v1/models").is_success
+                    assert client.post("/v1/chat/completions", json={}).status_code == 400
+                else:
+                    told = f"The request is for 127.0.0.1:{port}.* with address=127.0.0.1:{port} "
+                    with pytest.raises(SggError, match=told):
+                        client.get("/v1/models")
+            outside.shutdown()
 
 
 @pytest.mark.parametrize("key", [None, "of somebody else"])
