@@ -36,8 +36,10 @@ _SMALLEST_FONT = 10.0
 class Label:
     """One line of text and its place."""
 
+    full: str
+    """At most 40 characters, without control characters."""
     text: str
-    """Cut to 40 characters and to the image's width; without control characters."""
+    """The same, cut to the image's width."""
     rect: Rect
     """x1, y1, x2, y2."""
     leader: tuple[Point, Point] | None
@@ -129,9 +131,10 @@ def layout(graph: SceneGraph, size: tuple[int, int], marks: Marks | None = None)
     left_out = len(graph.nodes) - len(boxes) + len(graph.edges) - len(edges)
     note = None
     if left_out:
-        text = shown(f"{left_out:,} more are not drawn", font, canvas[0])
+        full = f"{left_out:,} more are not drawn"
+        text = shown(full, font, canvas[0])
         corner = Wish(label_size(text, font), ((0.0, 0.0),), (0.0,), (0.0,) * 4)
-        note = Label(text, _scaled(board.take(corner), scale), None)
+        note = Label(full, text, _scaled(board.take(corner), scale), None)
     labels = _labels(names, boxes, paths, board, font, scale)
     return GraphLayout(
         width=float(size[0]),
@@ -172,7 +175,8 @@ def _labels(
     scale: float,
 ) -> list[Label]:
     """The labels of all boxes, then of all arrows; the ones with the least room choose first."""
-    lines = [shown(name, font, board.width) for name in names]
+    whole = [shown(name, font) for name in names]
+    lines = [shown(line, font, board.width) for line in whole]
     sizes = [label_size(line, font) for line in lines]
     wishes = [around_box(box, size) for box, size in zip(boxes, sizes, strict=False)]
     wishes += [
@@ -182,10 +186,10 @@ def _labels(
     room = [*((0, area) for area in areas), *((1, math.dist(p[0], p[-1])) for p in paths)]
     places = {i: board.take(wishes[i]) for i in sorted(range(len(names)), key=room.__getitem__)}
     labels = []
-    for i, (line, wish) in enumerate(zip(lines, wishes, strict=True)):
+    for i, (full, line, wish) in enumerate(zip(whole, lines, wishes, strict=True)):
         led = leader(places[i], wish.named, font)
         back = (_point(led[0], scale), _point(led[1], scale)) if led else None
-        labels.append(Label(line, _scaled(places[i], scale), back))
+        labels.append(Label(full, line, _scaled(places[i], scale), back))
     return labels
 
 

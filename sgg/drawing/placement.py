@@ -22,6 +22,8 @@ Ints = NDArray[np.int_]
 
 MOST_CELLS = 30_000
 """Cells of the canvas by which crowding is measured."""
+_REACHES = (6.0, 25.0, float("inf"))
+"""How far from what it names a free place is looked for, in font sizes: near ones first, for speed."""
 _COVERED = 3.0
 """Cost of a label whose every cell covers a line, against one font size of distance."""
 _LINE, _TIP, _INSIDE = 1.0, 4.0, 0.5
@@ -167,18 +169,37 @@ class Canvas:
         if across > columns or down > rows or any(a <= across and d <= down for a, d in self._full):
             return None
         sums = _sums(self._held)
-        held = sums[down:, across:] - sums[:-down, across:]
-        held -= sums[down:, :-across] - sums[:-down, :-across]
-        top, left = np.nonzero(held == 0)
-        if not len(top):
-            self._full.append((across, down))
-            return None
-        corners = np.stack([left, top], axis=1) * self._cell
+        for reach in _REACHES:
+            found = self._free_place_within(reach * self._unit, wish, (across, down), sums)
+            if found is not None:
+                return found
+        self._full.append((across, down))
+        return None
+
+    def _free_place_within(
+        self, reach: float, wish: Wish, window: tuple[int, int], sums: NDArray[Any]
+    ) -> Point | None:
+        """The same among the places that begin at most so many pixels from what is named."""
+        (across, down), (rows, columns) = window, self._shape
         x1, y1, x2, y2 = wish.named
+        low = [max(0.0, x1 - reach - wish.size[0]), max(0.0, y1 - reach - wish.size[1])]
+        left, top = (
+            int(min(v / self._cell, most)) for v, most in zip(low, (columns, rows), strict=True)
+        )
+        right = int(min((x2 + reach) / self._cell + 1, columns - across + 1))
+        bottom = int(min((y2 + reach) / self._cell + 1, rows - down + 1))
+        if right <= left or bottom <= top:
+            return None
+        part = slice(top, bottom + down), slice(left, right + across)
+        free_rows, free_columns = np.nonzero(_sliding(sums[part], across, down) == 0)
+        if not len(free_rows):
+            return None
+        corners = np.stack([free_columns + left, free_rows + top], axis=1) * self._cell
         apart = np.maximum([x1, y1] - (corners + wish.size), corners - [x2, y2])
         distance = np.hypot(*np.maximum(apart, 0).T) / self._unit
-        crowding = _within(self._clutter, top, top + down, left, left + across) / (across * down)
-        x, y = corners[int(np.argmin(distance + _COVERED * crowding))].tolist()
+        held = _sliding(self._clutter[part], across, down)[free_rows, free_columns]
+        best = int(np.argmin(distance + _COVERED * held / (across * down)))
+        x, y = corners[best].tolist()
         return x, y
 
     def _lines(self, boxes: Sequence[Rect], arrows: Sequence[Sequence[Point]]) -> Floats:
@@ -238,3 +259,9 @@ def _sums(cells: NDArray[Any]) -> NDArray[Any]:
 def _within(sums: Floats, top: Ints, bottom: Ints, left: Ints, right: Ints) -> Floats:
     """Sums of the cells of rectangles, ends excluded."""
     return sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
+
+
+def _sliding(sums: NDArray[Any], across: int, down: int) -> NDArray[Any]:
+    """Sums of the cells of every rectangle of that many cells."""
+    strip = sums[down:] - sums[:-down]
+    return strip[:, across:] - strip[:, :-across]

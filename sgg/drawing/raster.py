@@ -10,32 +10,42 @@ from itertools import pairwise
 from PIL import Image, ImageDraw, ImageFont
 
 from sgg.drawing.arrows import Point
+from sgg.drawing.beside import alone, with_graph_beside
+from sgg.drawing.colours import PAPER
 from sgg.drawing.layout import GraphLayout
-from sgg.drawing.shapes import Area, Line, Shape, Text, shapes
+from sgg.drawing.shapes import DASH, HALO, Area, Line, Shape, Text, on_image
 
 SMOOTHED_PIXELS = 4 << 20
 """Pictures of up to so many pixels are painted at twice their size and then halved, which smooths lines."""
-_DASH, _GAP = 4.0, 2.5
-"""Of a dashed line, in its widths."""
 
 
-def png(image: Image.Image, layout: GraphLayout) -> Image.Image:
-    """A copy of the image, enlarged by `layout.scale`, with the graph on it; RGB."""
-    size = round(image.width * layout.scale), round(image.height * layout.scale)
-    canvas = image.convert("RGB")
-    if size != image.size:
-        canvas = canvas.resize(size, Image.Resampling.BICUBIC)
-    paint(canvas, shapes(layout), layout.scale)
+def png(image: Image.Image | None, layout: GraphLayout, beside: bool = False) -> Image.Image:
+    """A copy of the image, enlarged by `layout.scale`, with the graph on it; RGB.
+
+    Args:
+        image: None for the graph alone, without boxes.
+        beside: whether the graph stands beside the image, too.
+
+    """
+    scale = layout.scale
+    draw = alone if image is None else with_graph_beside if beside else on_image
+    picture = draw(layout)
+    canvas = Image.new("RGB", (round(picture.width * scale), round(picture.height * scale)), PAPER)
+    if image is not None:
+        size = round(image.width * scale), round(image.height * scale)
+        ground = image.convert("RGB")
+        canvas.paste(ground.resize(size, Image.Resampling.BICUBIC) if scale > 1 else ground)
+    _paint_all(canvas, picture.shapes, scale)
     return canvas
 
 
-def paint(canvas: Image.Image, painted: Iterable[Shape], scale: float) -> None:
+def _paint_all(canvas: Image.Image, shapes: Iterable[Shape], scale: float) -> None:
     """Paint shapes onto an RGB image; their numbers are multiplied by `scale`."""
     finer = 2 if canvas.width * canvas.height <= SMOOTHED_PIXELS else 1
     size = canvas.width * finer, canvas.height * finer
     layer = Image.new("RGBA", size)
     pen = ImageDraw.Draw(layer)
-    for shape in painted:
+    for shape in shapes:
         _paint(pen, shape, scale * finer)
     if finer > 1:
         layer = layer.resize(canvas.size, Image.Resampling.BOX)
@@ -49,7 +59,7 @@ def _paint(pen: ImageDraw.ImageDraw, shape: Shape, scale: float) -> None:
             width = max(1.0, shape.width * scale)
             pieces = list(_dashes(points, width)) if shape.dashed else [points]
             for piece in pieces if shape.halo else ():
-                pen.line(piece, fill=shape.halo, width=round(width * 1.7), joint="curve")
+                pen.line(piece, fill=shape.halo, width=round(width * HALO), joint="curve")
             for piece in pieces:
                 pen.line(piece, fill=shape.colour, width=round(width), joint="curve")
         case Area():
@@ -82,7 +92,7 @@ def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 def _dashes(points: list[Point], width: float) -> Iterator[list[Point]]:
     """The pieces of a dashed line."""
-    on, left = True, _DASH * width
+    on, left = True, DASH[0] * width
     piece = [points[0]]
     for start, end in pairwise(points):
         length, done = math.dist(start, end), 0.0
@@ -93,7 +103,7 @@ def _dashes(points: list[Point], width: float) -> Iterator[list[Point]]:
             if on:
                 yield piece
             piece, on = [piece[-1]], not on
-            left = (_DASH if on else _GAP) * width
+            left = DASH[not on] * width
         left -= length - done
         piece.append(end)
     if on and len(piece) > 1:

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 
 from sgg.drawing.arrows import Point, Rect
 from sgg.drawing.colours import INK, PAPER, ink_on
-from sgg.drawing.layout import GraphLayout, Label, Mark
+from sgg.drawing.layout import GraphLayout, Mark
+
+HALO = 1.7
+"""Width of a line's halo, in widths of the line."""
+DASH = (4.0, 2.5)
+"""A dash and a gap of a dashed line, in widths of the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +53,21 @@ class Text:
 Shape = Line | Area | Text
 
 
-def shapes(layout: GraphLayout) -> Iterator[Shape]:
-    """What is painted on the image: boxes, arrows, then labels."""
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is painted, and on how much ground."""
+
+    width: float
+    height: float
+    shapes: tuple[Shape, ...]
+
+
+def on_image(layout: GraphLayout) -> Picture:
+    """The graph on its image, in the image's pixels: boxes, arrows, then labels."""
+    return Picture(layout.width, layout.height, tuple(_on_image(layout)))
+
+
+def _on_image(layout: GraphLayout) -> Iterator[Shape]:
     stroke = layout.stroke
     for box in sorted(layout.boxes, key=lambda b: (b.x1 - b.x2) * (b.y2 - b.y1)):
         x1, y1, x2, y2 = box.rect
@@ -62,11 +80,11 @@ def shapes(layout: GraphLayout) -> Iterator[Shape]:
         if label.leader:
             yield Line(label.leader, colour, stroke / 2, ink_on(colour))
     for label, colour in labels:
-        yield from _chip(label, PAPER, colour, layout)
+        yield from chip(label.text, label.rect, layout.font, PAPER, colour, stroke / 2)
     for box in layout.boxes:
-        yield from _chip(box.label, box.colour, None, layout)
+        yield from chip(box.label.text, box.label.rect, layout.font, box.colour)
     if layout.note:
-        yield from _chip(layout.note, INK, None, layout)
+        yield from chip(layout.note.text, layout.note.rect, layout.font, INK)
 
 
 def arrow_shapes(
@@ -90,9 +108,10 @@ def _before_the_head(path: tuple[Point, ...], length: float) -> Point:
     return path[0]
 
 
-def _chip(label: Label, fill: str, edge: str | None, layout: GraphLayout) -> Iterator[Shape]:
-    """A label on a ground of its own."""
-    x1, y1, x2, y2 = label.rect
-    corners = ((x1, y1), (x2, y1), (x2, y2), (x1, y2))
-    yield Area(corners, fill, edge, layout.stroke / 2 if edge else 0.0)
-    yield Text(label.text, label.rect, layout.font, ink_on(fill))
+def chip(
+    text: str, rect: Rect, font: float, fill: str, edge: str | None = None, edge_width: float = 0.0
+) -> Iterator[Shape]:
+    """A text on a ground of its own, in black or white, whichever is more legible on it."""
+    x1, y1, x2, y2 = rect
+    yield Area(((x1, y1), (x2, y1), (x2, y2), (x1, y2)), fill, edge, edge_width)
+    yield Text(text, rect, font, ink_on(fill))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from unicodedata import combining, east_asian_width
 
 from sgg.terminal import without_controls
@@ -33,7 +34,7 @@ def text_width(text: str, font_px: float) -> float:
     return sum(map(_thousandths, text)) * font_px / 1000
 
 
-def shown(text: str, font_px: float, room: float) -> str:
+def shown(text: str, font_px: float, room: float = math.inf) -> str:
     """A name as one line for a label of at most `room` pixels, without control characters; cut with an “…”.
 
     It never comes out empty: a name of nothing visible is shown as a question mark.

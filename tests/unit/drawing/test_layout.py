@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import time
 from itertools import combinations
 
 import pytest
@@ -179,3 +180,14 @@ def test_small_images_are_drawn_larger_and_the_layout_is_in_their_pixels():
     assert drawn.scale == pytest.approx(640 / 112)
     assert drawn.boxes[0].rect == (25, 50, 75, 100)
     assert drawn.font * drawn.scale == pytest.approx(640 / 42)
+
+
+def test_the_largest_pictures_take_about_a_second_of_one_core():
+    """0.3 to 0.7 s were measured; the limit leaves room for a slower machine."""
+    many = [
+        ("man", (i % 25 * 20, i % 19 * 20, i % 25 * 20 + 70, i % 19 * 20 + 90)) for i in range(300)
+    ]
+    graph = scene(many, [(i, "in front of", (i * 7 + 1) % 300) for i in range(300)])
+    begin = time.process_time()
+    layout(graph, SIZE)
+    assert time.process_time() - begin < 2
