@@ -27,6 +27,11 @@ def scored_split(config: Config) -> str:
     return config.stage.split.name if isinstance(config.stage, EvalConfig) else "eval"
 
 
+def takes_fixed_samples(config: Config) -> bool:
+    """Whether the run trains and completes images of the eval split meanwhile."""
+    return bool(config.tracker.samples_every) and not isinstance(config.stage, EvalConfig)
+
+
 def zero_stage(config: Config) -> int:
     """Of DeepSpeed's ZeRO; 0 without."""
     stage = ((config.deepspeed or {}).get("zero_optimization") or {}).get("stage")

@@ -24,4 +24,8 @@ class TrackerConfig:
     group: str | None = None
     """What links SFT, GRPO and eval of one experiment; null for the model and data choices."""
     samples: int = 8
-    """Drawn completions in the table that evaluation logs."""
+    """Completions to look at, 0 for none: those drawn in the table of an evaluation, and those of one step in
+    samples.jsonl."""
+    samples_every: int = 0
+    """SFT and GRPO: every how many steps the first `samples` images of the eval split are completed greedily,
+    into samples.jsonl; 0 for never."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from operator import ge, le
 
+from sgg.config.derived import takes_fixed_samples
 from sgg.config.generate import Engine
 from sgg.config.hardware import RolloutMode
 from sgg.config.prompt import Template
@@ -34,6 +35,12 @@ GENERATE = replace(
     EVAL,
     instead="Take stage=eval (GRPO's own completions follow stage.args.temperature, top_p, "
     "max_completion_length …)",
+)
+COMPLETES = When(
+    "with stage=eval or tracker.samples_every",
+    lambda use: in_stage(use, EvalConfig) or takes_fixed_samples(use.config),
+    "stage.name tracker.samples_every",
+    GENERATE.instead,
 )
 TRAINING = When(
     "with stage=sft or stage=grpo",
@@ -199,7 +206,13 @@ WANDB = replace(
     ),
     changes_results=False,
 )
-SAMPLES = replace(EVAL, changes_results=False)
+SAMPLES = When(
+    "with stage=eval, stage=grpo or tracker.samples_every",
+    lambda use: not in_stage(use, SftConfig) or use.config.tracker.samples_every > 0,
+    "stage.name tracker.samples_every",
+    "Take one of these",
+    changes_results=False,
+)
 SWEEP = When(
     "by a sweep",
     lambda use: use.is_sweep,

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from sgg.chat_api.mac import unset_key
-from sgg.config.derived import read_split, signs_requests
+from sgg.config.derived import read_split, signs_requests, takes_fixed_samples
 from sgg.config.hardware import SERVER_KEY_VARIABLE
 from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig, GrpoConfig
@@ -47,9 +47,11 @@ class Preflight:
             self._found.add(weights)
         split = read_split(config)
         data = f"{split} {config.data}"
-        if data not in self._found:
-            open_reader(config.data, split)
-            self._found.add(data)
+        for name in sorted({split, *(["eval"] if takes_fixed_samples(config) else [])}):
+            looked_for = f"{name} {config.data}"
+            if looked_for not in self._found:
+                open_reader(config.data, name)
+                self._found.add(looked_for)
         if isinstance(config.stage, GrpoConfig):  # before the steps that it would have to wait for
             if data not in self._images:
                 self._images[data] = known_images(config, "train")

@@ -17,7 +17,6 @@ from sgg.config.prompt import Template
 from sgg.config.protocol import Labels, Mode, NgFill, Unknown
 from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig, GrpoConfig, OptimizerKind, SftConfig, TrainStageConfig
-from sgg.config.tracker import TrackerKind
 from sgg.config.tree import options_of
 from sgg.errors import SggError
 from sgg.models.lora import lora_problems
@@ -29,6 +28,7 @@ from sgg.plan.rules.hardware import hardware_problems, installed
 from sgg.plan.rules.resume import resume_problems
 from sgg.plan.rules.reward import reward_problems
 from sgg.plan.rules.sharding import sharding_problems
+from sgg.plan.rules.tracker import tracker_problems
 
 
 def validate(config: Config) -> None:
@@ -75,8 +75,7 @@ def _problems(config: Config) -> Iterator[str]:
     yield from _generate(config)
     yield from structure_problems(config)
     yield from _protocol(config)
-    if config.tracker.kind is not TrackerKind.none:
-        yield from installed(config.tracker.kind.name, f"tracker={config.tracker.kind.name}")
+    yield from tracker_problems(config)
 
 
 def _positive(config: Config) -> Iterator[str]:

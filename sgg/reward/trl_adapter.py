@@ -27,7 +27,7 @@ def reward_functions(mix: RewardSpec, spec: GraphSpec, workers: int = 0) -> list
         """Of the batch; `columns` holds each row's gold, width and height, and what TRL adds."""
         nonlocal newest
         if completions is not newest[0]:  # TRL hands one list to all functions
-            texts = [_text(completion) for completion in completions]
+            texts = [text_of(completion) for completion in completions]
             groups = groups_of(texts, columns["gold"], columns["width"], columns["height"])
             newest = completions, scorer.rewards(groups)
             if "log_metric" in columns:
@@ -63,6 +63,6 @@ def _log(
             log_metric(f"reward_weights/{name}", weights[name])
 
 
-def _text(completion: Any) -> str:
+def text_of(completion: Any) -> str:
     """TRL hands conversational completions as a list with one assistant message."""
     return completion if isinstance(completion, str) else str(completion[0]["content"])

@@ -18,6 +18,7 @@ from transformers import TrainerCallback
 from sgg.distributed import Ranks
 from sgg.files import write_json, write_whole
 from sgg.runs.folder import CURVES, TOTAL, append_json, read_json_lines
+from sgg.runs.training_samples import forget_samples_after
 from sgg.tracking.open import Tracker
 
 log = logging.getLogger("sgg")
@@ -42,6 +43,7 @@ class MetricsCallback(TrainerCallback):  # type: ignore[misc]
         write_json(self._path.with_name(TOTAL), {"steps": state.max_steps})
         rows = [r for r in read_json_lines(self._path) if r["step"] <= state.global_step]
         write_whole(self._path, "".join(json.dumps(r) + "\n" for r in rows))
+        forget_samples_after(self._path.parent, state.global_step)
         hand_over(rows, self._tracker)
 
     def on_log(

@@ -26,7 +26,7 @@ from sgg.models.weights import adapter_base
 from sgg.plan.batch import refuse_too_few
 from sgg.reward.mix import reward_mix
 from sgg.reward.score import RewardSpec, with_counts
-from sgg.reward.trl_adapter import reward_functions
+from sgg.reward.trl_adapter import reward_functions, text_of
 from sgg.rollout.from_config import ends, rollouts
 from sgg.text.grammar import CompletionGrammar
 from sgg.train.advantages import refuse_infinite, silent, undecided
@@ -35,6 +35,7 @@ from sgg.train.grammar_masks import Masks
 from sgg.train.logprobs import PolicyHead, forbidden_tokens
 from sgg.train.loop import AtomicCheckpoints, TrainerInputs, muon_optimizers, train
 from sgg.train.rows import GrpoRows, as_trl_dataset
+from sgg.train.samples import StepSamples
 from sgg.train.trl_args import words_of_trl
 
 log = logging.getLogger("sgg")
@@ -66,6 +67,7 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
         head: PolicyHead,
         rollouts: Callable[[Callable[[], int]], AbstractContextManager[None]],
         max_logp_difference: float,
+        samples: StepSamples,
         **theirs: Any,
     ) -> None:
         """Make TRL's trainer, which takes neither a head nor rollouts from outside.
@@ -76,10 +78,12 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
             rollouts: who generates; takes a function that gives the step that completions are drawn for, and
                 stands in TRL's places while the block lasts.
             max_logp_difference: how far vLLM's log-probabilities may lie from the trainer's, nats, mean.
+            samples: keeps some completions of a step.
             theirs: `keep_checkpoints`, and `GRPOTrainer`'s arguments.
 
         """
         self._mix, self._head, self._max_difference = mix, head, max_logp_difference
+        self._samples = samples
         self._silent: set[str] = set()
         with rollouts(lambda: self.state.global_step), head.installed(), words_of_trl():
             super().__init__(**theirs)
@@ -114,13 +118,23 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
             self._metrics["train" if self.model.training else "eval"][_REMOVED].append(removed)
         return loss
 
-    def _calculate_rewards(self, *args: Any) -> Any:
+    def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, *rest: Any) -> Any:
         """Set the step's weights first: values stay unweighted, as they are logged."""
         weights = self._mix.weights_at(self.state.global_step)
         self.reward_weights = torch.tensor(list(weights.values()), dtype=torch.float32)
-        rewards = super()._calculate_rewards(*args)
+        rewards = super()._calculate_rewards(inputs, prompts, completions, *rest)
         refuse_infinite(rewards, self.reward_func_names)
         self._warn_of_silent_terms(silent(rewards, self.reward_func_names))
+        if self.accelerator.is_main_process:
+            mine = rewards[: len(inputs)].T.tolist()  # of all ranks' rewards, its own stand first
+            self._samples.keep(
+                self.state.global_step + 1,
+                self.state.max_steps,
+                [row["image_id"] for row in inputs],
+                [text_of(completion) for completion in completions],
+                dict(zip(weights, mine, strict=True)),
+                weights,
+            )
         self._rewards = rewards.double()  # in which TRL's means of equal fp32 numbers are exact
         return self._rewards
 
@@ -174,6 +188,7 @@ def _trainer(parts: TrainerInputs) -> Any:
         PolicyHead(forbidden_tokens(parts.processor), _masks(parts, held)),
         partial(rollouts, config, Path(parts.args.output_dir), parts.model, parts.processor),
         config.hardware.rollout.max_logp_difference,
+        StepSamples(Path(parts.args.output_dir), config.tracker.samples),
         keep_checkpoints=config.stage.keep_checkpoints,
         model=parts.model,
         reward_funcs=functions,

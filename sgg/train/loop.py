@@ -16,7 +16,7 @@ from typing import Any
 
 from accelerate.utils import is_peft_model
 
-from sgg.config.derived import in_pieces
+from sgg.config.derived import in_pieces, takes_fixed_samples
 from sgg.config.schema import Config
 from sgg.config.stage import OptimizerKind, TrainStageConfig
 from sgg.data.prepare import prepare
@@ -47,6 +47,7 @@ from sgg.train import sharding
 from sgg.train.callbacks import MetricsCallback, ProgressCallback, StopOnSignalCallback, hand_over
 from sgg.train.checksums import CheckLoaded, take, write
 from sgg.train.rows import words_of_loaders
+from sgg.train.samples import FixedSamples
 from sgg.train.trl_args import trl_args
 
 log = logging.getLogger("sgg")
@@ -153,8 +154,10 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
         log.info("going on from %s", checkpoint.name)
         checks = [CheckLoaded(trainer, checkpoint, config.model.path)]
     with tracking(config, run_dir, ranks.is_main) as tracker:
-        bar = ProgressCallback(stage.name.name)
-        _replace_callbacks(trainer, [*checks, MetricsCallback(run_dir, tracker), bar, stop])
+        ours = [MetricsCallback(run_dir, tracker), ProgressCallback(stage.name.name), stop]
+        if ranks.is_main and takes_fixed_samples(config):
+            ours.append(FixedSamples(config, run_dir, trainer, model.processor))
+        _replace_callbacks(trainer, [*checks, *ours])
         with stop.listening(), words_of_loaders():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if stop.stopped_at is not None:

@@ -204,7 +204,12 @@ def test_what_asks_for_nothing_and_what_an_option_brings_along_is_let_through(wo
         ("hardware.loader_workers=2", EVAL, "read with stage=sft or stage=grpo"),
         ("hardware.tf32=true", [], "read on GPUs"),
         ("tracker.project=mine", ["tracker=tensorboard"], "read with tracker=wandb"),
-        ("tracker.samples=2", [], "read with stage=eval"),
+        (
+            "tracker.samples=2",
+            ["stage=sft"],
+            "read with stage=eval, stage=grpo or tracker.samples_every",
+        ),
+        ("tracker.samples_every=2", EVAL, "read with stage=sft or stage=grpo"),
         ("paths.sweep_dir=x", [], "read by a sweep"),
     ],
 )
