@@ -39,7 +39,7 @@ def train(start: Path, mode: str, seed: int, folder: Path) -> list[dict[str, flo
         f"paths.run_dir={run_dir}",
     )
     lines = (run_dir / "metrics.jsonl").read_text().splitlines()
-    return [row for row in map(json.loads, lines) if "reward" in row]
+    return [row for row in map(json.loads, lines) if "reward/total/mean" in row]
 
 
 def main() -> None:
@@ -52,9 +52,9 @@ def main() -> None:
         for mode in MODES:
             for seed in SEEDS:
                 rows = train(start, mode, seed, folder)
-                rewards = [row["reward"] for row in rows]
+                rewards = [row["reward/total/mean"] for row in rows]
                 first, last = rewards[:ENDS], rewards[-ENDS:]
-                step = statistics.median(row["step_time"] for row in rows)
+                step = statistics.median(row["speed/step_s"] for row in rows)
                 if mode == "trainer":
                     pace[seed] = step
                 apart = max(row.get("sampling/sampling_logp_difference/max", 0.0) for row in rows)

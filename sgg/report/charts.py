@@ -11,14 +11,13 @@ WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 360, 190, 52, 24, 10
 _LARGEST = 1e100
 _ORDER = (
     "loss",
-    "reward",
-    "rewards/",
+    "reward/total/mean",
+    "reward/",
     "completion/failed",
     "completion/",
-    "completions/",
     "entropy",
 )
-_LEFT_OUT = ("total_flos", "train_", "epoch", "num_tokens", "clip_ratio", "profiling")
+_LEFT_OUT = ("loss_mean", "epoch", "tokens", "clip_ratio", "speed/")
 
 
 def charts(rows: Sequence[Curve]) -> list[Html]:

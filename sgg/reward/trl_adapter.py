@@ -52,15 +52,15 @@ def _log(
     failures = Counter(r.parsed.failure for r in rewards)
     faults = Counter(k for r in rewards for k in {p.kind for p in r.parsed.problems})
     for kind in ErrorKind:  # every one each time: TRL averages over processes by name
-        counts = failures if kind in FAILURES else faults
-        log_metric(f"completion/{kind.value}", counts[kind] / count)
+        counts, group = (failures, "failed") if kind in FAILURES else (faults, "problem")
+        log_metric(f"completion/{group}/{kind.value}", counts[kind] / count)
     log_metric("completion/failed", 1 - failures[None] / count)
     log_metric("completion/objects", sum(len(r.parsed.graph.nodes) for r in rewards) / count)
     log_metric("completion/relations", sum(len(r.parsed.graph.edges) for r in rewards) / count)
     if mix.warmup_steps and state is not None:
         weights = mix.weights_at(state.global_step)
         for name in mix.warmup_steps:
-            log_metric(f"reward_weights/{name}", weights[name])
+            log_metric(f"reward/{name}/weight", weights[name])
 
 
 def text_of(completion: Any) -> str:

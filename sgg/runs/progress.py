@@ -19,7 +19,8 @@ Curve = dict[str, _Whole | float | str]
 """A row of metrics.jsonl: `step`, and each logged number by its name, one that is not finite as text."""
 
 _SCORES = ("R", "failure_rate")
-_SHOWN = ("loss", "reward", "completion/failed")
+_SHOWN = {"loss": "loss", "reward/total/mean": "reward", "completion/failed": "failed"}
+"""Numbers of a training, and what they are called in a line."""
 _LATEST = 20
 """Rows that the last numbers are taken from: not every row has all."""
 
@@ -52,7 +53,11 @@ def progress(run_dir: Path) -> tuple[str, str, int]:
         last: Curve = {}
         for row in rows[-_LATEST:]:
             last |= row
-        shown = {k: n for k in _SHOWN if not isinstance(n := last.get(k, ""), str)}
+        shown = {
+            word: number
+            for name, word in _SHOWN.items()
+            if not isinstance(number := last.get(name, ""), str)
+        }
         total = read_total(run_dir)
         steps = f"{last.get('step', '?')}/{'?' if total is None else total}"
         return steps, _numbers(shown), restarts

@@ -19,19 +19,27 @@ from sgg.distributed import Ranks
 from sgg.files import write_json, write_whole
 from sgg.runs.folder import CURVES, TOTAL, append_json, read_json_lines
 from sgg.runs.training_samples import forget_samples_after
+from sgg.tracking.names import FAILED, TOTAL_REWARD, renamed
 from sgg.tracking.open import Tracker
+from sgg.train.speed import StepClock
 
 log = logging.getLogger("sgg")
 
-_SHOWN = ("loss", "reward", "completion/failed", "grad_norm")
+_SHOWN = {
+    "loss": "loss",
+    TOTAL_REWARD: "reward",
+    FAILED: "failed",
+    "grad_norm": "grad_norm",
+}
+"""Numbers beside the progress bar, and what it calls them."""
 
 
 class MetricsCallback(TrainerCallback):  # type: ignore[misc]
     """Logged numbers go to RUN_DIR/metrics.jsonl and to the tracker; main process only."""
 
-    def __init__(self, run_dir: Path, tracker: Tracker) -> None:
+    def __init__(self, run_dir: Path, tracker: Tracker, clock: StepClock) -> None:
         self._path = run_dir / CURVES
-        self._tracker = tracker
+        self._tracker, self._clock = tracker, clock
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Forget what was logged after the checkpoint that this start resumes from.
@@ -52,7 +60,8 @@ class MetricsCallback(TrainerCallback):  # type: ignore[misc]
         """Append one row."""
         if not state.is_world_process_zero or not logs:
             return
-        row = {k: v for k, v in logs.items() if isinstance(v, (int, float))}
+        row = {k: v for k, v in renamed(logs).items() if isinstance(v, (int, float))}
+        row |= self._clock.measured(row.get("tokens"))
         finite = {k: v for k, v in row.items() if math.isfinite(v)}
         for name in row.keys() - finite.keys():
             log.warning("step %d: %s is %s", state.global_step, name, row[name])
@@ -97,7 +106,9 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         """Show the latest numbers."""
         if self._bar is not None and logs:
-            shown = {k: f"{logs[k]:.3g}" for k in _SHOWN if isinstance(logs.get(k), float)}
+            numbers = renamed(logs)
+            kept = {shown: numbers.get(name) for name, shown in _SHOWN.items()}
+            shown = {name: f"{value:.3g}" for name, value in kept.items() if value is not None}
             self._bar.set_postfix(shown, refresh=False)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

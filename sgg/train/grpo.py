@@ -97,7 +97,8 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
         """No advantage where a group's rewards are all equal, or vLLM and the trainer disagree."""
-        scored = super()._generate_and_score_completions(inputs)
+        with self.clock.phase("preparation"):
+            scored = super()._generate_and_score_completions(inputs)
         self._settle(scored)
         seen = self._metrics["train" if self.model.training else "eval"][_DIFFERENCE]
         if seen and not seen[-1] <= self._max_difference:
@@ -109,6 +110,11 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
                 "hardware.rollout.mode=trainer generates without vLLM."
             )
         return scored
+
+    def _generate(self, prompts: Any) -> Any:
+        """Timed."""
+        with self.clock.phase("generation"):
+            return super()._generate(prompts)
 
     def _compute_loss(self, model: Any, inputs: Any) -> Any:
         """Log how much of the policy's probability the masks took away."""
@@ -122,7 +128,8 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
         """Set the step's weights first: values stay unweighted, as they are logged."""
         weights = self._mix.weights_at(self.state.global_step)
         self.reward_weights = torch.tensor(list(weights.values()), dtype=torch.float32)
-        rewards = super()._calculate_rewards(inputs, prompts, completions, *rest)
+        with self.clock.phase("reward"):
+            rewards = super()._calculate_rewards(inputs, prompts, completions, *rest)
         refuse_infinite(rewards, self.reward_func_names)
         self._warn_of_silent_terms(silent(rewards, self.reward_func_names))
         if self.accelerator.is_main_process:

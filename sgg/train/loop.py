@@ -48,6 +48,7 @@ from sgg.train.callbacks import MetricsCallback, ProgressCallback, StopOnSignalC
 from sgg.train.checksums import CheckLoaded, take, write
 from sgg.train.rows import words_of_loaders
 from sgg.train.samples import FixedSamples
+from sgg.train.speed import StepClock
 from sgg.train.trl_args import trl_args
 
 log = logging.getLogger("sgg")
@@ -63,8 +64,9 @@ class AtomicCheckpoints:
     """
 
     def __init__(self, *, keep_checkpoints: int, **theirs: Any) -> None:
-        """Make TRL's trainer, which keeps that many checkpoints."""
+        """Make TRL's trainer, which keeps that many checkpoints and times its steps."""
         self._keep_checkpoints = keep_checkpoints
+        self.clock = StepClock()
         super().__init__(**theirs)
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
@@ -154,7 +156,8 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
         log.info("going on from %s", checkpoint.name)
         checks = [CheckLoaded(trainer, checkpoint, config.model.path)]
     with tracking(config, run_dir, ranks.is_main) as tracker:
-        ours = [MetricsCallback(run_dir, tracker), ProgressCallback(stage.name.name), stop]
+        curves = MetricsCallback(run_dir, tracker, trainer.clock)
+        ours = [trainer.clock, curves, ProgressCallback(stage.name.name), stop]
         if ranks.is_main and takes_fixed_samples(config):
             ours.append(FixedSamples(config, run_dir, trainer, model.processor))
         _replace_callbacks(trainer, [*checks, *ours])

@@ -124,7 +124,7 @@ def rows(run_dir):
 
 def curves(run_dir):
     """What was learnt from, by step: losses, gradients, rewards, and the distance to the reference."""
-    names = ("loss", "grad_norm", "learning_rate", "reward", "kl")
+    names = ("loss", "grad_norm", "learning_rate", "reward/total/mean", "kl")
     return [{k: row.get(k) for k in names} for row in rows(run_dir) if "loss" in row]
 
 

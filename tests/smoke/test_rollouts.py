@@ -83,7 +83,7 @@ def rows(config):
 
 def rewards(config):
     """Of the first steps: at this learning rate rounding changes a draw in the sixth or so."""
-    return [row["reward"] for row in rows(config)[:4]]
+    return [row["reward/total/mean"] for row in rows(config)[:4]]
 
 
 def pushes(done):

@@ -6,7 +6,9 @@ import shutil
 import pytest
 from commands import sgg_ok
 
+from sgg.runs.progress import read_curves
 from sgg.runs.training_samples import SampleKind, read_samples
+from sgg.tracking.names import known
 
 STEPS, COUNT, EVERY = 4, 2, 2
 STAGES = {
@@ -63,6 +65,30 @@ def test_of_each_step_of_grpo_some_completions_are_kept(sampled):
         assert names <= sample.reward.keys()
         assert None not in sample.reward.values()
     assert len({s.image_id for s in kept if s.step == 1}) == COUNT
+
+
+@pytest.mark.slow
+def test_all_that_is_logged_is_in_the_table_of_names(sampled):
+    folder, _, stage = sampled
+    rows = read_curves(folder / "sampled")
+    names = {name for row in rows for name in row} - {"step"}
+    assert {name for name in names if not known(name)} == set()
+    timed = {
+        f"speed/{n}" for n in ("step_s", "update_s", "optimizer_s", "tokens_per_s", "memory_gb")
+    }
+    assert {"loss", "tokens", *timed} <= names
+    if stage == "grpo":
+        rewards = [f"reward/{term}/{of}" for term in ("format", "total") for of in ("mean", "std")]
+        timed = {f"speed/{n}_s" for n in ("generation", "reward", "preparation")}
+        lengths = {f"completion/length/{of}" for of in ("mean", "min", "max")}
+        kinds = {"completion/failed", "completion/failed/no_json", "completion/truncated"}
+        assert {*rewards, *timed, *lengths, *kinds, "reward/no_variance"} <= names
+    steps = [row for row in rows if "loss" in row]
+    phases = ("generation", "reward", "preparation", "update", "optimizer")
+    for row in steps:
+        parts = [row.get(f"speed/{name}_s", 0) for name in phases]
+        assert min(parts) >= 0
+        assert sum(parts) == pytest.approx(row["speed/step_s"])
 
 
 @pytest.mark.slow

@@ -105,8 +105,8 @@ def test_sft_lowers_the_loss(pipeline):
 def test_grpo_logs_every_term_beside_the_total(pipeline):
     """Total = Σ weight × term: format 1, edge_hard 5, node_box 1."""
     run_dir = pipeline[0] / "grpo"
-    terms = {n: curve(run_dir, f"rewards/{n}/mean") for n in ("format", "edge_hard", "node_box")}
-    totals = curve(run_dir, "reward")
+    terms = {n: curve(run_dir, f"reward/{n}/mean") for n in ("format", "edge_hard", "node_box")}
+    totals = curve(run_dir, "reward/total/mean")
     assert len(totals) > 1
     for i, total in enumerate(totals):
         parts = terms["format"][i] + 5 * terms["edge_hard"][i] + terms["node_box"][i]

@@ -40,6 +40,8 @@ def _term(name: str, term: TermConfig, reward: RewardConfig) -> Iterator[str]:
         yield from option_problems(name, find_term(name, term.import_path), term.options)
     except SggError as error:
         yield str(error)
+    if name == "total":
+        yield f"{key}: the sum of all terms is logged by this name. Give the term another."
     if term.warmup_steps < 0:
         yield f"{key}.warmup_steps={term.warmup_steps}: must be 0 or more."
     if term.clip and term.clip[0] > term.clip[1]:

@@ -45,13 +45,21 @@ def test_names_are_escaped():
 
 
 def test_the_telling_numbers_come_first_and_bookkeeping_is_left_out():
-    names = ["zeta", "entropy", "rewards/x", "completion/failed", "completion/a", "loss", "reward"]
-    names += ["epoch", "num_tokens", "train_loss", "total_flos", "clip_ratio/low", "grad_norm"]
+    names = [
+        "zeta",
+        "entropy",
+        "reward/x/mean",
+        "completion/failed",
+        "completion/a",
+        "loss",
+        "reward/total/mean",
+    ]
+    names += ["epoch", "tokens", "loss_mean", "speed/step_s", "clip_ratio/low", "grad_norm"]
     rows = [{"step": step, **dict.fromkeys(names, step * 0.5)} for step in (1, 2)]
     assert [name_of(f) for f in charts(rows)] == [
         "loss",
-        "reward",
-        "rewards/x",
+        "reward/total/mean",
+        "reward/x/mean",
         "completion/failed",
         "completion/a",
         "entropy",

@@ -11,6 +11,7 @@ from sgg.reward import score
 from sgg.reward.score import RewardSpec
 from sgg.reward.trl_adapter import reward_functions
 from sgg.text.codec import ErrorKind
+from sgg.tracking.names import known
 
 MIX = RewardSpec({"edge_hard": 5.0, "format": 1.0, "node_acc": 2.0})
 GOLD = scene([("man", (0, 0, 9, 9)), ("dog", (20, 20, 30, 30))], [(0, "on", 1)])
@@ -104,22 +105,22 @@ def test_counts_of_completions_are_logged_once_per_batch():
         function(completions=batch, **columns(5, log_metric=lambda *row: logged.append(row)))
     assert len(logged) == len(dict(logged)) == len(ErrorKind) + 3
     assert {name: value for name, value in logged if value} == {
-        "completion/no_json": 0.2,
-        "completion/truncated": 0.2,
-        "completion/dangling_relation": 0.2,
+        "completion/failed/no_json": 0.2,
+        "completion/failed/truncated": 0.2,
+        "completion/problem/dangling_relation": 0.2,
         "completion/failed": 0.4,
         "completion/objects": 1.4,
         "completion/relations": 0.4,
     }
-    assert {f"completion/{kind.value}" for kind in ErrorKind} <= set(dict(logged))
+    assert all(known(name) for name, _ in logged)
 
 
 def test_an_empty_cut_completion_counts_as_cut():
     logged: dict[str, float] = {}
     edge, *_ = reward_functions(MIX, PX)
     edge(completions=['{"objects": [{"id"'], **columns(1, log_metric=logged.__setitem__))
-    assert logged["completion/truncated"] == logged["completion/failed"] == 1
-    assert logged["completion/empty"] == 0
+    assert logged["completion/failed/truncated"] == logged["completion/failed"] == 1
+    assert logged["completion/failed/empty"] == 0
 
 
 def test_equal_completions_of_a_group_are_scored_once(calls):
@@ -147,5 +148,5 @@ def test_a_warming_weight_is_logged_and_the_values_stay_unweighted():
     edge, _ = reward_functions(mix, PX)
     more = {"trainer_state": state, "log_metric": lambda name, value: logged.update({name: value})}
     assert edge(completions=[PERFECT], **columns(1, **more)) == [1]
-    assert logged["reward_weights/edge_hard"] == pytest.approx(2.0)
-    assert "reward_weights/format" not in logged
+    assert logged["reward/edge_hard/weight"] == pytest.approx(2.0)
+    assert "reward/format/weight" not in logged

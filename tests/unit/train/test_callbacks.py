@@ -8,6 +8,7 @@ from sgg.config.compose import compose_config
 from sgg.runs.folder import read_json_lines
 from sgg.train.callbacks import MetricsCallback
 from sgg.train.grpo import _log_cut_sampling
+from sgg.train.speed import StepClock
 
 
 class Kept:
@@ -21,7 +22,7 @@ class Kept:
 def logged(tmp_path, numbers):
     tracker = Kept()
     state = SimpleNamespace(is_world_process_zero=True, global_step=3)
-    MetricsCallback(tmp_path, tracker).on_log(None, state, None, logs=numbers)
+    MetricsCallback(tmp_path, tracker, StepClock()).on_log(None, state, None, logs=numbers)
     return list(read_json_lines(tmp_path / "metrics.jsonl")), tracker.rows
 
 
