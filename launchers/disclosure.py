@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sgg.config.derived import signs_requests
 from sgg.config.schema import Config
-from sgg.config.tracker import TrackerKind
+from sgg.config.tracker import TrackerKind, trackers
 from sgg.errors import counted
 from sgg.runs.checkpoint import checkpoints
 from sgg.runs.sweep import CODE, SweepRecord
@@ -101,13 +101,19 @@ def _keys(config: Config) -> Iterator[Item]:
             yield "server", f"{address}; the key in {variable} is not sent to it"
         else:
             yield "server", f"{address}; the key in {variable} is SENT to it"
+    for kind in trackers(config.tracker):
+        yield "tracker", f"{kind.name}: {_place(kind, config)}"
+
+
+def _place(kind: TrackerKind, config: Config) -> str:
+    """Where a tracker takes what it is told."""
+    if kind is not TrackerKind.wandb:
+        return "in the run folder"
     tracker = config.tracker
-    if tracker.kind is TrackerKind.none:
-        return
     whose = f"of {tracker.entity}" if tracker.entity else "of your key"
     elsewhere = config.hardware.environment.get("WANDB_BASE_URL")
     place = "" if elsewhere is None else f", which is SENT to {elsewhere}"
-    yield "tracker", f"{tracker.kind.name}: project {tracker.project} {whose}, with your key{place}"
+    return f"project {tracker.project} {whose}, with your key{place}"
 
 
 def _files(run_dir: Path, config: Config) -> Iterator[Item]:

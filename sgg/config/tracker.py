@@ -1,13 +1,12 @@
-"""`tracker`: where curves go besides the run folder."""
+"""`tracker`: where curves go besides the run folder. Several at once: `tracker=[wandb,tensorboard]`."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 
 class TrackerKind(Enum):
-    """Where curves go besides the run folder."""
+    """Where curves can go besides the run folder; each is a switch of `TrackerConfig`."""
 
-    none = "none"
     wandb = "wandb"
     tensorboard = "tensorboard"
 
@@ -16,7 +15,10 @@ class TrackerKind(Enum):
 class TrackerConfig:
     """Experiment tracking."""
 
-    kind: TrackerKind = TrackerKind.none
+    wandb: bool = False
+    """Weights & Biases: online with a key, offline by itself without one."""
+    tensorboard: bool = False
+    """TensorBoard's event files in the run folder."""
     project: str = "sgg"
     """The tracker's project."""
     entity: str | None = None
@@ -29,3 +31,8 @@ class TrackerConfig:
     samples_every: int = 0
     """SFT and GRPO: every how many steps the first `samples` images of the eval split are completed greedily,
     into samples.jsonl; 0 for never."""
+
+
+def trackers(config: TrackerConfig) -> list[TrackerKind]:
+    """Those that are switched on."""
+    return [kind for kind in TrackerKind if getattr(config, kind.name)]

@@ -15,7 +15,7 @@ from sgg.config.derived import gold_data, scored_split
 from sgg.config.frozen import FROZEN_NAME
 from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig
-from sgg.config.tracker import TrackerKind
+from sgg.config.tracker import trackers
 from sgg.data.prepare import image_store, prepare, vocabulary
 from sgg.data.prepared_split import Prepared
 from sgg.data.zero_shot import unseen_triplets
@@ -108,7 +108,7 @@ def _track(config: Config, run_dir: Path, metrics: dict[str, Any]) -> None:
     from sgg.evaluation.samples import draw_samples
     from sgg.tracking.open import tracking
 
-    if config.tracker.kind is TrackerKind.none:
+    if not trackers(config.tracker):
         return
     with tracking(config, run_dir) as tracker:
         tracker.log({f"eval/{name}": value for name, value in metrics["metrics"].items()}, 0)

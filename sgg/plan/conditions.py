@@ -11,7 +11,6 @@ from sgg.config.generate import Engine
 from sgg.config.hardware import RolloutMode
 from sgg.config.prompt import Template
 from sgg.config.stage import EvalConfig, GrpoConfig, SftConfig, TrainStageConfig
-from sgg.config.tracker import TrackerKind
 from sgg.plan.use import (
     When,
     arg_of,
@@ -201,9 +200,7 @@ SLURM = replace(
     chosen("hydra/launcher=slurm", lambda use: use.launcher == "slurm"), changes_results=False
 )
 WANDB = replace(
-    chosen(
-        "tracker=wandb", lambda use: use.config.tracker.kind is TrackerKind.wandb, "tracker.kind"
-    ),
+    chosen("tracker=wandb", lambda use: use.config.tracker.wandb, "tracker.wandb"),
     changes_results=False,
 )
 SAMPLES = When(

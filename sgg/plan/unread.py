@@ -25,7 +25,7 @@ from sgg.plan.use import Use, When
 
 log = logging.getLogger("sgg")
 
-_CHOSEN = {"generate": "generate.engine", "tracker": "tracker.kind"}
+_CHOSEN = {"generate": "generate.engine"}
 """Groups whose options are foremost the value of one key."""
 
 _RESOURCES = ("hardware", "tracker", "paths")

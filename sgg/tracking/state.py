@@ -1,4 +1,4 @@
-"""RUN_DIR/tracker.json: the run's id at its tracker and, where tracking failed, since when and why."""
+"""RUN_DIR/tracker.json: the run's id at its trackers and, of each that failed, since when and why."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ TRACKER = "tracker.json"
 
 
 class _Failure(Struct):
-    tracker: str
     step: int | None
     at_end: bool
     time: str
@@ -25,11 +24,12 @@ class _Failure(Struct):
 
 
 class _Record(Struct):
-    failed: _Failure | None = None
+    failed: dict[str, _Failure] = {}
+    """By the tracker's name."""
 
 
 def tracker_run_id(run_dir: Path) -> str:
-    """The run's id at the tracker, made once: every start of the run is the same run there."""
+    """The run's id at its trackers, made once: every start of the run is the same run there."""
     state = _read(run_dir)
     if "id" not in state:
         state["id"] = secrets.token_hex(4)
@@ -64,20 +64,21 @@ def note_failure(
         at_end: all was handed over, but not all was taken.
 
     """
-    failed = {
-        "tracker": tracker,
+    failure = {
         "step": step,
         "at_end": at_end,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "error": f"{type(error).__name__}: {error}",
     }
-    write_json(run_dir / TRACKER, {**_read(run_dir), "failed": failed})
+    state = _read(run_dir)
+    state["failed"] = {**state.get("failed", {}), tracker: failure}
+    write_json(run_dir / TRACKER, state)
 
 
-def forget_failure(run_dir: Path) -> None:
+def forget_failure(run_dir: Path, tracker: str) -> None:
     """A new start tells the tracker everything again."""
     state = _read(run_dir)
-    if state.pop("failed", None) is not None:
+    if state.get("failed", {}).pop(tracker, None) is not None:
         write_json(run_dir / TRACKER, state)
 
 
@@ -89,21 +90,19 @@ def failure_note(run_dir: Path) -> str | None:
 
     """
     record = read_record(run_dir / TRACKER, _Record)
-    if record is None or record.failed is None:
+    if record is None or not record.failed:
         return None
-    failed = record.failed
+    said = [_sentence(name, failure) for name, failure in record.failed.items()]
+    where = f"All numbers are in {run_dir}: {CURVES} (curves), {METRICS} (evaluation), report.html."
+    return " ".join([*said, where]) + (_way_to_upload(run_dir) if "wandb" in record.failed else "")
+
+
+def _sentence(tracker: str, failed: _Failure) -> str:
     since = "at its start" if failed.step is None else f"after step {failed.step}"
     missing = "what came later"
     if failed.at_end:
         since, missing = "at the end of the run", "what it had not uploaded by then"
-    note = (
-        f"tracker={failed.tracker} failed {since} ({failed.time}, {failed.error}); {missing} "
-        f"did not reach it. All numbers are in {run_dir}: {CURVES} (curves), {METRICS} "
-        "(evaluation), report.html."
-    )
-    if failed.tracker == "wandb":
-        note += _way_to_upload(run_dir)
-    return note
+    return f"tracker={tracker} failed {since} ({failed.time}, {failed.error}); {missing} did not reach it."
 
 
 def _way_to_upload(run_dir: Path) -> str:

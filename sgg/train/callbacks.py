@@ -20,7 +20,7 @@ from sgg.files import write_json, write_whole
 from sgg.runs.folder import CURVES, TOTAL, append_json, read_json_lines
 from sgg.runs.training_samples import forget_samples_after
 from sgg.tracking.names import FAILED, TOTAL_REWARD, renamed
-from sgg.tracking.open import Tracker
+from sgg.tracking.open import Trackers
 from sgg.train.speed import StepClock
 
 log = logging.getLogger("sgg")
@@ -37,7 +37,7 @@ _SHOWN = {
 class MetricsCallback(TrainerCallback):  # type: ignore[misc]
     """Logged numbers go to RUN_DIR/metrics.jsonl and to the tracker; main process only."""
 
-    def __init__(self, run_dir: Path, tracker: Tracker, clock: StepClock) -> None:
+    def __init__(self, run_dir: Path, tracker: Trackers, clock: StepClock) -> None:
         self._path = run_dir / CURVES
         self._tracker, self._clock = tracker, clock
 
@@ -71,7 +71,7 @@ class MetricsCallback(TrainerCallback):  # type: ignore[misc]
         self._tracker.log(finite, state.global_step)
 
 
-def hand_over(rows: list[dict[str, Any]], tracker: Tracker) -> None:
+def hand_over(rows: list[dict[str, Any]], tracker: Trackers) -> None:
     """Rows of metrics.jsonl to the tracker, which leaves out what it has."""
     for row in rows:  # numbers that are not finite stand there as text
         numbers = {k: v for k, v in row.items() if k != "step" and not isinstance(v, str)}

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from sgg.config.derived import in_pieces
 from sgg.config.schema import Config
 from sgg.config.stage import TrainStageConfig
-from sgg.config.tracker import TrackerKind
+from sgg.config.tracker import trackers
 from sgg.plan.rules.hardware import installed
 
 
 def tracker_problems(config: Config) -> Iterator[str]:
     """What is wrong with `tracker`."""
     tracker = config.tracker
-    if tracker.kind is not TrackerKind.none:
-        yield from installed(tracker.kind.name, f"tracker={tracker.kind.name}")
+    for kind in trackers(tracker):
+        yield from installed(kind.name, f"tracker={kind.name}")
     for key in ("samples", "samples_every"):
         if (value := getattr(tracker, key)) < 0:
             yield f"tracker.{key}={value}: must be 0 or more."

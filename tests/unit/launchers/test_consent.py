@@ -16,7 +16,7 @@ from sgg.cli.resume import main as resume
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.config.reward import TermConfig
-from sgg.config.tracker import TrackerConfig, TrackerKind
+from sgg.config.tracker import TrackerConfig
 from sgg.errors import SggError
 from sgg.runs.checkpoint import mark_complete
 from sgg.runs.checkpoint_signature import sign_checkpoint
@@ -49,7 +49,7 @@ def strange(tmp_path, monkeypatch):
     state.mkdir(parents=True)
     (state / "optim_states.pt").touch()
     mark_complete(run / "checkpoint-3")
-    config.tracker = TrackerConfig(TrackerKind.wandb, entity="evil")
+    config.tracker = TrackerConfig(wandb=True, tensorboard=True, entity="evil")
     config.paths.cache = "/evil/cache"
     config.data.root = "/evil/data"
     config.data.outside = True
@@ -78,6 +78,7 @@ def test_a_strangers_run_is_told_and_not_run(strange, tmp_path):
         "model         evil/model, revision main",
         "pickled state 1 file in checkpoint-3; DeepSpeed unpickles",
         "tracker       wandb: project sgg of evil, with your key, which is SENT to http://evil",
+        "tracker       tensorboard: in the run folder",
         'deepspeed     {"zero_optimization": {"stage": 2}}',
         "reads         /evil/data (data.root)",
         "reads         /home/me/private (data.train.path)",

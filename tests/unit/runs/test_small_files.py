@@ -29,7 +29,7 @@ from sgg.runs.progress import progress
 from sgg.runs.records import read_metrics, read_pipeline, read_starts, read_total
 from sgg.runs.requeue import FAILURES, count_failure
 from sgg.runs.sweep import SWEEP, read_sweep
-from sgg.tracking.open import NoTracker, open_tracker
+from sgg.tracking.open import open_trackers
 from sgg.tracking.state import TRACKER, failure_note, tracker_run_id
 
 LEFT = [b"", b'{"state": "fin', b"\0" * 40, b"\xff\xfe", b"[" * 100_000, b'{"state": "\\ud800"}']
@@ -97,8 +97,8 @@ def test_damaged_records_of_a_run_count_as_absent(tmp_path, left):
 def test_a_damaged_tracker_record_costs_neither_the_tracker_nor_the_run(tmp_path, left):
     config = compose_config(["stage=sft", "tracker=tensorboard"])
     (tmp_path / TRACKER).write_bytes(left)
-    tracker = open_tracker(config, tmp_path)
-    assert not isinstance(tracker, NoTracker)
+    tracker = open_trackers(config, tmp_path)
+    assert len(tracker.started) == 1
     tracker.finish()
     assert failure_note(tmp_path) is None
     assert len(tracker_run_id(tmp_path)) == 8

@@ -9,11 +9,13 @@ import sys
 import pytest
 from event_files import scalars
 from nowhere import NOWHERE
+from PIL import Image
 from wandb_files import history, records
 from wandb_server import serving
 
 from sgg.config.compose import compose_config
-from sgg.tracking.open import NoTracker, open_tracker, tracking
+from sgg.config.tracker import TrackerKind
+from sgg.tracking.open import open_trackers, tracking
 from sgg.tracking.reach import LIMIT_S
 from sgg.tracking.state import failure_note, tracker_run_id
 
@@ -44,7 +46,7 @@ def test_each_run_of_a_process_has_its_own(tmp_path, by_wandb, caplog):
     with caplog.at_level(logging.WARNING, logger="sgg"):
         for name, step in (("sft", 2), ("eval", 0)):
             (tmp_path / name).mkdir()
-            tracker = open_tracker(by_wandb, tmp_path / name)
+            tracker = open_trackers(by_wandb, tmp_path / name)
             tracker.log({"loss": 1.0}, step)
             tracker.finish()
     assert not caplog.records
@@ -82,8 +84,8 @@ def test_a_run_is_called_after_its_pipeline_its_point_and_its_stage(
 def test_a_run_that_was_never_finished_does_not_take_the_next_ones_numbers(tmp_path, by_wandb):
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
-    first = open_tracker(by_wandb, tmp_path / "first")
-    second = open_tracker(by_wandb, tmp_path / "second")
+    first = open_trackers(by_wandb, tmp_path / "first")
+    second = open_trackers(by_wandb, tmp_path / "second")
     second.log({"loss": 2.0}, 1)
     second.finish()
     first.finish()
@@ -170,8 +172,8 @@ def test_a_tracker_that_dies_stops_nothing_and_is_told_of(tmp_path):
 
 
 def test_a_new_start_forgets_that_the_last_one_failed(tmp_path, by_wandb):
-    state = {"id": "0123abcd", "failed": {"tracker": "wandb", "step": 3, "time": "", "error": "e"}}
-    state["failed"]["at_end"] = False
+    failure = {"step": 3, "at_end": False, "time": "", "error": "e"}
+    state = {"id": "0123abcd", "failed": {"wandb": failure}}
     (tmp_path / "tracker.json").write_text(json.dumps(state))
     assert "after step 3" in failure_note(tmp_path)
     with tracking(by_wandb, tmp_path) as tracker:
@@ -184,18 +186,45 @@ def test_a_tracker_that_cannot_start_is_told_of(tmp_path, caplog):
     config = compose_config(["tracker=tensorboard"])
     (tmp_path / "tensorboard").write_text("no folder")
     with tracking(config, tmp_path) as tracker:
-        assert isinstance(tracker, NoTracker)
+        assert tracker.started == {}
         tracker.log({"loss": 1.0}, 1)
     assert caplog.messages[-1] == failure_note(tmp_path)
     assert "tracker=tensorboard failed at its start" in failure_note(tmp_path)
+
+
+def test_several_trackers_are_told_the_same(tmp_path):
+    config = compose_config(["tracker=[wandb,tensorboard]"])
+    with tracking(config, tmp_path) as both:
+        assert list(both.started) == [TrackerKind.wandb, TrackerKind.tensorboard]
+        for step in (1, 2):
+            both.log({"loss": step + 0.5}, step)
+        both.table("samples", ["image"], [[Image.new("RGB", (8, 8))]])
+    [file] = stored(tmp_path)
+    assert [(r["_step"], r["loss"]) for r in history(file)][:2] == [(1, 1.5), (2, 2.5)]
+    assert scalars(tmp_path) == {"loss": [(1, 1.5), (2, 2.5)]}
+    assert failure_note(tmp_path) is None
+
+
+def test_a_tracker_that_fails_leaves_the_others_alone(tmp_path, caplog):
+    config = compose_config(["tracker=[tensorboard,wandb]"])
+    (tmp_path / "tensorboard").write_text("no folder")
+    with tracking(config, tmp_path) as rest:
+        assert list(rest.started) == [TrackerKind.wandb]
+        rest.log({"loss": 1.5}, 1)
+    [file] = stored(tmp_path)
+    assert [(r["_step"], r["loss"]) for r in history(file)] == [(1, 1.5)]
+    note = failure_note(tmp_path)
+    assert note.startswith("tracker=tensorboard failed at its start")
+    assert "wandb" not in note
+    assert caplog.messages[-1] == note
 
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from sgg.config.compose import compose_config
-from sgg.tracking.open import open_tracker
-tracker = open_tracker(compose_config(["tracker=tensorboard"]), Path(sys.argv[1]))
+from sgg.tracking.open import open_trackers
+tracker = open_trackers(compose_config(["tracker=tensorboard"]), Path(sys.argv[1]))
 for step in (1, 2, 3, 4):
     tracker.log({"loss": float(step)}, step)
 os.kill(os.getpid(), signal.SIGKILL)
@@ -292,7 +321,7 @@ def test_a_run_that_was_handed_back_names_no_server_for_the_key(
     (tmp_path / "sweep.json").write_text("{}")
     (tmp_path / "points" / "pipeline.json").write_text("{}")
     monkeypatch.chdir(here)
-    assert isinstance(open_tracker(by_wandb, run_dir), NoTracker)
+    assert open_trackers(by_wandb, run_dir).started == {}
     assert "Start from another folder." in caplog.text
 
 
@@ -301,6 +330,6 @@ def test_a_projects_own_settings_of_wandb_are_its_users(tmp_path, by_wandb, monk
     (tmp_path / "wandb" / "settings").write_text("[default]\nproject = mine\n")
     (tmp_path / "runs" / "a").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    tracker = open_tracker(by_wandb, tmp_path / "runs" / "a")
-    assert not isinstance(tracker, NoTracker)
+    tracker = open_trackers(by_wandb, tmp_path / "runs" / "a")
+    assert list(tracker.started) == [TrackerKind.wandb]
     tracker.finish()
