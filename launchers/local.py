@@ -23,7 +23,7 @@ from sgg.plan.presence import Preflight
 from sgg.plan.unread import refuse_unread
 from sgg.plan.use import Use
 from sgg.plan.validate import validate
-from sgg.report.run_report import write_report
+from sgg.report.page import AT_END, write_report
 from sgg.runs.exit_status import exit_status_of, forget_exit_status
 from sgg.runs.folder import make_folder
 from sgg.runs.lease import Lease, release_all
@@ -88,7 +88,7 @@ def execute(run_dir: Path) -> None:
 
     """
     launch(run_dir / FROZEN_NAME, read_frozen(run_dir / FROZEN_NAME), run_stage)
-    write_report(run_dir)
+    write_report([run_dir], images=AT_END)
     done, numbers, _ = progress(run_dir)
     print(f"{run_dir}: {done}  {numbers}".rstrip())
 

@@ -24,7 +24,7 @@ from sgg.models.weights import is_complete
 from sgg.plan.unread import refuse_unread
 from sgg.plan.use import Use
 from sgg.plan.validate import validate
-from sgg.report.run_report import write_report
+from sgg.report.page import write_report
 from sgg.report.tables import metrics_table
 from sgg.runs.folder import PIPELINE
 from sgg.runs.open_run import open_run
@@ -71,7 +71,7 @@ def finish_if_complete(folder: Path) -> None:
     with FileLock(folder / "pipeline.lock"):  # two steps may end at once
         table = metrics_table({name: read_metrics(folder / name) for name in record.table})
         write_whole(folder / "table.md", table + "\n")
-        report = write_report(folder, runs)
+        report = write_report([folder])
     print(f"\n{table}\n\nReport: {report}", flush=True)
 
 

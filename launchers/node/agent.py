@@ -197,10 +197,10 @@ def _limits(config: Config, place: NodePlacement) -> Limits:
 
 def _conclude(run_dir: Path) -> None:
     """The report, and the pipeline's table; the run is finished, whatever becomes of them."""
-    from sgg.report.run_report import write_report
+    from sgg.report.page import AT_END, write_report
 
     try:
-        write_report(run_dir)
+        write_report([run_dir], images=AT_END)
         if (run_dir.parent / PIPELINE).is_file():
             from sgg.pipeline import finish_if_complete
 

@@ -1,4 +1,4 @@
-"""`sgg report`: one HTML file about a run."""
+"""`sgg report`: one HTML file about runs, pipelines and sweeps."""
 
 from __future__ import annotations
 
@@ -8,30 +8,53 @@ from pathlib import Path
 from sgg.cli.arguments import split_arguments, typed_path
 from sgg.errors import SggError
 
+OWN = ("out", "images")
+_EPILOG = """\
+arguments of this tool:
+  out=DIR            where report.html goes (the folder; with several folders, the current one)
+  images=N           images of the gallery, at most (1000)
+
+examples:
+  sgg report runs/demo-20260101-120000
+  sgg report runs/a runs/b out=compared
+  sgg report multirun/my-sweep images=200"""
+
 
 def main(argv: list[str]) -> None:
-    """`sgg report RUN_DIR [out=DIR]`: write report.html."""
+    """`sgg report FOLDER… [out=DIR] [images=N]`: write report.html."""
     parser = argparse.ArgumentParser(
         prog="sgg report",
-        usage="sgg report RUN_DIR [out=DIR]",
-        description="Write one self-contained HTML file about a run or pipeline.",
+        usage="sgg report FOLDER ... [out=DIR] [images=N]",
+        description="Write one self-contained HTML file about runs, pipelines and sweeps.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="its folder")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="out=DIR", help="where report.html goes (RUN_DIR)"
-    )
-    args = parser.parse_args(argv)
-    own, others = split_arguments(args.overrides, ("out",))
-    if others:
-        raise SggError(
-            f"{others[0]} would be ignored: the only argument of sgg report beside RUN_DIR is out=DIR."
-        )
+    parser.add_argument("words", nargs="+", metavar="FOLDER", help="of runs, pipelines or sweeps")
+    words = parser.parse_args(argv).words
+    own, others = split_arguments(words, OWN)
+    folders = [typed_path(Path(word)) for word in others]
+    for word, folder in zip(others, folders, strict=True):
+        if "=" in word and not folder.exists():
+            raise SggError(f"{word} would be ignored: sgg report takes {', '.join(OWN)}.")
+    if not folders:
+        raise SggError("sgg report wants the folder of a run, a pipeline or a sweep.")
     from sgg.config.tree import cache_here
-    from sgg.report.run_report import runs_in, write_report
+    from sgg.report.content.folders import runs_of
+    from sgg.report.content.gallery import IMAGES
+    from sgg.report.page import write_report
     from sgg.runs.signature import is_signed_run
 
-    folder = typed_path(args.run_dir)
+    is_own = all(is_signed_run(run.path) for run in runs_of(folders))
     out = Path(own["out"]).expanduser() if "out" in own else None
-    runs = runs_in(folder)
-    is_own = all(is_signed_run(run_dir) for run_dir in runs)
-    print(write_report(folder, runs, out, None if is_own else cache_here()))
+    if out is None and len(folders) > 1:
+        out = Path()
+    cache = None if is_own else cache_here()
+    print(write_report(folders, out, cache, _images(own.get("images"), IMAGES)))
+
+
+def _images(typed: str | None, otherwise: int) -> int:
+    if typed is None:
+        return otherwise
+    if not typed.isdecimal() or not 0 < int(typed) <= 20_000:
+        raise SggError(f"images={typed}: a whole number from 1 to 20000.")
+    return int(typed)

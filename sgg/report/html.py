@@ -1,67 +1,87 @@
-"""Pieces of a report's HTML, by jinja2 with autoescape: what comes from data or a model stays text."""
+"""A report's HTML, by jinja2 with autoescape, and its one script.
+
+What comes from data or a model stays text: it is escaped in HTML, and in JSON that the script reads.
+"""
 
 from __future__ import annotations
 
 import base64
-import io
-from collections.abc import Iterable, Sequence
+import hashlib
+import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from PIL import Image
 
 Html = Markup
 """Text that is HTML already; all other text is escaped where it is put in."""
 
-
-def piece(name: str, *values: Any, **named: Any) -> Html:
-    """One of the macros of `templates/pieces.html`."""
-    return Markup(getattr(_pieces(), name)(*values, **named))
-
-
-def page(title: str, body: Iterable[Html]) -> str:
-    """A whole page; loads nothing from anywhere."""
-    return str(piece("page", title, list(body)))
-
-
-def section(title: str, body: Iterable[Html]) -> Html:
-    """A heading and what stands under it."""
-    return piece("section", title, list(body))
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
-    """A table; numbers are right-aligned, floats shown with four digits."""
-    return piece("table", head, list(rows))
+TEMPLATES = Path(__file__).with_name("templates")
+SCRIPTS = (
+    "dom.js",
+    "theme.js",
+    "table.js",
+    "picture.js",
+    "gallery.js",
+    "chart.js",
+    "training.js",
+    "start.js",
+)
+"""Parts of the page's script, in their order; `start.js` calls the others."""
+_IN_JSON = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
-def details(summary: str, text: str) -> Html:
-    """Preformatted text behind a click."""
-    return piece("details", summary, text)
+def render(name: str, **values: Any) -> Html:
+    """A template of `templates/`."""
+    return Markup(_environment().get_template(name).render(**values))
 
 
-def items(rows: Iterable[tuple[str, str]]) -> Html:
-    """A list of (css class, text)."""
-    return piece("items", list(rows))
-
-
-def image_tag(image: Image.Image, alt: str) -> Html:
-    """An image inside the page, as JPEG."""
-    buffer = io.BytesIO()
-    image.convert("RGB").save(buffer, format="JPEG", quality=85)
-    return piece("image", alt, base64.b64encode(buffer.getvalue()).decode())
+def json_block(name: str, value: Any) -> Html:
+    """Data for the page's script, as an element that no browser runs; nothing in it can end the element."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False).translate(_IN_JSON)
+    return Markup(f'<script type="application/json" id="{name}">{text}</script>')
 
 
 @cache
-def _pieces() -> Any:
-    loader = FileSystemLoader(Path(__file__).with_name("templates"))
-    environment = Environment(
-        loader=loader,
+def script() -> Html:
+    """The page's script; strict, and nothing of it is global."""
+    parts = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    return Markup(f'"use strict";\n(() => {{\n{parts}}})();\n')
+
+
+@cache
+def style() -> Html:
+    """The page's style sheet."""
+    return Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
+
+
+def policy() -> str:
+    """What the page may do: run its own script, use its own style, show images that are in it. No network."""
+    return "; ".join(_directives())
+
+
+def _directives() -> Iterator[str]:
+    yield "default-src 'none'"
+    yield "img-src data:"
+    yield f"style-src '{_digest(style())}'"
+    yield f"script-src '{_digest(script())}'"
+    yield "form-action 'none'"
+    yield "base-uri 'none'"
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("pieces.html").module

@@ -44,8 +44,7 @@ LOADED = (
     *("transformers.models.qwen2_vl.modeling_qwen2_vl", "sgg.models.load", "sgg.inference.predict"),
     *(f"sgg.cli.{tool}" for tool in ("report", "status", "score", "reward", "predict", "sides")),
     *(
-        "sgg.report.run_report",
-        "sgg.evaluation.samples",
+        "sgg.report.page",
         "sgg.evaluation.stage",
         "sgg.report.score_table",
     ),

@@ -9,7 +9,7 @@ from strategies import scene
 
 from sgg.drawing.layout import LARGEST_SIDE, SMALLEST_SIDE, Marks, layout
 from sgg.drawing.raster import png
-from sgg.report.html import image_tag
+from sgg.report.content.picture import jpeg
 
 GREY = (128, 128, 128)
 
@@ -47,7 +47,7 @@ def test_small_images_are_enlarged_within_reason(size, drawn):
 
 def test_the_widest_strip_that_models_take_fits_into_a_jpeg():
     """4000 × 20, ratio 200; JPEG holds 65,500 pixels a side."""
-    assert image_tag(drawn_on(grey(4000, 20), scene([("sky", (0, 0, 4000, 20))])), "sky")
+    assert jpeg(drawn_on(grey(4000, 20), scene([("sky", (0, 0, 4000, 20))])))
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P"])

@@ -12,7 +12,7 @@ from PIL import Image
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.evaluation.predictions import read_predictions
-from sgg.report.run_report import write_report
+from sgg.report.page import write_report
 from sgg.runs.folder import COMPLETIONS
 
 PERSON, DOG = {"id": "person.1", "bbox": [0, 0, 10, 10]}, {"id": "dog.2", "bbox": [20, 20, 40, 40]}
@@ -24,7 +24,7 @@ NEAR = {"subject": "person.1", "predicate": "near", "object": "dog.2"}
 
 @pytest.fixture
 def gallery(tmp_path):
-    """Classes of the list items of the gallery: of the gold relations and of the prediction's."""
+    """Marks of the gallery: of the gold relations and of the prediction's."""
     root, run_dir = tmp_path / "set", tmp_path / "run"
     root.mkdir()
     run_dir.mkdir()
@@ -42,9 +42,15 @@ def gallery(tmp_path):
             ]
         )
         write_frozen(config, run_dir / FROZEN_NAME)
-        page = write_report(run_dir).read_text()
-        cards = re.findall(r"<b>(?:gold|prediction)</b>.*?(<ul>.*?</ul>)", page, re.DOTALL)
-        return [re.findall(r'<li class="(\w+)', card) for card in cards]
+        page = write_report([run_dir]).read_text()
+        block = json.loads(re.search(r'id="image-0">(.*?)</script>', page)[1])
+        [pred] = block["runs"]
+        arrows = [arrow["m"] for arrow in pred["graph"]["a"]]
+        partners = [["hit" if i >= 0 else "miss" for i in pred[side]] for side in ("by", "of")]
+        reasons = [["miss" if why else "hit" for why in pred[side]] for side in ("missed", "wrong")]
+        assert partners == reasons
+        assert arrows == partners[1]
+        return partners
 
     return drawn
 
@@ -79,10 +85,10 @@ def test_completions_are_not_read_through_a_link(gallery, tmp_path):
     run_dir, elsewhere = tmp_path / "run", tmp_path / "elsewhere.jsonl"
     (run_dir / COMPLETIONS).rename(elsewhere)
     (run_dir / COMPLETIONS).symlink_to(elsewhere)
-    page = write_report(run_dir).read_text()
+    page = write_report([run_dir]).read_text()
     assert "Left out: " in page
     assert "a symbolic link to" in page
-    assert "<b>prediction</b>" not in page
+    assert 'id="image-0"' not in page
     with pytest.raises(OSError, match="a symbolic link to") as error:
         read_predictions(run_dir)
     assert error.value.errno == errno.ELOOP

@@ -1,0 +1,1 @@
+"""Run folders -> what a report shows of them, as plain values. Reads files only."""

@@ -1,0 +1,120 @@
+"""The curves of training runs: which numbers are drawn, in which order, and how many points of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sgg.report.content.run import RunContent
+from sgg.runs.progress import Curve
+
+POINTS = 500
+"""Points of one curve in a page; longer ones are means of neighbours."""
+_LARGEST = 1e100
+_LEFT_OUT = ("total_flos", "train_", "epoch", "num_tokens", "profiling", "clip_ratio")
+_UNITS = (
+    ("rewards/", "value of the term"),
+    ("reward", "weighted sum of the terms"),
+    ("loss", "loss"),
+    ("completion/objects", "objects a completion"),
+    ("completion/relations", "relations a completion"),
+    ("completion/", "share of completions"),
+    ("completions/clipped", "share of completions"),
+    ("completions/", "tokens"),
+    ("entropy", "nats a token"),
+    ("learning_rate", "learning rate"),
+    ("grad_norm", "norm of the gradient"),
+    ("frac_", "share of groups"),
+    ("step_time", "seconds a step"),
+    ("speed/tokens", "tokens a second"),
+    ("speed/", "seconds"),
+    ("memory/", "GB"),
+    ("mean_token_accuracy", "share of tokens"),
+    ("eval_", ""),
+)
+"""Unit on the y axis, by the beginning of a number's name."""
+_FIRST = (
+    "reward",
+    "loss",
+    "eval_R",
+    "mean_token_accuracy",
+    "completion/failed",
+    "completions/mean_length",
+)
+"""What is shown first, in this order; then the terms of the reward; the others are folded."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One number of several runs."""
+
+    name: str
+    """As it is logged; of several stages with the stage behind it."""
+    unit: str
+    group: str
+    """`main`, `reward terms` or `more`."""
+    lines: list[dict[str, Any]]
+    """`run` (label), `x` (steps) and `y` (values), of equal length."""
+
+
+def charts(runs: Sequence[RunContent]) -> list[Chart]:
+    """A chart for every logged number that varies in at least one run, the telling ones first."""
+    stages: dict[str, list[RunContent]] = {}
+    for run in runs:
+        stages.setdefault(run.config.stage.name.name, []).append(run)
+    found = [chart for members in stages.values() for chart in _of_stage(members, len(stages) > 1)]
+    return sorted(found, key=lambda chart: _rank(chart.name.partition(" (")[0]))
+
+
+def _of_stage(runs: Sequence[RunContent], with_stage: bool) -> Iterator[Chart]:
+    names = {name for run in runs for row in run.curves for name in row if name != "step"}
+    behind = f" ({runs[0].config.stage.name.name})" if with_stage else ""
+    for name in (n for n in names if not n.startswith(_LEFT_OUT)):
+        lines = []
+        for run in runs:
+            points = _points(run.curves, name)
+            if len(points) > 1:
+                xs, ys = _thinned(points)
+                lines.append({"run": run.label, "x": xs, "y": ys})
+        if any(len({*line["y"]}) > 1 for line in lines):
+            yield Chart(f"{name}{behind}", unit_of(name), _group(name), lines)
+
+
+def unit_of(name: str) -> str:
+    """What stands at a chart's y axis; empty where that is not known."""
+    if name.endswith("/std") or name == "reward_std":
+        return "standard deviation"
+    return next((unit for prefix, unit in _UNITS if name.startswith(prefix)), "")
+
+
+def _rank(name: str) -> tuple[int, int, str]:
+    order = {"main": 0, "reward terms": 1, "more": 2}[_group(name)]
+    return order, _FIRST.index(name) if name in _FIRST else len(_FIRST), name
+
+
+def _group(name: str) -> str:
+    if name in _FIRST:
+        return "main"
+    is_term = name.startswith(("rewards/", "reward/")) and not name.endswith("/std")
+    return "reward terms" if is_term else "more"
+
+
+def _points(rows: Sequence[Curve], name: str) -> list[tuple[float, float]]:
+    pairs = ((_number(row, "step"), _number(row, name)) for row in rows)
+    return [(x, y) for x, y in pairs if x is not None and y is not None]
+
+
+def _number(row: Curve, name: str) -> float | None:
+    """A number that can be drawn; None where it was not logged, or is "nan" or the like."""
+    value = row.get(name, "")
+    return float(value) if not isinstance(value, str) and abs(value) < _LARGEST else None
+
+
+def _thinned(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    """Steps and values, by means of neighbours where there are more than `POINTS`."""
+    size = -(-len(points) // POINTS)
+    parts = [points[i : i + size] for i in range(0, len(points), size)]
+    xs = [part[-1][0] for part in parts]
+    ys = [sum(y for _, y in part) / len(part) for part in parts]
+    return xs, [float(f"{y:.5g}") for y in ys]

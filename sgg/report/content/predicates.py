@@ -1,0 +1,56 @@
+"""Recall of each predicate in each compared run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sgg.report.content.evaluations import Evaluation
+
+ENOUGH = 20
+"""Gold relations from which on a predicate's recall may be called the lowest."""
+GROUPS = ("head", "body", "tail")
+
+
+@dataclass(frozen=True)
+class PredicateRow:
+    """One predicate."""
+
+    name: str
+    group: str
+    """head, body or tail: thirds of the predicates by how often gold shows them."""
+    gold: int
+    hits: list[int]
+    """Gold relations that each run finds, in the order of the runs."""
+    predicted: list[int]
+
+    def recall(self, run: int) -> float:
+        """Share of gold that a run finds."""
+        return self.hits[run] / self.gold if self.gold else 0.0
+
+
+def predicate_rows(runs: Sequence[Evaluation]) -> list[PredicateRow]:
+    """Each predicate that gold shows, the most frequent first."""
+    tables = [
+        {row["predicate"]: row for row in run.scored.predicates} for run in runs if run.scored
+    ]
+    if not tables:
+        return []
+    first = tables[0]
+    return [
+        PredicateRow(
+            name,
+            str(row["group"]),
+            int(row["gold"]),
+            [round(row["gold"] * table[name]["R"]) for table in tables],
+            [int(table[name]["predicted"]) for table in tables],
+        )
+        for name, row in first.items()
+        if row["gold"]
+    ]
+
+
+def worst(rows: Sequence[PredicateRow], run: int, count: int = 5) -> list[PredicateRow]:
+    """The predicates with enough gold that a run finds least of, the worst first."""
+    enough = [row for row in rows if row.gold >= ENOUGH] or list(rows)
+    return sorted(enough, key=lambda row: (row.recall(run), -row.gold, row.name))[:count]

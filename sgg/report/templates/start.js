@@ -1,0 +1,5 @@
+startTheme();
+startTables();
+startGallery();
+startTraining();
+startCharts();
