@@ -108,13 +108,22 @@ class Marks:
     relations: Sequence[bool] | None = None
 
 
-def layout(graph: SceneGraph, size: tuple[int, int], marks: Marks | None = None) -> GraphLayout:
+def layout(
+    graph: SceneGraph,
+    size: tuple[int, int],
+    marks: Marks | None = None,
+    smallest_side: float = SMALLEST_SIDE,
+) -> GraphLayout:
     """Where everything stands on an image of `size` (width, height); boxes are in its pixels.
 
     Equal arguments give equal layouts. Past `MAX_DRAWN` objects or relations the others are left
     out, and a note says how many.
+
+    Args:
+        smallest_side: to which a smaller image is enlarged, pixels; labels have at least 10 of these.
+
     """
-    scale = max(1.0, min(SMALLEST_SIDE / min(size), LARGEST_SIDE / max(size)))
+    scale = max(1.0, min(smallest_side / min(size), LARGEST_SIDE / max(size)))
     canvas = size[0] * scale, size[1] * scale
     boxes = [_on_canvas(node.box, scale, canvas) for node in graph.nodes[:MAX_DRAWN]]
     edges = [

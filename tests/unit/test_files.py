@@ -6,6 +6,7 @@ import stat
 
 import pytest
 from scoring import evaluated
+from sgg.report.page import REPORT, write_report
 
 from sgg.errors import SggError
 from sgg.explain.exceptions import explain
@@ -18,7 +19,6 @@ from sgg.files import (
     write_json,
     write_whole,
 )
-from sgg.report.run_report import REPORT, write_report
 from sgg.runs.folder import LogFile, append_json, read_json_lines
 from sgg.runs.lease import Lease
 from sgg.scene.graph import SceneGraph
@@ -110,7 +110,7 @@ def test_a_folder_that_is_a_link_is_no_place_to_write_to(tmp_path):
     (tmp_path / "dangling").symlink_to("nowhere")
     scored = evaluated((SceneGraph(), SceneGraph()))
     for link in (tmp_path / "link", tmp_path / "dangling"):
-        for write in (make_output_folder, scored.write, lambda folder: write_report(folder, [])):
+        for write in (make_output_folder, scored.write, lambda folder: write_report([], folder)):
             with pytest.raises(OSError, match="a symbolic link to") as error:
                 write(link)
             assert is_loop(error)

@@ -13,7 +13,7 @@ from PIL import Image
 from sgg.drawing.layout import GraphLayout, Marks, layout
 from sgg.scene.graph import SceneGraph
 
-SIDE = 340
+SIDE = 380
 """Longer side of the picture as it is shown, pixels: three of them beside each other on a wide screen."""
 LARGEST, SMALLEST, ALL = 45_000, 8_000, 32_000_000
 """Bytes of one JPEG, at most and where there are many; of all of a page."""
@@ -23,7 +23,7 @@ _QUALITIES = (90, 80, 70, 55, 40, 25)
 def jpeg(image: Image.Image, limit: int = LARGEST) -> str:
     """The picture as base64 of a JPEG of about `limit` bytes at most, as good as that allows."""
     small = image.convert("RGB")
-    small.thumbnail((2 * SIDE, 2 * SIDE))
+    small.thumbnail((SIDE * 3 // 2, SIDE * 3 // 2))
     for quality in _QUALITIES:
         buffer = io.BytesIO()
         small.save(buffer, format="JPEG", quality=quality, optimize=True)

@@ -16,7 +16,7 @@ from sgg.report.content.evaluations import Evaluation
 from sgg.report.content.run import RunContent
 
 _YEAR_S = 366 * 86_400
-CONTROL = "control: another scene's image, so only chance is found"
+CONTROL = "another scene's image: chance"
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class ScoreRow:
     difference_text: str = ""
     is_real: bool = False
     baseline: str = ""
+    """Interval, p and the run that it is compared with."""
 
 
 @dataclass(frozen=True)
@@ -167,10 +168,10 @@ def _difference(comparison: Comparison | None) -> dict[str, Any]:
     main = comparison.main
     return {
         "difference": main.difference,
-        "difference_text": f"{signed(main.difference)} [{signed(main.low)}, {signed(main.high)}], "
-        f"{p_value(main.p)} {'✓ real' if main.is_real else '≈ unclear'}",
+        "difference_text": f"{signed(main.difference)} {'✓ real' if main.is_real else '≈ unclear'}",
         "is_real": main.is_real,
-        "baseline": comparison.before_name,
+        "baseline": f"[{signed(main.low)}, {signed(main.high)}], {p_value(main.p)}, "
+        f"to {comparison.before_name}",
     }
 
 

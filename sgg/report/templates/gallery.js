@@ -6,7 +6,7 @@ const ORDERS = [["split", "as in the split"], ["worst", "worst first"], ["best",
 function startGallery() {
   const index = carried("gallery-index");
   if (!index) return;
-  const start = { run: index.run, change: "", order: "split", name: "", missed: "", kind: "", query: "", page: 0, shown: index.shown };
+  const start = { run: index.run, change: "", order: index.baselines[index.run] === null ? "worst" : "gain", name: "", missed: "", kind: "", query: "", page: 0, shown: index.shown };
   let state = { ...start };
   const unique = (pick) => [...new Set(index.images.flatMap(pick))].sort((a, b) => a.localeCompare(b));
   const names = unique((image) => image.classes);
@@ -73,7 +73,7 @@ function startGallery() {
       h("label", {}, "search", search),
       index.runs.length > 1 ? choice("filter and sort by run", index.runs.map((label, i) => [i, label]), state.run, set("run")) : null,
       compared ? choice("changed to " + index.runs[index.baselines[state.run]], CHANGES, state.change, set("change")) : null,
-      choice("order", compared ? ORDERS : ORDERS.slice(0, 3), state.order, set("order")),
+      choice("order", compared ? ORDERS : ORDERS.filter(([v]) => v !== "gain"), compared || state.order !== "gain" ? state.order : "worst", set("order")),
       choice("with class", any(names), state.name, set("name")),
       choice("misses predicate", any(predicates), state.missed, set("missed")),
       kinds.length ? choice("problem", any(kinds), state.kind, set("kind")) : null,

@@ -20,7 +20,7 @@ function startTraining() {
     byId("training-choice").replaceChildren(
       choice("run", runs.runs.map((run, i) => [i, run.label + (i === runs.best && runs.runs.length > 1 ? " (best)" : "")]), state.run, set("run")),
       choice("image", images.map((x, i) => [i, `${x.id}${x.kind === "fixed" ? "" : " (in the batch)"}`]), state.image, set("image")),
-      choice("step", image().steps.map((x, i) => [i, `${x.step}`]), state.step, set("step")),
+      choice("step", image().steps.map((x, i) => [i, `${x.step}${i && image().steps[i - 1].step === x.step ? " (another completion)" : ""}`]), state.step, set("step")),
       h("label", {}, "through the steps", slider));
     const terms = at.reward ? Object.entries(at.reward).map(([name, value]) => `${name} ${short(value)}`).join(", ") : "";
     const facts = [`step ${at.step}`, `${at.found} of ${image().gold.relations.length} gold relations found`];

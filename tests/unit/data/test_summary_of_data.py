@@ -7,13 +7,13 @@ import logging
 
 import pytest
 from PIL import Image
+from sgg.report.page import write_report
 
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.data.prepare import prepare
 from sgg.data.summary import report_split
 from sgg.report.data_summary import summary
-from sgg.report.run_report import write_report
 from sgg.runs.folder import DATA
 
 OBJECTS = [{"id": "man.1", "bbox": [10, 10, 50, 60]}, {"id": "<b>.2", "bbox": [40, 30, 90, 70]}]
@@ -62,9 +62,9 @@ def test_warnings_are_logged_kept_and_shown(folder, tmp_path, caplog):
     assert kept["split"] == "train"
     assert kept["report"] == prepared.report
     assert [f"Warning: {sentence}" for sentence in kept["warnings"]] == messages
-    page = write_report(run_dir).read_text()
-    assert "<h3>Data</h3>" in page
-    assert f'<li class="miss">{LOST}</li>' in page
+    page = write_report([run_dir]).read_text()
+    assert "<h2>Data</h2>" in page
+    assert f'<p class="miss">Warning: {LOST}</p>' in page
     assert SHARED in page
     assert "<td>images</td><td>4</td><td>2</td>" in page
     assert "<td>no_image</td><td>2</td>" in page
@@ -75,9 +75,9 @@ def test_a_sound_split_warns_of_nothing(folder, tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "sgg"):
         run_dir, prepared = told(folder, tmp_path, *words)
     assert not caplog.records
-    page = write_report(run_dir).read_text()
+    page = write_report([run_dir]).read_text()
     assert "Nothing is wrong." in page
-    assert 'class="miss"' not in page
+    assert 'class="miss">Warning' not in page
     assert "Warning" not in summary("train", prepared)
 
 

@@ -1,21 +1,22 @@
-"""HTML pieces: everything from data or a model stays text, and the page loads nothing."""
+"""HTML of a report: everything from data or a model stays text, and the page loads nothing."""
 
 from __future__ import annotations
 
 import base64
-import io
+import hashlib
+import json
+import re
 from html.parser import HTMLParser
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from markupsafe import Markup
-from PIL import Image
 
-from sgg.report.html import details, image_tag, items, page, section, table
+from sgg.report.content.summary import Verdict
+from sgg.report.html import json_block, policy, render, script, style
+from sgg.report.view import View
 
-EVIL = "</pre></title><script>alert('x')</script>\"' onerror='x' & <b>"
-VOID = {"meta", "img"}
+EVIL = "</pre></title></script><script>alert('x')</script>\"' onerror='x' & <b>"
+VOID = {"meta", "img", "input", "br"}
 
 
 class Reader(HTMLParser):
@@ -41,55 +42,78 @@ class Reader(HTMLParser):
         self.texts.append(data)
 
 
-def test_a_page_escapes_its_title_and_allows_nothing_from_outside():
-    read = Reader(page(EVIL, [Markup("<p>one</p>"), Markup("<p>two</p>"), "<p>three</p>"]))
-    assert read.texts.count(EVIL) == 2  # <title> and <h1>
-    assert "script" not in read.tags
-    assert [t for t in read.texts if t in ("one", "two")] == ["one", "two"]
-    assert "<p>three</p>" in read.texts, "text that no piece has made is escaped"
-    policy = next(v for _, name, v in read.attributes if name == "content")
-    assert policy == (
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
+def page(**values):
+    view = View(title=EVIL, what=EVIL, **values)
+    parts = {"policy": policy(), "style": style(), "script": script()}
+    return render("page.html", view=view, blocks=[json_block("a", EVIL)], **parts)
+
+
+RUN = {
+    "label": EVIL,
+    "stage": EVIL,
+    "left_out": [EVIL],
+    "tracking": EVIL,
+    "facts": [(EVIL, EVIL)],
+    "config": EVIL,
+}
+
+
+def test_what_data_or_a_model_wrote_stays_text():
+    table = [[EVIL, EVIL], [EVIL, EVIL]]
+    split = {"title": EVIL, "warnings": [EVIL], "kept": EVIL, "counts": table, "issues": table}
+    predicate = {"name": EVIL, "group": EVIL, "gold": 1, "recalls": [0.5]}
+    worst = {"name": EVIL, "gold": 1, "hits": 1, "recall": 0.5, "filter": EVIL}
+    read = Reader(
+        page(
+            left_out=[EVIL],
+            verdicts=[Verdict(EVIL, is_real=True)] * 5,
+            has_gallery=True,
+            gallery_note=EVIL,
+            worst=[worst],
+            worst_run=EVIL,
+            labels=[EVIL],
+            predicates=[predicate],
+            groups=[{"label": EVIL, "recalls": [0.5] * 3}],
+            failures=[{"kind": EVIL, "fails": True, "cells": []}],
+            data=[split],
+            all_metrics=table,
+            runs=[RUN],
+        )
     )
-    assert not [v for _, name, v in read.attributes if name in ("src", "href")]
+    assert read.tags.count("script") == 2, "the page's own, and a block of data"
+    assert "b" not in read.tags
+    assert {name for _, name, _ in read.attributes} <= {
+        *("charset", "http-equiv", "content", "name", "id", "class", "href", "type", "lang"),
+        *("aria-label", "role", "open", "data-sort", "data-value", "data-filter", "scope"),
+        *("viewbox", "preserveaspectratio", "x", "y", "width", "height", "d"),
+    }
+    assert sum(EVIL in text for text in read.texts) > 20
+    assert ("a", "data-filter", EVIL) in read.attributes
 
 
-def test_section_table_details_and_items_escape_what_they_show():
-    pieces = section(EVIL, [table([EVIL], [[EVIL]]), details(EVIL, EVIL), items([(EVIL, EVIL)])])
-    read = Reader(pieces)
-    assert read.texts == [EVIL] * 6
-    assert " ".join(read.tags) == "h2 table tr th tr td details summary pre ul li"
-    assert read.attributes == [("li", "class", EVIL)]
+def test_the_page_may_run_its_own_script_and_load_nothing():
+    read = Reader(page())
+    [allowed] = [v for _, name, v in read.attributes if name == "content" and "default-src" in v]
+    own = {}
+    for part in (script(), style()):
+        own[part] = base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()
+    assert allowed == (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{own[style()]}'; "
+        f"script-src 'sha256-{own[script()]}'; form-action 'none'; base-uri 'none'"
+    )
+    assert own.keys() <= set(read.texts)
+    links = [v for _, name, v in read.attributes if name in ("src", "href")]
+    assert all(link.startswith("#") for link in links)
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", script())
 
 
-PLAIN = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), min_size=1)
+ANY = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=9)
 
 
-@given(PLAIN, PLAIN)
-def test_details_show_any_text_letter_by_letter(summary, text):
-    assert Reader(details(summary, text)).texts == [summary, text]
-
-
-def test_numbers_are_right_aligned_and_floats_have_four_digits():
-    read = Reader(table(["a"], [["x", 3, 0.12345], [None, True, 1e-9]]))
-    assert read.texts == ["a", "x", "3", "0.1235", "None", "True", "0.0000"]
-    assert read.attributes.count(("td", "class", "n")) == 4
-
-
-def test_items_carry_their_class_and_say_none():
-    assert Reader(items([("hit", "a"), ("miss", "b")])).attributes == [
-        ("li", "class", "hit"),
-        ("li", "class", "miss"),
-    ]
-    assert Reader(items([])).texts == ["none"]
-
-
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P"])
-def test_a_image_is_a_jpeg_inside_the_page(mode):
-    read = Reader(image_tag(Image.new(mode, (30, 20)), EVIL))
-    attributes = {name: value for _, name, value in read.attributes}
-    assert attributes["alt"] == EVIL
-    head, _, data = attributes["src"].partition(",")
-    assert head == "data:image/jpeg;base64"
-    decoded = Image.open(io.BytesIO(base64.b64decode(data)))
-    assert (decoded.format, decoded.size) == ("JPEG", (30, 20))
+@given(ANY)
+def test_a_block_of_data_is_read_back_and_ends_only_where_it_ends(value):
+    block = json_block("a", value)
+    match = re.fullmatch(r'<script type="application/json" id="a">(.*)</script>', block)
+    assert match
+    assert json.loads(match[1]) == value
+    assert not re.search("[<>&\u2028\u2029]", match[1])

@@ -4,6 +4,7 @@ import json
 import threading
 
 import pytest
+from sgg.report.page import write_report
 
 from launchers.local_pipeline import execute_steps
 from launchers.sweep.status import status_of
@@ -13,7 +14,6 @@ from sgg.config.frozen import FROZEN_NAME
 from sgg.errors import SggError
 from sgg.files import RECORD_BYTES, read_json, write_json, write_whole
 from sgg.pipeline import finish_if_complete
-from sgg.report.run_report import write_report
 from sgg.runs.exit_status import ENDING, ExitStatus, State, forget_exit_status, read_exit_status
 from sgg.runs.folder import (
     CURVES,
@@ -165,7 +165,7 @@ def test_nothing_is_read_or_written_about_a_run_outside_that_a_pipeline_names(tm
     open_run(compose_config(["stage=sft", f"paths.run_dir={tmp_path / 'victim'}"]))
     write_json(folder / PIPELINE, {"steps": [name], "table": []})
     verbs = (
-        lambda: write_report(folder, out=tmp_path / "out"),
+        lambda: write_report([folder], out=tmp_path / "out"),
         lambda: status_of(folder),
         lambda: finish_if_complete(folder),
         lambda: execute_steps(folder),
@@ -190,12 +190,12 @@ def test_of_a_report_a_damaged_file_costs_its_part(tmp_path):
     append_json(tmp_path / CURVES, {"step": 1, "loss": 2.0})
     append_json(tmp_path / CURVES, {"step": 2, "loss": 1.0})
     write_json(tmp_path / METRICS, {"metrics": "x"})
-    text = write_report(tmp_path).read_text()
+    text = write_report([tmp_path]).read_text()
     assert f"Left out: {tmp_path / METRICS}: not of the form" in text
     assert "<figcaption>loss</figcaption>" in text
     with (tmp_path / CURVES).open("a") as file:
         file.write("[]\n")
-    text = write_report(tmp_path).read_text()
+    text = write_report([tmp_path]).read_text()
     assert "metrics.jsonl, line 3: no JSON object." in text
     assert "<figcaption>" not in text
     assert "metrics.json: not of the form" in status_table(status_of(tmp_path))
