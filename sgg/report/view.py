@@ -22,6 +22,7 @@ from sgg.report.content.summary import (
 )
 from sgg.report.html import Html
 from sgg.text.problems import FAILURES
+from sgg.tracking.names import FAILED, TOTAL_REWARD
 
 _FAILING = {kind.value for kind in FAILURES} | {"no_completion"}
 _TITLES = {"main": "Main curves", "reward terms": "Terms of the reward", "more": "More curves"}
@@ -93,7 +94,10 @@ def chart_groups(charts: Sequence[Chart]) -> list[dict[str, Any]]:
         {
             "title": _TITLES[group],
             "folded": group == "more",
-            "charts": [{"place": place, "name": chart.name} for place, chart in members],
+            "charts": [
+                {"place": place, "name": chart.name, "meaning": chart.meaning}
+                for place, chart in members
+            ],
         }
         for group, members in groupby(numbered, lambda pair: pair[1].group)
     ]
@@ -164,7 +168,7 @@ def _stage_row(run: RunContent) -> dict[str, Any]:
     last: dict[str, Any] = {}
     for row in run.curves[-20:]:
         last |= row
-    names = ("loss", "reward", "completion/failed")
+    names = ("loss", TOTAL_REWARD, FAILED)
     shown = [f"{n} {last[n]:.3g}" for n in names if isinstance(last.get(n), (int, float))]
     return {
         "label": run.label,

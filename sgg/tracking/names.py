@@ -91,7 +91,13 @@ def renamed(numbers: Mapping[str, Any]) -> dict[str, Any]:
 
 def known(name: str) -> bool:
     """Whether the table has the name."""
-    return any(_pattern(entry.name).fullmatch(name) for entry in NAMES)
+    return entry_of(name) is not None
+
+
+@cache
+def entry_of(name: str) -> Name | None:
+    """The table's entry of a number; None for one that the table does not have."""
+    return next((entry for entry in NAMES if _pattern(entry.name).fullmatch(name)), None)
 
 
 @cache

@@ -1,6 +1,7 @@
 """The three stages, the report and prediction, on real trainers with the tiny models."""
 
 import json
+import re
 import signal
 import subprocess
 import time

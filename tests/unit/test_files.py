@@ -6,7 +6,6 @@ import stat
 
 import pytest
 from scoring import evaluated
-from sgg.report.page import REPORT, write_report
 
 from sgg.errors import SggError
 from sgg.explain.exceptions import explain
@@ -19,6 +18,7 @@ from sgg.files import (
     write_json,
     write_whole,
 )
+from sgg.report.page import REPORT, write_report
 from sgg.runs.folder import LogFile, append_json, read_json_lines
 from sgg.runs.lease import Lease
 from sgg.scene.graph import SceneGraph

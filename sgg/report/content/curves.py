@@ -8,39 +8,18 @@ from typing import Any
 
 from sgg.report.content.run import RunContent
 from sgg.runs.progress import Curve
+from sgg.tracking.names import FAILED, TOTAL_REWARD, entry_of
 
 POINTS = 500
 """Points of one curve in a page; longer ones are means of neighbours."""
 _LARGEST = 1e100
-_LEFT_OUT = ("total_flos", "train_", "epoch", "num_tokens", "profiling", "clip_ratio")
-_UNITS = (
-    ("rewards/", "value of the term"),
-    ("reward", "weighted sum of the terms"),
-    ("loss", "loss"),
-    ("completion/objects", "objects a completion"),
-    ("completion/relations", "relations a completion"),
-    ("completion/", "share of completions"),
-    ("completions/clipped", "share of completions"),
-    ("completions/", "tokens"),
-    ("entropy", "nats a token"),
-    ("learning_rate", "learning rate"),
-    ("grad_norm", "norm of the gradient"),
-    ("frac_", "share of groups"),
-    ("step_time", "seconds a step"),
-    ("speed/tokens", "tokens a second"),
-    ("speed/", "seconds"),
-    ("memory/", "GB"),
-    ("mean_token_accuracy", "share of tokens"),
-    ("eval_", ""),
-)
-"""Unit on the y axis, by the beginning of a number's name."""
+_LEFT_OUT = ("loss_mean", "epoch", "tokens", "clip_ratio", "speed/operations")
 _FIRST = (
-    "reward",
+    TOTAL_REWARD,
     "loss",
-    "eval_R",
-    "mean_token_accuracy",
-    "completion/failed",
-    "completions/mean_length",
+    "token_accuracy",
+    FAILED,
+    "completion/length/mean",
 )
 """What is shown first, in this order; then the terms of the reward; the others are folded."""
 
@@ -52,6 +31,7 @@ class Chart:
     name: str
     """As it is logged; of several stages with the stage behind it."""
     unit: str
+    meaning: str
     group: str
     """`main`, `reward terms` or `more`."""
     lines: list[dict[str, Any]]
@@ -78,14 +58,9 @@ def _of_stage(runs: Sequence[RunContent], with_stage: bool) -> Iterator[Chart]:
                 xs, ys = _thinned(points)
                 lines.append({"run": run.label, "x": xs, "y": ys})
         if any(len({*line["y"]}) > 1 for line in lines):
-            yield Chart(f"{name}{behind}", unit_of(name), _group(name), lines)
-
-
-def unit_of(name: str) -> str:
-    """What stands at a chart's y axis; empty where that is not known."""
-    if name.endswith("/std") or name == "reward_std":
-        return "standard deviation"
-    return next((unit for prefix, unit in _UNITS if name.startswith(prefix)), "")
+            entry = entry_of(name)
+            unit, meaning = (entry.unit, entry.meaning) if entry else ("", "")
+            yield Chart(f"{name}{behind}", unit, meaning, _group(name), lines)
 
 
 def _rank(name: str) -> tuple[int, int, str]:
@@ -96,7 +71,7 @@ def _rank(name: str) -> tuple[int, int, str]:
 def _group(name: str) -> str:
     if name in _FIRST:
         return "main"
-    is_term = name.startswith(("rewards/", "reward/")) and not name.endswith("/std")
+    is_term = name.startswith("reward/") and name.endswith("/mean")
     return "reward terms" if is_term else "more"
 
 

@@ -182,7 +182,7 @@ def _when(runs: Sequence[RunContent]) -> Iterator[str]:
         for start in run.starts:
             with suppress(ValueError):
                 times.append(datetime.fromisoformat(start.time).replace(tzinfo=UTC))
-        trained = [row["train_runtime"] for row in run.curves if "train_runtime" in row]
+        trained = [row["speed/training_s"] for row in run.curves if "speed/training_s" in row]
         if times and trained and isinstance(trained[-1], (int, float)) and trained[-1] < _YEAR_S:
             times.append(times[-1] + timedelta(seconds=float(trained[-1])))
     if times:

@@ -7,13 +7,13 @@ import logging
 
 import pytest
 from PIL import Image
-from sgg.report.page import write_report
 
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.data.prepare import prepare
 from sgg.data.summary import report_split
 from sgg.report.data_summary import summary
+from sgg.report.page import write_report
 from sgg.runs.folder import DATA
 
 OBJECTS = [{"id": "man.1", "bbox": [10, 10, 50, 60]}, {"id": "<b>.2", "bbox": [40, 30, 90, 70]}]

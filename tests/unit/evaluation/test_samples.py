@@ -8,15 +8,11 @@ import re
 
 import pytest
 from PIL import Image
-from sgg.report.run_report import write_report
 
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.evaluation.predictions import read_predictions
-<<<<<<< HEAD
 from sgg.report.page import write_report
-=======
->>>>>>> 145b668 (WIP tests)
 from sgg.runs.folder import COMPLETIONS
 
 PERSON, DOG = {"id": "person.1", "bbox": [0, 0, 10, 10]}, {"id": "dog.2", "bbox": [20, 20, 40, 40]}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sgg.config.compose import compose_config
-from sgg.report.content.curves import POINTS, charts, unit_of
+from sgg.report.content.curves import POINTS, charts
 from sgg.report.content.run import RunContent
 
 CONFIGS = {stage: compose_config([f"stage={stage}"]) for stage in ("sft", "grpo")}
@@ -16,13 +14,13 @@ def run(label, rows, stage="grpo"):
 
 
 def test_the_telling_numbers_come_first_and_bookkeeping_is_left_out():
-    names = ["zeta", "entropy", "rewards/x", "completion/failed", "completion/a", "loss", "reward"]
-    names += ["epoch", "num_tokens", "train_loss", "total_flos", "clip_ratio/low", "grad_norm"]
+    names = ["zeta", "entropy", "reward/x/mean", "completion/failed", "loss", "reward/total/mean"]
+    names += ["epoch", "tokens", "loss_mean", "reward/x/std", "clip_ratio/low", "grad_norm"]
     rows = [{"step": step, **dict.fromkeys(names, step * 0.5)} for step in (1, 2)]
     found = charts([run("a", rows)])
-    main = ["reward", "loss", "completion/failed"]
-    more = ["completion/a", "entropy", "grad_norm", "zeta"]
-    assert [c.name for c in found] == [*main, "rewards/x", *more]
+    main = ["reward/total/mean", "loss", "completion/failed"]
+    more = ["entropy", "grad_norm", "reward/x/std", "zeta"]
+    assert [c.name for c in found] == [*main, "reward/x/mean", *more]
     assert [c.group for c in found] == [*["main"] * 3, "reward terms", *["more"] * 4]
 
 
@@ -54,17 +52,11 @@ def test_a_long_curve_is_thinned_to_means_of_neighbours():
     assert line["y"][:2] == [1.5, 3.5]
 
 
-@pytest.mark.parametrize(
-    ("name", "unit"),
-    [
-        ("reward", "weighted sum of the terms"),
-        ("rewards/edge_hard/mean", "value of the term"),
-        ("rewards/edge_hard/std", "standard deviation"),
-        ("completions/mean_length", "tokens"),
-        ("completion/failed", "share of completions"),
-        ("step_time", "seconds a step"),
-        ("zeta", ""),
-    ],
-)
-def test_units(name, unit):
-    assert unit_of(name) == unit
+def test_units_and_meanings_are_the_tables_of_all_names():
+    names = ["reward/edge_hard/mean", "speed/step_s", "zeta"]
+    rows = [{"step": step, **dict.fromkeys(names, float(step))} for step in (1, 2)]
+    assert [(c.name, c.unit, c.meaning) for c in charts([run("a", rows)])] == [
+        ("reward/edge_hard/mean", "reward", "the term, unweighted, mean of all completions"),
+        ("speed/step_s", "s", "one optimiser step"),
+        ("zeta", "", ""),
+    ]

@@ -4,7 +4,6 @@ import json
 import threading
 
 import pytest
-from sgg.report.page import write_report
 
 from launchers.local_pipeline import execute_steps
 from launchers.sweep.status import status_of
@@ -14,6 +13,7 @@ from sgg.config.frozen import FROZEN_NAME
 from sgg.errors import SggError
 from sgg.files import RECORD_BYTES, read_json, write_json, write_whole
 from sgg.pipeline import finish_if_complete
+from sgg.report.page import write_report
 from sgg.runs.exit_status import ENDING, ExitStatus, State, forget_exit_status, read_exit_status
 from sgg.runs.folder import (
     CURVES,
