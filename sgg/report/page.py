@@ -50,6 +50,9 @@ def write_report(
     target = out or folders[0]
     title = ", ".join(folder.resolve().name for folder in folders)
     view, blocks = _page(title, contents, cache, images) if contents else (View(title, ""), [])
+    several = len(contents) > 1
+    for run in contents:
+        left_out += [f"{run.label}: {what}" if several else what for what in run.left_out]
     view.left_out = left_out
     text = html.render(
         "page.html",

@@ -242,7 +242,6 @@ def _run(run: RunContent) -> dict[str, Any]:
     return {
         "label": run.label,
         "stage": config.stage.name.name,
-        "left_out": run.left_out,
         "tracking": run.tracking,
         "facts": facts,
         "config": run.config_text,

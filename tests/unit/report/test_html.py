@@ -51,7 +51,6 @@ def page(**values):
 RUN = {
     "label": EVIL,
     "stage": EVIL,
-    "left_out": [EVIL],
     "tracking": EVIL,
     "facts": [(EVIL, EVIL)],
     "config": EVIL,
