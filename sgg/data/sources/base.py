@@ -15,6 +15,7 @@ from sgg.data.fields import WrongForm
 from sgg.data.packed import DAMAGED, open_unpacked
 from sgg.data.vocab_file import is_name
 from sgg.errors import SggError
+from sgg.files import opened
 from sgg.scene.graph import Triplet
 
 
@@ -64,12 +65,16 @@ def file_identity(paths: Iterable[Path], tables: bool = False) -> str:
 
     Tables carry images and may take hundreds of GB: of those above 64 MB only head and tail are
     read. Parquet's index of all its pages stands at the tail.
+
+    Raises:
+        SggError: one is no regular file, such as a named pipe, which is not waited for.
+
     """
     digest = hashlib.sha256()
     for path in paths:
         size = path.stat().st_size
         digest.update(f"{path.name}:{size};".encode())
-        with path.open("rb") as file:
+        with opened(path.resolve(), "rb") as file:
             if tables and size > _WHOLE_TABLE_BYTES:
                 digest.update(file.read(_BLOCK_BYTES))
                 file.seek(-_BLOCK_BYTES, 2)
@@ -106,7 +111,7 @@ def load_json(path: Path, key: str) -> Any:
     """A JSON file, gzipped or not.
 
     Raises:
-        SggError: the file is missing or no JSON; the message names the config key.
+        SggError: the file is missing, too large or no JSON; the message names the config key.
 
     """
     existing_file(path, key)
@@ -115,8 +120,19 @@ def load_json(path: Path, key: str) -> Any:
             return json.loads(file.read().decode("utf-8-sig"))
     except SggError as error:
         raise SggError(f"{key}: {error}") from error
+    except MemoryError as error:
+        raise too_large(path, key) from error
     except (ValueError, RecursionError, *DAMAGED) as error:
         raise SggError(f"{key}: {path} is no valid JSON file ({error}).") from error
+
+
+def too_large(path: Path, key: str) -> SggError:
+    """The error for an annotation file that memory does not hold."""
+    size = path.stat().st_size >> 20
+    return SggError(
+        f"{key}: {path} ({size:,} MiB on the disk) does not fit into memory. Split it, or take a machine "
+        "with more."
+    )
 
 
 def read_lines(path: Path, key: str) -> list[dict[str, Any]]:

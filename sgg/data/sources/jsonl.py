@@ -21,7 +21,14 @@ from sgg.data import published_keys
 from sgg.data.example import RawExample, RawObject, RawRelation
 from sgg.data.images import look
 from sgg.data.packed import DAMAGED, open_unpacked
-from sgg.data.sources.base import ROW_ERRORS, distinct_ids, existing_file, file_identity, file_ref
+from sgg.data.sources.base import (
+    ROW_ERRORS,
+    distinct_ids,
+    existing_file,
+    file_identity,
+    file_ref,
+    too_large,
+)
 from sgg.data.sources.source import DataSource, Split
 from sgg.data.vocab_file import is_name
 from sgg.data.written import image_id, numbers, pixels
@@ -50,6 +57,8 @@ class JsonlReader:
             raise SggError(
                 f"{self._key}: {self._file} is damaged gzip data ({error}). Copy the file again."
             ) from error
+        except MemoryError as error:
+            raise too_large(self._file, self._key) from error
         if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise SggError(f"{self._key}: {self._file} is UTF-16; write it as UTF-8.")
         content = content.removeprefix(codecs.BOM_UTF8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 
 import pytest
 
@@ -94,3 +95,12 @@ def test_ids():
             at(["a", "b"], wrong, "no_class")
         assert id_at(["a", "b"], wrong) not in ("a", "b")
     assert id_at(["a", "b"], 0) == "a"
+
+
+def test_what_has_no_end_is_no_file_of_a_data_set(tmp_path):
+    """A device is not read to its end, and a pipe's writer is not waited for."""
+    (tmp_path / "endless.h5").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe.h5")
+    for name in ("endless.h5", "pipe.h5"):
+        with pytest.raises(SggError, match="no regular file"):
+            file_identity([tmp_path / name])
