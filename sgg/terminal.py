@@ -48,6 +48,11 @@ class PlainStream:
         for line in lines:
             self.write(line)
 
+    @property
+    def unfiltered(self) -> TextIO:
+        """The stream itself, for who draws on a terminal and cleans the text of others by itself."""
+        return self._stream
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 

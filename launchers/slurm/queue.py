@@ -82,6 +82,34 @@ def ask_slurm(jobs: Collection[str]) -> dict[str, JobState] | None:
     return {job: states[job] for job in jobs if job in states}
 
 
+@dataclass(frozen=True)
+class QueuePlace:
+    """Where a job stands among those that wait in its partition, as far as this user may see them."""
+
+    place: int
+    """From 1; by priority."""
+    waiting: int
+    """Lines of the queue: the tasks of an array that have not started are one."""
+    start: str
+    """When Slurm expects it to start, as squeue prints it; empty where it does not say."""
+
+
+def place_in_queue(job: str) -> QueuePlace | None:
+    """The place of a job that waits; None where it does not, or Slurm cannot be asked."""
+    done = _run("squeue", "-h", "-t", "PENDING", "-S", "-p,i", "-o", "%i|%P|%S")
+    if done is None or done.returncode:
+        return None
+    rows = [line.strip().split("|", 2) for line in done.stdout.splitlines()]
+    rows = [row for row in rows if len(row) == 3]
+    array = job.partition("_")[0]
+    own = next((r for r in rows if r[0] == job), None)
+    own = own or next((r for r in rows if r[0].startswith(f"{array}_[") or r[0] == array), None)
+    if own is None:
+        return None
+    same = [row for row in rows if row[1] == own[1]]
+    return QueuePlace(same.index(own) + 1, len(same), "" if own[2] == "N/A" else own[2])
+
+
 def own_jobs(jobs: Mapping[str, str]) -> list[str]:
     """Those that Slurm knows as this user's and by their names; what it has forgotten has ended.
 

@@ -7,6 +7,7 @@ is gone, and on a machine without Slurm, where it says what it cannot know.
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,8 +75,15 @@ class FolderStatus:
         return owner is None or (Owner().shares_processes_with(owner) and not owner.runs())
 
 
-def status_of(folder: Path) -> FolderStatus:
+AskSlurm = Callable[[Collection[str]], dict[str, JobState] | None]
+"""What `ask_slurm` does."""
+
+
+def status_of(folder: Path, ask: AskSlurm = ask_slurm) -> FolderStatus:
     """The status of a sweep, or of what lies in one.
+
+    Args:
+        ask: gives the states of jobs, for who looks often.
 
     Raises:
         SggError: nothing that sgg has started is there.
@@ -90,7 +98,10 @@ def status_of(folder: Path) -> FolderStatus:
     if not ours:
         raise SggError(f"{folder}: no run of the sweep {sweep} lies there.")
     # of all runs, since how one stands depends on those before it
-    jobs = _slurm_jobs(record) if record.launcher == "slurm" else _processes(record)
+    if record.launcher == "slurm":
+        jobs = ask({run.jobs[-1] for run in record.runs if run.jobs})
+    else:
+        jobs = _processes(record)
     cancelled = {(run.point, run.step) for run in cancelled_of(sweep, record.runs)}
     known = _Known(sweep, record, jobs, cancelled)
     statuses: dict[tuple[int, str], RunStatus] = {}
@@ -99,10 +110,6 @@ def status_of(folder: Path) -> FolderStatus:
         statuses[run.point, run.step] = _status(known, run, before)
     chosen = [status for status in statuses.values() if status.run in ours]
     return FolderStatus(sweep, record, chosen, _note(record, jobs))
-
-
-def _slurm_jobs(record: SweepRecord) -> dict[str, JobState] | None:
-    return ask_slurm({run.jobs[-1] for run in record.runs if run.jobs})
 
 
 def _processes(record: SweepRecord) -> dict[str, JobState] | None:

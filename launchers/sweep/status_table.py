@@ -49,7 +49,7 @@ def _row(status: FolderStatus, run: RunStatus) -> list[str]:
     except (SggError, OSError) as error:
         step, metrics, restarts = "?", explain(error) or str(error), 0
     point = status.record.points[run.run.point] if status.record is not None else None
-    log = _log_of(status, run.run)
+    log = log_of(status, run.run)
     shown = "" if log is None else str(log)
     if log is not None and log.is_relative_to(status.folder):
         shown = str(log.relative_to(status.folder))
@@ -65,7 +65,7 @@ def _row(status: FolderStatus, run: RunStatus) -> list[str]:
     ]
 
 
-def _log_of(status: FolderStatus, run: RunRecord) -> Path | None:
+def log_of(status: FolderStatus, run: RunRecord) -> Path | None:
     """Where to read what a run said, if it has."""
     run_dir = status.folder / run.folder
     candidates = [run_dir / "run.log", run_dir / LOGS / "rank0.log", run_dir / PRINTED]

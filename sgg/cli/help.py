@@ -18,6 +18,7 @@ HELP = """sgg: scene graph generation with vision-language models
   sgg report RUN_DIR         write one HTML file about a run or a pipeline
   sgg reward COMPLETIONS     what each completion of a file earns, term by term, and why
   sgg status DIR             how the runs of a sweep, a pipeline or a run folder stand
+  sgg watch DIR              the same live: step, time left, curves, the last sample
   sgg resume DIR             resume a run, a pipeline or a sweep
   sgg cancel SWEEP_DIR       end what is queued or running
 

@@ -217,10 +217,16 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
         lines = read_bounded(path, LINES_BYTES).split(b"\n")[:-1]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return [_object(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+    return [json_object(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
 
 
-def _object(line: bytes, place: str) -> dict[str, Any]:
+def json_object(line: bytes, place: str) -> dict[str, Any]:
+    """The JSON object of a line.
+
+    Raises:
+        SggError: it is none; the message begins with `place`.
+
+    """
     try:
         row = parse_json(line)
     except ValueError as error:
