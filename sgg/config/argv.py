@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
-TOOLS = ("prepare", "score", "predict", "report", "reward", "status", "watch", "resume", "cancel")
-TOOLS += ("serve",)
+TOOLS = (
+    *("prepare", "score", "predict", "report", "reward", "status", "watch", "resume", "cancel"),
+    "serve",
+)
 """First arguments that are a tool's name; each is a module of `sgg.cli` with `main(argv)`, imported then."""
 
 OPEN_DICTS = re.compile(

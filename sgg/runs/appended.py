@@ -28,7 +28,9 @@ class AppendedLines(Generic[T]):
     def __init__(self, path: Path, kind: type[T]) -> None:
         """`kind` is the form of a line, as msgspec takes it."""
         self._path, self._kind = path, kind
-        self._begin()
+        self._identity: tuple[int, int] | None = None
+        self._offset = self._number = 0
+        self._last = b""
 
     def new(self, forget: Callable[[], None]) -> Iterator[T]:
         """What was appended, in whole lines; the last one may still be being written.
@@ -59,7 +61,7 @@ class AppendedLines(Generic[T]):
             yield from self._lines(file)
 
     def _begin(self) -> None:
-        self._identity: tuple[int, int] | None = None
+        self._identity = None
         self._offset = self._number = 0
         self._last = b""
 

@@ -1,15 +1,17 @@
 """What the files of one run tell, look after look, reading only what is new.
 
-Input: a run folder, of anybody, on any disk; it may lack any file. Output: stage, model, progress, curves, the
-last sample, the newest checkpoint. Follows no link, imports and resolves nothing that a file names; what cannot
-be read is a note beside the rest.
+Input: a run folder, of anybody, on any disk; it may lack any file. Output: stage, model, progress, curves,
+the last sample, the newest checkpoint. Follows no link, imports and resolves nothing that a file names; what
+cannot be read is a note beside the rest.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,11 +36,17 @@ from sgg.watch.series import Series
 T = TypeVar("T")
 
 STEP_SECONDS = "speed/step_s"
-_SHOWN = ("loss", "reward/", "completion/failed", "completion/truncated", "completion/length")
-_SHOWN += ("speed/memory",)
-"""Names of curves, or how they begin, in the order in which they are shown."""
+_SHOWN = (
+    re.compile(r"loss"),
+    re.compile(r"reward/total.*"),
+    re.compile(r"reward/.*"),
+    re.compile(r"completion/(failed|truncated|length.*)"),
+    re.compile(r"speed/memory.*"),
+)
+"""Names of curves, in the order in which they are shown."""
 _SPREAD = ("/std", "/min", "/max")
 """How names end that stand beside a mean."""
+_MOST_STEPS = 2**53
 _MOST_NAMES = 200
 """Different names of which values are kept."""
 
@@ -115,7 +123,7 @@ class RunFiles:
         self._followed(PARTS, self._read_completions)
         metrics = self._tried(lambda: read_metrics(self._run_dir))
         starts = self._tried(lambda: read_starts(self._run_dir)) or []
-        progress = self._tried(lambda: self._progress(now_s, clock_s, len(starts), metrics))
+        progress = self._progress(now_s, clock_s, len(starts), metrics)
         config = self._config
         return RunFacts(
             stage="" if config is None else config.stage.name.name,
@@ -126,7 +134,7 @@ class RunFiles:
             sample=self._sample,
             checkpoint=self._tried(lambda: _newest(self._run_dir, clock_s)),
             restarts=max(0, len(starts) - 1),
-            notes=tuple([*self._notes, *self._damage.values()]),
+            notes=(*self._notes, *self._damage.values()),
         )
 
     def _tried(self, read: Callable[[], T]) -> T | None:
@@ -140,8 +148,10 @@ class RunFiles:
         """Read on in a file; a damaged line of it stays known until the file is another one."""
         try:
             read()
-        except (SggError, OSError) as error:
-            self._damage[name] = explain(error) or str(error)
+        except SggError as error:
+            self._damage[name] = str(error)
+        except OSError as error:
+            self._notes.append(explain(error) or str(error))
 
     def _read_config(self) -> None:
         if self._config is None and (self._run_dir / FROZEN_NAME).is_file():
@@ -184,7 +194,7 @@ class RunFiles:
         whole = self._run_dir / COMPLETIONS
         for path in [whole] if whole.is_file() else sorted(folder.glob("rank*.jsonl")):
             self._parts.setdefault(path, AppendedLines(path, _Completion))
-            for row in self._parts[path].new(lambda path=path: self._forget_part(path)):
+            for row in self._parts[path].new(partial(self._forget_part, path)):
                 self._completions[path] = self._completions.get(path, 0) + 1
                 self._sample = Sample(row.text, str(row.image_id))
         if whole in self._completions:  # the parts have been merged
@@ -199,37 +209,41 @@ class RunFiles:
     ) -> Progress | None:
         if self._step is not None:
             self._pace.see(now_s, self._step)
-            began, last = (_modified(self._run_dir / name) for name in (TOTAL, CURVES))
+            began, last = (self._modified(name) for name in (TOTAL, CURVES))
             whole = None
-            if starts <= 1 and began is not None and last is not None:  # else it began later than at 0
+            if (
+                starts <= 1 and began is not None and last is not None
+            ):  # else it began later than at 0
                 whole = (last - began, self._step)
             since = 0.0 if last is None else max(0.0, clock_s - last)
-            total = read_total(self._run_dir)
+            total = _sound(self._tried(lambda: read_total(self._run_dir)))
             return Progress("step", self._step, total, self._pace.per_step_s(whole), since)
         count = sum(self._completions.values()) if metrics is None else metrics.completions
-        if not count:
+        if not _sound(count):
             return None
         self._pace.see(now_s, count)
         total = count if metrics is not None else self._completions_in_all()
         return Progress("completion", count, total, self._pace.per_step_s(), 0.0)
 
+    def _modified(self, name: str) -> float | None:
+        return self._tried(lambda: _modified(self._run_dir / name))
+
     def _completions_in_all(self) -> int | None:
-        record = read_record(self._run_dir / DATA, SplitRecord)
+        record = self._tried(lambda: read_record(self._run_dir / DATA, SplitRecord))
         if record is None or self._config is None or "images" not in record.report.kept:
             return None
-        return record.report.kept["images"] * self._config.generate.num_completions
+        return _sound(record.report.kept["images"] * self._config.generate.num_completions)
 
 
 def shown_names(names: dict[str, Series]) -> list[str]:
     """The curves that are shown, in their order: the loss, rewards, failures, lengths, memory."""
-    chosen = []
-    for start in _SHOWN:
-        if start.endswith("/"):
-            fits = sorted(n for n in names if n.startswith(start))
-        else:
-            fits = sorted(n for n in names if n == start or n.startswith((f"{start}/", f"{start}_")))
-        chosen += [n for n in fits if not n.endswith(_SPREAD)]
-    return sorted(chosen, key=lambda n: (n != "loss", not n.startswith("reward/total")))
+    chosen = [n for form in _SHOWN for n in sorted(names) if form.fullmatch(n)]
+    return [name for name in dict.fromkeys(chosen) if not name.endswith(_SPREAD)]
+
+
+def _sound(count: int | None) -> int | None:
+    """A count of a file, which anybody may have written; None where it can be none."""
+    return count if count is not None and 0 < count <= _MOST_STEPS else None
 
 
 def _model(config: Config) -> str:

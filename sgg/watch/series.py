@@ -6,6 +6,7 @@ Input: numbers one by one. Output: first and last value, and means of equal stre
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 BARS = "▁▂▃▄▅▆▇█"
 _MOST = 512
@@ -26,9 +27,10 @@ class Series:
 
     def add(self, value: float | str) -> None:
         """The next value; a word is kept as the last one, but not drawn."""
-        self.last = value
-        if isinstance(value, str):
+        self.last = value if isinstance(value, str) or isfinite(value) else str(value)
+        if isinstance(self.last, str):
             return
+        value = self.last
         if self.first is None:
             self.first = value
         self._sum += value

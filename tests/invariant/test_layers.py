@@ -20,7 +20,7 @@ LAYERS = [
     ["data", "metrics", "reward", "tracking", "models"],
     ["inference", "plan"],
     ["evaluation", "rollout"],
-    ["report", "train"],
+    ["report", "train", "watch"],
     ["pipeline", "stages"],
     ["launchers"],
     ["cli"],
@@ -37,6 +37,7 @@ OF_LAUNCHERS = [
     ["node"],
     ["local"],
     ["local_pipeline", "sweep"],
+    ["watch"],
     ["hydra_plugins"],
 ]
 """The same inside `launchers`."""
@@ -56,7 +57,7 @@ LIGHT = (
     "metrics",
     "reward",
 )
-LIGHT += ("tracking", "plan", "report", "pipeline", "stages", "launchers", "cli", "main")
+LIGHT += ("tracking", "plan", "report", "watch", "pipeline", "stages", "launchers", "cli", "main")
 """Packages that import without any of these."""
 
 

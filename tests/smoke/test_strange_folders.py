@@ -26,6 +26,7 @@ from sgg.runs.open_run import open_run
 from sgg.runs.owner import Owner
 from sgg.runs.process_id import process_id
 from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord
+from sgg.runs.training_samples import SampleKind, TrainingSample, append_samples
 from sgg.scene.graph import to_dict
 from sgg.tracking.state import note_failure
 
@@ -33,6 +34,7 @@ QUICK, ALL = 40, 300
 LOADED = (
     *("transformers.models.qwen2_vl.modeling_qwen2_vl", "sgg.models.load", "sgg.inference.predict"),
     *(f"sgg.cli.{tool}" for tool in ("report", "status", "score", "reward", "predict", "sides")),
+    *("sgg.cli.watch", "launchers.watch.follow"),
     *(
         "sgg.report.page",
         "sgg.evaluation.stage",
@@ -49,11 +51,11 @@ LOADED = (
 CHECKPOINT, WEIGHTS = "all/sft/checkpoint-2", "model-00001-of-00001.safetensors"
 
 EVAL = ("report all/eval out=out", "status all/eval", "score all/eval out=out data.workers=1")
-EVAL += ("reward all/eval data.workers=1",)
-SFT = ("report all/sft out=out", "status all/sft")
+EVAL += ("reward all/eval data.workers=1", "watch all/eval once=true")
+SFT = ("report all/sft out=out", "status all/sft", "watch all/sft once=true")
 PREDICT = ("predict all/sft image.png out=out generate.max_new_tokens=2",)
-PIPELINE = ("report all out=out", "status all")
-SWEEP = ("status sweep", "report sweep/points/000_a out=out")
+PIPELINE = ("report all out=out", "status all", "watch all once=true")
+SWEEP = ("status sweep", "report sweep/points/000_a out=out", "watch sweep once=true")
 TOOLS = {
     **dict.fromkeys(
         [
@@ -64,6 +66,7 @@ TOOLS = {
         EVAL,
     ),
     **dict.fromkeys([f"all/sft/{n}" for n in ("metrics.jsonl", "total.json", "exit.json")], SFT),
+    "all/sft/samples.jsonl": SFT,
     "all/sft/config.yaml": (*SFT, *PREDICT),
     **dict.fromkeys(
         [
@@ -106,6 +109,8 @@ def trained(run_dir):
     write_json(run_dir / "total.json", {"steps": 4})
     for step in (1, 2, 3):
         append_json(run_dir / "metrics.jsonl", {"step": step, "loss": 1 / step, "grad_norm": "nan"})
+    sample = TrainingSample(2, "a.png", SampleKind.rotating, "{}", {"node_box": 0.5}, 0.5)
+    append_samples(run_dir, [sample])
     checkpoint = run_dir / "checkpoint-2"
     shutil.copytree(Path("sgg/assets/tiny_qwen2_vl").resolve(), checkpoint)
     from safetensors import safe_open

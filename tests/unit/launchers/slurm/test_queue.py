@@ -4,7 +4,14 @@ import os
 
 import pytest
 
-from launchers.slurm.queue import JobState, ask_slurm, end_jobs, own_jobs
+from launchers.slurm.queue import (
+    JobState,
+    QueuePlace,
+    ask_slurm,
+    end_jobs,
+    own_jobs,
+    place_in_queue,
+)
 from sgg.errors import SggError
 
 
@@ -51,6 +58,17 @@ def test_nothing_is_asked_about_nothing(monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert ask_slurm(set()) == {}
     assert ask_slurm({"7_0"}) is None
+
+
+def test_the_place_of_a_job_among_those_that_wait_in_its_partition(stand_in):
+    """By hand: 4 comes first in `a`; of `b` there is one more. The tasks of array 7 wait as one line."""
+    stand_in("squeue", "4|a|N/A\n5|b|N/A\n7_[2-9]|a|2026-01-01T12:00:00\n7_1|a|N/A\n8|a|N/A")
+    assert place_in_queue("7_3") == QueuePlace(2, 4, "2026-01-01T12:00:00")
+    assert place_in_queue("7_1") == QueuePlace(3, 4, "")
+    assert place_in_queue("5") == QueuePlace(1, 1, "")
+    assert place_in_queue("6_0") is None
+    stand_in("squeue", "slurm_load_jobs error: Unable to contact slurm controller", code=1, to="2")
+    assert place_in_queue("5") is None
 
 
 def test_whose_jobs_are_is_said_by_slurm_or_nothing_ends(stand_in, tmp_path):

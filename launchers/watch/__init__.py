@@ -1,0 +1,1 @@
+"""`sgg watch`: how a run, a pipeline or a sweep goes on, look after look."""
