@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from sgg.config.argv import key_of
 from sgg.errors import SggError, did_you_mean
 
 _OF_A_START = ("pipeline", "dry_run", "choices")
@@ -67,11 +68,6 @@ def _refuse_misspelt(argument: str, own: Collection[str]) -> None:
 
     if kind_of(key) is None and key not in groups():
         raise SggError(f"{argument}: no such key.{meant} Arguments of this tool: {', '.join(own)}.")
-
-
-def key_of(argument: str) -> str:
-    """The key that an override sets."""
-    return argument.lstrip("+~").partition("=")[0]
 
 
 def refuse_starts(arguments: Iterable[str], further: Sequence[str] = ()) -> None:

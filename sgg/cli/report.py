@@ -1,4 +1,4 @@
-"""`sgg report`: one HTML file about runs, pipelines and sweeps."""
+"""`sgg report`: one HTML file about runs, pipelines and sweeps, or their table."""
 
 from __future__ import annotations
 
@@ -6,38 +6,50 @@ import argparse
 from pathlib import Path
 
 from sgg.cli.arguments import split_arguments, typed_path
+from sgg.cli.report_table import FORMATS, print_table
 from sgg.errors import SggError
 
-OWN = ("out", "images")
+OWN = ("out", "images", "baseline")
 _EPILOG = """\
 arguments of this tool:
   out=DIR            where report.html goes (the folder; with several folders, the current one)
   images=N           images of the gallery, at most (1000)
+  --format FORM      prints a table instead: md, csv or tex (LaTeX, booktabs); of a sweep by the overrides
+                     that differ, seeds pooled, with 95 % intervals and a paired test against the baseline
+  baseline=NAME      with --format: a point or run, or overrides such as reward=balanced (the first one)
 
 examples:
   sgg report runs/demo-20260101-120000
   sgg report runs/a runs/b out=compared
-  sgg report multirun/my-sweep images=200"""
+  sgg report multirun/my-sweep images=200
+  sgg report multirun/my-sweep --format tex baseline=reward=balanced > table.tex"""
 
 
 def main(argv: list[str]) -> None:
     """`sgg report FOLDER… [out=DIR] [images=N]`: write report.html."""
     parser = argparse.ArgumentParser(
         prog="sgg report",
-        usage="sgg report FOLDER ... [out=DIR] [images=N]",
-        description="Write one self-contained HTML file about runs, pipelines and sweeps.",
+        usage="sgg report FOLDER ... [out=DIR] [images=N]\n"
+        "       sgg report FOLDER ... --format FORM [baseline=NAME]",
+        description="Write one self-contained HTML file about runs, pipelines and sweeps, or print a table.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("words", nargs="+", metavar="FOLDER", help="of runs, pipelines or sweeps")
-    words = parser.parse_args(argv).words
-    own, others = split_arguments(words, OWN)
+    parser.add_argument("--format", choices=FORMATS, help=argparse.SUPPRESS)
+    args = parser.parse_intermixed_args(argv)
+    own, others = split_arguments(args.words, OWN)
     folders = [typed_path(Path(word)) for word in others]
     for word, folder in zip(others, folders, strict=True):
         if "=" in word and not folder.exists():
             raise SggError(f"{word} would be ignored: sgg report takes {', '.join(OWN)}.")
     if not folders:
         raise SggError("sgg report wants the folder of a run, a pipeline or a sweep.")
+    if args.format:
+        print_table(folders, args.format, own)
+        return
+    if "baseline" in own:
+        raise SggError("baseline=… would be ignored without --format.")
     from sgg.config.tree import cache_here
     from sgg.report.content.folders import runs_of
     from sgg.report.content.gallery import IMAGES

@@ -7,7 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from sgg.cli.arguments import key_of, refuse_starts
+from sgg.cli.arguments import refuse_starts
+from sgg.config.argv import key_of
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME
 from sgg.config.reward import RewardConfig

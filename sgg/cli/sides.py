@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sgg.cli.arguments import key_of
 from sgg.cli.run_config import config_beside, config_for
+from sgg.config.argv import key_of
 from sgg.config.derived import gold_data, scored_split
 from sgg.config.differences import differences
 from sgg.config.frozen import FROZEN_NAME

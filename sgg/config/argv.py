@@ -40,6 +40,11 @@ def _prepared(word: str) -> str:
     return UNCHOSEN.sub(r"~\1", word)
 
 
+def key_of(argument: str) -> str:
+    """The key that an override sets."""
+    return argument.lstrip("+~").partition("=")[0]
+
+
 def assignment(key: str, value: str) -> str:
     """`key=value` as one argument from which Hydra reads this very text; a shell's quotes are not in it."""
     if _PLAIN.fullmatch(value):

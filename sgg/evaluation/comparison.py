@@ -14,12 +14,10 @@ from typing import Literal
 import numpy as np
 
 from sgg.evaluation.score import RECALL, Scored
+from sgg.evaluation.verdict import LEVEL, verdict
 from sgg.metrics.found import Found
 from sgg.metrics.permutation import compare, holm
 from sgg.metrics.recall import Ints, sums
-
-LEVEL = 0.05
-"""Largest p of a difference that is called real."""
 
 Change = Literal["fixed", "broken", "both_right", "both_wrong", "malformed"]
 """What became of an image, see `ImageChange.change`."""
@@ -101,15 +99,13 @@ class Comparison:
     def verdict(self) -> str:
         """One sentence: whether one run is better, by how much, and how sure that is."""
         main = self.main
-        numbers = (
-            f"triplet recall {share(main.before)} → {share(main.after)}, {signed(main.difference)} "
-            f"(95 % {signed(main.low)} to {signed(main.high)}, {p_value(main.p)})"
+        return verdict(
+            (self.after_name, self.before_name),
+            (main.after, main.before),
+            (main.low, main.high),
+            main.p,
+            len(self.images),
         )
-        if not main.is_real:
-            return f"No difference that {len(self.images):,} images can show: {numbers}"
-        pair = [self.after_name, self.before_name]
-        better, worse = pair if main.difference > 0 else reversed(pair)
-        return f"{better} is better than {worse}: {numbers}"
 
     @property
     def counts(self) -> dict[Change, int]:
@@ -199,20 +195,3 @@ def _change(after: float, before: float, gold: int, has_failed: bool) -> Change:
 
 def _places(found: Ints) -> tuple[int, ...]:
     return tuple(int(i) for i in found)
-
-
-def share(value: float) -> str:
-    """A share of 1 with three digits, such as .417."""
-    return f"{value:.3f}".removeprefix("0")
-
-
-def signed(value: float) -> str:
-    """A difference of shares with its sign, such as +.076 and -.004."""
-    return f"{round(value, 3) + 0.0:+.3f}".replace("0.", ".", 1)  # -0.0 + 0.0 is 0.0
-
-
-def p_value(p: float) -> str:
-    """`p = .42`; very small ones as `p < .001`."""
-    if p < 0.001:
-        return "p < .001"
-    return f"p = {p:.3f}".replace("0.", ".") if p < 0.1 else f"p = {p:.2f}".replace("0.", ".")

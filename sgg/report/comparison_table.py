@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from sgg.evaluation.comparison import (
-    Comparison,
-    MetricDifference,
-    PredicateDifference,
-    p_value,
-    share,
-    signed,
-)
+from sgg.evaluation.comparison import Comparison, MetricDifference, PredicateDifference
+from sgg.evaluation.verdict import p_value, share, signed
 from sgg.report.tables import markdown
 
 SHOWN = 5

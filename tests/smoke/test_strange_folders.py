@@ -39,6 +39,7 @@ LOADED = (
         "sgg.report.page",
         "sgg.evaluation.stage",
         "sgg.report.score_table",
+        "sgg.report.sweep_table",
     ),
     *(
         "launchers.sweep.status_table",
@@ -55,7 +56,8 @@ EVAL += ("reward all/eval data.workers=1", "watch all/eval once=true")
 SFT = ("report all/sft out=out", "status all/sft", "watch all/sft once=true")
 PREDICT = ("predict all/sft image.png out=out generate.max_new_tokens=2",)
 PIPELINE = ("report all out=out", "status all", "watch all once=true")
-SWEEP = ("status sweep", "report sweep/points/000_a out=out", "watch sweep once=true")
+TABLE = ("report sweep --format md",)
+SWEEP = ("status sweep", "report sweep/points/000_a out=out", "watch sweep once=true", *TABLE)
 TOOLS = {
     **dict.fromkeys(
         [
@@ -79,6 +81,10 @@ TOOLS = {
     ),
     "all/pipeline.json": PIPELINE,
     **dict.fromkeys(["sweep/sweep.json", "sweep/points/000_a/exit.json"], SWEEP),
+    **dict.fromkeys(
+        [f"sweep/points/001_b/{n}.json" for n in ("per_image", "metrics", "provenance")], TABLE
+    ),
+    "sweep/points/001_b/config.yaml": TABLE,
 }
 
 
@@ -139,10 +145,12 @@ def base(tmp_path_factory):
         evaluated(folder / "all/eval", root / "XDG_CACHE_HOME/sgg")
         trained(folder / "all/sft")
         write_json(folder / "all/pipeline.json", {"steps": ["sft", "eval"], "table": ["eval"]})
-        shutil.copytree(folder / "all/eval", folder / "sweep/points/000_a")
-        run = RunRecord(0, "eval", None, "points/000_a", [process_id()])
-        points = [PointRecord("000_a", ["seed=1"])]
-        SweepRecord("local", 1, "/", "2026-01-01", [], points, [run]).write(folder / "sweep")
+        runs, points = [], []
+        for number, name in enumerate(("000_a", "001_b")):
+            shutil.copytree(folder / "all/eval", folder / "sweep/points" / name)
+            runs.append(RunRecord(number, "eval", None, f"points/{name}", [process_id()]))
+            points.append(PointRecord(name, [f"generate.temperature={number}"]))
+        SweepRecord("local", 1, "/", "2026-01-01", [], points, runs).write(folder / "sweep")
         Image.new("RGB", (64, 64)).save(folder / "image.png")
         yield folder
 

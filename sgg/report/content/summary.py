@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sgg.config.stage import EvalConfig
-from sgg.evaluation.comparison import CHANGES, Comparison, p_value, signed
+from sgg.evaluation.comparison import CHANGES, Comparison
+from sgg.evaluation.verdict import p_value, signed
 from sgg.report.content.baseline import is_control
 from sgg.report.content.evaluations import Evaluation
 from sgg.report.content.run import RunContent
@@ -102,18 +103,10 @@ def duration_text(seconds: float) -> str:
 def verdicts(runs: Sequence[Evaluation]) -> list[Verdict]:
     """One sentence for each comparison but a control's; the last runs, which the others led to, first."""
     return [
-        _verdict(run.comparison)
+        Verdict(run.comparison.verdict, run.comparison.main.is_real)
         for run in reversed(runs)
         if run.comparison is not None and not is_control(run.run.config)
     ]
-
-
-def _verdict(comparison: Comparison) -> Verdict:
-    text = comparison.verdict
-    if not comparison.main.is_real:  # which does not name the runs
-        names = f"{comparison.after_name} against {comparison.before_name}"
-        text = f"{names}: {text[0].lower()}{text[1:]}"
-    return Verdict(text, comparison.main.is_real)
 
 
 def score_rows(runs: Sequence[RunContent], evaluations: Sequence[Evaluation]) -> list[ScoreRow]:

@@ -106,7 +106,7 @@ def test_against_prints_the_paired_test(words, tmp_path, capsys):
     assert "paired permutation test" in said
     assert against["verdict"] in said
     assert against["verdict"].startswith(
-        "No difference that 10 images can show: triplet recall .000"
+        "No difference between said.jsonl and worse.jsonl that 10 images can show: "
     )
     assert not against["is_real"]
     assert against["predicates"] == [{"predicate": "near", "gold": 10, "before": 0, "after": 5}]

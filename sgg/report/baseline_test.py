@@ -1,0 +1,118 @@
+"""One configuration against a baseline: a paired test on the same images, seed by seed.
+
+Input: the evaluations of two configurations, one a seed. Output: the difference of their triplet recalls. The
+test exchanges the two in random images, all seeds of an image together, so it asks whether these trained
+models differ on such images. Whether the configurations differ over other seeds is what the interval over
+seeds says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sgg.evaluation.verdict import LEVEL, signed, verdict
+from sgg.metrics.permutation import compare
+from sgg.metrics.recall import Estimate
+from sgg.metrics.seeds import half_width
+from sgg.report.scored_runs import ScoredRun
+from sgg.runs.records import PerImage
+
+
+@dataclass(frozen=True)
+class BaselineTest:
+    """Triplet recall of a configuration less that of the baseline."""
+
+    before: float
+    """Recall of the baseline, mean over the seeds that are compared."""
+    after: float
+    low: float
+    high: float
+    """95 % interval of the difference over images."""
+    p: float
+    """Of the permutation test."""
+    images: int
+    seeds: tuple[str, ...]
+    """Seeds that both have and that are compared; empty where they share none and all are."""
+    half_width: float | None
+    """Half of the 95 % t interval of the difference over the shared seeds; None for fewer than two."""
+    p_holm: float = 1.0
+    """p adjusted for the number of configurations that are compared with the baseline (Holm)."""
+
+    @property
+    def difference(self) -> float:
+        """After less before."""
+        return self.after - self.before
+
+    def verdict(self, name: str, baseline: str) -> str:
+        """One sentence on the images, and what the seeds say where there are several."""
+        said = verdict(
+            (name, baseline),
+            (self.after, self.before),
+            (self.low, self.high),
+            self.p_holm,
+            self.images,
+        )
+        if self.half_width is None:
+            return said
+        low, high = self.difference - self.half_width, self.difference + self.half_width
+        over = f"over {len(self.seeds)} seeds {signed(low)} to {signed(high)}"
+        if self.p_holm <= LEVEL and low <= 0 <= high:
+            over += ", so other seeds may not repeat it"
+        return f"{said}; {over}"
+
+
+def against(runs: Sequence[ScoredRun], baseline: Sequence[ScoredRun]) -> BaselineTest | None:
+    """Compare one configuration with the baseline; None where images or protocol are not the same.
+
+    Args:
+        runs: its evaluations, those without results left out.
+        baseline: those of the baseline.
+
+    """
+    ours, theirs = _by_seed(runs), _by_seed(baseline)
+    shared = tuple(seed for seed in ours if seed in theirs)
+    a = [ours[seed] for seed in shared] if shared else [*ours.values()]
+    b = [theirs[seed] for seed in shared] if shared else [*theirs.values()]
+    if not a or not b or len({tuple(one.image_ids) for one in (*a, *b)}) != 1:
+        return None
+    if not _are_of_one_protocol([*runs, *baseline]):
+        return None
+    ours_pooled, theirs_pooled = _pooled(a), _pooled(b)
+    (found,) = compare([ours_pooled], [theirs_pooled])
+    gaps = [_recall(x) - _recall(y) for x, y in zip(a, b, strict=True)] if shared else []
+    return BaselineTest(
+        theirs_pooled.value,
+        ours_pooled.value,
+        found.low,
+        found.high,
+        found.p,
+        len(a[0].image_ids),
+        shared,
+        half_width(gaps) if len(gaps) > 1 else None,
+    )
+
+
+def _by_seed(runs: Sequence[ScoredRun]) -> dict[str, PerImage]:
+    return {run.seed: run.images for run in runs if run.images is not None}
+
+
+def _are_of_one_protocol(runs: Sequence[ScoredRun]) -> bool:
+    protocols = [run.config.protocol for run in runs if run.config is not None]
+    return len(protocols) == len(runs) and all(one == protocols[0] for one in protocols)
+
+
+def _pooled(seeds: Sequence[PerImage]) -> Estimate:
+    """Recall of the images, mean over seeds."""
+    over, under = (
+        np.mean([getattr(one, name) for one in seeds], axis=0)[:, None]
+        for name in ("recall_sum", "recall_count")
+    )
+    return Estimate(over, under)
+
+
+def _recall(one: PerImage) -> float:
+    count = sum(one.recall_count)
+    return sum(one.recall_sum) / count if count else 0.0

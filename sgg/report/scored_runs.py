@@ -1,0 +1,148 @@
+"""The evaluations of a sweep, or of several run folders: what each was asked, how it ended, what it scored.
+
+Input: folders, which may be a stranger's. Output: one `ScoredRun` an evaluation, also one that has not ended
+or cannot be read. Reads files only: no queue is asked, and nothing that a config names is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sgg.config.argv import key_of
+from sgg.config.schema import Config
+from sgg.config.stage import StageName
+from sgg.errors import SggError
+from sgg.report.content.folders import runs_of
+from sgg.runs.exit_status import read_exit_status
+from sgg.runs.frozen import config_of_run
+from sgg.runs.records import (
+    Metrics,
+    PerImage,
+    read_metrics,
+    read_per_image,
+    read_starts,
+)
+from sgg.runs.repeat import Repeat, first_by_people, repeat, words_of_point, words_of_start
+from sgg.runs.signature import is_signed_run
+from sgg.runs.sweep import SweepRecord, read_sweep
+
+SEED = "seed"
+
+
+@dataclass(frozen=True)
+class ScoredRun:
+    """One evaluation."""
+
+    name: str
+    """Of its point and step, or of its folder."""
+    path: Path
+    step: str
+    """Of its point's pipeline, or its stage; empty outside of a sweep."""
+    overrides: dict[str, str]
+    """What sets its point apart from the others, but for the seed: key -> value; empty outside of a sweep."""
+    seed: str
+    config: Config | None
+    """None where it cannot be read."""
+    state: str
+    """finished, failed, stopped, `not ended`, `not started` or unreadable."""
+    reason: str
+    """Why it has not finished, or cannot be read; one line."""
+    metrics: Metrics | None
+    images: PerImage | None
+    repeat: Repeat | None
+    """The command that makes it again; None where no record has it."""
+
+
+def runs_of_sweep(folder: Path) -> list[ScoredRun]:
+    """The evaluations of a sweep, in its order; where no step is one, the last step of each point.
+
+    Raises:
+        SggError: there is no sweep that can be read.
+
+    """
+    record = read_sweep(folder)
+    is_own = _is_own(folder, record)
+    runs = []
+    for run in record.runs:
+        point = record.points[run.point]
+        words = {key_of(w): w.partition("=")[2] for w in point.overrides}
+        seed = words.pop(SEED, None)
+        several = sum(other.point == run.point for other in record.runs) > 1
+        name = f"{point.name}/{run.step}" if several else point.name
+        again = repeat(words_of_point(record, run.point), is_own)
+        runs.append(_read(name, folder / run.folder, run.step, words, seed, again))
+    scored = {run.step for run in runs if _is_evaluation(run)}
+    if not scored:
+        scored = {record.runs[-1].step} if record.runs else set()
+    return [run for run in runs if run.step in scored]
+
+
+def runs_of_folders(folders: Sequence[Path]) -> list[ScoredRun]:
+    """The evaluations of run and pipeline folders, in their order; of a run that is none, the run itself.
+
+    Raises:
+        SggError: there is no run in one of them.
+
+    """
+    runs: dict[Path, ScoredRun] = {}
+    for run in runs_of(folders):
+        path = run.path.resolve()
+        if path not in runs:
+            runs[path] = _read(run.label, run.path, "", {}, None, _by_hand(run.path))
+    evaluated = [run for run in runs.values() if _is_evaluation(run)]
+    return evaluated or list(runs.values())
+
+
+def _read(
+    name: str,
+    path: Path,
+    step: str,
+    overrides: dict[str, str],
+    seed: str | None,
+    again: Repeat | None,
+) -> ScoredRun:
+    config = metrics = images = None
+    try:
+        state, reason = _state(path)
+        metrics, images = read_metrics(path), read_per_image(path)
+        config = config_of_run(path)
+    except (SggError, OSError) as error:
+        state, reason = ("not started", "") if not path.exists() else ("unreadable", str(error))
+    if seed is None:
+        seed = "" if config is None else str(config.seed)
+    reason = reason.strip().partition("\n")[0]
+    return ScoredRun(
+        name, path, step, overrides, seed, config, state, reason, metrics, images, again
+    )
+
+
+def _state(run_dir: Path) -> tuple[str, str]:
+    ending = read_exit_status(run_dir)
+    if ending is not None:
+        return ending.state.name, "" if ending.state.name == "finished" else ending.shown
+    return "not ended" if read_starts(run_dir) else "not started", ""
+
+
+def _is_evaluation(run: ScoredRun) -> bool:
+    is_eval = run.config is not None and run.config.stage.name is StageName.eval
+    return is_eval or run.metrics is not None
+
+
+def _by_hand(run_dir: Path) -> Repeat | None:
+    """The command that a person gave; anybody may have written where it is kept."""
+    try:
+        first = first_by_people(read_starts(run_dir))
+    except (SggError, OSError):
+        return None
+    return None if first is None else repeat(words_of_start(first), is_own=False)
+
+
+def _is_own(folder: Path, record: SweepRecord) -> bool:
+    """Whether the user has made or accepted the sweep; a stranger's code is not read for that."""
+    try:
+        runs_are = [is_signed_run(folder / run.folder) for run in record.runs]
+        return bool(runs_are) and all(runs_are) and record.is_signed(folder)
+    except OSError:
+        return False

@@ -1,0 +1,245 @@
+"""What a sweep found: its evaluations by the overrides that differ, seeds pooled, each against a baseline.
+
+Input: the folder of a sweep, or those of several runs. Output: a `SweepSummary` for tables and pages. Reads
+files only, so a stranger's sweep is safe to summarise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sgg.config.differences import differences
+from sgg.config.literal import plain
+from sgg.config.schema import Config
+from sgg.errors import SggError, did_you_mean
+from sgg.metrics.permutation import holm
+from sgg.metrics.seeds import half_width
+from sgg.report.baseline_test import BaselineTest, against
+from sgg.report.scored_runs import ScoredRun, runs_of_folders, runs_of_sweep
+from sgg.report.tables import COLUMNS
+from sgg.runs.sweep import SWEEP
+
+LOWER_IS_BETTER = ("failure_rate",)
+"""Of `COLUMNS`; of the others more is better."""
+_OF_THE_PLACE = ("seed", "choices", "paths", "dry_run", "tracker")
+"""Keys by which runs of one configuration may differ."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A metric of a group: the mean over its seeds."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    """95 % interval; None where it is not known."""
+    seeds: int
+    """Evaluations behind it. Of several, the interval is Student's t over seeds; of one, the score interval
+    over its images, as metrics.json has it."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Evaluations of one configuration, which differ by their seed alone."""
+
+    label: str
+    overrides: dict[str, str]
+    """What sets it apart in a sweep: key -> value; empty outside of one."""
+    step: str
+    runs: list[ScoredRun]
+    values: dict[str, Value]
+    """By key of `COLUMNS`; empty where none has results."""
+    test: BaselineTest | None
+    """Against the baseline; None for the baseline itself, and where the two cannot be compared."""
+    changes: dict[str, tuple[Any, Any]]
+    """Keys of the frozen config that differ from the baseline's: key -> (baseline's, its own). Seed, folders
+    and tracker are left out."""
+
+
+@dataclass(frozen=True)
+class SweepSummary:
+    """All groups, in the order of the sweep."""
+
+    name: str
+    keys: list[str]
+    """Overrides that differ, without the seed."""
+    groups: list[Group]
+    baseline: str
+    """Label of the baseline."""
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether several steps of each point are evaluated."""
+        return len({group.step for group in self.groups}) > 1
+
+    @property
+    def verdicts(self) -> list[str]:
+        """One sentence a group that is compared, in their order."""
+        return [
+            group.test.verdict(self.title(group), self._title(self.baseline, group.step))
+            for group in self.groups
+            if group.test is not None
+        ]
+
+    def title(self, group: Group) -> str:
+        """What a group is called in a sentence."""
+        return self._title(group.label, group.step)
+
+    def _title(self, label: str, step: str) -> str:
+        return f"{label} ({step})" if self.has_steps else label
+
+    def best(self, metric: str) -> list[Group]:
+        """The groups with the best value of a metric, as three digits show it; several where they tie."""
+        sign = -1 if metric in LOWER_IS_BETTER else 1
+        scored = [g for g in self.groups if metric in g.values]
+        shown = [round(sign * g.values[metric].mean, 3) for g in scored]
+        return [g for g, value in zip(scored, shown, strict=True) if value == max(shown)]
+
+    def lines(self) -> list[dict[str, str | float]]:
+        """One row an evaluation with results, for parallel coordinates: overrides, seed and metrics."""
+        return [
+            {
+                "run": run.name,
+                "group": self.title(group),
+                **group.overrides,
+                "seed": run.seed,
+                **{key: run.metrics.metrics[key] for key in COLUMNS if key in run.metrics.metrics},
+            }
+            for group in self.groups
+            for run in group.runs
+            if run.metrics is not None
+        ]
+
+
+def sweep_summary(folder: Path, baseline: str = "") -> SweepSummary:
+    """What a sweep found.
+
+    Args:
+        folder: with sweep.json.
+        baseline: name of a point, or overrides such as `reward=balanced` or `reward=a,model=b`; empty for the
+            first point.
+
+    Raises:
+        SggError: there is no sweep, it has no run, or no or more than one point is such a baseline.
+
+    """
+    return _summary(folder.resolve().name, runs_of_sweep(folder), baseline)
+
+
+def runs_summary(folders: Sequence[Path], baseline: str = "") -> SweepSummary:
+    """What several runs found; those with the same config but for the seed are one group.
+
+    Args:
+        folders: of runs, pipelines and sweeps; a sweep alone is summarised by its overrides.
+        baseline: name of a run; empty for the first one.
+
+    Raises:
+        SggError: there is no run in a folder, or no run is such a baseline.
+
+    """
+    if len(folders) == 1 and (folders[0] / SWEEP).is_file():
+        return sweep_summary(folders[0], baseline)
+    return _summary(" ".join(f.resolve().name for f in folders), runs_of_folders(folders), baseline)
+
+
+def _summary(name: str, runs: Sequence[ScoredRun], baseline: str) -> SweepSummary:
+    if not runs:
+        raise SggError(f"{name}: there is no run in it.")
+    keys = list(dict.fromkeys(key for run in runs for key in run.overrides))
+    pooled: dict[tuple[str, str], list[ScoredRun]] = {}
+    for run in runs:
+        pooled.setdefault((run.step, _identity(run)), []).append(run)
+    groups = [
+        Group(_label(found), found[0].overrides, found[0].step, found, _values(found), None, {})
+        for found in pooled.values()
+    ]
+    chosen = _chosen(groups, baseline)
+    return SweepSummary(
+        name, keys, _adjusted([_compared(g, chosen) for g in groups]), chosen[0].label
+    )
+
+
+def _identity(run: ScoredRun) -> str:
+    """Equal for runs of one configuration."""
+    if run.overrides or run.step:
+        return json.dumps(run.overrides)
+    return (
+        run.name
+        if run.config is None
+        else json.dumps(_values_of(run.config), sort_keys=True, default=str)
+    )
+
+
+def _values_of(config: Config) -> dict[str, Any]:
+    return {key: value for key, value in plain(config).items() if key not in _OF_THE_PLACE}
+
+
+def _label(runs: Sequence[ScoredRun]) -> str:
+    first = runs[0]
+    if first.overrides:
+        return " ".join(f"{key}={value}" for key, value in first.overrides.items())
+    return "all seeds" if first.step else ", ".join(run.name for run in runs)
+
+
+def _values(runs: Sequence[ScoredRun]) -> dict[str, Value]:
+    scored = [run.metrics for run in runs if run.metrics is not None]
+    found = {}
+    for key in COLUMNS:
+        values = [one.metrics[key] for one in scored if key in one.metrics]
+        if not values:
+            continue
+        mean = sum(values) / len(values)
+        if len(values) > 1:
+            half = half_width(values)
+            found[key] = Value(mean, mean - half, mean + half, len(values))
+        else:
+            low, high = scored[0].intervals.get(key) or (None, None)
+            found[key] = Value(mean, low, high, 1)
+    return found
+
+
+def _chosen(groups: Sequence[Group], wanted: str) -> list[Group]:
+    """The groups of the baseline, one a step."""
+    if not wanted:
+        return [g for g in groups if g.label == groups[0].label]
+    words = wanted.split(",")
+    found = [g for g in groups if wanted == g.label or wanted in _names(g)] or [
+        g for g in groups if all(w in [f"{k}={v}" for k, v in g.overrides.items()] for w in words)
+    ]
+    labels = list(dict.fromkeys(g.label for g in found))
+    if len(labels) != 1:
+        known = list(dict.fromkeys(g.label for g in groups))
+        which = "is of several" if labels else "is none of them"
+        near = "" if labels else did_you_mean(wanted, known)
+        raise SggError(f"baseline={wanted}: {which}.{near} There are: {'; '.join(known)}.")
+    return found
+
+
+def _names(group: Group) -> list[str]:
+    return [part for run in group.runs for part in (run.name, run.name.partition("/")[0])]
+
+
+def _compared(group: Group, chosen: Sequence[Group]) -> Group:
+    """The group with its test against the baseline of its step, and what differs from it."""
+    baseline = next((g for g in chosen if g.step == group.step), None)
+    if baseline is None or baseline is group:
+        return group
+    ours, theirs = ([r for r in g.runs if r.images is not None] for g in (group, baseline))
+    configs = [next((r.config for r in g.runs if r.config), None) for g in (baseline, group)]
+    changes = {}
+    if configs[0] is not None and configs[1] is not None:
+        changes = differences(*map(_values_of, filter(None, configs)))
+    return replace(group, test=against(ours, theirs), changes=changes)
+
+
+def _adjusted(groups: Sequence[Group]) -> list[Group]:
+    """The groups with the p of their tests adjusted for their number."""
+    adjusted = iter(holm([g.test.p for g in groups if g.test is not None]))
+    return [
+        g if g.test is None else replace(g, test=replace(g.test, p_holm=next(adjusted)))
+        for g in groups
+    ]

@@ -1,0 +1,203 @@
+"""The table of a sweep as a paper has it: Markdown, CSV or LaTeX, by the overrides that differ.
+
+Input: a `SweepSummary`. Output: text. Names and values of overrides may be a stranger's: they are escaped as
+each form wants it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator
+
+from sgg.evaluation.score import csv_cell
+from sgg.evaluation.verdict import p_value
+from sgg.report.baseline_test import BaselineTest
+from sgg.report.sweep_summary import LOWER_IS_BETTER, Group, SweepSummary, Value
+from sgg.report.tables import COLUMNS, markdown
+
+MISSING = "—"
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    MISSING: "---",
+    "→": r"$\rightarrow$",
+    "Δ": r"$\Delta$",
+    "±": r"$\pm$",
+    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+}
+
+
+def sweep_table(summary: SweepSummary, form: str) -> str:
+    """The table in one of `FORMS`, with what its numbers mean where the form has a place for that."""
+    return FORMS[form](summary)
+
+
+def notes(summary: SweepSummary) -> list[str]:
+    """What the numbers mean, the verdicts, and what is missing: one sentence each."""
+    return [*_caption(summary), *summary.verdicts, *_missing(summary)]
+
+
+def _markdown(summary: SweepSummary) -> str:
+    head, rows = _texts(summary, lambda text, is_best: f"**{text}**" if is_best else text)
+    said = "\n".join(f"- {_on_one_line(note)}" for note in notes(summary))
+    return f"{markdown([head, *rows])}\n\n{said}"
+
+
+def _latex(summary: SweepSummary) -> str:
+    bold = "\\textbf{{{}}}".format
+    head, rows = _texts(
+        summary, lambda text, is_best: bold(_escaped(text)) if is_best else _escaped(text), _escaped
+    )
+    left = len(summary.keys or ["run"]) + summary.has_steps
+    lines = [
+        *(f"% {_on_one_line(note)}" for note in [*summary.verdicts, *_missing(summary)]),
+        r"\begin{table}",
+        r"\centering",
+        rf"\begin{{tabular}}{{{'l' * left}{'r' * (len(head) - left)}}}",
+        r"\toprule",
+        *(f"{' & '.join(cells)} \\\\" for cells in (head,)),
+        r"\midrule",
+        *(f"{' & '.join(cells)} \\\\" for cells in rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+        rf"\caption{{{_escaped(' '.join(_caption(summary)))}}}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines)
+
+
+def _csv(summary: SweepSummary) -> str:
+    """Numbers as they are, a column each; what is not known is empty."""
+    file = io.StringIO()
+    table = csv.writer(file, lineterminator="\n")
+    named = [part for key in COLUMNS for part in (key, f"{key}_low", f"{key}_high")]
+    tested = ["R_difference", "R_difference_low", "R_difference_high", "p", "p_holm"]
+    table.writerow(map(csv_cell, [*_heads(summary), "seeds", "missing", *named, *tested]))
+    for group in summary.groups:
+        values = [group.values.get(key) for key in COLUMNS]
+        cells = [cell for v in values for cell in ((v.mean, v.low, v.high) if v else (None,) * 3)]
+        scored, test = _scored(group), group.test
+        cells += (
+            (test.difference, test.low, test.high, test.p, test.p_holm) if test else (None,) * 5
+        )
+        missing = "; ".join(_why(group))
+        row = [*_names(summary, group), scored, missing, *("" if c is None else c for c in cells)]
+        table.writerow(map(csv_cell, row))
+    return file.getvalue().rstrip("\n")
+
+
+FORMS: dict[str, Callable[[SweepSummary], str]] = {"md": _markdown, "csv": _csv, "tex": _latex}
+"""By name of `sgg report --format`."""
+
+
+def _texts(
+    summary: SweepSummary, marked: Callable[[str, bool], str], escaped: Callable[[str], str] = str
+) -> tuple[list[str], list[list[str]]]:
+    """Head and rows as texts; `marked` says how a value looks, given whether it is the best of its column."""
+    is_tested = any(group.test is not None for group in summary.groups)
+    head = [*_heads(summary), "seeds", *(_column(key) for key in COLUMNS)]
+    head += ["Δ triplet recall", "p"] if is_tested else []
+    best = {key: _bold(summary, key) for key in COLUMNS}
+    rows = []
+    for group in summary.groups:
+        cells = [escaped(_on_one_line(name)) for name in _names(summary, group)]
+        scored = _scored(group)
+        all_runs = len(group.runs)
+        cells.append(str(scored) if scored == all_runs else f"{scored} of {all_runs}")
+        for key in COLUMNS:
+            value = group.values.get(key)
+            is_best = any(group is one for one in best[key])
+            cells.append(marked(MISSING if value is None else _shown(value), is_best))
+        cells += map(escaped, _tested(group.test)) if is_tested else []
+        rows.append(cells)
+    return [escaped(name) for name in head], rows
+
+
+def _bold(summary: SweepSummary, metric: str) -> list[Group]:
+    """The best groups of a column; none where all are equal, or there is one."""
+    best = summary.best(metric)
+    return best if len(best) < sum(metric in group.values for group in summary.groups) else []
+
+
+def _heads(summary: SweepSummary) -> list[str]:
+    return [*(summary.keys or ["run"]), *(["step"] if summary.has_steps else [])]
+
+
+def _names(summary: SweepSummary, group: Group) -> list[str]:
+    own = [group.overrides.get(key, "") for key in summary.keys] or [group.label]
+    return [*own, *([group.step] if summary.has_steps else [])]
+
+
+def _column(key: str) -> str:
+    return f"{COLUMNS[key]} {'↓' if key in LOWER_IS_BETTER else '↑'}"
+
+
+def _shown(value: Value) -> str:
+    if value.low is None or value.high is None:
+        return f"{value.mean:.3f}"
+    if value.seeds > 1:
+        return f"{value.mean:.3f} ± {value.high - value.mean:.3f}"
+    return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]"
+
+
+def _tested(test: BaselineTest | None) -> list[str]:
+    if test is None:
+        return [MISSING, MISSING]
+    span = f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}]"
+    return [span, p_value(test.p_holm).removeprefix("p = ").removeprefix("p ")]
+
+
+def _scored(group: Group) -> int:
+    return sum(run.metrics is not None for run in group.runs)
+
+
+def _caption(summary: SweepSummary) -> Iterator[str]:
+    values = [v for group in summary.groups for v in group.values.values() if v.low is not None]
+    tests = [group.test for group in summary.groups if group.test is not None]
+    if any(v.seeds > 1 for v in values):
+        yield "±: mean over seeds and half of its 95 % t interval over seeds."
+    if any(v.seeds == 1 for v in values):
+        yield "[low, high]: 95 % score interval over the images of one run."
+    if any(_bold(summary, key) for key in COLUMNS):
+        yield "Bold: the best of each column."
+    if tests:
+        number = len(tests)
+        adjusted = f", p adjusted for {number} comparisons (Holm)" if number > 1 else ""
+        yield (
+            f"Δ and p: triplet recall against {_on_one_line(summary.baseline)} on the same "
+            f"{tests[0].images:,} images, with the 95 % interval over images; paired permutation "
+            f"test{adjusted}."
+        )
+
+
+def _missing(summary: SweepSummary) -> list[str]:
+    return [
+        f"Missing: {summary.title(group)}, {why}."
+        for group in summary.groups
+        for why in _why(group)
+    ]
+
+
+def _why(group: Group) -> list[str]:
+    """What is known of runs without results."""
+    return [
+        f"seed {run.seed or MISSING}: {run.state}{f' ({run.reason})' if run.reason else ''}"
+        for run in group.runs
+        if run.metrics is None
+    ]
+
+
+def _escaped(text: str) -> str:
+    """Text that LaTeX sets as it stands; arrows that say what is better as mathematics."""
+    arrows = {"↓": r"$\downarrow$", "↑": r"$\uparrow$"}
+    return "".join(arrows.get(c) or _SPECIAL.get(c, c) for c in _on_one_line(text))
+
+
+def _on_one_line(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()

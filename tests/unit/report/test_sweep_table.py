@@ -1,0 +1,152 @@
+"""The paper's table of a sweep, beside numbers written out by hand."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from sweep_folders import evaluated_run, sweep_of_points
+
+from sgg.cli.report import main
+from sgg.cli.report_table import FORMATS
+from sgg.errors import SggError
+from sgg.report.sweep_summary import sweep_summary
+from sgg.report.sweep_table import FORMS, notes, sweep_table
+
+RECALLS = {
+    ("strict", 0): [1.0] * 4 + [0.0] * 6,
+    ("strict", 1): [1.0] * 5 + [0.0] * 5,
+    ("strict", 2): [1.0] * 6 + [0.0] * 4,
+    ("soft", 0): [1.0] * 10,
+    ("soft", 1): [1.0] * 10,
+    ("soft", 2): None,
+    ("none", 0): [0.0] * 10,
+}
+"""strict: .4, .5, .6: mean .5, s = .1, t(2 df) = 4.30265, half = 4.30265 · .1 / √3 = .24841.
+soft: 1, 1: half 0, one run missing. none: one run, its own interval."""
+FAILURES = {"strict": 0.1, "soft": 0.1, "none": 0.3}
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweeps") / "sweep"
+    words = [[f"reward={reward}", f"seed={seed}"] for reward, seed in RECALLS]
+    sweep_of_points(folder, words)
+    for i, ((reward, _), recalls) in enumerate(RECALLS.items()):
+        intervals = {"R": [0.0, 0.278]}
+        path = folder / "points" / str(i)
+        evaluated_run(
+            path, [], recalls, intervals, failure_rate=FAILURES[reward], mR=0.25, AP50=0.5
+        )
+    ending = {"state": "failed", "code": 1, "reason": "out of memory"}
+    (folder / "points" / "5" / "exit.json").write_text(json.dumps(ending))
+    return folder
+
+
+def rows_of(text):
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("| ")
+    ]
+
+
+def test_markdown_by_hand(sweep):
+    text = sweep_table(sweep_summary(sweep), "md")
+    head, strict, soft, none = rows_of(text)
+    assert head[:6] == [
+        "reward",
+        "seeds",
+        "failure rate ↓",
+        "triplet recall ↑",
+        "mean recall ↑",
+        "AP@50 ↑",
+    ]
+    assert strict[:4] == ["strict", "3", "**0.100 ± 0.000**", "0.500 ± 0.248"]
+    assert soft[:4] == ["soft", "2 of 3", "**0.100 ± 0.000**", "**1.000 ± 0.000**"]
+    assert none[:4] == ["none", "1", "0.300", "0.000 [0.000, 0.278]"]
+    assert [row[5] for row in (strict, none)] == ["0.500 ± 0.000", "0.500"]  # no best of equal ones
+    assert strict[6:] == ["—", "—"]
+    # soft beside strict, seeds 0 and 1 of both: 1 - .45; none beside strict, seed 0: 0 - .4
+    assert soft[6].startswith("+0.550 [")
+    assert none[6].startswith("-0.400 [")
+
+
+def test_what_the_numbers_mean_is_said(sweep):
+    said = notes(sweep_summary(sweep))
+    assert "±: mean over seeds and half of its 95 % t interval over seeds." in said
+    assert "[low, high]: 95 % score interval over the images of one run." in said
+    assert "Missing: reward=soft, seed 2: failed (out of memory)." in said
+    against = "triplet recall against reward=strict on the same 10 images"
+    assert any(against in note and "for 2 comparisons (Holm)" in note for note in said)
+    text = sweep_table(sweep_summary(sweep), "md")
+    assert all(note in text for note in said)
+
+
+def test_latex_by_hand(sweep):
+    lines = sweep_table(sweep_summary(sweep), "tex").splitlines()
+    assert r"\begin{tabular}{lrrrrrrr}" in lines
+    assert [rule for rule in lines if "rule" in rule] == [r"\toprule", r"\midrule", r"\bottomrule"]
+    cells = {line.split(" & ")[0]: line.split(" & ") for line in lines if " & " in line}
+    assert cells["reward"][2:4] == [
+        r"failure rate $\downarrow$",
+        r"triplet recall $\uparrow$",
+    ]
+    assert cells["strict"][1:4] == ["3", r"\textbf{0.100 $\pm$ 0.000}", r"0.500 $\pm$ 0.248"]
+    assert cells["soft"][3] == r"\textbf{1.000 $\pm$ 0.000}"
+    assert cells["none"][3] == "0.000 [0.000, 0.278]"
+    assert cells["strict"][-1] == r"--- \\"
+    assert sum(line.startswith("% ") for line in lines) == 3  # two verdicts, one missing run
+    caption = next(line for line in lines if line.startswith(r"\caption{"))
+    assert r"95 \% t interval over seeds" in caption
+
+
+def test_csv_has_numbers(sweep):
+    text = sweep_table(sweep_summary(sweep), "csv")
+    strict, soft, none = csv.DictReader(io.StringIO(text))
+    assert float(strict["R"]) == pytest.approx(0.5)
+    assert float(strict["R_high"]) == pytest.approx(0.5 + 4.30265 * 0.1 / 3**0.5, rel=1e-5)
+    assert (none["R_low"], none["R_high"], none["mR_low"]) == ("0.0", "0.278", "")
+    assert (soft["seeds"], soft["missing"]) == ("2", "seed 2: failed (out of memory)")
+    assert float(soft["R_difference"]) == pytest.approx(0.55)
+    assert strict["p"] == ""
+
+
+HOSTILE = r"=a|b_&%$#{}~^\<x>"
+
+
+def test_names_are_text_in_each_form(tmp_path):
+    folder = sweep_of_points(tmp_path, [[f"{HOSTILE}\n={HOSTILE}"], ["x=2"]])
+    evaluated_run(folder / "points" / "0", [], [1.0])
+    summary = sweep_summary(folder)
+    tex = sweep_table(summary, "tex")
+    escaped = r"a\textbar{}b\_\&\%\$\#\{\}\textasciitilde{}\textasciicircum{}\textbackslash{}"
+    assert escaped in tex
+    assert all(line.startswith(("%", "\\")) or " & " in line for line in tex.splitlines())
+    assert r"a\|b" in sweep_table(summary, "md")
+    for row in csv.reader(io.StringIO(sweep_table(summary, "csv"))):
+        assert not any(cell.startswith("=") for cell in row)
+
+
+def test_a_sweep_without_results_is_a_table_of_what_is_missing(tmp_path):
+    folder = sweep_of_points(tmp_path, [["x=1"], ["x=2"]])
+    text = sweep_table(sweep_summary(folder), "md")
+    assert rows_of(text)[1] == ["1", "0 of 1", "—", "—", "—", "—"]
+    assert "Missing: x=2, seed —: not started." in text
+    assert r"\textbf" not in sweep_table(sweep_summary(folder), "tex")
+
+
+def test_the_command(sweep, capsys):
+    assert tuple(FORMS) == FORMATS
+    main([str(sweep), "--format", "tex", "baseline=reward=soft"])
+    assert "against reward=soft on the same 10 images" in capsys.readouterr().out
+    main([str(sweep), "--format=csv"])
+    printed = capsys.readouterr()
+    assert printed.out.startswith("reward,seeds,missing,failure_rate,")
+    assert "Missing: reward=soft, seed 2: failed" in printed.err
+    main([str(sweep / "points" / "0"), str(sweep / "points" / "3"), "--format", "md"])
+    assert [row[0] for row in rows_of(capsys.readouterr().out)] == ["run", "0, 3"]
+    with pytest.raises(SggError, match="out=… would be ignored"):
+        main([str(sweep), "--format", "md", "out=x"])
