@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest --cov=sgg --cov-report= -n 2 --dist loadfile
 VLLM_STAMP := $(VENV)/.installed-vllm
-SYSTEM_PACKAGES := slurmctld slurmd slurm-client munge gcc g++
+SYSTEM_PACKAGES := slurmctld slurmd slurm-client munge gcc g++ chromium chromium-driver
 
 .DEFAULT_GOAL := help
 
@@ -40,7 +40,7 @@ test-all: setup-vllm system lint type ## Lint, types and the tests, the slow one
 test-thorough: setup-vllm system ## Long variants that test-all leaves out (FSDP, offload, adapters …).
 	$(PYTEST) --no-cov -m thorough
 
-system: ## Install what the tests on a real Slurm need; as root on Debian; elsewhere they are skipped, with the reason.
+system: ## Install what the tests on a real Slurm and in a browser need; as root on Debian; elsewhere they are skipped, with the reason.
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! dpkg -s $(SYSTEM_PACKAGES) >/dev/null 2>&1; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SYSTEM_PACKAGES); \
 	fi
