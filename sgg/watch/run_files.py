@@ -30,6 +30,7 @@ from sgg.runs.frozen import config_of_run
 from sgg.runs.progress import Curve
 from sgg.runs.records import Metrics, read_metrics, read_starts, read_total
 from sgg.runs.training_samples import TrainingSample
+from sgg.tracking.names import FAILED, TOTAL_REWARD
 from sgg.watch.pace import Pace, Progress
 from sgg.watch.series import Series
 
@@ -38,14 +39,13 @@ T = TypeVar("T")
 STEP_SECONDS = "speed/step_s"
 _SHOWN = (
     re.compile(r"loss"),
-    re.compile(r"reward/total.*"),
-    re.compile(r"reward/.*"),
-    re.compile(r"completion/(failed|truncated|length.*)"),
-    re.compile(r"speed/memory.*"),
+    re.compile(re.escape(TOTAL_REWARD)),
+    re.compile(r"reward/.+/mean"),
+    re.compile(r"reward/no_variance"),
+    re.compile(rf"{FAILED}|completion/truncated|completion/length/mean"),
+    re.compile(r"speed/tokens_per_s|speed/memory_gb"),
 )
-"""Names of curves, in the order in which they are shown."""
-_SPREAD = ("/std", "/min", "/max")
-"""How names end that stand beside a mean."""
+"""Names of curves (`sgg.tracking.names`), in the order in which they are shown."""
 _MOST_STEPS = 2**53
 _MOST_NAMES = 200
 """Different names of which values are kept."""
@@ -236,9 +236,8 @@ class RunFiles:
 
 
 def shown_names(names: dict[str, Series]) -> list[str]:
-    """The curves that are shown, in their order: the loss, rewards, failures, lengths, memory."""
-    chosen = [n for form in _SHOWN for n in sorted(names) if form.fullmatch(n)]
-    return [name for name in dict.fromkeys(chosen) if not name.endswith(_SPREAD)]
+    """The curves that are shown, in their order: the loss, rewards, failures, lengths, speed, memory."""
+    return [*dict.fromkeys(n for form in _SHOWN for n in sorted(names) if form.fullmatch(n))]
 
 
 def _sound(count: int | None) -> int | None:

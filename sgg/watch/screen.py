@@ -12,10 +12,14 @@ from rich.text import Text
 from sgg.terminal import without_controls
 from sgg.watch.run_files import RunFacts, Sample
 from sgg.watch.series import Series, sparkline
-from sgg.watch.snapshot import RunView, Snapshot, duration, main_number, number
+from sgg.watch.snapshot import Row, RunView, Snapshot, duration, main_number, number
 
 _COLORS = {"running": "green", "starting": "cyan", "queued": "yellow", "finished": "bold green"}
 _ALARM = "bold red"
+_STATE, _OVERRIDES, _REASON = 1, 4, 5
+_WHOLE = (0, 1, 2, 3)
+"""Columns of a list of runs; these are never cut."""
+_SHORTEST = 12
 _SAMPLE_LINES = 4
 _LONGEST, _LONGEST_SAMPLE = 1000, 4000
 """Characters of a text that are looked at."""
@@ -39,7 +43,7 @@ def screen(snapshot: Snapshot, width: int, height: int | None = None) -> Rendera
         parts.append(Text(plain(snapshot.folder), style="bold"))
     if snapshot.rows:
         room = None if height is None else max(3, height // 3 if snapshot.run else height - 6)
-        parts += _rows(snapshot, room)
+        parts += _rows(snapshot, width, room)
         height = None if height is None or room is None else height - min(room, len(snapshot.rows))
     if snapshot.run is not None:
         parts += _run(snapshot.run, width, height)
@@ -50,28 +54,46 @@ def screen(snapshot: Snapshot, width: int, height: int | None = None) -> Rendera
     return Group(*parts)
 
 
-def _rows(snapshot: Snapshot, room: int | None) -> list[RenderableType]:
+def _rows(snapshot: Snapshot, width: int, room: int | None) -> list[RenderableType]:
     counts = Counter(row.run.state for row in snapshot.rows)
     said = ", ".join(f"{count} {state}" for state, count in counts.items())
     first = 0
     if room is not None and snapshot.chosen is not None:
         first = max(0, snapshot.chosen - room + 1)
     shown = snapshot.rows[first:] if room is None else snapshot.rows[first : first + room]
-    table = Table.grid(padding=(0, 2, 0, 0))
-    for _ in range(6):
-        table.add_column(no_wrap=True, overflow="ellipsis")
-    for place, row in enumerate(shown, first):
-        state = row.run.state
-        table.add_row(
-            Text(f"{'›' if place == snapshot.chosen else ' '} {plain(row.label)}"),
-            Text(plain(row.overrides)),
-            Text(state, style=_COLORS.get(state, _ALARM)),
-            Text(_done(row.run.facts)),
-            Text(main_number(row.run.facts)),
-            Text(plain(row.run.reason) if state != "finished" else ""),
-        )
     more = len(snapshot.rows) - len(shown)
-    return [Text(said + (f" ({more} not shown)" if more else "")), table]
+    parts: list[RenderableType] = [Text(said + (f" ({more} not shown)" if more else ""))]
+    cells = [
+        [_label(row, place == snapshot.chosen), *_cells(row)]
+        for place, row in enumerate(shown, first)
+    ]
+    widths = [max(len(line[column]) for line in cells) for column in range(6)]
+    spare = max(_SHORTEST, width - sum(widths[column] + 2 for column in _WHOLE) - 2)
+    widths[_OVERRIDES] = min(widths[_OVERRIDES], spare - min(widths[_REASON], spare // 3))
+    widths[_REASON] = spare - widths[_OVERRIDES]
+    for row, line in zip(shown, cells, strict=True):
+        words = [
+            _cut(cell, length).ljust(length) for cell, length in zip(line, widths, strict=True)
+        ]
+        color = _COLORS.get(row.run.state, _ALARM)
+        styled = [Text(word, color if place == _STATE else "") for place, word in enumerate(words)]
+        parts.append(Text("  ", no_wrap=True, overflow="crop").join(styled))
+    return parts
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def _label(row: Row, is_chosen: bool) -> str:
+    return f"{'›' if is_chosen else ' '} {plain(row.label)}"
+
+
+def _cells(row: Row) -> list[str]:
+    """State, progress, number, overrides, and the reason."""
+    reason = "" if row.run.state == "finished" else plain(row.run.reason)
+    facts = row.run.facts
+    return [row.run.state, _done(facts), main_number(facts), plain(row.overrides), reason]
 
 
 def _run(run: RunView, width: int, height: int | None) -> list[RenderableType]:

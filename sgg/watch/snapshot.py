@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sgg.tracking.names import TOTAL_REWARD
 from sgg.watch.run_files import RunFacts
 
 ORDER = (
@@ -64,9 +65,10 @@ def main_number(facts: RunFacts) -> str:
     """The one number of a run that a line has room for: recall, else the reward, else the loss."""
     if facts.metrics is not None and "R" in facts.metrics.metrics:
         return f"R {facts.metrics.metrics['R']:.3f}"
-    totals = (name for name in facts.curves if name.startswith("reward/total"))
-    name = next(totals, "loss" if "loss" in facts.curves else "")
-    return f"{name} {number(facts.curves[name].last)}" if name else ""
+    for name, shown in ((TOTAL_REWARD, "reward"), ("loss", "loss")):
+        if name in facts.curves:
+            return f"{shown} {number(facts.curves[name].last)}"
+    return ""
 
 
 def number(value: float | str | None) -> str:

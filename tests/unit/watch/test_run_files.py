@@ -87,8 +87,9 @@ def test_names_that_are_shown_and_their_order():
     names = ("step", "epoch", "grad_norm", "speed/step_s", "speed/memory_gb", "completion/failed")
     names += ("completion/failed/no_json", "completion/length/mean", "completion/length/max")
     names += ("reward/b/mean", "reward/b/std", "reward/total/mean", "reward/a/mean", "loss")
+    names += ("reward/no_variance", "reward/a/weight", "completion/length_ended/mean")
     assert shown_names(dict.fromkeys(names)) == [
-        *("loss", "reward/total/mean", "reward/a/mean", "reward/b/mean"),
+        *("loss", "reward/total/mean", "reward/a/mean", "reward/b/mean", "reward/no_variance"),
         *("completion/failed", "completion/length/mean", "speed/memory_gb"),
     ]
 

@@ -70,10 +70,24 @@ def test_the_points_of_a_sweep():
     rows = (Row("001", "seed=1", VIEW), Row("000", "seed=0", queued))
     lines = as_text(snapshot(None, rows, 1, note="Slurm is away."), 120).splitlines()
     assert lines[:2] == ["DIR", "1 running, 1 queued"]
-    assert " ".join(lines[2].split()) == "001 seed=1 running step 120/400 reward/total/mean 0.625"
-    assert lines[3].startswith("› 000  seed=0  queued")
-    assert lines[3].endswith("Priority")
+    assert " ".join(lines[2].split()) == "001 running step 120/400 reward 0.625 seed=1"
+    assert " ".join(lines[3].split()) == "› 000 queued reward 0.625 seed=0 Priority"
     assert lines[4] == "Slurm is away."
+
+
+@pytest.mark.parametrize("width", [80, 110, 200])
+def test_of_long_lines_state_and_step_stay_whole(width):
+    failed = replace(
+        VIEW, state="failed", reason="torch.OutOfMemoryError: CUDA out of memory. " * 5
+    )
+    overrides = "seed=1 reward.terms.edge_hard.weight=0.5 " * 4
+    rows = (Row("001", overrides, failed), Row("002", overrides, VIEW))
+    lines = as_text(snapshot(None, rows, 0), width).splitlines()
+    assert len(lines) == 4
+    assert lines[2].startswith("› 001  failed   step 120/400  reward 0.625  seed=1 rewar")
+    assert "torch.Out" in lines[2]
+    assert lines[3].startswith("  002  running  step 120/400  reward 0.625  seed=1 rewar")
+    assert max(map(len, lines)) <= width
 
 
 def test_the_chosen_point_of_a_long_sweep_is_on_the_screen():
@@ -124,6 +138,6 @@ def test_seconds_in_words():
 
 
 def test_the_one_number_of_a_line():
-    assert main_number(FACTS) == "reward/total/mean 0.625"
+    assert main_number(FACTS) == "reward 0.625"
     assert main_number(replace(FACTS, curves={"loss": CURVES["loss"]})) == "loss 0.5"
     assert main_number(replace(FACTS, curves={})) == ""
