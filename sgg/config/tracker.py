@@ -9,6 +9,7 @@ class TrackerKind(Enum):
 
     wandb = "wandb"
     tensorboard = "tensorboard"
+    trackio = "trackio"
 
 
 @dataclass
@@ -19,12 +20,16 @@ class TrackerConfig:
     """Weights & Biases: online with a key, offline by itself without one."""
     tensorboard: bool = False
     """TensorBoard's event files in the run folder."""
+    trackio: bool = False
+    """trackio's data base in the run folder: a web page without account or network."""
     project: str = "sgg"
     """The tracker's project."""
     entity: str | None = None
     """wandb's team or user; null for the key's own."""
     group: str | None = None
     """What links SFT, GRPO and eval of one experiment; null for the model and data choices."""
+    upload_model: bool = False
+    """wandb: upload the final model; otherwise it gets the path and a hash of each file."""
     samples: int = 8
     """Completions to look at, 0 for none: those drawn in the table of an evaluation, and those of one step in
     samples.jsonl."""

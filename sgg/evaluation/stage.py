@@ -26,6 +26,7 @@ from sgg.models.spec import graph_spec, prompter
 from sgg.runs.code_state import code_record
 from sgg.runs.folder import COMPLETIONS, read_json_lines
 from sgg.text.codec import GraphSpec
+from sgg.tracking.names import EVALUATED_STEP
 
 log = logging.getLogger("sgg")
 
@@ -90,7 +91,7 @@ def run(config: Config, run_dir: Path) -> None:
         if config.grammar is not None:
             scored.content["masked_mass"] = _masked_mass(completions)
         scored.write(run_dir)
-        _track(config, run_dir, scored.content)
+        _track(config, run_dir, scored.content, folder)
 
 
 def _masked_mass(completions: Path) -> float:
@@ -103,15 +104,17 @@ def _masked_mass(completions: Path) -> float:
     return mean
 
 
-def _track(config: Config, run_dir: Path, metrics: dict[str, Any]) -> None:
+def _track(config: Config, run_dir: Path, metrics: dict[str, Any], model: Path) -> None:
     """The numbers, and some predictions drawn beside their gold, to the tracker."""
     from sgg.evaluation.samples import draw_samples
+    from sgg.models.weights import trained_steps
     from sgg.tracking.open import tracking
 
     if not trackers(config.tracker):
         return
     with tracking(config, run_dir) as tracker:
-        tracker.log({f"eval/{name}": value for name, value in metrics["metrics"].items()}, 0)
+        values = {f"eval/{name}": value for name, value in metrics["metrics"].items()}
+        tracker.log({EVALUATED_STEP: trained_steps(model), **values}, 0)
         drawn = draw_samples(config, run_dir / COMPLETIONS, config.tracker.samples)
         rows = [[s.image_id, s.gold_image, s.pred_image, s.text] for s in drawn]
         tracker.table("eval/samples", ["image", "gold", "prediction", "text"], rows)

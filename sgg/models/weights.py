@@ -26,6 +26,16 @@ _OF_THE_HUB = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_OFFLINE", "XDG_CACHE_HOME")
 """Variables that say where the hub's files are and whether it is asked begin with one of these."""
 
 
+TRAINED = "trained.json"
+"""In a final model: the run that has trained it, and its steps."""
+
+
+class _Trained(Struct):
+    """trained.json."""
+
+    steps: int
+
+
 class _Index(Struct):
     """model.safetensors.index.json."""
 
@@ -79,6 +89,15 @@ def look_as_runs_do(environment: Mapping[str, str]) -> None:
             f"with {os.environ.get(differing[0]) or 'none'}. Start a sweep of its own for each value."
         )
     os.environ.update(hub)
+
+
+def trained_steps(folder: Path) -> int:
+    """Optimiser steps behind the weights in a run's checkpoint or final model; 0 for other folders."""
+    name, _, steps = folder.name.rpartition("-")
+    if name == "checkpoint" and steps.isdecimal():
+        return int(steps)
+    record = read_record(folder / TRAINED, _Trained)
+    return 0 if record is None else record.steps
 
 
 def is_complete(run_dir: Path) -> bool:

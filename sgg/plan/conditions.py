@@ -199,6 +199,13 @@ ON_GPU = When(
 SLURM = replace(
     chosen("hydra/launcher=slurm", lambda use: use.launcher == "slurm"), changes_results=False
 )
+NAMED = When(
+    "with tracker=wandb or tracker=trackio",
+    lambda use: use.config.tracker.wandb or use.config.tracker.trackio,
+    "tracker.wandb tracker.trackio",
+    "Take one of these",
+    changes_results=False,
+)
 WANDB = replace(
     chosen("tracker=wandb", lambda use: use.config.tracker.wandb, "tracker.wandb"),
     changes_results=False,

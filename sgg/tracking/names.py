@@ -14,6 +14,7 @@ from typing import Any
 
 TOTAL_REWARD = "reward/total/mean"
 FAILED = "completion/failed"
+EVALUATED_STEP = "eval/step"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ NAMES = (
     Name("speed/samples_per_s", "samples/s", "the same", "train_samples_per_second"),
     Name("speed/steps_per_s", "steps/s", "the same", "train_steps_per_second"),
     Name("speed/operations", "FLOP", "transformers' estimate for the training", "total_flos"),
+    Name("eval/step", "steps", "training steps of the model that is evaluated: the axis of `eval/`"),
     Name("eval/METRIC", "", "each of `metrics.json` ([metrics.md](metrics.md))"),
 )  # fmt: skip
 

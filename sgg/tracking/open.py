@@ -32,6 +32,10 @@ class Tracker(Protocol):
         """A table of the latest step; a cell may be a PIL image."""
         ...
 
+    def model(self, folder: Path) -> None:
+        """The final model is in this folder of the run."""
+        ...
+
     def finish(self, exit_code: int = 0) -> None:
         """Everything has been logged; 0 when the run is complete."""
         ...
@@ -58,6 +62,10 @@ class FailSafeTracker:
     def table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:
         """See `Tracker.table`."""
         self._try("table", name, columns, rows)
+
+    def model(self, folder: Path) -> None:
+        """See `Tracker.model`."""
+        self._try("model", folder)
 
     def finish(self, exit_code: int = 0) -> None:
         """See `Tracker.finish`."""
@@ -97,6 +105,11 @@ class Trackers:
         for tracker in self.started.values():
             tracker.table(name, columns, rows)
 
+    def model(self, folder: Path) -> None:
+        """See `Tracker.model`."""
+        for tracker in self.started.values():
+            tracker.model(folder)
+
     def finish(self, exit_code: int = 0) -> None:
         """See `Tracker.finish`."""
         for tracker in self.started.values():
@@ -129,9 +142,16 @@ def _tensorboard(config: Config, run_dir: Path) -> Tracker:
     return TensorboardTracker(run_dir)
 
 
+def _trackio(config: Config, run_dir: Path) -> Tracker:
+    from sgg.tracking.trackio import TrackioTracker
+
+    return TrackioTracker(config, run_dir)
+
+
 _OPEN: dict[TrackerKind, Callable[[Config, Path], Tracker]] = {
     TrackerKind.wandb: _wandb,
     TrackerKind.tensorboard: _tensorboard,
+    TrackerKind.trackio: _trackio,
 }
 
 

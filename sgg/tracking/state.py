@@ -1,4 +1,4 @@
-"""RUN_DIR/tracker.json: the run's id at its trackers and, of each that failed, since when and why."""
+"""What trackers are told of a run besides numbers, and RUN_DIR/tracker.json: its id, and what failed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from sgg.config.schema import Config
 from sgg.files import read_json, read_record, write_json
-from sgg.runs.folder import CURVES, METRICS, PIPELINE, POINTS, SWEEP
+from sgg.runs.folder import CURVES, METRICS, PIPELINE, POINTS, PROVENANCE, SWEEP
 
 TRACKER = "tracker.json"
 
@@ -52,6 +53,19 @@ def shown_name(run_dir: Path, stage: str) -> str:
     if folder.parent.name == POINTS and (sweep / SWEEP).is_file():
         names = [sweep.name, *names] if is_step else [sweep.name, *names, stage]
     return "/".join(names)
+
+
+def group_of(config: Config) -> str:
+    """What links runs at the tracker: `tracker.group`, or the model and data choices."""
+    choices = config.choices
+    by_choices = f"{choices.get('model', 'model')}-{choices.get('data', 'data')}"
+    return config.tracker.group or by_choices
+
+
+def provenance(run_dir: Path) -> dict[str, Any]:
+    """Code, versions, hardware and command of this start."""
+    starts = (read_json(run_dir / PROVENANCE) or {}).get("starts", [])
+    return starts[-1] if starts else {}
 
 
 def note_failure(

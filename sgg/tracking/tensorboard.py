@@ -43,6 +43,9 @@ class TensorboardTracker:
                 else:
                     self._writer.add_text(tag, f"    {value}", self._step)
 
+    def model(self, folder: Path) -> None:
+        """Nothing: TensorBoard has no place for it."""
+
     def finish(self, exit_code: int = 0) -> None:
         """See `Tracker.finish`."""
         self._writer.close()

@@ -28,8 +28,9 @@ from sgg.config.schema import Config
 from sgg.errors import SggError
 from sgg.runs.folder import PIPELINE
 from sgg.runs.sweep import SWEEP
+from sgg.tracking.names import EVALUATED_STEP
 from sgg.tracking.reach import out_of_reach
-from sgg.tracking.state import shown_name, tracker_run_id
+from sgg.tracking.state import group_of, provenance, shown_name, tracker_run_id
 
 log = logging.getLogger("sgg")
 
@@ -93,6 +94,10 @@ class WandbTracker:
             with suppress(Exception):  # it says again what is said above
                 wandb.teardown(1)  # else the half-started run keeps the id
             self._run = self._init(config, run_dir, "offline")
+        self._run.define_metric("step")
+        self._run.define_metric("*", step_metric="step")
+        self._run.define_metric("eval/*", step_metric=EVALUATED_STEP)
+        self._upload_model = config.tracker.upload_model
         offline = self._run.offline
         self._sent = _last_step_sent(self._folder) if offline else self._run.starting_step - 1
         if offline:
@@ -112,13 +117,13 @@ class WandbTracker:
         return self._wandb.init(
             project=tracker.project,
             entity=tracker.entity,
-            group=tracker.group or default_group(config),
+            group=group_of(config),
             job_type=config.stage.name.name,
             name=shown_name(run_dir, config.stage.name.name),
             id=tracker_run_id(run_dir),
             resume="allow",
             tags=sorted(f"{k}:{v}" for k, v in config.choices.items() if len(f"{k}:{v}") <= 64),
-            config=plain(config),
+            config={**plain(config), "provenance": provenance(run_dir)},
             dir=str(run_dir),
             mode=mode,
             settings=self._wandb.Settings(
@@ -147,6 +152,15 @@ class WandbTracker:
             table = self._wandb.Table(columns=columns, data=cells)
             self._run.log({name: table}, step=self._step)
 
+    def model(self, folder: Path) -> None:
+        """A reference: path and hash of each file; the files themselves with `tracker.upload_model`."""
+        artifact = self._wandb.Artifact(f"model-{self._run.id}", type="model")
+        if self._upload_model:
+            artifact.add_dir(str(folder))
+        else:
+            artifact.add_reference(folder.resolve().as_uri())
+        self._run.log_artifact(artifact)
+
     def finish(self, exit_code: int = 0) -> None:
         """See `Tracker.finish`."""
         self._run.finish(exit_code=exit_code)
@@ -156,13 +170,7 @@ class WandbTracker:
         self._wandb.teardown(1)
 
     def _cell(self, value: Any) -> Any:
-        return self._wandb.Image(value) if hasattr(value, "getpixel") else value
-
-
-def default_group(config: Config) -> str:
-    """Default W&B group: the model and data choices, shared by all runs that use both."""
-    choices = config.choices
-    return f"{choices.get('model', 'model')}-{choices.get('data', 'data')}"
+        return self._wandb.Image(value, file_type="jpg") if hasattr(value, "getpixel") else value
 
 
 def _has_login() -> bool:

@@ -21,6 +21,7 @@ from sgg.runs.folder import CURVES, TOTAL, append_json, read_json_lines
 from sgg.runs.training_samples import forget_samples_after
 from sgg.tracking.names import FAILED, TOTAL_REWARD, renamed
 from sgg.tracking.open import Trackers
+from sgg.train.sample_tables import SampleTables
 from sgg.train.speed import StepClock
 
 log = logging.getLogger("sgg")
@@ -37,9 +38,11 @@ _SHOWN = {
 class MetricsCallback(TrainerCallback):  # type: ignore[misc]
     """Logged numbers go to RUN_DIR/metrics.jsonl and to the tracker; main process only."""
 
-    def __init__(self, run_dir: Path, tracker: Trackers, clock: StepClock) -> None:
+    def __init__(
+        self, run_dir: Path, tracker: Trackers, clock: StepClock, tables: SampleTables
+    ) -> None:
         self._path = run_dir / CURVES
-        self._tracker, self._clock = tracker, clock
+        self._tracker, self._clock, self._tables = tracker, clock, tables
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Forget what was logged after the checkpoint that this start resumes from.
@@ -52,7 +55,7 @@ class MetricsCallback(TrainerCallback):  # type: ignore[misc]
         rows = [r for r in read_json_lines(self._path) if r["step"] <= state.global_step]
         write_whole(self._path, "".join(json.dumps(r) + "\n" for r in rows))
         forget_samples_after(self._path.parent, state.global_step)
-        hand_over(rows, self._tracker)
+        hand_over(rows, self._tracker, self._tables, state.max_steps)
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
@@ -69,13 +72,17 @@ class MetricsCallback(TrainerCallback):  # type: ignore[misc]
         words = {k: v if k in finite else str(v) for k, v in row.items()}
         append_json(self._path, {"step": state.global_step, **words})
         self._tracker.log(finite, state.global_step)
+        self._tables.logged(state.global_step, state.max_steps)
 
 
-def hand_over(rows: list[dict[str, Any]], tracker: Trackers) -> None:
-    """Rows of metrics.jsonl to the tracker, which leaves out what it has."""
+def hand_over(
+    rows: list[dict[str, Any]], tracker: Trackers, tables: SampleTables, steps: int
+) -> None:
+    """Rows of metrics.jsonl, and samples between them, to the trackers, which leave out what they have."""
     for row in rows:  # numbers that are not finite stand there as text
         numbers = {k: v for k, v in row.items() if k != "step" and not isinstance(v, str)}
         tracker.log(numbers, row["step"])
+        tables.logged(row["step"], steps)
 
 
 class ProgressCallback(TrainerCallback):  # type: ignore[misc]

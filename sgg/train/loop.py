@@ -28,7 +28,7 @@ from sgg.files import write_whole
 from sgg.models.load import load_adapters
 from sgg.models.muon import MuonAdamW
 from sgg.models.open import Use, open_model
-from sgg.models.weights import locate
+from sgg.models.weights import TRAINED, locate
 from sgg.plan.opening import opening
 from sgg.runs.checkpoint import (
     is_marked_complete,
@@ -40,6 +40,7 @@ from sgg.runs.checkpoint import (
 )
 from sgg.runs.checkpoint_signature import sign_written_checkpoint
 from sgg.runs.folder import CURVES, MODEL_FOLDER, read_json_lines
+from sgg.runs.records import read_total
 from sgg.runs.sweep import resume_command
 from sgg.tracking.open import tracking
 from sgg.tracking.state import failure_note
@@ -47,6 +48,7 @@ from sgg.train import sharding
 from sgg.train.callbacks import MetricsCallback, ProgressCallback, StopOnSignalCallback, hand_over
 from sgg.train.checksums import CheckLoaded, take, write
 from sgg.train.rows import words_of_loaders
+from sgg.train.sample_tables import SampleTables
 from sgg.train.samples import FixedSamples
 from sgg.train.speed import StepClock
 from sgg.train.trl_args import trl_args
@@ -129,8 +131,7 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
     if is_marked_complete(run_dir / MODEL_FOLDER):
         log.info("%s is finished; nothing to do", run_dir)
         if failure_note(run_dir) is not None:  # by now the tracker may be there again
-            with tracking(config, run_dir, int(os.environ.get("RANK", "0")) == 0) as tracker:
-                hand_over(read_json_lines(run_dir / CURVES), tracker)
+            _track_again(config, run_dir)
         return
     ranks = Ranks.start(config.hardware)
     sharding.start(config)
@@ -143,6 +144,8 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
             log.info("%s", opening(config, {"train": len(prepared)}))
             for line in remove_incomplete(run_dir):
                 log.warning("%s", line)
+        if ranks.is_main and takes_fixed_samples(config):
+            prepare(config.data, "eval", Path(config.paths.cache))
     checkpoint = newest_complete(run_dir)
     args = trl_args(config, run_dir)  # before the model: ZeRO-3 shards weights while they load
     sharding.force_fsdp_on_cpu(config)
@@ -156,7 +159,8 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
         log.info("going on from %s", checkpoint.name)
         checks = [CheckLoaded(trainer, checkpoint, config.model.path)]
     with tracking(config, run_dir, ranks.is_main) as tracker:
-        curves = MetricsCallback(run_dir, tracker, trainer.clock)
+        tables = SampleTables(config, run_dir, tracker)
+        curves = MetricsCallback(run_dir, tracker, trainer.clock, tables)
         ours = [trainer.clock, curves, ProgressCallback(stage.name.name), stop]
         if ranks.is_main and takes_fixed_samples(config):
             ours.append(FixedSamples(config, run_dir, trainer, model.processor))
@@ -169,6 +173,16 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
                 stop.received,
             )
         _keep_model(trainer, run_dir, merge=not in_pieces(config))
+        tracker.model(run_dir / MODEL_FOLDER)
+
+
+def _track_again(config: Config, run_dir: Path) -> None:
+    """Hand a finished run to its trackers: what they lacked may be taken now."""
+    with tracking(config, run_dir, int(os.environ.get("RANK", "0")) == 0) as tracker:
+        tables = SampleTables(config, run_dir, tracker)
+        steps = read_total(run_dir) or 0
+        hand_over(read_json_lines(run_dir / CURVES), tracker, tables, steps)
+        tracker.model(run_dir / MODEL_FOLDER)
 
 
 def muon_optimizers(parts: TrainerInputs) -> tuple[Any, None]:
@@ -209,7 +223,7 @@ def _keep_model(trainer: Any, run_dir: Path, merge: bool) -> None:
     trainer.accelerator.wait_for_everyone()
     if trainer.is_world_process_zero():
         steps = trainer.state.global_step
-        write_whole(folder / "trained.json", json.dumps({"steps": steps, "run": run_dir.name}))
+        write_whole(folder / TRAINED, json.dumps({"steps": steps, "run": run_dir.name}))
         (folder / "training_args.bin").unlink(missing_ok=True)  # pickled
         for other in folder.glob("*/adapter_config.json"):
             shutil.rmtree(other.parent)

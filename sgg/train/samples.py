@@ -93,12 +93,7 @@ class FixedSamples(TrainerCallback):  # type: ignore[misc]
     """
 
     def __init__(self, config: Config, run_dir: Path, trainer: Any, processor: Any) -> None:
-        """Read the images.
-
-        Raises:
-            SggError: there is no evaluation split.
-
-        """
+        """Read the images."""
         self._run_dir, self._trainer, self._processor = run_dir, trainer, processor
         self._every = config.tracker.samples_every
         held_out = prepare(config.data, "eval", Path(config.paths.cache), quiet=True)

@@ -203,7 +203,11 @@ def test_what_asks_for_nothing_and_what_an_option_brings_along_is_let_through(wo
         ("hardware.micro_batch_grpo=2", [], "read with stage=grpo"),
         ("hardware.loader_workers=2", EVAL, "read with stage=sft or stage=grpo"),
         ("hardware.tf32=true", [], "read on GPUs"),
-        ("tracker.project=mine", ["tracker=tensorboard"], "read with tracker=wandb"),
+        (
+            "tracker.project=mine",
+            ["tracker=tensorboard"],
+            "read with tracker=wandb or tracker=trackio",
+        ),
         (
             "tracker.samples=2",
             ["stage=sft"],

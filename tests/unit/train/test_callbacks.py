@@ -6,8 +6,10 @@ import pytest
 
 from sgg.config.compose import compose_config
 from sgg.runs.folder import read_json_lines
+from sgg.tracking.open import Trackers
 from sgg.train.callbacks import MetricsCallback
 from sgg.train.grpo import _log_cut_sampling
+from sgg.train.sample_tables import SampleTables
 from sgg.train.speed import StepClock
 
 
@@ -21,8 +23,10 @@ class Kept:
 
 def logged(tmp_path, numbers):
     tracker = Kept()
-    state = SimpleNamespace(is_world_process_zero=True, global_step=3)
-    MetricsCallback(tmp_path, tracker, StepClock()).on_log(None, state, None, logs=numbers)
+    state = SimpleNamespace(is_world_process_zero=True, global_step=3, max_steps=9)
+    tables = SampleTables(compose_config(["stage=grpo"]), tmp_path, Trackers({}))
+    curves = MetricsCallback(tmp_path, tracker, StepClock(), tables)
+    curves.on_log(None, state, None, logs=numbers)
     return list(read_json_lines(tmp_path / "metrics.jsonl")), tracker.rows
 
 

@@ -1,0 +1,102 @@
+"""Tables of a training's samples for trackers: gold beside what the model wrote, drawn."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from sgg.config.schema import Config
+from sgg.data.example import Example
+from sgg.data.images import ImageStore
+from sgg.data.prepare import image_store, prepare, vocabulary
+from sgg.data.prepared_split import Prepared
+from sgg.drawing.layout import Marks, layout
+from sgg.drawing.raster import png
+from sgg.errors import SggError
+from sgg.metrics.judged import judged
+from sgg.metrics.tally import Task
+from sgg.models.spec import graph_spec
+from sgg.runs.training_samples import SampleKind, TrainingSample, read_samples
+from sgg.scene.graph import SceneGraph
+from sgg.text.codec import parse
+from sgg.tracking.open import Trackers
+
+log = logging.getLogger("sgg")
+
+TABLES = 5
+"""Times in a training, evenly spread, at which samples are drawn."""
+
+COLUMNS = ["step", "image", "gold", "prediction", "text", "reward", "terms"]
+_SPLIT = {SampleKind.rotating: "train", SampleKind.fixed: "eval"}
+_SIDE = 640
+"""Pictures are made smaller than this, pixels: a tracker keeps all of them."""
+
+
+class SampleTables:
+    """Hands the samples of some steps to the trackers as `samples/fixed` and `samples/rotating`."""
+
+    def __init__(self, config: Config, run_dir: Path, trackers: Trackers) -> None:
+        self._config, self._run_dir, self._trackers = config, run_dir, trackers
+        self._task = Task(config.protocol, vocabulary(config.data))
+        self._splits: dict[SampleKind, tuple[Prepared, ImageStore, dict[str, int]]] = {}
+        self._next = 0
+
+    def logged(self, step: int, steps: int) -> None:
+        """The numbers of a step were handed over: its samples follow, if they are due.
+
+        Args:
+            step: the newest one of which samples are shown.
+            steps: of the whole training.
+
+        """
+        if step < self._next or not self._trackers.started:
+            return
+        self._next = min(step + math.ceil(steps / TABLES), steps) if step < steps else steps + 1
+        try:
+            samples = [s for s in read_samples(self._run_dir) if s.step <= step]
+            for kind in SampleKind:
+                self._show(kind, [s for s in samples if s.kind is kind])
+        except (SggError, OSError) as error:
+            log.warning("step %d: its samples are missing at the tracker: %s", step, error)
+
+    def _show(self, kind: SampleKind, samples: Sequence[TrainingSample]) -> None:
+        if samples:
+            newest = samples[-1].step
+            rows = [self._row(sample) for sample in samples if sample.step == newest]
+            self._trackers.table(f"samples/{kind.value}", COLUMNS, rows)
+
+    def _row(self, sample: TrainingSample) -> list[Any]:
+        item = self._example(sample)
+        parsed = parse(sample.text, graph_spec(self._config), item.width, item.height)
+        found, right = judged(parsed.graph, item.graph, self._task)
+        terms = "" if sample.reward is None else json.dumps(sample.reward)
+        return [
+            sample.step,
+            sample.image_id,
+            _drawn(item.image, item.graph, found),
+            _drawn(item.image, parsed.graph, right),
+            sample.text,
+            sample.total,
+            terms,
+        ]
+
+    def _example(self, sample: TrainingSample) -> Example:
+        if sample.kind not in self._splits:
+            data, name = self._config.data, _SPLIT[sample.kind]
+            split = prepare(data, name, Path(self._config.paths.cache), quiet=True)
+            places = {image_id: place for place, image_id in enumerate(split.image_ids)}
+            self._splits[sample.kind] = split, image_store(data, name), places
+        split, store, places = self._splits[sample.kind]
+        return split.example(places[sample.image_id], store)
+
+
+def _drawn(image: Image.Image, graph: SceneGraph, hits: list[bool]) -> Image.Image:
+    drawn = png(image, layout(graph, image.size, Marks(relations=hits)))
+    drawn.thumbnail((_SIDE, _SIDE))
+    return drawn
