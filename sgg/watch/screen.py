@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sgg.terminal import without_controls
+from sgg.tracking.names import entry_of
 from sgg.watch.run_files import RunFacts, Sample
 from sgg.watch.series import Series, sparkline
 from sgg.watch.snapshot import Row, RunView, Snapshot, duration, main_number, number
@@ -46,6 +47,8 @@ def screen(snapshot: Snapshot, width: int, height: int | None = None) -> Rendera
         parts += _rows(snapshot, width, room)
         height = None if height is None or room is None else height - min(room, len(snapshot.rows))
     if snapshot.run is not None:
+        if snapshot.rows:
+            parts.append(Text())
         parts += _run(snapshot.run, width, height)
     if snapshot.note:
         parts.append(Text(plain(snapshot.note), style="yellow"))
@@ -180,17 +183,24 @@ def _curves(curves: dict[str, Series], width: int, room: int | None) -> list[Ren
         return []
     shown = [*curves.items()][:room]
     longest = min(40, max(len(plain(name)) for name, _ in shown))
-    bars = max(8, min(60, width - longest - 28))
+    bars = max(8, min(60, width - longest - 42))
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=longest)
     for _ in range(2):
         table.add_column(no_wrap=True)
     for name, series in shown:
         values = Text(f"{number(series.first)} → ")
-        values.append(plain(number(series.last)), style="bold")
+        values.append(plain(number(series.last)), style="bold").append(_unit(name), style="dim")
         table.add_row(Text(plain(name)), Text(sparkline(series.means(bars)), "cyan"), values)
     more = len(curves) - len(shown)
     return [table, *([Text(f"and {more} more", style="dim")] if more else [])]
+
+
+def _unit(name: str) -> str:
+    """The unit of a curve behind its value; of a reward its name says it."""
+    entry = entry_of(name)
+    unit = "" if entry is None else entry.unit.partition(",")[0]
+    return f" {unit}" if unit and unit != "reward" else ""
 
 
 def _sample(sample: Sample, width: int) -> list[RenderableType]:

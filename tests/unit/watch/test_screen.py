@@ -45,13 +45,20 @@ def test_a_run():
         "run · grpo · tiny · running · restarts: 1",
         "  process 7 on node3",
         "███████░░░░░░░░░░░░░░░░░░  step 120/400  30%  2 s/step  9 min 19 s left  last step 1 s ago",
-        "loss               █▃▁  2 → 0.5",
+        "loss               █▃▁  2 → 0.5 nats per token",
         "reward/total/mean  ▁█   0.1 → 0.625",
         "newest checkpoint: checkpoint-100, 1 min 5 s ago",
         "last sample · step 118 · image 004.png · reward 0.62 (node_box 0.4, own –)",
         '  {"objects": []}',
         "log: run/run.log",
     ]
+
+
+def test_a_curve_has_its_unit():
+    curves = {"completion/length/mean": curve(60.0, 67.0), "completion/failed": curve(0.5, 0.25)}
+    text = as_text(snapshot(replace(VIEW, facts=replace(FACTS, curves=curves))), 100)
+    assert "60 → 67 tokens\n" in text
+    assert "0.5 → 0.25 share\n" in text
 
 
 def test_one_that_failed():
