@@ -31,8 +31,8 @@ class Name:
 _SHARE = "share, 0 to 1"
 _ENDED = "of completions that ended by themselves"
 NAMES = (
-    Name("loss", "nats per token", "what the optimiser lowers, of the step"),
-    Name("loss_mean", "nats per token", "mean over this start, at its end", "train_loss"),
+    Name("loss", "", "what the optimiser lowers; of SFT in nats per token"),
+    Name("loss_mean", "", "mean over this start, at its end", "train_loss"),
     Name("policy_loss", "", "GRPO: the loss without its entropy bonus"),
     Name("aux_loss", "", "mixture-of-experts models: the router's loss"),
     Name("grad_norm", "", "norm of the gradient, before it is clipped"),

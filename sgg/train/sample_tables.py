@@ -22,6 +22,7 @@ from sgg.errors import SggError
 from sgg.metrics.judged import judged
 from sgg.metrics.tally import Task
 from sgg.models.spec import graph_spec
+from sgg.runs.folder import SAMPLES
 from sgg.runs.training_samples import SampleKind, TrainingSample, read_samples
 from sgg.scene.graph import SceneGraph
 from sgg.text.codec import parse
@@ -93,6 +94,10 @@ class SampleTables:
             places = {image_id: place for place, image_id in enumerate(split.image_ids)}
             self._splits[sample.kind] = split, image_store(data, name), places
         split, store, places = self._splits[sample.kind]
+        if sample.image_id not in places:
+            raise SggError(
+                f"{SAMPLES}: no image {sample.image_id!r} in data.{_SPLIT[sample.kind]}."
+            )
         return split.example(places[sample.image_id], store)
 
 

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -125,3 +127,51 @@ def test_it_stands_beside_others(tmp_path):
         assert set(tracker.started) == {TrackerKind.trackio, TrackerKind.tensorboard}
         tracker.log({"loss": 1.0}, 1)
     assert [row["loss"] for row in held(tmp_path)["rows"]] == [1.0]
+
+
+SHOW = """
+import time
+import trackio
+_, address, *_ = trackio.show(project="sgg", open_browser=False, block_thread=False)
+print("\\naddress", address, flush=True)
+time.sleep(600)
+"""
+
+
+@needed
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/usr/bin/chromedriver").is_file(), reason="no chromium-driver")
+def test_its_page_shows_the_curves(tmp_path):
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    run_dir = tmp_path / "a run"
+    run_dir.mkdir()
+    with tracking(compose_config(["tracker=trackio"]), run_dir) as tracker:
+        for step in (1, 2, 3):
+            tracker.log({"loss": 1 / step, "reward/total/mean": step / 3}, step)
+    environment = {**os.environ, "TRACKIO_DIR": str(run_dir / "trackio")}
+    page = subprocess.Popen(
+        [sys.executable, "-c", SHOW], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for option in ("--headless=new", "--no-sandbox"):
+        options.add_argument(option)
+    try:
+        address = next(line.split()[1] for line in page.stdout if line.startswith("address"))
+        browser = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+        try:
+            browser.get(f"{address}?project=sgg")
+            deadline = time.monotonic() + 60
+            said = ""
+            while "loss" not in said or "total" not in said:
+                assert time.monotonic() < deadline, said
+                time.sleep(0.5)
+                said = browser.find_element("tag name", "body").text
+            assert "a run" in said
+        finally:
+            browser.quit()
+    finally:
+        page.kill()
+        page.wait()
