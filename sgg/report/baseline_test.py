@@ -64,22 +64,25 @@ class BaselineTest:
         return f"{said}; {over}"
 
 
-def against(runs: Sequence[ScoredRun], baseline: Sequence[ScoredRun]) -> BaselineTest | None:
-    """Compare one configuration with the baseline; None where images or protocol are not the same.
+def against(runs: Sequence[ScoredRun], baseline: Sequence[ScoredRun]) -> BaselineTest | str:
+    """Compare one configuration with the baseline; why not, in a few words, where that cannot be.
 
     Args:
-        runs: its evaluations, those without results left out.
+        runs: its evaluations.
         baseline: those of the baseline.
 
     """
     ours, theirs = _by_seed(runs), _by_seed(baseline)
+    if not ours or not theirs:
+        return f"no results by image {'of the baseline' if ours else 'are there'}"
     shared = tuple(seed for seed in ours if seed in theirs)
-    a = [ours[seed] for seed in shared] if shared else [*ours.values()]
-    b = [theirs[seed] for seed in shared] if shared else [*theirs.values()]
-    if not a or not b or len({tuple(one.image_ids) for one in (*a, *b)}) != 1:
-        return None
-    if not _are_of_one_protocol([*runs, *baseline]):
-        return None
+    first = [ours[seed] for seed in shared] if shared else [*ours.values()]
+    second = [theirs[seed] for seed in shared] if shared else [*theirs.values()]
+    if not _are_of_one_protocol([*first, *second]):
+        return "another protocol than the baseline's"
+    a, b = ([run.images for run in side if run.images] for side in (first, second))
+    if len({tuple(one.image_ids) for one in (*a, *b)}) != 1:
+        return "other images than the baseline's"
     ours_pooled, theirs_pooled = _pooled(a), _pooled(b)
     (found,) = compare([ours_pooled], [theirs_pooled])
     gaps = [_recall(x) - _recall(y) for x, y in zip(a, b, strict=True)] if shared else []
@@ -95,8 +98,8 @@ def against(runs: Sequence[ScoredRun], baseline: Sequence[ScoredRun]) -> Baselin
     )
 
 
-def _by_seed(runs: Sequence[ScoredRun]) -> dict[str, PerImage]:
-    return {run.seed: run.images for run in runs if run.images is not None}
+def _by_seed(runs: Sequence[ScoredRun]) -> dict[str, ScoredRun]:
+    return {run.seed: run for run in runs if run.images is not None}
 
 
 def _are_of_one_protocol(runs: Sequence[ScoredRun]) -> bool:

@@ -55,6 +55,8 @@ class Group:
     """By key of `COLUMNS`; empty where none has results."""
     test: BaselineTest | None
     """Against the baseline; None for the baseline itself, and where the two cannot be compared."""
+    untested: str
+    """Why it cannot be compared with the baseline, in a few words; else empty."""
     changes: dict[str, tuple[Any, Any]]
     """Keys of the frozen config that differ from the baseline's: key -> (baseline's, its own). Seed, folders
     and tracker are left out."""
@@ -154,7 +156,7 @@ def _summary(name: str, runs: Sequence[ScoredRun], baseline: str) -> SweepSummar
     for run in runs:
         pooled.setdefault((run.step, _identity(run)), []).append(run)
     groups = [
-        Group(_label(found), found[0].overrides, found[0].step, found, _values(found), None, {})
+        Group(_label(found), found[0].overrides, found[0].step, found, _values(found), None, "", {})
         for found in pooled.values()
     ]
     chosen = _chosen(groups, baseline)
@@ -228,12 +230,14 @@ def _compared(group: Group, chosen: Sequence[Group]) -> Group:
     baseline = next((g for g in chosen if g.step == group.step), None)
     if baseline is None or baseline is group:
         return group
-    ours, theirs = ([r for r in g.runs if r.images is not None] for g in (group, baseline))
     configs = [next((r.config for r in g.runs if r.config), None) for g in (baseline, group)]
     changes = {}
     if configs[0] is not None and configs[1] is not None:
         changes = differences(*map(_values_of, filter(None, configs)))
-    return replace(group, test=against(ours, theirs), changes=changes)
+    found = against(group.runs, baseline.runs)
+    if isinstance(found, str):
+        return replace(group, untested=found, changes=changes)
+    return replace(group, test=found, changes=changes)
 
 
 def _adjusted(groups: Sequence[Group]) -> list[Group]:

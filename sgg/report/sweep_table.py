@@ -17,7 +17,7 @@ from sgg.report.baseline_test import BaselineTest
 from sgg.report.sweep_summary import LOWER_IS_BETTER, Group, SweepSummary, Value
 from sgg.report.tables import COLUMNS, markdown
 
-MISSING = "—"
+MISSING, MINUS = "—", "\N{MINUS SIGN}"
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -26,6 +26,7 @@ _SPECIAL = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     MISSING: "---",
+    MINUS: "$-$",
     "→": r"$\rightarrow$",
     "Δ": r"$\Delta$",
     "±": r"$\pm$",
@@ -40,7 +41,7 @@ def sweep_table(summary: SweepSummary, form: str) -> str:
 
 def notes(summary: SweepSummary) -> list[str]:
     """What the numbers mean, the verdicts, and what is missing: one sentence each."""
-    return [*_caption(summary), *summary.verdicts, *_missing(summary)]
+    return [*_caption(summary), *summary.verdicts, *_without(summary)]
 
 
 def _markdown(summary: SweepSummary) -> str:
@@ -56,7 +57,7 @@ def _latex(summary: SweepSummary) -> str:
     )
     left = len(summary.keys or ["run"]) + summary.has_steps
     lines = [
-        *(f"% {_on_one_line(note)}" for note in [*summary.verdicts, *_missing(summary)]),
+        *(f"% {_on_one_line(note)}" for note in [*summary.verdicts, *_without(summary)]),
         r"\begin{table}",
         r"\centering",
         rf"\begin{{tabular}}{{{'l' * left}{'r' * (len(head) - left)}}}",
@@ -150,7 +151,7 @@ def _tested(test: BaselineTest | None) -> list[str]:
     if test is None:
         return [MISSING, MISSING]
     span = f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}]"
-    return [span, p_value(test.p_holm).removeprefix("p = ").removeprefix("p ")]
+    return [span.replace("-", MINUS), p_value(test.p_holm).removeprefix("p = ").removeprefix("p ")]
 
 
 def _scored(group: Group) -> int:
@@ -176,12 +177,12 @@ def _caption(summary: SweepSummary) -> Iterator[str]:
         )
 
 
-def _missing(summary: SweepSummary) -> list[str]:
-    return [
-        f"Missing: {summary.title(group)}, {why}."
-        for group in summary.groups
-        for why in _why(group)
-    ]
+def _without(summary: SweepSummary) -> Iterator[str]:
+    """Which runs have no results, and which rows no test."""
+    for group in summary.groups:
+        yield from (f"Missing: {summary.title(group)}, {why}." for why in _why(group))
+        if group.untested and group.values:
+            yield f"Not tested: {summary.title(group)}, {group.untested}."
 
 
 def _why(group: Group) -> list[str]:

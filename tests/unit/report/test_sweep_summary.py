@@ -9,6 +9,7 @@ from sweep_folders import evaluated_run, sweep_of_points
 
 from sgg.errors import SggError
 from sgg.report.sweep_summary import runs_summary, sweep_summary
+from sgg.report.sweep_table import sweep_table
 
 HALF = [1.0] * 8 + [0.0] * 8
 MORE = [1.0] * 14 + [0.0] * 2
@@ -136,7 +137,16 @@ def test_runs_of_other_images_or_protocols_are_not_tested(tmp_path):
     evaluated_run(folder / "points" / "0", [], HALF)
     evaluated_run(folder / "points" / "1", [], HALF[:-1])
     evaluated_run(folder / "points" / "2", ["protocol.iou_threshold=0.3"], HALF)
-    assert [group.test for group in sweep_summary(folder).groups] == [None] * 3
+    groups = sweep_summary(folder).groups
+    assert [group.test for group in groups] == [None] * 3
+    assert [group.untested for group in groups] == [
+        "",
+        "other images than the baseline's",
+        "another protocol than the baseline's",
+    ]
+    assert "- Not tested: x=1, other images than the baseline's." in sweep_table(
+        sweep_summary(folder), "md"
+    )
 
 
 def test_results_of_an_earlier_version_have_no_test(sweep):
@@ -144,7 +154,9 @@ def test_results_of_an_earlier_version_have_no_test(sweep):
     (sweep / "points" / "3" / "per_image.json").unlink()
     hot = sweep_summary(sweep).groups[1]
     assert hot.values["R"].mean == 0.5
-    assert hot.test is None
+    assert (hot.test, hot.untested) == (None, "no results by image are there")
+    (cold, _) = sweep_summary(sweep, hot.label).groups
+    assert (cold.test, cold.untested) == (None, "no results by image of the baseline")
 
 
 def test_columns_of_two_lengths_are_no_results(sweep):

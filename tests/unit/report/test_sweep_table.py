@@ -71,7 +71,7 @@ def test_markdown_by_hand(sweep):
     assert strict[6:] == ["—", "—"]
     # soft beside strict, seeds 0 and 1 of both: 1 - .45; none beside strict, seed 0: 0 - .4
     assert soft[6].startswith("+0.550 [")
-    assert none[6].startswith("-0.400 [")
+    assert none[6].startswith("\N{MINUS SIGN}0.400 [")
 
 
 def test_what_the_numbers_mean_is_said(sweep):
@@ -98,6 +98,7 @@ def test_latex_by_hand(sweep):
     assert cells["soft"][3] == r"\textbf{1.000 $\pm$ 0.000}"
     assert cells["none"][3] == "0.000 [0.000, 0.278]"
     assert cells["strict"][-1] == r"--- \\"
+    assert cells["none"][-2].startswith("$-$0.400 [")
     assert sum(line.startswith("% ") for line in lines) == 3  # two verdicts, one missing run
     caption = next(line for line in lines if line.startswith(r"\caption{"))
     assert r"95 \% t interval over seeds" in caption
