@@ -14,6 +14,7 @@ HELP = """sgg: scene graph generation with vision-language models
   sgg prepare data=…         read, check, count and cache a data set
   sgg score PREDICTIONS      score predictions without a model, or compare two runs (against=FILE)
   sgg predict MODEL IMAGE    one image in, drawn image and JSON out
+  sgg draw GRAPH IMAGE       a graph's boxes, arrows and names on its image, as PNG or SVG
   sgg serve model.path=…     a vLLM server that generate=server may ask
   sgg report RUN_DIR         write one HTML file about a run or a pipeline
   sgg reward COMPLETIONS     what each completion of a file earns, term by term, and why

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from sgg.config.model import Init, LoraConfig
 from sgg.config.schema import Config
 from sgg.errors import SggError
 from sgg.plan.unread import refuse_unread_by
-from sgg.text.codec import Parsed
 
 
 def main(argv: list[str]) -> None:
@@ -46,15 +44,7 @@ def main(argv: list[str]) -> None:
 
     written, parsed = predict_file(config, args.image, Path(own.get("out", ".")).expanduser())
     print("\n".join(map(str, written)), file=sys.stdout)
-    print(_summary(parsed), file=sys.stderr)
-
-
-def _summary(parsed: Parsed) -> str:
-    """How much was read from the completion, and what was wrong with it."""
-    kinds = Counter(problem.kind.value for problem in parsed.problems)
-    problems = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
-    read = f"{len(parsed.graph.nodes)} objects, {len(parsed.graph.edges)} relations"
-    return f"{read}; problems of the completion: {problems}" if problems else read
+    print(parsed.summary, file=sys.stderr)
 
 
 def _config_for(model: str, overrides: list[str]) -> Config:

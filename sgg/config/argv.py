@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 
 TOOLS = (
-    *("prepare", "score", "predict", "report", "reward", "status", "watch", "resume", "cancel"),
+    "prepare",
+    "score",
+    "predict",
+    "draw",
+    "report",
+    "reward",
+    "status",
+    "watch",
+    "resume",
+    "cancel",
     "serve",
 )
 """First arguments that are a tool's name; each is a module of `sgg.cli` with `main(argv)`, imported then."""

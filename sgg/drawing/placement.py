@@ -6,7 +6,6 @@ these are taken, it goes to the nearest free place of the canvas, and a line lea
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,13 +20,17 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int_]
 
 MOST_CELLS = 30_000
-"""Cells of the canvas by which crowding is measured."""
+"""Cells of the canvas, at most, by which it is measured what labels cover."""
 _REACHES = (6.0, 25.0, float("inf"))
 """How far from what it names a free place is looked for, in font sizes: near ones first, for speed."""
-_COVERED = 3.0
-"""Cost of a label whose every cell covers a line, against one font size of distance."""
-_LINE, _TIP, _INSIDE = 1.0, 4.0, 0.5
-"""What covering costs: a line of an arrow, its ends, the content of a small box."""
+_ASKED = tuple(step / 10 for step in range(11))
+"""Where along an arrow it is asked whether its own label hides it."""
+_HIDDEN = 2.5
+"""What a label costs that hides all of its arrow."""
+_DEAR = 2.0
+"""Cost from which a label rather goes where it is free."""
+_LINE, _HEAD, _TAIL, _INSIDE = 0.12, 1.5, 0.3, 0.04
+"""What covering a cell costs, in font sizes of distance: of an arrow's line, its ends, a small box."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +70,22 @@ def around_box(box: Rect, size: tuple[float, float]) -> Wish:
 
 
 def along_arrow(points: Sequence[Point], size: tuple[float, float]) -> Wish:
-    """Places of a relation's label: on its arrow near the middle, or beside it where the arrow is short."""
+    """Places of a relation's label: on its arrow near the middle, or beside it where it would hide it."""
     (w, h), places = size, {}
-    length = max(sum(math.dist(*ends) for ends in pairwise(points)), 1.0)
     for share, base in ((0.5, 0.0), (0.4, 0.2), (0.6, 0.2), (0.3, 0.4), (0.7, 0.4)):
         (x, y), (u, v) = _at(points, share)
-        covered = min(w / max(abs(u), 1e-9), h / max(abs(v), 1e-9)) / length
-        places[x - w / 2, y - h / 2] = base + 1.5 * covered
+        places[x - w / 2, y - h / 2] = base
         reach = abs(v) * w / 2 + abs(u) * h / 2 + 3
-        for side in (-reach, reach):
-            places.setdefault((x - side * v - w / 2, y + side * u - h / 2), base + 0.9)
-    (x, y), _ = _at(points, 0.5)
-    return Wish(size, tuple(places), tuple(places.values()), (x, y, x, y))
+        for side in (-1, 1):
+            for away, cost in ((reach, 0.9), (reach + 0.8 * h, 1.5)):
+                place = x - side * away * v - w / 2, y + side * away * u - h / 2
+                places.setdefault(place, base + cost)
+    middle, _ = _at(points, 0.5)
+    spots = np.array([_at(points, share)[0] for share in _ASKED])
+    corners = np.array([*places])[:, None]
+    hidden = ((corners <= spots) & (spots <= corners + size)).all(axis=2).mean(axis=1)
+    costs = np.array([*places.values()]) + _HIDDEN * hidden
+    return Wish(size, tuple(places), tuple(costs.tolist()), middle * 2)
 
 
 def _at(points: Sequence[Point], share: float) -> tuple[Point, Point]:
@@ -123,18 +130,21 @@ class Canvas:
         self._taken: list[Rect] = []
         self._held = np.zeros(self._shape, dtype=np.int32)
         self._full: list[tuple[int, int]] = []  # sizes in cells that have no place any more
-        self._clutter = _sums(self._lines(boxes, arrows))
+        self._cost = _sums(self._costs(boxes, arrows))
 
     def take(self, wish: Wish) -> Rect:
         """The place of a label, which others then leave free."""
         corners = np.clip(np.array(wish.corners), 0, np.maximum(self._size - wish.size, 0))
         moved = np.abs(corners - wish.corners).sum(axis=1) / self._unit
-        costs = np.array(wish.costs) + moved + _COVERED * self._crowding(corners, wish.size)
+        costs = np.array(wish.costs) + moved + self._covering(corners, wish.size)
         overlaps = self._overlaps(corners, wish.size)
         best = int(np.lexsort((costs, overlaps))[0])
         x, y = corners[best].tolist()
-        if overlaps[best] > 0:
-            x, y = self._free_place(wish) or (x, y)
+        is_taken = overlaps[best] > 0
+        if is_taken or costs[best] > _DEAR:
+            free = self._free_place(wish)
+            if free is not None and (is_taken or free[1] + 0.5 < costs[best]):
+                x, y = free[0]
         rect = x, y, x + wish.size[0], y + wish.size[1]
         self._taken.append(rect)
         left, top, right, bottom = (v / self._cell for v in rect)
@@ -153,17 +163,16 @@ class Canvas:
             shared = shared * np.maximum(np.minimum(far, taken[:, axis + 2]) - low, 0)
         return np.asarray(np.sum(shared, axis=1))
 
-    def _crowding(self, corners: Floats, size: tuple[float, float]) -> Floats:
-        """Mean of what the cells of each place hold."""
+    def _covering(self, corners: Floats, size: tuple[float, float]) -> Floats:
+        """What covering the cells of each place costs."""
         rows, columns = self._shape
         left, top = np.minimum(corners / self._cell, [columns - 1, rows - 1]).astype(int).T
         right, bottom = (np.ceil((corners + size) / self._cell)).astype(int).T
         right, bottom = np.clip(right, left + 1, columns), np.clip(bottom, top + 1, rows)
-        held = _within(self._clutter, top, bottom, left, right)
-        return np.asarray(held / ((right - left) * (bottom - top)))
+        return _within(self._cost, top, bottom, left, right)
 
-    def _free_place(self, wish: Wish) -> Point | None:
-        """The best place among the cells that no label touches; None where there is none."""
+    def _free_place(self, wish: Wish) -> tuple[Point, float] | None:
+        """The best place among the cells that no label touches, and its cost; None where there is none."""
         across, down = (int(-(-side // self._cell)) for side in wish.size)
         rows, columns = self._shape
         if across > columns or down > rows or any(a <= across and d <= down for a, d in self._full):
@@ -178,7 +187,7 @@ class Canvas:
 
     def _free_place_within(
         self, reach: float, wish: Wish, window: tuple[int, int], sums: NDArray[Any]
-    ) -> Point | None:
+    ) -> tuple[Point, float] | None:
         """The same among the places that begin at most so many pixels from what is named."""
         (across, down), (rows, columns) = window, self._shape
         x1, y1, x2, y2 = wish.named
@@ -197,13 +206,14 @@ class Canvas:
         corners = np.stack([free_columns + left, free_rows + top], axis=1) * self._cell
         apart = np.maximum([x1, y1] - (corners + wish.size), corners - [x2, y2])
         distance = np.hypot(*np.maximum(apart, 0).T) / self._unit
-        held = _sliding(self._clutter[part], across, down)[free_rows, free_columns]
-        best = int(np.argmin(distance + _COVERED * held / (across * down)))
+        covering = _sliding(self._cost[part], across, down)[free_rows, free_columns]
+        costs = distance / 2 + covering
+        best = int(np.argmin(costs))
         x, y = corners[best].tolist()
-        return x, y
+        return (x, y), float(costs[best])
 
-    def _lines(self, boxes: Sequence[Rect], arrows: Sequence[Sequence[Point]]) -> Floats:
-        """What each cell holds that a label had better not cover."""
+    def _costs(self, boxes: Sequence[Rect], arrows: Sequence[Sequence[Point]]) -> Floats:
+        """What covering each cell costs."""
         cells = np.zeros(self._shape)
         limit = np.array(self._shape)[::-1] - 1
         for points in arrows:
@@ -211,11 +221,12 @@ class Canvas:
             for start, end in pairwise(line):
                 steps = int(np.hypot(*(end - start)) / self._cell) + 2
                 spots = start + (end - start) * np.linspace(0, 1, steps)[:, None]
+                near_tail, near_head = (
+                    np.hypot(*(spots - tip).T) < self._unit for tip in (line[0], line[-1])
+                )
+                costs = np.where(near_head, _HEAD, np.where(near_tail, _TAIL, _LINE))
                 columns, rows = np.minimum(spots / self._cell, limit).astype(int).T
-                cells[rows, columns] = np.maximum(cells[rows, columns], _LINE)
-            for tip in (line[0], line[-1]):
-                column, row = np.minimum(tip / self._cell, limit).astype(int)
-                cells[row, column] = _TIP
+                cells[rows, columns] = np.maximum(cells[rows, columns], costs)
         largest = 60 * self._unit**2
         for x1, y1, x2, y2 in boxes:
             if (x2 - x1) * (y2 - y1) < largest:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from sgg.config.schema import Config
-from sgg.data.clean import KINDS, MAX_ASPECT
-from sgg.data.images import BrokenImage, open_upright
+from sgg.data.clean import MAX_ASPECT
+from sgg.data.one_image import open_image_file
 from sgg.distributed import Ranks
 from sgg.drawing.layout import layout
-from sgg.drawing.raster import png
+from sgg.drawing.picture_file import write_picture
 from sgg.errors import SggError
-from sgg.files import make_output_folder, whole_file, write_json
+from sgg.files import make_output_folder, write_json
 from sgg.inference.generate import Sampling
 from sgg.inference.hf import HfEngine
 from sgg.models.open import Use, open_model
@@ -23,8 +22,6 @@ from sgg.models.spec import graph_spec, prompter
 from sgg.models.unreadable import explained_as_damaged
 from sgg.scene.graph import to_dict
 from sgg.text.codec import Parsed, parse
-
-log = logging.getLogger("sgg")
 
 
 def predict_file(config: Config, image: Path, out: Path) -> tuple[list[Path], Parsed]:
@@ -37,16 +34,7 @@ def predict_file(config: Config, image: Path, out: Path) -> tuple[list[Path], Pa
         SggError: the image or the weights are missing or broken.
 
     """
-    odd: list[str] = []
-    try:
-        upright = open_upright(image, odd.append)
-    except FileNotFoundError as error:
-        raise SggError(f"{image}: no such image.") from error
-    except BrokenImage as error:
-        raise SggError(f"{image}: not an image that can be decoded ({error}).") from error
-    for kind in odd:
-        if kind != "turned":  # as every viewer turns it
-            log.warning("%s: %s", image, KINDS[kind])
+    upright = open_image_file(image)
     width, height = upright.size
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise SggError(
@@ -66,8 +54,7 @@ def predict_file(config: Config, image: Path, out: Path) -> tuple[list[Path], Pa
     json_path = _reserved(out, image)
     png_path = json_path.with_suffix(".png")
     write_json(json_path, content)
-    with whole_file(png_path, "wb") as file:
-        png(upright, layout(parsed.graph, upright.size)).save(file, format="PNG")
+    write_picture(png_path, upright, layout(parsed.graph, upright.size))
     return [json_path, png_path], parsed
 
 

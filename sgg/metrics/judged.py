@@ -75,3 +75,9 @@ def judged(pred: SceneGraph, gold: SceneGraph, task: Task) -> tuple[list[bool], 
     for i, row in zip(verdict.kept, hit, strict=True):
         right[i] = bool(row.any())
     return [bool(column.any()) for column in hit.T], right
+
+
+def judged_objects(pred: SceneGraph, gold: SceneGraph, task: Task) -> tuple[list[bool], list[bool]]:
+    """(found, right): of each gold object and of each predicted one, by label and overlap."""
+    same = judge(pred, gold, task).overlap.objects()
+    return [bool(column.any()) for column in same.T], [bool(row.any()) for row in same]

@@ -185,6 +185,7 @@ TOOLS: dict[str, dict[str, When | None]] = {
     "prepare": {"data": None, "paths.cache": None, "experiment": None, "debug": None},
     "score": _READING | {"stage.split": None, "protocol": None},
     "reward": _READING | {"reward": None},
+    "draw": {"protocol": None},
     "predict": {
         "model.family": None,
         "model.revision": when.HUB,

@@ -9,6 +9,7 @@ says what was wrong by kind and by item. It refuses to guess: a box is never inv
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 
 from sgg.scene.boxes import FrameSpec
@@ -52,6 +53,14 @@ class Parsed:
     def failure(self) -> ErrorKind | None:
         """The first kind that makes the completion a failure as a whole, if any."""
         return next((p.kind for p in self.problems if p.kind in FAILURES), None)
+
+    @property
+    def summary(self) -> str:
+        """How much was read, and what was wrong with the text, on one line."""
+        kinds = Counter(problem.kind.value for problem in self.problems)
+        problems = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
+        read = f"{len(self.graph.nodes)} objects, {len(self.graph.edges)} relations"
+        return f"{read}; problems of the text: {problems}" if problems else read
 
 
 def render(graph: SceneGraph, spec: GraphSpec, width: int, height: int) -> str:

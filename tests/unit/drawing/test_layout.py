@@ -153,6 +153,28 @@ def test_marks_say_what_is_a_hit():
     assert [box.mark for box in objects.boxes] == ["miss", "hit"]
 
 
+@pytest.mark.parametrize(
+    ("nodes", "edges"),
+    [
+        # an arrow that ends where a name would best stand
+        (
+            [("a", (15, 7, 43, 33)), ("green triangle", (45, 34, 82, 72)), ("c", (6, 58, 32, 85))],
+            [(0, "left of", 1), (1, "right of", 2), (2, "below", 0)],
+        ),
+        # short arrows in boxes that overlap
+        (
+            [("a", (40, 30, 80, 90)), ("b", (45, 35, 60, 50)), ("c", (50, 50, 70, 88))],
+            [(0, "wearing", 1), (0, "wearing", 2), (1, "in front of", 2), (2, "mounted on", 0)],
+        ),
+    ],
+)
+def test_no_label_covers_the_head_of_an_arrow(nodes, edges):
+    drawn = layout(scene(nodes, edges), (112, 112))
+    for x, y in (arrow.path[-1] for arrow in drawn.arrows):
+        for x1, y1, x2, y2 in (label.rect for label in labels(drawn)):
+            assert not (x1 < x < x2 and y1 < y < y2)
+
+
 def test_a_label_without_room_nearby_has_a_line_to_what_it_names():
     nodes = [("traffic light", (310, 230, 330, 250))] * 14
     drawn = layout(scene(nodes), SIZE)

@@ -2,22 +2,7 @@
 
 from pathlib import Path
 
-from sgg.cli.predict import _summary
 from sgg.inference.predict import _reserved
-from sgg.scene.graph import Edge, Node, SceneGraph
-from sgg.text.codec import Parsed
-from sgg.text.problems import ErrorKind, Problem
-
-
-def test_what_was_read_is_said_with_what_was_wrong():
-    box = (0.0, 0.0, 1.0, 1.0)
-    graph = SceneGraph((Node("man", box), Node("dog", box)), (Edge(0, "on", 1),))
-    assert _summary(Parsed(graph)) == "2 objects, 1 relations"
-    kinds = (ErrorKind.malformed, ErrorKind.empty, ErrorKind.malformed)
-    nothing = Parsed(SceneGraph(()), tuple(Problem(kind) for kind in kinds))
-    assert _summary(nothing) == (
-        "0 objects, 0 relations; problems of the completion: malformed 2, empty 1"
-    )
 
 
 def test_no_prediction_overwrites_another(tmp_path):

@@ -10,7 +10,7 @@ from strategies import scene, small_graphs
 
 from sgg.config.data import Duplicates
 from sgg.config.protocol import BoxArea, Labels, Matching, ProtocolConfig, Unknown
-from sgg.metrics.judged import judged
+from sgg.metrics.judged import judged, judged_objects
 from sgg.metrics.tally import Task
 from sgg.scene.vocab import VOCABULARIES
 
@@ -70,3 +70,15 @@ def test_the_shares_shown_are_the_metrics(labels, data):
     known = metrics((pred, gold), vocabulary=VG150, **options)
     assert known["R"] == pytest.approx(sum(found) / len(found) if found else 0)
     assert len(right) == len(pred.edges)
+
+
+def test_an_object_is_a_hit_by_label_and_overlap():
+    pred = scene([NODES[0], ("cat", NODES[1][1]), ("man", (50, 50, 60, 60))])
+    task = Task(ProtocolConfig(), VG150)
+    assert judged_objects(pred, GOLD, task) == ([True, False], [True, False, False])
+    assert judged_objects(scene(), GOLD, task) == ([False, False], [])
+    assert judged_objects(pred, scene(), task) == ([], [False] * 3)
+    # IoU .46
+    assert judged_objects(FLAT, GOLD, task)[1] == [False, True]
+    loose = Task(ProtocolConfig(iou_threshold=0.3), VG150)
+    assert judged_objects(FLAT, GOLD, loose)[1] == [True, True]

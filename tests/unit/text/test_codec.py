@@ -17,7 +17,7 @@ from sgg.scene.boxes import FrameSpec
 from sgg.scene.graph import SceneGraph, name_of_id
 from sgg.scene.vocab import Vocabulary
 from sgg.text import codec
-from sgg.text.codec import FAILURES, MAX_CHARS, ErrorKind, GraphSpec, Parsed, parse, render
+from sgg.text.codec import FAILURES, MAX_CHARS, ErrorKind, GraphSpec, Parsed, Problem, parse, render
 from sgg.text.tolerant_parser import MAX_NAME
 
 K = ErrorKind
@@ -577,3 +577,9 @@ def test_failure_names_the_first_problem_of_the_whole():
     assert parse(GOOD, PX, 100, 100) == Parsed(GRAPH)
     assert Parsed(GRAPH).failure is None
     assert parse("", PX, 9, 9).graph == SceneGraph()
+
+
+def test_what_was_read_is_said_with_what_was_wrong():
+    assert Parsed(GRAPH).summary == "2 objects, 1 relations"
+    nothing = Parsed(SceneGraph(), tuple(map(Problem, (K.malformed, K.empty, K.malformed))))
+    assert nothing.summary == "0 objects, 0 relations; problems of the text: malformed 2, empty 1"
