@@ -55,6 +55,11 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.runs = {}
         self.artifacts = []
+        self.projects = []
+        """Names of those that were made by themselves."""
+        self.takes_views = True
+        self.views = []
+        """Workspaces and reports, as they were saved."""
         self.is_down = False
         """Every request is dropped without an answer."""
 
@@ -94,6 +99,18 @@ class Server(ThreadingHTTPServer):
             latest = {"latestArtifact": {"id": "a"}}
             artifact = {"id": "a", "state": "COMMITTED", "artifactSequence": latest}
             return {"createArtifact": {"artifact": artifact}}
+        if operation == "GetProjects":
+            pages = {"pageInfo": {"hasNextPage": False, "endCursor": None}, "edges": []}
+            return {"models": pages}
+        if operation == "CreateProject":
+            self.projects.append(variables["input"]["name"])
+            project = {"id": "p", "name": self.projects[-1], "entityName": "me"}
+            return {"result": {"model": project, "project": project, "inserted": True}}
+        if operation in ("upsertView", "UpsertView2") and self.takes_views:
+            self.views.append(variables)
+            view = {"id": f"view{len(self.views)}", "name": variables["name"]}
+            view |= {"displayName": variables["displayName"], "spec": variables["spec"]}
+            return {"upsertView": {"view": view, "inserted": True}}
         if operation == "ServerFeaturesQuery":
             return {"serverInfo": {"features": []}}
         if operation == "Viewer":

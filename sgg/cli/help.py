@@ -17,6 +17,7 @@ HELP = """sgg: scene graph generation with vision-language models
   sgg draw GRAPH IMAGE       a graph's boxes, arrows and names on its image, as PNG or SVG
   sgg serve model.path=…     a vLLM server that generate=server may ask
   sgg report RUN_DIR         write one HTML file about a run or a pipeline
+  sgg dashboard RUN_DIR      the same as a workspace and a report at wandb
   sgg reward COMPLETIONS     what each completion of a file earns, term by term, and why
   sgg status DIR             how the runs of a sweep, a pipeline or a run folder stand
   sgg watch DIR              the same live: step, time left, curves, the last sample

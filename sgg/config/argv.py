@@ -10,6 +10,7 @@ TOOLS = (
     "predict",
     "draw",
     "report",
+    "dashboard",
     "reward",
     "status",
     "watch",

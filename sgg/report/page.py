@@ -7,16 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sgg.errors import SggError
-from sgg.explain.exceptions import explain
 from sgg.files import make_output_folder, write_whole
 from sgg.report import html
 from sgg.report.content.baseline import is_control
 from sgg.report.content.curves import charts
 from sgg.report.content.evaluations import Evaluation, evaluated
-from sgg.report.content.folders import RunFolder, runs_of
+from sgg.report.content.folders import runs_of
 from sgg.report.content.gallery import IMAGES, RUNS, cards
-from sgg.report.content.run import RunContent, read_run
+from sgg.report.content.run import RunContent, read_runs
 from sgg.report.content.summary import change_rows, score_rows, verdicts
 from sgg.report.content.training import Training, training_of
 from sgg.report.view import View, add_failures, add_predicates, chart_groups, view_of
@@ -46,7 +44,7 @@ def write_report(
 
     """
     found = runs_of(folders)
-    contents, left_out = _read(found)
+    contents, left_out = read_runs(found)
     target = out or folders[0]
     title = ", ".join(folder.resolve().name for folder in folders)
     view, blocks = _page(title, contents, cache, images) if contents else (View(title, ""), [])
@@ -65,19 +63,6 @@ def write_report(
     path = make_output_folder(target) / REPORT
     write_whole(path, text)
     return path
-
-
-def _read(found: Sequence[RunFolder]) -> tuple[list[RunContent], list[str]]:
-    """The runs, and why others are left out; the only run must be readable."""
-    contents, left_out = [], []
-    for run in found:
-        try:
-            contents.append(read_run(run))
-        except (SggError, OSError) as error:
-            if len(found) == 1:
-                raise
-            left_out.append(f"{run.label}: {explain(error) or error}")
-    return contents, left_out
 
 
 def _page(

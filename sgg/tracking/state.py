@@ -6,9 +6,9 @@ import secrets
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from sgg.config.schema import Config
 from sgg.files import read_json, read_record, write_json
@@ -25,6 +25,7 @@ class _Failure(Struct):
 
 
 class _Record(Struct):
+    id: Annotated[str, Meta(pattern=r"^[0-9a-f]{8}\Z")] | None = None
     failed: dict[str, _Failure] = {}
     """By the tracker's name."""
 
@@ -36,6 +37,17 @@ def tracker_run_id(run_dir: Path) -> str:
         state["id"] = secrets.token_hex(4)
         write_json(run_dir / TRACKER, state)
     return str(state["id"])
+
+
+def known_run_id(run_dir: Path) -> str | None:
+    """The run's id at its trackers; None of a run that was never tracked.
+
+    Raises:
+        SggError: tracker.json has another form.
+
+    """
+    record = read_record(run_dir / TRACKER, _Record)
+    return None if record is None else record.id
 
 
 def shown_name(run_dir: Path, stage: str) -> str:

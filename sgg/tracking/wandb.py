@@ -47,7 +47,7 @@ _LONGEST_UPLOAD_S = 30.0
 """Longest wait at the end of a run for wandb's server; WANDB_FINISH_TIMEOUT sets another."""
 
 
-def _refuse_settings_of(run_dir: Path) -> None:
+def refuse_settings_of(run_dir: Path) -> None:
     """Raise where wandb would take its settings, and so the server that gets the key, from a run's folder.
 
     wandb reads `wandb/settings` of the current folder, which is where it keeps its own files in a run.
@@ -73,7 +73,7 @@ class WandbTracker:
     def __init__(self, config: Config, run_dir: Path) -> None:
         # reports of wandb's own errors: a network that swallows them holds every process back at its end
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-        _refuse_settings_of(run_dir)
+        refuse_settings_of(run_dir)
         import wandb
 
         self._wandb = wandb
@@ -81,8 +81,8 @@ class WandbTracker:
         self._step = 0
         os.environ.pop("WANDB_SERVICE", None)  # that of who started us, and would end with it
         _set_aside(self._folder)
-        mode = None if os.environ.get("WANDB_MODE") or _has_login() else "offline"
-        if mode is None and (problem := _no_way_to_server()) is not None:
+        mode = None if os.environ.get("WANDB_MODE") or has_login() else "offline"
+        if mode is None and (problem := no_way_to_server()) is not None:
             log.warning("wandb's server cannot be reached, so it tracks offline: %s", problem)
             mode = "offline"
         try:
@@ -173,14 +173,14 @@ class WandbTracker:
         return self._wandb.Image(value, file_type="jpg") if hasattr(value, "getpixel") else value
 
 
-def _has_login() -> bool:
+def has_login() -> bool:
     """Whether wandb can log in by itself."""
     import wandb
 
     return bool(os.environ.get("WANDB_IDENTITY_TOKEN_FILE") or wandb.api.api_key)
 
 
-def _no_way_to_server() -> str | None:
+def no_way_to_server() -> str | None:
     """Why wandb's server does not answer, where it is to be asked at all: wandb itself tries for minutes."""
     import wandb
 

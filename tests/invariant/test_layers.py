@@ -21,7 +21,7 @@ LAYERS = [
     ["inference", "plan"],
     ["evaluation", "rollout"],
     ["report", "train", "watch"],
-    ["pipeline", "stages"],
+    ["pipeline", "stages", "dashboard"],
     ["launchers"],
     ["cli"],
     ["main"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -77,6 +77,25 @@ def read_run(run: RunFolder) -> RunContent:
     content.metrics = content.taken(lambda: read_metrics(path), None)
     content.curves = content.taken(lambda: read_curves(path), [])
     return content
+
+
+def read_runs(found: Sequence[RunFolder]) -> tuple[list[RunContent], list[str]]:
+    """The runs, and why others are left out.
+
+    Raises:
+        SggError: the frozen config of the only run cannot be read.
+        OSError: likewise.
+
+    """
+    contents, left_out = [], []
+    for run in found:
+        try:
+            contents.append(read_run(run))
+        except (SggError, OSError) as error:
+            if len(found) == 1:
+                raise
+            left_out.append(f"{run.label}: {explain(error) or error}")
+    return contents, left_out
 
 
 def _parameters(log: Path) -> str:

@@ -1,0 +1,147 @@
+"""What a dashboard says: which runs it shows, where they are at wandb, and how the evaluations compare."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from sgg.dashboard.panels import Section, sections
+from sgg.errors import SggError, counted
+from sgg.report.content.evaluations import evaluated
+from sgg.report.content.folders import RunFolder
+from sgg.report.content.run import RunContent, read_runs
+from sgg.report.content.summary import ScoreRow, score_rows, verdicts, what_was_run
+from sgg.terminal import without_controls
+from sgg.tracking.state import known_run_id
+
+_ENTITY = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_PROJECT = re.compile(r"[^/\\#?%:\x00-\x1f\x7f]{1,128}")
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """One dashboard, as plain values."""
+
+    title: str
+    entity: str
+    """wandb's team or user; empty for the key's own."""
+    project: str
+    run_ids: list[str]
+    """Of the runs at wandb."""
+    what_was_run: str
+    verdicts: list[str]
+    scores: list[str]
+    """One line for each evaluation: its main metrics."""
+    sections: list[Section]
+    left_out: list[str] = field(default_factory=list)
+    """Runs that it does not show, with the reason."""
+
+
+def dashboard_of(
+    found: Sequence[RunFolder],
+    title: str,
+    entity: str | None = None,
+    project: str | None = None,
+    cache: str | None = None,
+) -> Dashboard:
+    """The dashboard of these runs.
+
+    Args:
+        found: the runs.
+        title: what it is about, such as the folder's name.
+        entity: wandb's team or user; None for that of the configs.
+        project: wandb's; None for that of the configs.
+        cache: where prepared data is kept; None for where each run keeps it, if that can be written to.
+
+    Raises:
+        SggError: no run is at wandb, they are in several projects, or a name is none of wandb's.
+        OSError: the only run cannot be read.
+
+    """
+    contents, left_out = read_runs(found)
+    ids: list[str] = []
+    tracked: list[RunContent] = []
+    for run in contents:
+        run_id = run.taken(partial(known_run_id, run.path), None)
+        if run.config.tracker.wandb and run_id is not None:
+            ids.append(run_id)
+            tracked.append(run)
+        else:
+            left_out.append(f"{run.label}: not tracked by wandb")
+    if not tracked:
+        raise SggError(
+            "sgg dashboard shows runs that wandb has tracked (tracker=wandb), and of "
+            f"{counted(len(found), 'run')} here none was: {'; '.join(left_out)}."
+        )
+    evaluations = evaluated(tracked, cache).runs
+    dashboard = Dashboard(
+        title=plain_title(title),
+        entity=_one("entity", entity, (run.config.tracker.entity or "" for run in tracked)),
+        project=_one("project", project, (run.config.tracker.project for run in tracked)),
+        run_ids=ids,
+        what_was_run=_text(what_was_run(tracked)),
+        verdicts=[_text(verdict.text) for verdict in verdicts(evaluations)],
+        scores=[_score(row) for row in score_rows(tracked, evaluations)],
+        sections=sections(tracked),
+        left_out=left_out,
+    )
+    for run in tracked:
+        dashboard.left_out.extend(f"{run.label}: {what}" for what in run.left_out)
+    if dashboard.entity and not _ENTITY.fullmatch(dashboard.entity):
+        raise SggError(f"entity={dashboard.entity[:80]}: no name of a team or user at wandb.")
+    if not _PROJECT.fullmatch(dashboard.project):
+        raise SggError(f"project={dashboard.project[:80]}: no name of a project at wandb.")
+    return dashboard
+
+
+def plain_title(text: str) -> str:
+    r"""Text as wandb takes it for a title: printable, without symbols, of 100 characters at most.
+
+    >>> plain_title("run <b>=1\x1b[0m")
+    'run -b--1'
+    """
+    kept = ["-" if unicodedata.category(c)[0] == "S" else c for c in _text(text) if c.isprintable()]
+    return "".join(kept)[:100].strip() or "runs"
+
+
+def _text(text: str) -> str:
+    """Text that JSON holds and a terminal shows: a folder's name may be no UTF-8."""
+    return without_controls(text.encode("utf-8", "replace").decode())
+
+
+def _one(key: str, typed: str | None, configured: Iterable[str]) -> str:
+    """What was typed, else the only value of the configs."""
+    if typed is not None:
+        return typed
+    names = list(dict.fromkeys(configured))
+    if len(names) > 1:
+        shown = ", ".join(without_controls(name)[:80] or "null" for name in names[:5])
+        raise SggError(
+            f"These runs have several values of tracker.{key}: {shown}. A dashboard is of one; give {key}=…, "
+            "or fewer folders."
+        )
+    return names[0]
+
+
+def _score(row: ScoreRow) -> str:
+    """One line: the main metrics of a run, recall with its interval."""
+    ends = "" if row.low is None or row.high is None else f" [{row.low:.3f}, {row.high:.3f}]"
+    parts = [f"triplet recall {row.recall:.3f}{ends}"]
+    for name, value in (
+        ("mean recall", row.mean_recall),
+        ("failure rate", row.failure_rate),
+        ("AP@50", row.ap50),
+    ):
+        if value is not None:
+            parts.append(f"{name} {value:.3f}")
+    note = f" ({row.note})" if row.note else ""
+    return _text(f"{row.label}{note}: {', '.join(parts)}, {row.images} images")
+
+
+def title_of(folders: Sequence[Path]) -> str:
+    """What the folders are called together."""
+    return ", ".join(folder.resolve().name for folder in folders)
