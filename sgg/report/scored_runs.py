@@ -6,6 +6,7 @@ or cannot be read. Reads files only: no queue is asked, and nothing that a confi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from sgg.config.argv import key_of
 from sgg.config.schema import Config
 from sgg.config.stage import StageName
 from sgg.errors import SggError
+from sgg.models.weights import is_complete
 from sgg.report.content.folders import runs_of
 from sgg.runs.exit_status import read_exit_status
 from sgg.runs.frozen import config_of_run
@@ -65,12 +67,12 @@ def runs_of_sweep(folder: Path) -> list[ScoredRun]:
     record = read_sweep(folder)
     is_own = _is_own(folder, record)
     runs = []
+    steps = Counter(run.point for run in record.runs)
     for run in record.runs:
         point = record.points[run.point]
         words = {key_of(w): w.partition("=")[2] for w in point.overrides}
         seed = words.pop(SEED, None)
-        several = sum(other.point == run.point for other in record.runs) > 1
-        name = f"{point.name}/{run.step}" if several else point.name
+        name = f"{point.name}/{run.step}" if steps[run.point] > 1 else point.name
         again = repeat(words_of_point(record, run.point), is_own)
         runs.append(_read(name, folder / run.folder, run.step, words, seed, again))
     scored = {run.step for run in runs if _is_evaluation(run)}
@@ -122,6 +124,8 @@ def _state(run_dir: Path) -> tuple[str, str]:
     ending = read_exit_status(run_dir)
     if ending is not None:
         return ending.state.name, "" if ending.state.name == "finished" else ending.shown
+    if is_complete(run_dir):  # begun in a terminal, without a supervisor
+        return "finished", ""
     return "not ended" if read_starts(run_dir) else "not started", ""
 
 

@@ -104,7 +104,7 @@ def _texts(
     is_tested = any(group.test is not None for group in summary.groups)
     head = [*_heads(summary), "seeds", *(_column(key) for key in COLUMNS)]
     head += ["Δ triplet recall", "p"] if is_tested else []
-    best = {key: _bold(summary, key) for key in COLUMNS}
+    best = {key: {id(group) for group in _bold(summary, key)} for key in COLUMNS}
     rows = []
     for group in summary.groups:
         cells = [escaped(_on_one_line(name)) for name in _names(summary, group)]
@@ -113,8 +113,9 @@ def _texts(
         cells.append(str(scored) if scored == all_runs else f"{scored} of {all_runs}")
         for key in COLUMNS:
             value = group.values.get(key)
-            is_best = any(group is one for one in best[key])
-            cells.append(marked(MISSING if value is None else _shown(value), is_best))
+            cells.append(
+                marked(MISSING if value is None else _shown(value), id(group) in best[key])
+            )
         cells += map(escaped, _tested(group.test)) if is_tested else []
         rows.append(cells)
     return [escaped(name) for name in head], rows

@@ -231,6 +231,8 @@ def test_several_runs_are_rows_and_seeds_of_one_config_are_pooled(tmp_path):
     assert found.groups[0].runs[1].repeat is None
     assert list(found.groups[1].changes) == ["generate.temperature"]
     assert runs_summary(paths, "c").baseline == "c"
+    (paths[2] / "exit.json").unlink()
+    assert runs_summary(paths).groups[1].runs[0].state == "finished"  # begun in a terminal
 
 
 def test_what_is_no_run_is_told(tmp_path, sweep):
