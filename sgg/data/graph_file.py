@@ -10,16 +10,17 @@ Told apart by what is in the file:
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from sgg.config.model import Frame
 from sgg.data.fields import WrongForm, instead
+from sgg.data.packed import lines_of
 from sgg.data.published_keys import check_items
 from sgg.errors import SggError
-from sgg.files import parse_json, read_bounded
+from sgg.files import LINES_BYTES, RECORD_BYTES, opened, parse_json, read_bounded
 from sgg.scene.boxes import FrameSpec
 from sgg.text.codec import GraphSpec, Parsed, parse
 
@@ -63,7 +64,7 @@ def read_graph_row(path: Path, image: Path | None = None, line: int | None = Non
     """The graph that a file holds.
 
     Args:
-        path: the file, at most 16 MiB.
+        path: the file; of lines at most 1 GiB, each at most 16 MiB, and of another form at most 16 MiB.
         image: of several lines, the one that names this image is read.
         line: of several lines, the one with this number, counted from 1.
 
@@ -73,6 +74,8 @@ def read_graph_row(path: Path, image: Path | None = None, line: int | None = Non
 
     """
     try:
+        if path.stat().st_size > RECORD_BYTES:
+            return _chosen(_long_lines(path), path, image, line)
         text = read_bounded(path).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise SggError(f"{path}: no such file.") from error
@@ -92,7 +95,7 @@ def read_graph_row(path: Path, image: Path | None = None, line: int | None = Non
         if not text.strip():
             raise SggError(f"{path}: empty. {FORMS}")
         return GraphRow(str(path), text, None)
-    return _chosen(rows, path, image, line)
+    return _chosen(rows.items(), path, image, line)
 
 
 def _lines(text: str) -> dict[int, Mapping[str, Any]] | None:
@@ -106,21 +109,42 @@ def _lines(text: str) -> dict[int, Mapping[str, Any]] | None:
     return rows or None
 
 
+def _long_lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """(number, object) of each line of a file that is not read whole."""
+    read = 0
+    with opened(path, "rb") as file:
+        for number, written in enumerate(lines_of(cast(BinaryIO, file), path), 1):
+            read += len(written)
+            if read > LINES_BYTES:
+                raise SggError(f"{path}: longer than {LINES_BYTES >> 30} GiB.")
+            if written.strip():
+                row = _json(written.decode("utf-8-sig"))
+                if not isinstance(row, Mapping):
+                    raise SggError(f"{path}, line {number}: no JSON object. {FORMS}")
+                yield number, row
+
+
 def _chosen(
-    rows: Mapping[int, Mapping[str, Any]], path: Path, image: Path | None, line: int | None
+    rows: Iterable[tuple[int, Mapping[str, Any]]], path: Path, image: Path | None, line: int | None
 ) -> GraphRow:
-    if line is None and image is not None and len(rows) > 1:
-        named = [number for number, row in rows.items() if _names(row, image)]
-        if len(named) == 1:
-            line = named[0]
-    if line is None and len(rows) == 1:
-        line = next(iter(rows))
-    if line is None:
-        of = "" if image is None else f", not exactly one of them of {image.name}"
-        raise SggError(f"{path}: {len(rows):,} lines{of}. Say which: line=1, line=2, …")
-    if line not in rows:
-        raise SggError(f"line={line}: {path} has {len(rows):,} lines.")
-    return _row(rows[line], f"{path}, line {line}")
+    """The row with a number, the only one, or the only one of this image."""
+    count = 0
+    found: dict[int, Mapping[str, Any]] = {}
+    first = None
+    for number, row in rows:
+        count += 1
+        first = first or (number, row)
+        if number == line or (line is None and image is not None and _names(row, image)):
+            found[number] = row
+    if line is not None and not found:
+        raise SggError(f"line={line}: {path} has no object there, and {count:,} lines.")
+    if count == 1 and first is not None:
+        found = dict([first])
+    if len(found) != 1:
+        of = "" if image is None else f", {len(found) or 'none'} of them of {image.name}"
+        raise SggError(f"{path}: {count:,} lines{of}. Say which: line=1, line=2, …")
+    ((number, row),) = found.items()
+    return _row(row, f"{path}, line {number}")
 
 
 def _names(row: Mapping[str, Any], image: Path) -> bool:

@@ -85,7 +85,7 @@ def test_of_several_lines_the_image_or_a_number_chooses(tmp_path):
     for image in (None, Path("b.jpg"), Path("c.jpg")):
         with pytest.raises(SggError, match=r"3 lines.*Say which: line=1"):
             read_graph_row(path, image)
-    with pytest.raises(SggError, match=r"line=4: .* has 3 lines"):
+    with pytest.raises(SggError, match=r"line=4: .* has no object there, and 3 lines"):
         read_graph_row(path, None, 4)
 
 
@@ -115,8 +115,9 @@ def test_other_forms_are_refused_with_what_is_expected(tmp_path, content, line, 
 def test_files_of_strangers_are_bounded_and_no_links(tmp_path):
     with pytest.raises(SggError, match="no such file"):
         read_graph_row(tmp_path / "none")
-    with pytest.raises(SggError, match="longer than"):
-        read_graph_row(written(tmp_path, " " * (RECORD_BYTES + 1)))
+    long = written(tmp_path, "[" + " " * (RECORD_BYTES + 1))
+    with pytest.raises(SggError, match="line 1 is longer than 16 MiB"):
+        read_graph_row(long)
     (tmp_path / "bytes").write_bytes(b"\xff\xfe{}")
     with pytest.raises(SggError, match="no text in UTF-8"):
         read_graph_row(tmp_path / "bytes")
@@ -152,3 +153,17 @@ def test_any_json_is_read_or_refused(tmp_path_factory, content):
     except SggError:
         return
     assert parsed.graph.edges == () or parsed.graph.nodes
+
+
+def test_a_line_of_a_large_file_is_found_without_reading_it_whole(tmp_path):
+    other = json.dumps({"image": "other.jpg", **CONTENT, "note": "x" * 1_000_000}) + "\n"
+    path = written(tmp_path, other * 17 + json.dumps({"image": "a.jpg", **CONTENT}) + "\n")
+    assert path.stat().st_size > RECORD_BYTES
+    assert read_graph_row(path, Path("a.jpg")).where.endswith("line 18")
+    assert read_graph_row(path, line=3).where.endswith("line 3")
+    with pytest.raises(SggError, match=r"18 lines, 17 of them of other\.jpg"):
+        read_graph_row(path, Path("other.jpg"))
+    with path.open("a") as file:
+        file.write("no JSON")
+    with pytest.raises(SggError, match="line 19: no JSON object"):
+        read_graph_row(path, Path("a.jpg"))
