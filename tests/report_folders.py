@@ -11,6 +11,7 @@ from sgg.evaluation.stage import score_split
 from sgg.files import write_json
 from sgg.runs.folder import append_json, record_start
 from sgg.runs.open_run import open_run
+from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord
 from sgg.runs.training_samples import SampleKind, TrainingSample, append_samples
 
 SCRIPT = "<script>document.title='owned'</script>"
@@ -74,7 +75,7 @@ def answer(number, skill):
     return f"{HANDLER} {json.dumps(graph)}"
 
 
-def write_evaluation(run_dir, root, cache, model, skills):
+def write_evaluation(run_dir, root, cache, model, skills, *further):
     """An evaluation whose image `i` was answered with `skills[i % len(skills)]`."""
     words = [
         "stage=eval",
@@ -84,7 +85,8 @@ def write_evaluation(run_dir, root, cache, model, skills):
         f"model.path={model}",
         "protocol=sgg",
     ]
-    config = compose_config([*words, f"paths.run_dir={run_dir}", f"paths.cache={cache}"])
+    words += [*further, f"paths.run_dir={run_dir}", f"paths.cache={cache}"]
+    config = compose_config(words)
     open_run(config)
     record_start(run_dir, config)
     prepared = prepare(config.data, "eval", cache, quiet=True)
@@ -132,4 +134,25 @@ def write_pipeline(folder, cache):
     write_evaluation(folder / "after", root, cache, folder / "grpo", [1, 3, 3, 3, 2])
     steps = ["before", "grpo", "after"]
     write_json(folder / "pipeline.json", {"steps": steps, "table": ["before", "after"]})
+    return folder
+
+
+def write_sweep(folder, cache):
+    """Two rewards by three seeds, GRPO and its evaluation each; returns the folder."""
+    root = folder.parent / "sweep_data"
+    write_data(root)
+    points, runs = [], []
+    for reward, skills in (("hard_recall", [1, 1, 2, 3]), ("balanced", [3, 1, 3, 3])):
+        for seed in range(3):
+            name = f"{len(points):03d}_reward-{reward}_seed-{seed}"
+            point = folder / "points" / name
+            write_training(point / "grpo", root, cache, "sgg/assets/tiny_qwen2_vl")
+            better = skills[seed:] + [3] * seed
+            write_evaluation(point / "eval", root, cache, point / "grpo", better, f"seed={seed}")
+            write_json(point / "pipeline.json", {"steps": ["grpo", "eval"], "table": ["eval"]})
+            for step, after in (("grpo", None), ("eval", "grpo")):
+                runs.append(RunRecord(len(points), step, after, f"points/{name}/{step}"))
+            points.append(PointRecord(name, [f"reward={reward}", f"seed={seed}"]))
+    shared = ["pipeline=sft_grpo_eval", "data=jsonl"]
+    SweepRecord("local", 1, "/", "2026-01-01", shared, points, runs).write(folder)
     return folder

@@ -16,7 +16,8 @@ arguments of this tool:
   images=N           images of the gallery, at most (1000)
   --format FORM      prints a table instead: md, csv or tex (LaTeX, booktabs); of a sweep by the overrides
                      that differ, seeds pooled, with 95 % intervals and a paired test against the baseline
-  baseline=NAME      with --format: a point or run, or overrides such as reward=balanced (the first one)
+  baseline=NAME      of a sweep or several runs: a point or run, or overrides such as reward=balanced (the
+                     first one)
 
 examples:
   sgg report runs/demo-20260101-120000
@@ -29,7 +30,7 @@ def main(argv: list[str]) -> None:
     """`sgg report FOLDER… [out=DIR] [images=N]`: write report.html."""
     parser = argparse.ArgumentParser(
         prog="sgg report",
-        usage="sgg report FOLDER ... [out=DIR] [images=N]\n"
+        usage="sgg report FOLDER ... [out=DIR] [images=N] [baseline=NAME]\n"
         "       sgg report FOLDER ... --format FORM [baseline=NAME]",
         description="Write one self-contained HTML file about runs, pipelines and sweeps, or print a table.",
         epilog=_EPILOG,
@@ -48,8 +49,6 @@ def main(argv: list[str]) -> None:
     if args.format:
         print_table(folders, args.format, own)
         return
-    if "baseline" in own:
-        raise SggError("baseline=… would be ignored without --format.")
     from sgg.config.tree import cache_here
     from sgg.report.content.folders import runs_of
     from sgg.report.content.gallery import IMAGES
@@ -61,7 +60,8 @@ def main(argv: list[str]) -> None:
     if out is None and len(folders) > 1:
         out = Path()
     cache = None if is_own else cache_here()
-    print(write_report(folders, out, cache, _images(own.get("images"), IMAGES)))
+    images = _images(own.get("images"), IMAGES)
+    print(write_report(folders, out, cache, images, own.get("baseline", "")))
 
 
 def _images(typed: str | None, otherwise: int) -> int:

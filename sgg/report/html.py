@@ -28,6 +28,7 @@ SCRIPTS = (
     "gallery.js",
     "chart.js",
     "training.js",
+    "parallel.js",
     "start.js",
 )
 """Parts of the page's script, in their order; `start.js` calls the others."""

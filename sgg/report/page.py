@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,19 @@ from sgg.report.content.baseline import is_control
 from sgg.report.content.curves import charts
 from sgg.report.content.evaluations import Evaluation, evaluated
 from sgg.report.content.folders import runs_of
-from sgg.report.content.gallery import IMAGES, RUNS, cards
+from sgg.report.content.gallery import IMAGES
 from sgg.report.content.run import RunContent, read_runs
 from sgg.report.content.summary import change_rows, score_rows, verdicts
 from sgg.report.content.training import Training, training_of
+from sgg.report.gallery_data import chosen, focus_of, gallery_blocks, gallery_note
+from sgg.report.sweep_summary import SweepSummary
+from sgg.report.sweep_view import (
+    best_runs,
+    parallel,
+    summary_of,
+    sweep_section,
+    sweep_verdicts,
+)
 from sgg.report.view import View, add_failures, add_predicates, chart_groups, view_of
 
 REPORT = "report.html"
@@ -29,6 +38,7 @@ def write_report(
     out: Path | None = None,
     cache: str | None = None,
     images: int = IMAGES,
+    baseline: str = "",
 ) -> Path:
     """Write report.html about all runs in the folders; returns its path.
 
@@ -37,6 +47,7 @@ def write_report(
         out: the folder to write to; None for the only folder.
         cache: where prepared data is kept; None for where each run keeps it, if that can be written to.
         images: of the gallery, at most.
+        baseline: of a sweep, what others are compared with, as `sweep_summary` takes it.
 
     Raises:
         SggError: in a folder there is no run, or the config of the only run cannot be read.
@@ -47,7 +58,10 @@ def write_report(
     contents, left_out = read_runs(found)
     target = out or folders[0]
     title = ", ".join(folder.resolve().name for folder in folders)
-    view, blocks = _page(title, contents, cache, images) if contents else (View(title, ""), [])
+    summary = _summary(folders, baseline, left_out) if contents else None
+    view, blocks = View(title, ""), []
+    if contents:
+        view, blocks = _page(title, contents, cache, images, summary)
     several = len(contents) > 1
     for run in contents:
         left_out += [f"{run.label}: {what}" if several else what for what in run.left_out]
@@ -66,11 +80,17 @@ def write_report(
 
 
 def _page(
-    title: str, runs: Sequence[RunContent], cache: str | None, images: int
+    title: str,
+    runs: Sequence[RunContent],
+    cache: str | None,
+    images: int,
+    summary: SweepSummary | None,
 ) -> tuple[View, list[html.Html]]:
     evaluations = evaluated(runs, cache)
-    gallery = _chosen(evaluations.runs)
-    blocks = list(_gallery_blocks(gallery, images))
+    first = best_runs(summary) if summary else []
+    gallery = chosen(evaluations.runs, first)
+    focus = focus_of(gallery, first)
+    blocks = list(gallery_blocks(gallery, focus, images))
     training = [t for run in runs if (t := _training(run, cache)) is not None]
     drawn = charts([run for run in runs if run.curves])
     if training:
@@ -81,63 +101,36 @@ def _page(
     view.verdicts = verdicts(evaluations.runs)
     view.scores = score_rows(runs, evaluations.runs)
     view.scores_note = _scores_note(evaluations.elsewhere)
-    view.changes = change_rows(evaluations.runs, gallery)
+    if summary is not None:
+        _add_summary(view, blocks, summary)
+    view.changes = change_rows(gallery, gallery)
     view.has_gallery, view.has_training = bool(gallery), bool(training)
     view.charts = chart_groups(drawn)
     if gallery:
-        view.gallery_note = _gallery_note(evaluations.runs, gallery, images)
-        focus = evaluations.runs.index(gallery[_focus(gallery)])
-        add_predicates(view, evaluations.runs, focus, gallery)
+        view.gallery_note = gallery_note(evaluations.runs, gallery, images)
+        add_predicates(view, gallery, focus)
     add_failures(view, runs, gallery)
     return view, blocks
 
 
-def _chosen(runs: Sequence[Evaluation]) -> list[Evaluation]:
-    """The runs that the gallery shows: of too many, the last ones and those that they are compared with."""
-    if len(runs) <= RUNS:
-        return list(runs)
-    wanted: dict[int, None] = {}
-    for place in reversed(range(len(runs))):
-        base = runs[place].baseline
-        for one in (place, *([] if base is None else [base])):
-            if len(wanted) < RUNS:
-                wanted.setdefault(one)
-    return [runs[place] for place in sorted(wanted)]
-
-
-def _focus(runs: Sequence[Evaluation]) -> int:
-    """The run that filters are about at first: the last that is no control."""
-    places = [i for i, run in enumerate(runs) if not is_control(run.run.config)]
-    return places[-1] if places else len(runs) - 1
-
-
-def _gallery_blocks(runs: Sequence[Evaluation], images: int) -> Iterator[html.Html]:
-    if not runs:
-        return
-    place_of = {id(run): place for place, run in enumerate(runs)}
-    focus = _focus(runs)
-    baselines = [place_of.get(id(_baseline_of(run, runs))) for run in runs]
-    base = baselines[focus]
-    shown = sorted({focus} if base is None else {focus, base})
-    rows = []
-    for place, card in enumerate(cards(runs, images)):
-        rows.append(card.index)
-        yield html.json_block(f"image-{place}", card.block)
-    index = {
-        "runs": [run.run.label for run in runs],
-        "baselines": baselines,
-        "run": focus,
-        "shown": shown,
-        "images": rows,
-    }
-    yield html.json_block("gallery-index", index)
-
-
-def _baseline_of(run: Evaluation, runs: Sequence[Evaluation]) -> Evaluation | None:
-    if run.comparison is None:
+def _summary(folders: Sequence[Path], baseline: str, left_out: list[str]) -> SweepSummary | None:
+    """By configuration; None where there is one, or where a damaged file forbids it."""
+    try:
+        return summary_of(folders, baseline)
+    except (SggError, OSError) as error:
+        if baseline:
+            raise
+        left_out.append(explain(error) or str(error))
         return None
-    name = run.comparison.before_name
-    return next((other for other in runs if other.run.label == name), None)
+
+
+def _add_summary(view: View, blocks: list[html.Html], summary: SweepSummary) -> None:
+    if (sentences := sweep_verdicts(summary)) and summary.keys:
+        view.verdicts = sentences
+    view.extra.append(sweep_section(summary))
+    view.extra_contents.append(("sweep", "Configurations"))
+    if axes := parallel(summary):
+        blocks.append(html.json_block("parallel-data", axes))
 
 
 def _training(run: RunContent, cache: str | None) -> Training | None:
@@ -169,15 +162,3 @@ def _scores_note(elsewhere: Sequence[str]) -> str:
             f" Of other images or by another protocol, and so not compared: {', '.join(elsewhere)}."
         )
     return note
-
-
-def _gallery_note(runs: Sequence[Evaluation], gallery: Sequence[Evaluation], images: int) -> str:
-    total = len(gallery[0].prepared)
-    parts = ["Point at a relation to see its objects and its partner; dashed arrows are misses."]
-    if total > images:
-        parts.append(
-            f"The first {images:,} of {total:,} images (sgg report … images=N shows more)."
-        )
-    if len(runs) > len(gallery):
-        parts.append(f"{len(gallery)} of {len(runs)} runs are here; the tables have all of them.")
-    return " ".join(parts)

@@ -103,47 +103,44 @@ def chart_groups(charts: Sequence[Chart]) -> list[dict[str, Any]]:
     ]
 
 
-def add_predicates(
-    view: View, runs: Sequence[Evaluation], focus: int, gallery: Sequence[Evaluation]
-) -> None:
+def add_predicates(view: View, runs: Sequence[Evaluation], focus: int) -> None:
     """The table of predicates, and the worst of one run on the first screen.
 
     Args:
+        view: what is added to.
+        runs: of the gallery, scored.
         focus: place of that run.
 
     """
     rows = predicate_rows(runs)
-    scored = [run for run in runs if run.scored is not None]
-    if not rows or not scored:
+    if not rows:
         return
-    view.labels = [run.run.label for run in scored]
+    view.labels = [run.run.label for run in runs]
     view.predicates = [
         {
             "name": row.name,
             "group": row.group,
             "gold": row.gold,
-            "recalls": [row.recall(i) for i in range(len(scored))],
+            "recalls": [row.recall(i) for i in range(len(runs))],
         }
         for row in rows
     ]
     view.groups = [
         {"label": run.run.label, "recalls": [run.scored.content["groups"][g]["mR"] for g in GROUPS]}
-        for run in scored
+        for run in runs
         if run.scored is not None and all(g in run.scored.content["groups"] for g in GROUPS)
     ]
-    place = next((i for i, e in enumerate(gallery) if e is runs[focus]), None)
     view.worst_run = runs[focus].run.label
-    column = scored.index(runs[focus])
-    view.worst = [_worst(row, column, place) for row in worst(rows, column)]
+    view.worst = [_worst(row, focus) for row in worst(rows, focus)]
 
 
-def _worst(row: PredicateRow, run: int, place: int | None) -> dict[str, Any]:
+def _worst(row: PredicateRow, run: int) -> dict[str, Any]:
     return {
         "name": row.name,
         "gold": row.gold,
         "hits": row.hits[run],
         "recall": row.recall(run),
-        "filter": filter_of(place, missed=row.name, order="worst"),
+        "filter": filter_of(run, missed=row.name, order="worst"),
     }
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 from browser import CHROMIUM, dark, needs_browser, open_browser, phone, requests
-from report_folders import HANDLER, IMAGES, SCRIPT, write_pipeline
+from report_folders import HANDLER, IMAGES, SCRIPT, write_pipeline, write_sweep
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
@@ -226,3 +226,34 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(page, report, section):
     assert not page.find_element(By.CSS_SELECTOR, "nav ul").is_displayed(), (
         "the contents are folded"
     )
+
+
+@pytest.fixture(scope="module")
+def sweep_report(tmp_path_factory):
+    base = tmp_path_factory.mktemp("browser_sweep")
+    return write_report([write_sweep(base / "rewards", base / "cache")])
+
+
+def test_a_sweep_shows_its_configurations_and_one_line_a_run(driver, sweep_report):
+    driver.get_log("browser")
+    requests(driver)
+    driver.get(sweep_report.as_uri())
+    top = driver.find_element(By.ID, "summary").text
+    assert "reward=balanced is better than reward=hard_recall: triplet recall " in top
+    assert "seeds 0, 1, 2" in top
+    assert len(driver.find_elements(By.CSS_SELECTOR, "#parallel .run")) == 6
+    line = driver.find_element(By.CSS_SELECTOR, "#parallel .run")
+    driver.execute_script("arguments[0].dispatchEvent(new PointerEvent('pointerenter'))", line)
+    said = driver.find_element(By.CSS_SELECTOR, "#parallel [role=status]").text
+    assert said.startswith("000_reward-hard_recall_seed-0/eval: reward hard_recall, seed 0, ")
+    assert "hard_recall" in driver.find_element(By.CSS_SELECTOR, "#parallel svg").text
+    heads = driver.find_elements(By.CSS_SELECTOR, "#configurations thead th")
+    heads[2].click()
+    first = driver.find_element(By.CSS_SELECTOR, "#configurations tbody tr").text
+    assert first.startswith("balanced")
+    gallery(driver)
+    assert len(driver.find_elements(By.CSS_SELECTOR, "#cards .view")) == 24 * 3
+    run = driver.find_element(By.CSS_SELECTOR, "#training-choice select")
+    assert Select(run).first_selected_option.text == "005_reward-balanced_seed-2/grpo (best)"
+    assert driver.get_log("browser") == []
+    assert {url.partition(":")[0] for url in requests(driver)} <= {"file", "data"}

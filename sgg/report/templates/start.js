@@ -3,3 +3,4 @@ startTables();
 startGallery();
 startTraining();
 startCharts();
+startParallel();

@@ -1,0 +1,168 @@
+"""A sweep, or several runs, by configuration: what the page shows of a `SweepSummary`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sgg.evaluation.verdict import LEVEL, p_value, signed
+from sgg.report.content.summary import Verdict
+from sgg.report.html import Html, render
+from sgg.report.sweep_summary import LOWER_IS_BETTER, Group, SweepSummary, Value, runs_summary
+from sgg.report.tables import COLUMNS
+from sgg.runs.folder import SWEEP
+
+_MANY = 200
+"""Characters of a value in a table of differences."""
+
+
+def summary_of(folders: Sequence[Path], baseline: str) -> SweepSummary | None:
+    """By configuration: of a sweep, or of several runs; None for one run or pipeline, and of several sweeps.
+
+    Raises:
+        SggError: no or more than one point is such a baseline, or a file is damaged.
+
+    """
+    sweeps = [folder for folder in folders if (folder / SWEEP).is_file()]
+    if len(folders) == 1 and not sweeps:
+        return None
+    return None if sweeps and len(folders) > 1 else runs_summary(folders, baseline)
+
+
+def sweep_verdicts(summary: SweepSummary) -> list[Verdict]:
+    """One sentence for each configuration but the baseline; the best one first."""
+    found = []
+    for group in sorted(summary.groups, key=_recall, reverse=True):
+        if group.test is not None:
+            text = group.test.verdict(summary.title(group), summary.baseline)
+            found.append(Verdict(text, group.test.p_holm <= LEVEL))
+    return found
+
+
+def sweep_section(summary: SweepSummary) -> Html:
+    """Table, parallel coordinates, differences of configs, and commands."""
+    best = {
+        metric: [id(g) for g in summary.best(metric)] for metric in COLUMNS if _has(summary, metric)
+    }
+    metrics = sorted(best, key=lambda metric: metric != "R")  # what decides stands first
+    return render(
+        "sweep.html",
+        keys=summary.keys,
+        has_steps=summary.has_steps,
+        metrics=[
+            COLUMNS[m] + (" (lower is better)" if m in LOWER_IS_BETTER else "") for m in metrics
+        ],
+        rows=[_row(group, summary, metrics, best) for group in summary.groups],
+        baseline=summary.baseline,
+        differences=[
+            {"title": summary.title(group), "rows": [*_changes(group)]}
+            for group in summary.groups
+            if group.changes
+        ],
+        commands=[*_commands(summary)],
+    )
+
+
+def parallel(summary: SweepSummary) -> dict[str, Any]:
+    """Axes and lines of parallel coordinates; empty for fewer than two evaluations with results."""
+    lines = summary.lines()
+    if len(lines) < 2:
+        return {}
+    names = {**{key: key for key in summary.keys}, "seed": "seed"}
+    names |= {key: label for key, label in COLUMNS.items() if key in lines[0]}
+    axes = [
+        {"key": key, "label": label, "is_number": key in COLUMNS}
+        for key, label in names.items()
+        if len({str(line.get(key)) for line in lines}) > 1
+    ]
+    return {"axes": axes, "lines": lines} if len(axes) > 1 else {}
+
+
+def best_runs(summary: SweepSummary) -> list[str]:
+    """Runs of the best configuration and of the baseline, by name; what a gallery shows first."""
+    if not _has(summary, "R"):
+        return []
+    best = summary.best("R")[0]
+    groups = [best, *(g for g in summary.groups if g.label == summary.baseline and g is not best)]
+    return [run.name for group in groups for run in group.runs if run.metrics is not None]
+
+
+def _has(summary: SweepSummary, metric: str) -> bool:
+    return any(metric in group.values for group in summary.groups)
+
+
+def _recall(group: Group) -> float:
+    return group.values["R"].mean if "R" in group.values else -1.0
+
+
+def _row(
+    group: Group, summary: SweepSummary, metrics: Sequence[str], best: dict[str, list[int]]
+) -> dict[str, Any]:
+    scored = [run for run in group.runs if run.metrics is not None]
+    test = group.test
+    row: dict[str, Any] = {
+        "label": group.label,
+        "overrides": [group.overrides.get(key, "") for key in summary.keys],
+        "step": group.step,
+        "seeds": f"{len(scored)} of {len(group.runs)}"
+        if len(scored) < len(group.runs)
+        else len(scored),
+        "cells": [
+            _cell(group.values.get(metric), id(group) in best[metric], metric == "R")
+            for metric in metrics
+        ],
+        "states": ", ".join(
+            dict.fromkeys(
+                f"{r.name}: {r.state} {r.reason}".strip() for r in group.runs if r.metrics is None
+            )
+        ),
+        "is_baseline": group.label == summary.baseline,
+        "difference": None,
+    }
+    if test is not None:
+        row |= {
+            "difference": test.difference,
+            "is_real": test.p_holm <= LEVEL,
+            "text": f"{signed(test.difference)} {'✓ real' if test.p_holm <= LEVEL else '≈ unclear'}",
+            "detail": f"images [{signed(test.low)}, {signed(test.high)}], {p_value(test.p_holm)}"
+            + _over_seeds(test.difference, test.half_width),
+        }
+    return row
+
+
+def _over_seeds(difference: float, half: float | None) -> str:
+    if half is None:
+        return ""
+    return f"; seeds [{signed(difference - half)}, {signed(difference + half)}]"
+
+
+def _cell(value: Value | None, is_best: bool, with_bar: bool) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    low, high = (
+        None if end is None else min(max(end, 0.0), 1.0) for end in (value.low, value.high)
+    )
+    return {
+        "mean": value.mean,
+        "low": value.low,
+        "high": value.high,
+        "bar": (value.mean, low, high) if with_bar else None,
+        "is_best": is_best,
+    }
+
+
+def _changes(group: Group) -> Iterator[tuple[str, str, str]]:
+    for key, (theirs, ours) in group.changes.items():
+        yield key, str(theirs)[:_MANY], str(ours)[:_MANY]
+
+
+def _commands(summary: SweepSummary) -> Iterator[dict[str, str]]:
+    for group in summary.groups:
+        for run in group.runs:
+            if run.repeat is not None:
+                yield {
+                    "run": run.name,
+                    "command": run.repeat.command,
+                    "left_out": run.repeat.left_out,
+                }
