@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sgg.errors import SggError
+from sgg.explain.exceptions import explain
 from sgg.files import make_output_folder, write_whole
 from sgg.report import html
 from sgg.report.content.baseline import is_control
@@ -59,9 +61,7 @@ def write_report(
     target = out or folders[0]
     title = ", ".join(folder.resolve().name for folder in folders)
     summary = _summary(folders, baseline, left_out) if contents else None
-    view, blocks = View(title, ""), []
-    if contents:
-        view, blocks = _page(title, contents, cache, images, summary)
+    view, blocks = _page(title, contents, cache, images, summary) if contents else _empty(title)
     several = len(contents) > 1
     for run in contents:
         left_out += [f"{run.label}: {what}" if several else what for what in run.left_out]
@@ -77,6 +77,10 @@ def write_report(
     path = make_output_folder(target) / REPORT
     write_whole(path, text)
     return path
+
+
+def _empty(title: str) -> tuple[View, list[html.Html]]:
+    return View(title, ""), []
 
 
 def _page(

@@ -117,8 +117,8 @@ def _row(
                 f"{r.name}: {r.state} {r.reason}".strip() for r in group.runs if r.metrics is None
             )
         ),
-        "is_baseline": group.label == summary.baseline,
         "difference": None,
+        "text": group.untested or ("baseline" if group.label == summary.baseline else "–"),
     }
     if test is not None:
         row |= {
