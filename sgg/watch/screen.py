@@ -17,6 +17,7 @@ from sgg.watch.snapshot import Row, RunView, Snapshot, duration, main_number, nu
 
 _COLORS = {"running": "green", "starting": "cyan", "queued": "yellow", "finished": "bold green"}
 _ALARM = "bold red"
+_METRICS = {"R": "triplet recall", "mR": "mean recall", "failure_rate": "failure rate"}
 _STATE, _OVERRIDES, _REASON = 1, 4, 5
 _WHOLE = (0, 1, 2, 3)
 """Columns of a list of runs; these are never cut."""
@@ -125,7 +126,7 @@ def _run(run: RunView, width: int, height: int | None) -> list[RenderableType]:
 
 def _head(run: RunView) -> Text:
     words = [plain(run.name), run.facts.stage, plain(run.facts.model)]
-    text = Text(" · ".join(filter(None, words)), style="bold")
+    text = Text(" · ".join(filter(None, dict.fromkeys(words))), style="bold")
     text.append(" · ").append(run.state, style=_COLORS.get(run.state, _ALARM))
     if run.reason:
         text.append(f" ({plain(run.reason)})", style="not bold")
@@ -151,7 +152,7 @@ def _progress(run: RunView, width: int) -> list[RenderableType]:
     if progress.per_unit_s is not None:
         words.append(_rate(progress.per_unit_s, progress.unit))
     if run.state == "running":
-        if progress.left_s is not None:
+        if progress.left_s is not None and progress.done != progress.total:
             words.append(f"{duration(progress.left_s)} left")
         if progress.since_last_s:
             words.append(f"last {progress.unit} {duration(progress.since_last_s)} ago")
@@ -169,13 +170,13 @@ def _rate(seconds: float, unit: str) -> str:
 
 def _metrics(facts: RunFacts) -> list[RenderableType]:
     assert facts.metrics is not None
-    lines: list[RenderableType] = []
-    for name in ("R", "mR", "failure_rate"):
+    words = []
+    for name, shown in _METRICS.items():
         if name in facts.metrics.metrics:
             between = facts.metrics.intervals.get(name)
             interval = f" [{between[0]:.3f}, {between[1]:.3f}]" if between else ""
-            lines.append(Text(f"{name} {facts.metrics.metrics[name]:.3f}{interval}"))
-    return lines
+            words.append(f"{shown} {facts.metrics.metrics[name]:.3f}{interval}")
+    return [Text(" · ".join(words))] if words else []
 
 
 def _curves(curves: dict[str, Series], width: int, room: int | None) -> list[RenderableType]:

@@ -64,7 +64,7 @@ class Snapshot:
 def main_number(facts: RunFacts) -> str:
     """The one number of a run that a line has room for: recall, else the reward, else the loss."""
     if facts.metrics is not None and "R" in facts.metrics.metrics:
-        return f"R {facts.metrics.metrics['R']:.3f}"
+        return f"recall {facts.metrics.metrics['R']:.3f}"
     for name, shown in ((TOTAL_REWARD, "reward"), ("loss", "loss")):
         if name in facts.curves:
             return f"{shown} {number(facts.curves[name].last)}"

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from launchers.watch.follow import as_text
+from sgg.runs.records import Metrics, ProtocolName
 from sgg.watch.pace import Progress
 from sgg.watch.run_files import RunFacts, Sample
 from sgg.watch.series import Series
@@ -45,7 +46,7 @@ def test_a_run():
         "run · grpo · tiny · running · restarts: 1",
         "  process 7 on node3",
         "███████░░░░░░░░░░░░░░░░░░  step 120/400  30%  2 s/step  9 min 19 s left  last step 1 s ago",
-        "loss               █▃▁  2 → 0.5 nats per token",
+        "loss               █▃▁  2 → 0.5",
         "reward/total/mean  ▁█   0.1 → 0.625",
         "newest checkpoint: checkpoint-100, 1 min 5 s ago",
         "last sample · step 118 · image 004.png · reward 0.62 (node_box 0.4, own –)",
@@ -142,6 +143,18 @@ def test_seconds_in_words():
     assert [duration(s) for s in (0.4, 59.4, 60, 3599, 86_400 * 4)] == [
         *("0 s", "59 s", "1 min 0 s", "59 min 59 s", "96 h 0 min")
     ]
+
+
+def test_an_evaluation_has_its_metrics_with_their_intervals():
+    values = {"R": 0.4931, "mR": float("nan"), "failure_rate": 0.0}
+    metrics = Metrics(
+        *(9, 9, 9, 9, values, {"R": [0.25, 0.75], "mR": None}, {}, {}, ProtocolName("p"))
+    )
+    done = replace(FACTS, progress=Progress("completion", 9, 9, None, 0.0), metrics=metrics)
+    text = as_text(snapshot(replace(VIEW, facts=done)), 100)
+    said = "triplet recall 0.493 [0.250, 0.750] · mean recall nan · failure rate 0.000\n"
+    assert f"completion 9/9  100%\n{said}" in text
+    assert main_number(done) == "recall 0.493"
 
 
 def test_the_one_number_of_a_line():
