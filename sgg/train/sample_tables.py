@@ -9,22 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from sgg.config.schema import Config
 from sgg.data.example import Example
 from sgg.data.images import ImageStore
 from sgg.data.prepare import image_store, prepare, vocabulary
 from sgg.data.prepared_split import Prepared
-from sgg.drawing.layout import Marks, layout
-from sgg.drawing.raster import png
 from sgg.errors import SggError
-from sgg.metrics.judged import judged
+from sgg.evaluation.pictures import gold_and_prediction
 from sgg.metrics.tally import Task
 from sgg.models.spec import graph_spec
 from sgg.runs.folder import SAMPLES
 from sgg.runs.training_samples import SampleKind, TrainingSample, read_samples
-from sgg.scene.graph import SceneGraph
 from sgg.text.codec import parse
 from sgg.tracking.open import Trackers
 
@@ -75,13 +70,14 @@ class SampleTables:
     def _row(self, sample: TrainingSample) -> list[Any]:
         item = self._example(sample)
         parsed = parse(sample.text, graph_spec(self._config), item.width, item.height)
-        found, right = judged(parsed.graph, item.graph, self._task)
+        pictures = gold_and_prediction(item.image, item.graph, parsed.graph, self._task)
+        for picture in pictures:
+            picture.thumbnail((_SIDE, _SIDE))
         terms = "" if sample.reward is None else json.dumps(sample.reward)
         return [
             sample.step,
             sample.image_id,
-            _drawn(item.image, item.graph, found),
-            _drawn(item.image, parsed.graph, right),
+            *pictures,
             sample.text,
             sample.total,
             terms,
@@ -99,9 +95,3 @@ class SampleTables:
                 f"{SAMPLES}: no image {sample.image_id!r} in data.{_SPLIT[sample.kind]}."
             )
         return split.example(places[sample.image_id], store)
-
-
-def _drawn(image: Image.Image, graph: SceneGraph, hits: list[bool]) -> Image.Image:
-    drawn = png(image, layout(graph, image.size, Marks(relations=hits)))
-    drawn.thumbnail((_SIDE, _SIDE))
-    return drawn
