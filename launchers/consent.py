@@ -82,9 +82,15 @@ def require_consent(
 def refuse_strange_sweep(sweep: Path, record: SweepRecord, command: Sequence[str]) -> None:
     """Raise SggError for a sweep whose processes and jobs may be anybody's."""
     if not record.is_signed_launch(sweep):
+        why = _why(sweep)
+        if record.is_signed(sweep):
+            why = (
+                "You have made or accepted it, so an earlier version of sgg started it, or it is a copy of "
+                "the sweep that you started, or was moved, or its sweep.json was changed since."
+            )
         raise SggError(
             f"{sweep}: you have not started this sweep as it stands there, so the processes and jobs that it "
-            f"names may be unrelated ones of yours. {_why(sweep)}\nEnd those that are of this sweep by: "
+            f"names may be unrelated ones of yours. {why}\nEnd those that are of this sweep by: "
             f"{shlex.join([*command, 'trust=true'])}"
         )
 
@@ -109,10 +115,10 @@ def _why(folder: Path) -> str:
             "Nobody has signed it: it is of an earlier version of sgg, or was made where there was no place "
             "for a secret."
         )
-    signers = [shown(f"user {n.user} on {n.host}, {n.time[:10]}") for n in found[-_SIGNATURES:]]
+    signers = dict.fromkeys(shown(f"user {n.user} on {n.host}, {n.time[:10]}") for n in found)
     return (
-        f"It was signed by {'; '.join(signers)}. So it is of another user or home, was changed since, "
-        f"or your secret (~/.config/sgg/secret) is another one now. {LASTING_SECRET}"
+        f"It was signed by {'; '.join(list(signers)[-_SIGNATURES:])}. So it is of another user or home, was "
+        f"changed since, or your secret (~/.config/sgg/secret) is another one now. {LASTING_SECRET}"
     )
 
 

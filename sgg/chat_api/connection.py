@@ -98,7 +98,8 @@ class SignedRequests(httpx.Auth):
         if responding is None:
             raise SggError(
                 f"{self._server} does not prove that it has the key, which was not sent, and responds with "
-                f"HTTP {status}: another process listens there, or the server has another key. {self._hint}"
+                f"HTTP {status}: another process listens there, or the server "
+                f"has another key or is of another version of sgg. {self._hint}"
             )
         if status == 401:
             raise SggError(f"{self._server} refuses the request: {response.text.strip()}")

@@ -112,15 +112,20 @@ class SweepRecord:
         return is_signed(folder, self._content(folder))
 
     def sign_launch(self, folder: Path) -> None:
-        """Say that the user has started these runs, on this machine by this process."""
-        sign(folder, self._launch())
+        """Say that the user has started these runs in this folder; of local ones also host and process."""
+        sign(folder, self._launch(folder))
 
     def is_signed_launch(self, folder: Path) -> bool:
-        """Whether this user has started these runs. Their code is not looked at: ending them runs none."""
-        return is_signed(folder, self._launch())
+        """Whether this user has started these runs in this folder, and not in one that it is a copy of.
 
-    def _launch(self) -> bytes:
-        here = [self.host, self.process] if self.launcher == "local" else []
+        Their code is not looked at: ending them runs none.
+        """
+        return is_signed(folder, self._launch(folder))
+
+    def _launch(self, folder: Path) -> bytes:
+        here = [str(folder.resolve())]
+        if self.launcher == "local":
+            here += [self.host, self.process]
         return f"launch\n{json.dumps([self.launcher, here, self._runs()])}".encode()
 
     def _runs(self) -> list[list[int | str | None]]:

@@ -137,6 +137,17 @@ def test_a_squatter_sees_neither_key_nor_body(respond, follows):
     assert {(method, body) for method, _, _, body in seen} == {("GET", b"")}
 
 
+def test_a_server_of_another_version_is_named_as_a_reason():
+    """Its codes are made in another way, so it looks as one with another key."""
+    reason = "another key or is of another version of sgg"
+    with (
+        listener(lambda handler: (200, {}, BODY)) as (url, _),
+        client(url) as http,
+        pytest.raises(SggError, match=reason),
+    ):
+        http.get(f"{url}/v1/models")
+
+
 def test_what_a_server_has_said_before_is_not_believed():
     with listener(Recorded()) as (url, _), client(url) as http:
         assert http.get(f"{url}/v1/models").content == BODY

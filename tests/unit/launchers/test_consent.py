@@ -154,11 +154,15 @@ def test_who_signed_it_is_told(strange, tmp_path, monkeypatch):
         '{"user": 1, "host": "a\\u001b[31m", "time": "2001-01-01"}'
     )
     (strange / "signed" / "y").write_text("[]")
+    for i in range(3):  # as of a sweep, which is signed again at each resume
+        later = f'{{"user": 2, "host": "b", "time": "2001-01-02T0{i}:00:00"}}'
+        (strange / "signed" / f"z{i}").write_text(later)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "another"))
     with pytest.raises(SggError) as refused:
         require_consent([strange], ["sgg"], trust=False)
     signed = f"user {os.getuid()} on {platform.node()}, {datetime.now(UTC):%Y-%m-%d}"
-    assert f"was signed by 'user 1 on a\\x1b[31m, 2001-01-01'; {signed}. So" in str(refused.value)
+    signers = f"'user 1 on a\\x1b[31m, 2001-01-01'; user 2 on b, 2001-01-02; {signed}"
+    assert f"was signed by {signers}. So" in str(refused.value)
 
 
 @pytest.fixture
@@ -190,6 +194,15 @@ def test_a_strangers_sweep_is_told_and_neither_run_nor_cancelled(sweep, strange,
     assert "import        strangers_term:f" in told
     assert not (tmp_path / "cancelled").exists()
     assert not (tmp_path / "mark").exists()
+
+
+def test_an_own_sweep_of_an_earlier_version_is_not_called_a_strangers(sweep, tmp_path):
+    """It has the signature over what it runs, and none over who has started it."""
+    sweep.sign(tmp_path)
+    with pytest.raises(SggError, match="so an earlier version of sgg started it, or") as refused:
+        cancel_sweep(tmp_path)
+    assert "was signed by" not in str(refused.value)
+    assert "secret" not in str(refused.value)
 
 
 def test_the_command_that_accepts_it_is_the_one_that_was_given(sweep, tmp_path):

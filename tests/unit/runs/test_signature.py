@@ -142,6 +142,19 @@ def test_who_has_started_a_sweep_says_who_may_end_it(tmp_path, change, is_ours):
     assert record.is_signed_launch(tmp_path) == is_ours
 
 
+@pytest.mark.parametrize("launcher", ["local", "slurm"])
+def test_a_copy_or_moved_sweep_was_not_started_where_it_is(tmp_path, launcher):
+    record = sweep_in(tmp_path / "a")
+    record.launcher = launcher
+    record.sign(tmp_path / "a")
+    record.sign_launch(tmp_path / "a")
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert record.is_signed(tmp_path / "b")
+    assert not record.is_signed_launch(tmp_path / "b")
+    record.sign_launch(tmp_path / "b")
+    assert record.is_signed_launch(tmp_path / "b")
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -41,6 +41,7 @@ def sweep(folder, launcher="1@0", run=None):
     record = SweepRecord("local", 1, str(folder), "", [], points, runs, host, launcher)
     (folder / "points" / "000").mkdir(parents=True)
     record.write(folder)
+    record.sign(folder)
     record.sign_launch(folder)
     return record
 
@@ -92,15 +93,28 @@ def test_a_launcher_that_nobody_has_signed_is_refused(tmp_path, sleeper):
 
 def test_a_copy_ends_nothing_of_the_original(tmp_path, sleeper):
     launcher = sleeper("sgg")
-    original, copy = tmp_path / "a", tmp_path / "b"
+    original, copy = tmp_path / "a", tmp_path / "backup" / "a"
     sweep(original, process_id(launcher.pid))
     own(original, process_id(launcher.pid))
     shutil.copytree(original, copy)
-    cancel_sweep(copy)
+    with pytest.raises(SggError, match="or it is a copy of the sweep that you started"):
+        cancel_sweep(copy)
     cancel_sweep(copy, trust=True)
     assert launcher.poll() is None
     cancel_sweep(original)
     assert launcher.wait(30) == -15
+
+
+def test_a_copy_with_a_forged_lease_ends_nothing_of_the_original(tmp_path, sleeper):
+    """Its lease, which is not signed, says that the original's launcher starts the copy's runs."""
+    launcher = sleeper("sgg")
+    original, copy = tmp_path / "a", tmp_path / "b"
+    sweep(original, process_id(launcher.pid))
+    shutil.copytree(original, copy)
+    own(copy, process_id(launcher.pid))
+    with pytest.raises(SggError, match="not started this sweep as it stands there"):
+        cancel_sweep(copy)
+    assert launcher.poll() is None
 
 
 def test_what_an_editor_leaves_in_its_code_keeps_nobody_from_cancelling(tmp_path, sleeper):

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -471,6 +472,21 @@ def test_a_job_of_another_name_is_not_cancelled(sweep, slurm_queue):
         cancel_sweep(folder)
     assert not (queue / "ended").exists()
     assert not (folder / "cancelled").exists()
+
+
+def test_a_copy_of_the_same_name_ends_no_job_of_the_original(sweep, slurm_queue, tmp_path_factory):
+    """Slurm knows a job by user and name, and the name is the folder's last part."""
+    folder, record = sweep("slurm")
+    queue = slurm_queue("")
+    record.runs[0].jobs = ["1_0"]
+    record.write(folder)
+    copy = tmp_path_factory.mktemp("backup") / folder.name
+    shutil.copytree(folder, copy)
+    with pytest.raises(SggError, match="or it is a copy of the sweep that you started"):
+        cancel_sweep(copy)
+    assert not (queue / "ended").exists()
+    assert cancel_sweep(folder) == 1
+    assert (queue / "ended").read_text() == "1_0\n"
 
 
 @pytest.mark.parametrize("answer", ["echo 'Unable to contact slurm controller' >&2; exit 1", ":"])
