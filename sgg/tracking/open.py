@@ -81,7 +81,7 @@ class FailSafeTracker:
                 "tracker=%s failed and is left alone from now on: %s", self._kind.name, error
             )
             with suppress(OSError):  # a full disk, which the training will say
-                at_end = method == "finish"
+                at_end = method in ("model", "finish")
                 note_failure(self._run_dir, self._kind.name, self._step, error, at_end)
             with suppress(Exception):  # it has failed already, and that is said
                 self._inner.abandon()

@@ -147,6 +147,11 @@ class WandbTracker:
         """See `Tracker.table`."""
         if self._step <= self._sent:
             return
+        if (
+            problem := self._unreachable()
+        ) is not None:  # numbers wait for the server, a table does not
+            log.warning("step %d: wandb does not get the table %s: %s", self._step, name, problem)
+            return
         with _images_kept_in(self._folder):
             cells = [[self._cell(value) for value in row] for row in rows]
             table = self._wandb.Table(columns=columns, data=cells)
@@ -154,6 +159,8 @@ class WandbTracker:
 
     def model(self, folder: Path) -> None:
         """A reference: path and hash of each file; the files themselves with `tracker.upload_model`."""
+        if (problem := self._unreachable()) is not None:
+            raise ConnectionError(problem)
         artifact = self._wandb.Artifact(f"model-{self._run.id}", type="model")
         if self._upload_model:
             artifact.add_dir(str(folder))
@@ -168,6 +175,10 @@ class WandbTracker:
     def abandon(self) -> None:
         """End wandb's service, which may be what has failed: the next run starts its own."""
         self._wandb.teardown(1)
+
+    def _unreachable(self) -> str | None:
+        """Why what needs the server at once cannot be sent: wandb itself would try for 20 s to find out."""
+        return None if self._run.offline else _no_way_to_server()
 
     def _cell(self, value: Any) -> Any:
         return self._wandb.Image(value, file_type="jpg") if hasattr(value, "getpixel") else value

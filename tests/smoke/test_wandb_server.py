@@ -181,6 +181,56 @@ def test_a_network_that_dies_holds_no_run_back_and_what_is_missing_arrives_later
     assert failure_note(run_dir) is None
 
 
+DOWN = """
+import logging, sys, time
+from pathlib import Path
+from PIL import Image
+from sgg.config.compose import compose_config
+from sgg.tracking.open import tracking
+logging.basicConfig(level=logging.INFO)
+run_dir = Path(sys.argv[1])
+(run_dir / "model").mkdir(parents=True)
+with tracking(compose_config(["tracker=wandb"]), run_dir) as tracker:
+    tracker.log({"loss": 1.0}, 1)
+    print("logged", flush=True)
+    sys.stdin.readline()  # until the server is gone
+    begun = time.monotonic()
+    tracker.log({"loss": 2.0}, 2)
+    tracker.table("samples/fixed", ["image"], [[Image.new("RGB", (8, 8))]])
+    tracker.log({"loss": 3.0}, 3)
+    print("waited", time.monotonic() - begun, flush=True)
+    tracker.model(run_dir / "model")
+print("ended", time.monotonic() - begun, flush=True)
+"""
+
+
+def test_neither_pictures_nor_the_model_wait_for_a_server_that_is_gone(server, tmp_path):
+    """wandb itself would try for 20 s each time, and training would stand still."""
+    run_dir = tmp_path / "run"
+    more = {"HOME": str(tmp_path), "WANDB_FINISH_TIMEOUT": "3", "PYTHONUNBUFFERED": "1"}
+    child = subprocess.Popen(
+        [sys.executable, "-c", DOWN, str(run_dir)],
+        env={**os.environ, **server.environment, **more},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert any(line == "logged\n" for line in child.stdout)
+    server.is_down = True
+    said = child.communicate("\n", timeout=120)[0]
+    assert child.returncode == 0, said
+    took = {
+        line.split()[0]: float(line.split()[1])
+        for line in said.splitlines()
+        if line.startswith(("waited ", "ended "))
+    }
+    assert took["waited"] < 5
+    assert took["ended"] < 15
+    assert "step 2: wandb does not get the table samples/fixed" in said
+    assert "failed at the end of the run" in failure_note(run_dir)
+
+
 def test_a_proxy_is_the_way_to_the_server(server, tmp_path):
     """The server's name is known to the proxy alone, which here is the server itself."""
     run_dir = tmp_path / "run"
