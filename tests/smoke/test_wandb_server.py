@@ -205,7 +205,7 @@ print("ended", time.monotonic() - begun, flush=True)
 
 
 def test_neither_pictures_nor_the_model_wait_for_a_server_that_is_gone(server, tmp_path):
-    """wandb itself would try for 20 s each time, and training would stand still."""
+    """By itself wandb would try for 20 s each time, and training would stand still."""
     run_dir = tmp_path / "run"
     more = {"HOME": str(tmp_path), "WANDB_FINISH_TIMEOUT": "3", "PYTHONUNBUFFERED": "1"}
     child = subprocess.Popen(
