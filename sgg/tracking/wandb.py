@@ -178,7 +178,7 @@ class WandbTracker:
 
     def _unreachable(self) -> str | None:
         """Why what needs the server at once cannot be sent: wandb itself would try for 20 s to find out."""
-        return None if self._run.offline else _no_way_to_server()
+        return None if self._run.offline else no_way_to_server()
 
     def _cell(self, value: Any) -> Any:
         return self._wandb.Image(value, file_type="jpg") if hasattr(value, "getpixel") else value
