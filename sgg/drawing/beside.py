@@ -19,6 +19,8 @@ from sgg.drawing.text_size import LINE, label_size
 _ROW = 1.9
 """Height of a row; this and the following in font sizes."""
 _MARGIN, _INDENT, _ARROW = 1.0, 1.0, 2.6
+_SMALLEST_FONT = 12.0
+"""Pixels of the drawn picture."""
 _FLATTEST = 2.0
 """Width to height of images from which the graph stands below."""
 
@@ -30,7 +32,7 @@ def with_graph_beside(layout: GraphLayout) -> Picture:
     """The image with its graph on it, and the graph at its right, or below where the image is wide."""
     image = on_image(layout)
     is_wide = layout.width > _FLATTEST * layout.height
-    rows = 0 if is_wide else int((layout.height / layout.font - 2 * _MARGIN) / _ROW)
+    rows = 0 if is_wide else int((layout.height / _font(layout) - 2 * _MARGIN) / _ROW)
     graph = _columns(layout, rows)
     if not graph.shapes:
         return image
@@ -47,7 +49,7 @@ def alone(layout: GraphLayout) -> Picture:
 
 def _columns(layout: GraphLayout, least_rows: int) -> Picture:
     """The rows in columns of `least_rows` or more, as many as keep the whole from being a strip."""
-    font = layout.font
+    font = _font(layout)
     blocks = [*_blocks(layout)]
     count = sum(map(len, blocks))
     columns = _broken(blocks, max(least_rows, 6, math.ceil(math.sqrt(5 * count))))
@@ -94,7 +96,7 @@ def _broken(blocks: list[list[Row]], rows: int) -> list[list[Row]]:
 
 def _column(layout: GraphLayout, rows: list[Row], x: float) -> tuple[list[Shape], float]:
     """What is painted of one column that begins at `x`, and its width."""
-    font = layout.font
+    font = _font(layout)
     shapes: list[Shape] = []
     trunk = x + _INDENT * font
     word = trunk + 0.9 * font
@@ -119,6 +121,11 @@ def _column(layout: GraphLayout, rows: list[Row], x: float) -> tuple[list[Shape]
         shapes += chip(named.label.full, at, font, named.colour)
         right = max(right, at[2])
     return shapes, right - x
+
+
+def _font(layout: GraphLayout) -> float:
+    """The font size: that on the image, unless a strip leaves no room for one that can be read."""
+    return max(layout.font, _SMALLEST_FONT / layout.scale)
 
 
 def _name_rect(box: DrawnBox, x: float, middle: float, font: float) -> Rect:

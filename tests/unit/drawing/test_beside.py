@@ -71,6 +71,15 @@ def test_names_that_a_narrow_image_cuts_are_whole_beside_it():
     assert [shape.text for shape in texts(alone(drawn))] == ["traffic light.1"]
 
 
+@pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1), (1, 1)])
+def test_beside_an_image_without_room_for_names_they_can_be_read(size):
+    drawn = layout(scene([("man", (0, 0, *size)), ("dog", (0, 0, *size))], [(0, "near", 1)]), size)
+    for picture in (alone(drawn), with_graph_beside(drawn)):
+        names = [shape for shape in texts(picture) if shape.text == "man.1"]
+        assert [shape.font * drawn.scale >= 12 for shape in names][-1]
+    assert sum(png(Image.new("RGB", size), drawn, beside=True).size) > sum(size)
+
+
 def test_what_is_not_drawn_is_counted_there_too():
     graph = scene([("man", (0, 0, 9, 9))] * (MAX_DRAWN + 2))
     assert texts(alone(layout(graph, (640, 480))))[-1].text == "2 more are not drawn"
