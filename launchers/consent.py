@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from launchers.disclosure import listing, of_run, of_sweep, shown
+from launchers.disclosure import how_to_read, listing, of_run, of_sweep, shown
 from launchers.kinds import frozen_config
 from sgg.config.schema import Config
 from sgg.errors import SggError
@@ -58,7 +58,7 @@ def require_consent(
         items.append(("in", str(Path.cwd())))
     for run, config in zip(strange, configs, strict=True):
         items += of_run(run, config)
-    told = listing(items, command)
+    told = listing(items)
     if trust:
         for run, config in zip(strange, configs, strict=True):
             _accept(run, config)
@@ -73,6 +73,7 @@ def require_consent(
             [
                 "As you, and with your rights, it would run this; more of its config is listed, too:",
                 *told,
+                *how_to_read(items, command),
             ]
         )
         + f"\nAccept it, once and for all, by: {shlex.join([*command, 'trust=true'])}"

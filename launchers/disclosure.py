@@ -25,28 +25,40 @@ _LINE = 100
 """Characters that count as a line."""
 
 
-def listing(items: Iterable[Item], command: Sequence[str]) -> list[str]:
+def listing(items: Iterable[Item]) -> list[str]:
     """A line for each, equal ones once, of which nothing is hidden.
 
     Of more than 200 the first says how many there are of each kind; then they are ordered by kind, that with
-    the fewest last, where a screen ends, and the last line says how to read them all.
-
-    Args:
-        command: what has this listing printed.
-
+    the fewest last, where a screen ends.
     """
     distinct = list(dict.fromkeys(items))
-    size = sum(1 + len(value) // _LINE for _, value in distinct)
     lines = {item: f"  {item[0]:<13} {shown(item[1])}" for item in distinct}
-    if size <= _MOST_LINES:
+    if not _is_long(distinct):
         return list(lines.values())
     kinds = Counter(kind for kind, _ in distinct).most_common()
     total = ", ".join(f"{number:,} {kind}" for kind, number in kinds)
     return [
         f"  {len(distinct):,} in all: {total}",
         *(lines[item] for kind, _ in kinds for item in distinct if item[0] == kind),
-        f"  Read all {len(distinct):,}, as by: {shlex.join(command)} 2>&1 | less",
     ]
+
+
+def how_to_read(items: Iterable[Item], command: Sequence[str]) -> list[str]:
+    """The line that says how to read a listing that no screen holds; none for another.
+
+    Args:
+        items: of the listing.
+        command: the command that prints the listing, and runs nothing.
+
+    """
+    distinct = list(dict.fromkeys(items))
+    if not _is_long(distinct):
+        return []
+    return [f"  Read all {len(distinct):,}, as by: {shlex.join(command)} 2>&1 | less"]
+
+
+def _is_long(distinct: Sequence[Item]) -> bool:
+    return sum(1 + len(value) // _LINE for _, value in distinct) > _MOST_LINES
 
 
 def shown(value: str) -> str:
@@ -101,6 +113,8 @@ def _keys(config: Config) -> Iterator[Item]:
             yield "server", f"{address}; the key in {variable} is not sent to it"
         else:
             yield "server", f"{address}; the key in {variable} is SENT to it"
+    if (hub := config.hardware.environment.get("HF_ENDPOINT")) is not None:
+        yield "hub", f"your Hugging Face token is SENT to {hub}"
     for kind in trackers(config.tracker):
         yield "tracker", f"{kind.name}: {_place(kind, config)}"
 
@@ -113,18 +127,20 @@ def _place(kind: TrackerKind, config: Config) -> str:
     whose = f"of {tracker.entity}" if tracker.entity else "of your key"
     elsewhere = config.hardware.environment.get("WANDB_BASE_URL")
     place = "" if elsewhere is None else f", which is SENT to {elsewhere}"
-    return f"project {tracker.project} {whose}, with your key{place}"
+    model = "; the files of the final model are UPLOADED" if tracker.upload_model else ""
+    return f"project {tracker.project} {whose}, with your key{place}{model}"
 
 
 def _files(run_dir: Path, config: Config) -> Iterator[Item]:
     """What it reads data from and writes to."""
-    data = config.data
+    data, unseen = config.data, config.protocol.zero_shot
     places = {
         "data.root": data.root,
         "data.image_folder": data.image_folder,
         "data.train.path": data.train.path,
         "data.eval.path": data.eval.path,
         "reward.embedding": config.reward.embedding,
+        "protocol.zero_shot": None if unseen in ("source", "train") else unseen,
     }
     for key, place in places.items():
         if place:

@@ -14,7 +14,7 @@ from launchers.sweep.cancel import cancel_sweep
 from launchers.sweep.commands import Resuming, resume_sweep
 from sgg.cli.resume import main as resume
 from sgg.config.compose import compose_config
-from sgg.config.frozen import FROZEN_NAME, write_frozen
+from sgg.config.frozen import FROZEN_NAME, read_frozen, write_frozen
 from sgg.config.reward import TermConfig
 from sgg.config.tracker import TrackerConfig
 from sgg.errors import SggError
@@ -38,6 +38,7 @@ def strange(tmp_path, monkeypatch):
     config.reward.terms["x"] = TermConfig(import_path="strangers_term:f")
     config.hardware.environment = {"LD_PRELOAD": "/evil.so", "NAME": "a b"}
     config.hardware.environment["WANDB_BASE_URL"] = "http://evil"
+    config.hardware.environment["HF_ENDPOINT"] = "http://evil.hub"
     config.hardware.slurm.setup = ["module load evil\x1b[31m"]
     config.hardware.slurm.prefix = ["apptainer", "exec", "my image.sif"]
     config.hardware.slurm.python = "/evil/python"
@@ -49,12 +50,15 @@ def strange(tmp_path, monkeypatch):
     state.mkdir(parents=True)
     (state / "optim_states.pt").touch()
     mark_complete(run / "checkpoint-3")
-    config.tracker = TrackerConfig(wandb=True, tensorboard=True, entity="evil")
+    config.tracker = TrackerConfig(
+        wandb=True, tensorboard=True, entity="evil", upload_model=True
+    )
     config.paths.cache = "/evil/cache"
     config.data.root = "/evil/data"
     config.data.outside = True
     config.data.train.path, config.data.eval.path = "/home/me/private", "evil/hub"
     config.reward.embedding = "/evil/words"
+    config.protocol.zero_shot = "~/private.json"
     config.model.path, config.model.revision = "evil/model", "main"
     write_frozen(config, run / FROZEN_NAME)
     return run
@@ -77,13 +81,16 @@ def test_a_strangers_run_is_told_and_not_run(strange, tmp_path):
         "server        http://evil:80; the key in AWS_SECRET_ACCESS_KEY is SENT to it",
         "model         evil/model, revision main",
         "pickled state 1 file in checkpoint-3; DeepSpeed unpickles",
-        "tracker       wandb: project sgg of evil, with your key, which is SENT to http://evil",
+        "tracker       wandb: project sgg of evil, with your key, which is SENT to http://evil; the files "
+        "of the final model are UPLOADED",
+        "hub           your Hugging Face token is SENT to http://evil.hub",
         "tracker       tensorboard: in the run folder",
         'deepspeed     {"zero_optimization": {"stage": 2}}',
         "reads         /evil/data (data.root)",
         "reads         /home/me/private (data.train.path)",
         "reads         evil/hub (data.eval.path)",
         "reads         /evil/words (reward.embedding)",
+        "reads         ~/private.json (protocol.zero_shot)",
         "reads         image files ANYWHERE that the data names (data.outside=true)",
         "writes        /evil/cache (paths.cache)",
         f"in            {Path.cwd()}",
@@ -93,6 +100,20 @@ def test_a_strangers_run_is_told_and_not_run(strange, tmp_path):
     assert "\x1b" not in told
     assert not (tmp_path / "mark").exists()
     assert sorted(strange.rglob("*")) == before
+
+
+def test_only_a_refusal_says_by_which_command_a_long_list_is_read(strange, capsys):
+    """Once the folder is accepted, that command starts the run."""
+    config = read_frozen(strange / FROZEN_NAME)
+    config.hardware.environment = {f"HARMLESS_{i}": "1" for i in range(300)}
+    write_frozen(config, strange / FROZEN_NAME)
+    command = ["sgg", "resume", str(strange)]
+    with pytest.raises(SggError, match=r"\n  Read all \d+, as by: sgg resume .* | less\nAccept it"):
+        require_consent([strange], command, trust=False)
+    require_consent([strange], command, trust=True)
+    told = capsys.readouterr().out
+    assert "HARMLESS_299" in told
+    assert "Read all" not in told
 
 
 def test_trust_accepts_it_once_and_for_all(strange, capsys):
