@@ -75,7 +75,8 @@ class SignedRequests(httpx.Auth):
             health = httpx.Request("GET", url, headers=HEADERS, extensions=request.extensions)
             response, start = yield from self._exchange(health, UNKNOWN_START)
             if response.status_code != 200:
-                raise httpx.RemoteProtocolError(f"HTTP {response.status_code} of {url}")
+                said = f"HTTP {response.status_code} of {url}: {response.text.strip()}"
+                raise httpx.RemoteProtocolError(said.rstrip(": "))
             response, _ = yield from self._exchange(request, start)
             if response.status_code != OTHER_START:
                 return

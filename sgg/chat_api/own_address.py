@@ -13,7 +13,11 @@ import time
 from collections.abc import Iterable
 
 RETRY_S = 30.0
-"""How long a name that could not be looked up counts as unknown, seconds."""
+"""How long a name that the name service does not know counts as unknown, seconds."""
+
+
+class LookupFailed(Exception):
+    """The name service has not said whether there is such a name: asked again, it may."""
 
 
 class OwnAddresses:
@@ -39,6 +43,9 @@ class OwnAddresses:
             ip: at which the connection has arrived.
             port: of it.
 
+        Raises:
+            LookupFailed: its name cannot be looked up now.
+
         """
         if address.lower() in self._announced:
             return True
@@ -53,7 +60,12 @@ class OwnAddresses:
         return is_loopback and _is_own_name(host)
 
     async def _resolved(self, host: str) -> frozenset[str]:
-        """IP addresses of a host, none if it has none here; asked for at the same time, looked up once."""
+        """IP addresses of a host, none if it has none here; asked for at the same time, looked up once.
+
+        Raises:
+            LookupFailed: the name service is at fault.
+
+        """
         lookup = self._lookups.get(host)
         if lookup is None or time.monotonic() >= self._retry_at.get(host, math.inf):
             self._retry_at.pop(host, None)
@@ -63,8 +75,12 @@ class OwnAddresses:
     async def _look_up(self, host: str) -> frozenset[str]:
         try:
             found = await asyncio.to_thread(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):  # no such name here
-            self._retry_at[host] = time.monotonic() + RETRY_S
+        except (OSError, UnicodeError) as error:
+            now = time.monotonic()
+            if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
+                self._retry_at[host] = now
+                raise LookupFailed(f"{host} cannot be looked up now: {error.strerror}.") from error
+            self._retry_at[host] = now + RETRY_S  # no such name here
             return frozenset()
         return frozenset(_without_mapping(str(entry[4][0])) for entry in found)
 

@@ -112,8 +112,9 @@ class Lease:
         """Own the folder.
 
         Raises:
-            SggError: another process owns it; the message says which and what to do.
-            OSError: it is a link, or holds one that leads out of it.
+            SggError: another process owns it, or it has too many files to look for links among; the message
+                says which and what to do.
+            OSError: it is a link, holds one that leads out of it, or has a folder that may not be read.
 
         """
         refuse_link(self._folder)

@@ -27,7 +27,10 @@ def refuse_links_out_of(folder: Path) -> None:
     here = folder.resolve()
     for number, entry in enumerate(_entries(folder)):
         if number >= MOST:
-            raise SggError(f"{folder}: more than {MOST:,} files, so sgg did not make it.")
+            raise SggError(
+                f"{folder}: more than {MOST:,} files, among which links out of it cannot be looked for. Take "
+                "another folder, or remove what no run has written."
+            )
         if entry.is_symlink():
             path = Path(entry.path)
             is_inside = Path(os.path.realpath(path)).is_relative_to(here)

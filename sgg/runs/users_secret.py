@@ -16,7 +16,7 @@ from pathlib import Path
 from sgg.errors import SggError
 from sgg.files import opened, write_first
 
-FOLDER_VARIABLE = "SGG_SECRET_HOME"
+SECRET_HOME_VARIABLE = "SGG_SECRET_HOME"
 """Environment variable of supervised processes: where who started them looks for the secret.
 
 Their own environment is the config's, which may give them another home (`hardware.environment`).
@@ -65,7 +65,7 @@ def users_secret(purpose: str) -> bytes:
 def place_of_secret() -> dict[str, str]:
     """The variable by which processes find the secret that this one finds; none where there is no home."""
     try:
-        return {FOLDER_VARIABLE: str(_config_folder("Started processes").absolute())}
+        return {SECRET_HOME_VARIABLE: str(_config_folder("Started processes").absolute())}
     except SggError:
         return {}
 
@@ -77,7 +77,7 @@ def _config_folder(purpose: str) -> Path:
         SggError: the user has no home, as in a container with a user number of its own.
 
     """
-    if named := os.environ.get(FOLDER_VARIABLE) or os.environ.get("XDG_CONFIG_HOME"):
+    if named := os.environ.get(SECRET_HOME_VARIABLE) or os.environ.get("XDG_CONFIG_HOME"):
         return Path(named)
     try:
         return Path.home() / ".config"

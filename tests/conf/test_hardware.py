@@ -174,6 +174,7 @@ SERVER = ["hardware.gpu=true", "hardware.rollout.mode=server"]
         ),
         (["hardware.slurm.srun=['--export=ALL,my_secret=x']"], ["srun[0] gives my_secret a value"]),
         (["hardware.environment.RANK=0"], ["RANK: set by the launcher"]),
+        (["hardware.environment.SGG_SECRET_HOME=/a"], ["SGG_SECRET_HOME: set by the launcher"]),
     ],
 )
 def test_what_does_not_go_together_is_refused_in_words(words, phrases):

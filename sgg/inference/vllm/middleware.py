@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from sgg.chat_api.connection import OTHER_START, signed_target
 from sgg.chat_api.mac import RESPONSE_HEADER, SignedRequest, Verifier
-from sgg.chat_api.own_address import OwnAddresses
+from sgg.chat_api.own_address import LookupFailed, OwnAddresses
 from sgg.config.hardware import SERVER_ADDRESSES_VARIABLE, SERVER_KEY_VARIABLE
 
 App = Callable[..., Awaitable[None]]
@@ -40,14 +40,19 @@ class Access:
         self._addresses = OwnAddresses(os.environ.get(SERVER_ADDRESSES_VARIABLE, "").split(","))
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """Pass on, or respond with 404, 401 or 412; a websocket is closed."""
+        """Pass on, or respond with 404, 401, 412 or 503; a websocket is closed."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         signed = self._signed(scope)
         if self._key and self._verifier and signed is not None:
             send = _Signing(send, self._key, self._verifier.start, signed)
-            fault = await self._misdirected(signed, scope) or self._verifier.fault(signed)
+            try:
+                misdirected = await self._misdirected(signed, scope)
+            except LookupFailed as error:  # clients ask again
+                await _respond(scope, send, 503, f"{error}\n")
+                return
+            fault = misdirected or self._verifier.fault(signed)
             body = b"" if fault else await _body(receive)
             if fault is None and hashlib.sha256(body).hexdigest() != signed.body_sha256:
                 fault = "The body is not the one that was signed."
@@ -74,7 +79,12 @@ class Access:
         return self._verifier.signed(scope["method"], target, _authorization(scope))
 
     async def _misdirected(self, signed: SignedRequest, scope: dict[str, Any]) -> str | None:
-        """What to tell the sender of a request that was signed for another server."""
+        """What to tell the sender of a request that was signed for another server.
+
+        Raises:
+            LookupFailed: the address cannot be looked up now.
+
+        """
         ip, port = scope["server"]
         if await self._addresses.has(signed.address, ip, port):
             return None

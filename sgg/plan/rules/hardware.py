@@ -18,6 +18,7 @@ from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig, GrpoConfig
 from sgg.errors import SggError
 from sgg.models.families import FAMILIES
+from sgg.runs.users_secret import SECRET_HOME_VARIABLE
 
 OWNED_SBATCH = {
     "partition": "hardware.slurm.partition",
@@ -56,7 +57,8 @@ OWNED_SBATCH = {
 """Options of sbatch that follow from other keys, and what to set instead."""
 
 _OWNED_ENVIRONMENT = re.compile(
-    r"^((LOCAL_|GROUP_)?(RANK|WORLD_SIZE)|MASTER_(ADDR|PORT)|CUDA_VISIBLE_DEVICES|(TORCHELASTIC|SLURM)_.*)$"
+    r"^((LOCAL_|GROUP_)?(RANK|WORLD_SIZE)|MASTER_(ADDR|PORT)|CUDA_VISIBLE_DEVICES|(TORCHELASTIC|SLURM)_.*"
+    rf"|{SECRET_HOME_VARIABLE})$"
 )
 _SECRET = re.compile(
     r"((TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE)|(^|_)(API|ACCESS|AUTH|PRIVATE|SECRET)?KEY)(_ID)?$"

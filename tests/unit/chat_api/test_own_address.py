@@ -8,7 +8,7 @@ import time
 import pytest
 
 from sgg.chat_api import own_address
-from sgg.chat_api.own_address import OwnAddresses
+from sgg.chat_api.own_address import LookupFailed, OwnAddresses
 
 
 def is_own(address, ip="127.0.0.1", port=8000, announced=()):
@@ -100,6 +100,24 @@ def test_a_name_is_looked_up_once_and_one_without_an_address_again_after_a_while
     assert not has("unknown")
     assert has("node7")
     assert asked == ["node7", "unknown", "unknown"]
+
+
+def test_a_name_service_that_fails_once_is_asked_again_at_once(monkeypatch):
+    """A run's nodes ask it all at once when they start; the failure says nothing about the name."""
+
+    def failing_once(host, *_, **__):
+        asked.append(host)
+        if len(asked) == 1:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.7", 0))]
+
+    asked, addresses = [], OwnAddresses()
+    monkeypatch.setattr(own_address.socket, "getaddrinfo", failing_once)
+    with pytest.raises(LookupFailed, match="node7 cannot be looked up now: Temporary failure"):
+        asyncio.run(addresses.has("node7:8000", "10.0.0.7", 8000))
+    assert asyncio.run(addresses.has("node7:8000", "10.0.0.7", 8000))
+    assert asyncio.run(addresses.has("node7:8000", "10.0.0.7", 8000))
+    assert asked == ["node7", "node7"]
 
 
 def test_a_slow_lookup_keeps_nobody_else_waiting_and_is_shared(monkeypatch):

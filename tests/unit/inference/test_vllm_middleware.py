@@ -4,10 +4,12 @@ import asyncio
 import inspect
 import json
 import re
+import socket
 
 import httpx
 import pytest
 
+from sgg.chat_api import own_address
 from sgg.chat_api.connection import SignedRequests
 from sgg.chat_api.mac import SCHEME, UNKNOWN_START, SignedRequest
 from sgg.config.hardware import SERVER_ADDRESSES_VARIABLE, SERVER_KEY_VARIABLE
@@ -173,6 +175,22 @@ def test_behind_a_published_port_a_server_is_told_its_address(keyed, monkeypatch
         ask_outside(RolloutAccess)
     monkeypatch.setenv(SERVER_ADDRESSES_VARIABLE, "gate.example:443,node7.example:80")
     assert ask_outside(EvaluationAccess) == 200
+
+
+def test_where_names_cannot_be_looked_up_now_clients_are_to_ask_again(keyed, monkeypatch):
+    """They retry what is an httpx.HTTPError, and end the run at an SggError."""
+
+    def failing(host, *_, **__):
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    access = EvaluationAccess(served)
+    with monkeypatch.context() as patch:
+        patch.setattr(own_address.socket, "getaddrinfo", failing)
+        with pytest.raises(
+            httpx.HTTPError, match=r"HTTP 503 of .*/health: 127\.0\.0\.1 cannot be looked up"
+        ):
+            ask(access, ("GET", "/v1/models", b""))
+    assert ask(access, ("GET", "/v1/models", b""))[0].status_code == 200
 
 
 class Recorded(SignedRequests):

@@ -50,9 +50,7 @@ def strange(tmp_path, monkeypatch):
     state.mkdir(parents=True)
     (state / "optim_states.pt").touch()
     mark_complete(run / "checkpoint-3")
-    config.tracker = TrackerConfig(
-        wandb=True, tensorboard=True, entity="evil", upload_model=True
-    )
+    config.tracker = TrackerConfig(wandb=True, tensorboard=True, entity="evil", upload_model=True)
     config.paths.cache = "/evil/cache"
     config.data.root = "/evil/data"
     config.data.outside = True

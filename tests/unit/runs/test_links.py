@@ -2,6 +2,7 @@
 
 import pytest
 
+from sgg.errors import SggError
 from sgg.runs import links
 from sgg.runs.folder import SERVED
 from sgg.runs.lease import OWNERS, Lease
@@ -70,5 +71,5 @@ def test_the_look_has_an_end(run, monkeypatch):
         (run / name).touch()
     refuse_links_out_of(run)
     (run / "d").touch()
-    with pytest.raises(Exception, match="more than 3 files"):
+    with pytest.raises(SggError, match=r"more than 3 files, .* Take another folder, or remove"):
         refuse_links_out_of(run)

@@ -7,7 +7,7 @@ import pytest
 
 from launchers.node.child import _environment
 from launchers.process_plan import Process
-from sgg.runs.users_secret import FOLDER_VARIABLE, users_secret
+from sgg.runs.users_secret import SECRET_HOME_VARIABLE, users_secret
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def home(tmp_path, monkeypatch):
     return tmp_path / "home"
 
 
-@pytest.mark.parametrize("name", ["HOME", "XDG_CONFIG_HOME", FOLDER_VARIABLE])
+@pytest.mark.parametrize("name", ["HOME", "XDG_CONFIG_HOME", SECRET_HOME_VARIABLE])
 def test_a_rank_signs_by_the_secret_that_sgg_resume_looks_for(home, tmp_path, name):
     """It took that of the config's home, so each resume of a DeepSpeed run wanted trust=true."""
     code = "from sgg.runs.users_secret import users_secret; print(users_secret('Tests').hex())"
