@@ -56,7 +56,11 @@ EVAL += ("reward all/eval data.workers=1", "watch all/eval once=true")
 SFT = ("report all/sft out=out", "status all/sft", "watch all/sft once=true")
 PREDICT = ("predict all/sft image.png out=out generate.max_new_tokens=2",)
 PIPELINE = ("report all out=out", "status all", "watch all once=true")
-TABLE = ("report sweep --format md",)
+TABLE = (
+    "report sweep --format md",
+    "report sweep out=out",
+    "report sweep/points/001_b all out=out",
+)
 SWEEP = ("status sweep", "report sweep/points/000_a out=out", "watch sweep once=true", *TABLE)
 TOOLS = {
     **dict.fromkeys(

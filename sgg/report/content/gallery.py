@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from sgg.data.prepared_split import image_of
-from sgg.errors import SggError
-from sgg.evaluation.comparison import ImageChange
+from sgg.data.workers import forked
 from sgg.metrics.reasons import explain_relations
 from sgg.metrics.tally import Task
 from sgg.report.content.evaluations import Evaluation
-from sgg.report.content.picture import jpeg, limit_of, overlay, shown_size
+from sgg.report.content.picture import limit_of, overlay, picture_of, shown_size
 from sgg.scene.graph import SceneGraph
 from sgg.scene.vocab import canonical
 from sgg.text.codec import Parsed, parse
@@ -25,6 +24,8 @@ IMAGES = 1000
 """Images of a gallery: the split's first ones."""
 RUNS = 6
 """Runs beside each other."""
+CHUNK, FEW = 25, 200
+"""Images that a process draws at a time, and up to which this process draws all."""
 TEXT = 20_000
 """Characters of a completion that are shown."""
 
@@ -41,39 +42,39 @@ class Card:
 
 
 def cards(runs: Sequence[Evaluation], images: int = IMAGES) -> Iterator[Card]:
-    """The first images of the split that the runs were scored on."""
-    prepared, store = runs[0].prepared, runs[0].store
-    count = min(images, len(prepared))
-    changes = [_changes(run, count) for run in runs]
-    for place, gold in enumerate(prepared.golds(range(count))):
-        graph, size = gold["graph"], (gold["width"], gold["height"])
-        try:
-            picture = jpeg(image_of(gold, store), limit_of(count))
-        except (
-            SggError,
-            OSError,
-        ):  # it was moved or changed since: gold and text are still worth a look
-            picture = ""
-        shown = [_prediction(run, gold["image_id"], graph, size) for run in runs]
-        rows = [
-            {**row, "change": change[place].change if change else ""}
-            for (row, _), change in zip(shown, changes, strict=True)
-        ]
-        yield Card(
-            {
-                "id": gold["image_id"],
-                "gold": len(graph.edges),
-                "classes": sorted({canonical(node.name) for node in graph.nodes}),
-                "predicates": sorted({canonical(edge.predicate) for edge in graph.edges}),
-                "runs": rows,
-            },
-            {
-                "picture": picture,
-                "size": shown_size(*size),
-                "gold": {"graph": overlay(graph, *size), "relations": said(graph)},
-                "runs": [block for _, block in shown],
-            },
-        )
+    """The first images of the split that the runs were scored on, in their order."""
+    count = min(images, len(runs[0].prepared))
+    chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+    for some in forked(partial(_some, runs, count), chunks, 0 if count > FEW else 1):
+        yield from some
+
+
+def _some(runs: Sequence[Evaluation], count: int, places: range) -> list[Card]:
+    golds = runs[0].prepared.golds(places)
+    return [_card(runs, count, *one) for one in zip(places, golds, strict=True)]
+
+
+def _card(runs: Sequence[Evaluation], count: int, place: int, gold: dict[str, Any]) -> Card:
+    graph, size = gold["graph"], (gold["width"], gold["height"])
+    shown = [_prediction(run, gold["image_id"], graph, size) for run in runs]
+    rows = [
+        {**row, "change": _change(run, place)} for run, (row, _) in zip(runs, shown, strict=True)
+    ]
+    return Card(
+        {
+            "id": gold["image_id"],
+            "gold": len(graph.edges),
+            "classes": sorted({canonical(node.name) for node in graph.nodes}),
+            "predicates": sorted({canonical(edge.predicate) for edge in graph.edges}),
+            "runs": rows,
+        },
+        {
+            "picture": picture_of(gold, runs[0].store, limit_of(count)),
+            "size": shown_size(*size),
+            "gold": {"graph": overlay(graph, *size), "relations": said(graph)},
+            "runs": [block for _, block in shown],
+        },
+    )
 
 
 def prediction_block(
@@ -125,5 +126,5 @@ def _prediction(
     return prediction_block(parsed, text, gold, size, run.task)
 
 
-def _changes(run: Evaluation, count: int) -> list[ImageChange]:
-    return run.comparison.images[:count] if run.comparison is not None else []
+def _change(run: Evaluation, place: int) -> str:
+    return "" if run.comparison is None else run.comparison.images[place].change

@@ -10,12 +10,11 @@ from typing import Any
 from sgg.config.schema import Config
 from sgg.config.tree import cache_to_write
 from sgg.data.prepare import image_store, prepare, vocabulary
-from sgg.data.prepared_split import image_of
 from sgg.errors import SggError
 from sgg.metrics.tally import Task
 from sgg.models.spec import graph_spec
 from sgg.report.content.gallery import prediction_block, said
-from sgg.report.content.picture import jpeg, overlay, shown_size
+from sgg.report.content.picture import overlay, picture_of, shown_size
 from sgg.report.content.run import RunContent
 from sgg.runs.training_samples import SampleKind, TrainingSample, read_samples
 from sgg.text.codec import parse
@@ -89,10 +88,7 @@ def _golds(config: Config, wanted: set[str]) -> dict[str, dict[str, Any]]:
         places = {image_id: i for i, image_id in enumerate(prepared.image_ids)}
         for image_id in wanted & places.keys() - found.keys():
             gold = prepared.gold(places[image_id])
-            try:
-                picture = jpeg(image_of(gold, store))
-            except (SggError, OSError):
-                picture = ""
+            picture = picture_of(gold, store)
             found[image_id] = {**gold, "picture": picture}
     return found
 
