@@ -113,7 +113,9 @@ def evaluated(run_dir, cache):
 
 def trained(run_dir):
     """What a training run leaves; its checkpoint is the tiny base itself."""
-    config = compose_config(["stage=sft", "model=tiny_qwen2_vl", f"paths.run_dir={run_dir}"])
+    config = compose_config(
+        ["stage=sft", "model=tiny_qwen2_vl", "data.eval.limit=3", f"paths.run_dir={run_dir}"]
+    )
     open_run(config)
     record_start(run_dir, config)
     write_json(run_dir / "total.json", {"steps": 4})

@@ -9,8 +9,7 @@ from typing import Any
 
 from sgg.config.schema import Config
 from sgg.config.tree import cache_to_write
-from sgg.data.prepare import image_store, prepare, vocabulary
-from sgg.errors import SggError
+from sgg.data.prepare import image_store, is_prepared, prepare, vocabulary
 from sgg.metrics.tally import Task
 from sgg.models.spec import graph_spec
 from sgg.report.content.gallery import prediction_block, said
@@ -21,7 +20,6 @@ from sgg.text.codec import parse
 
 IMAGES, COMPLETIONS = 24, 1200
 """Of one run: images, those that come again first, and completions of them."""
-_SPLITS = ("eval", "train")
 
 
 @dataclass(frozen=True)
@@ -73,17 +71,18 @@ def _spread(rows: Sequence[TrainingSample], most: int) -> list[TrainingSample]:
 
 
 def _golds(config: Config, wanted: set[str]) -> dict[str, dict[str, Any]]:
-    """Gold and picture of the images, from whichever split has them."""
+    """Gold and picture of the images: of the eval split, and of the train split where that is prepared.
+
+    To prepare a train split may take minutes, which is more than some samples are worth.
+    """
     found: dict[str, dict[str, Any]] = {}
-    for split in _SPLITS:
+    cache = Path(config.paths.cache)
+    for split in ("eval", "train"):
         if wanted <= found.keys():
             break
-        try:
-            prepared = prepare(config.data, split, Path(config.paths.cache), quiet=True)
-        except SggError:
-            if split == _SPLITS[-1] and not found:
-                raise
+        if split == "train" and not is_prepared(config.data, split, cache):
             continue
+        prepared = prepare(config.data, split, cache, quiet=True)
         store = image_store(config.data, split)
         places = {image_id: i for i, image_id in enumerate(prepared.image_ids)}
         for image_id in wanted & places.keys() - found.keys():
