@@ -52,7 +52,7 @@ def write_report(
         baseline: of a sweep, what others are compared with, as `sweep_summary` takes it.
 
     Raises:
-        SggError: in a folder there is no run, or the config of the only run cannot be read.
+        SggError: in a folder there is no run, or no config can be read.
         OSError: the folder to write to is a symbolic link.
 
     """

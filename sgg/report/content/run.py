@@ -83,18 +83,21 @@ def read_runs(found: Sequence[RunFolder]) -> tuple[list[RunContent], list[str]]:
     """The runs, and why others are left out.
 
     Raises:
-        SggError: the frozen config of the only run cannot be read.
+        SggError: there are runs, and the frozen config of none can be read.
         OSError: likewise.
 
     """
-    contents, left_out = [], []
+    contents: list[RunContent] = []
+    left_out = []
+    first: Exception | None = None
     for run in found:
         try:
             contents.append(read_run(run))
         except (SggError, OSError) as error:
-            if len(found) == 1:
-                raise
+            first = first or error
             left_out.append(f"{run.label}: {explain(error) or error}")
+    if first is not None and not contents:
+        raise first
     return contents, left_out
 
 

@@ -1,0 +1,147 @@
+"""What a report takes from run folders: which runs, under which names, pictures within their limits."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from report_folders import IMAGES, answer, image_id, write_pipeline
+from strategies import scene
+
+from sgg.errors import SggError
+from sgg.report.content.evaluations import evaluated
+from sgg.report.content.folders import runs_of
+from sgg.report.content.gallery import cards
+from sgg.report.content.picture import LARGEST, SIDE, jpeg, limit_of, overlay, shown_size
+from sgg.report.content.predicates import PredicateRow, predicate_rows, worst
+from sgg.report.content.run import read_runs
+from sgg.report.content.summary import duration_text, what_was_run
+from sgg.report.content.training import training_of
+from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    base = tmp_path_factory.mktemp("content")
+    return write_pipeline(base / "all", base / "cache")
+
+
+@pytest.fixture(scope="module")
+def runs(pipeline):
+    return read_runs(runs_of([pipeline]))[0]
+
+
+def test_runs_are_called_after_their_steps_points_and_folders(pipeline, tmp_path):
+    assert [run.label for run in runs_of([pipeline])] == ["before", "grpo", "after"]
+    alone = pipeline / "before"
+    assert [r.label for r in runs_of([alone, pipeline])] == [
+        *("before", "all/before", "all/grpo", "all/after"),
+    ]
+    assert [r.label for r in runs_of([alone, alone])] == ["before", "before (2)"]
+    with pytest.raises(SggError, match="no run there"):
+        runs_of([tmp_path])
+
+
+def test_of_a_sweep_the_runs_that_have_begun_are_there(tmp_path):
+    points = [PointRecord("000_a", ["seed=0"]), PointRecord("001_b", ["seed=1"])]
+    records = [RunRecord(i, "eval", None, f"points/{p.name}") for i, p in enumerate(points)]
+    SweepRecord("local", 1, "/", "2026", [], points, records).write(tmp_path)
+    with pytest.raises(SggError, match="none of its 2 runs has begun"):
+        runs_of([tmp_path])
+    (tmp_path / "points/001_b").mkdir(parents=True)
+    (tmp_path / "points/001_b/config.yaml").touch()
+    [run] = runs_of([tmp_path])
+    assert (run.label, run.point) == ("001_b", "001_b")
+
+
+def test_one_unreadable_run_is_left_out_and_only_unreadable_ones_are_refused(pipeline, tmp_path):
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad/config.yaml").write_text("[")
+    found, left_out = read_runs(runs_of([pipeline / "before", tmp_path / "bad"]))
+    assert [run.label for run in found] == ["before"]
+    assert left_out[0].startswith("bad: ")
+    with pytest.raises(SggError):
+        read_runs(runs_of([tmp_path / "bad"]))
+
+
+def test_what_was_run_stands_once(runs):
+    line = what_was_run(runs)
+    assert line.startswith(
+        "eval → grpo · tiny_qwen2_vl · jsonl, 30 evaluated images · protocol sgg"
+    )
+    assert "seed 0" in line
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(40, "40 s"), (560, "9 min"), (8000, "2 h 13 min")])
+def test_durations(seconds, text):
+    assert duration_text(seconds) == text
+
+
+def test_a_card_holds_what_both_runs_found_and_why_not(runs):
+    found = evaluated(runs, None)
+    first, *_ = shown = list(cards(found.runs, 7))
+    assert len(shown) == 7
+    before, after = first.index["runs"]
+    assert (before["found"], before["failed"] != "", after["found"]) == (0, True, 1)
+    assert after["change"] == "fixed"
+    assert after["missed"] == ["on"]
+    assert first.block["runs"][1]["missed"] == ["“under” ≠ “on”", ""]
+    assert first.block["runs"][1]["by"] == [-1, 1]
+    assert first.block["runs"][0]["text"] == answer(0, 0)
+    assert shown[3].index["id"] == image_id(3)
+    assert len(list(cards(found.runs))) == IMAGES
+
+
+def test_evaluations_by_another_protocol_are_not_compared(pipeline, tmp_path):
+    """Their labels are named, and the larger group stays."""
+    found = read_runs(runs_of([pipeline]))[0]
+    found[0].config.protocol.iou_threshold = 0.3
+    result = evaluated(found, None)
+    assert len(result.runs) == 1
+    assert result.runs[0].comparison is None
+    assert len(result.elsewhere) == 1
+
+
+def test_predicates_with_enough_gold_are_called_the_worst(runs):
+    rows = predicate_rows(evaluated(runs, None).runs)
+    assert {row.name: (row.gold, row.hits) for row in rows}["on"] == (30, [6, 18])
+    few = PredicateRow("rare", "tail", 3, [0], [0])
+    many = PredicateRow("left of", "head", 50, [20], [30])
+    assert worst([few, many], 0) == [many]
+    assert worst([few], 0) == [few]
+
+
+def test_training_samples_are_drawn_beside_their_gold(runs):
+    found = training_of(runs[1], None)
+    assert [image["id"] for image in found.images] == [image_id(0), image_id(1)]
+    steps = found.images[0]["steps"]
+    assert [(s["step"], s["found"], s["total"]) for s in steps] == [
+        (0, 1, 1),
+        (20, 0, 21),
+        (40, 2, 41),
+    ]
+    assert training_of(runs[0], None) is None
+
+
+def test_a_picture_keeps_to_its_bytes_and_its_size():
+    noise = np.random.default_rng(0).integers(0, 255, (900, 1200, 3), dtype=np.uint8)
+    small = base64.b64decode(jpeg(Image.fromarray(noise), 20_000))
+    assert len(small) <= 45_000, "grain of the worst kind, at the lowest quality"
+    assert max(Image.open(io.BytesIO(small)).size) == SIDE * 3 // 2
+    plain = base64.b64decode(jpeg(Image.new("RGBA", (112, 112))))
+    assert Image.open(io.BytesIO(plain)).size == (112, 112)
+    assert limit_of(1) == LARGEST
+    assert 1000 * limit_of(1000) * 4 / 3 < 45e6
+
+
+def test_an_overlay_is_in_the_pixels_of_the_shown_picture():
+    graph = scene([("a", (0, 0, 50, 100)), ("b", (100, 0, 200, 100))], [(0, "left of", 1)])
+    assert shown_size(200, 100) == (SIDE, SIDE // 2)
+    found = overlay(graph, 200, 100, [False])
+    assert found["b"][1]["p"][:2] == [SIDE // 2, 0]
+    [arrow] = found["a"]
+    assert (arrow["s"], arrow["o"], arrow["m"], arrow["l"]) == (0, 1, "miss", "left of")
+    assert all(0 <= v <= SIDE for v in arrow["p"])
