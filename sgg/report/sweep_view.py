@@ -50,9 +50,7 @@ def sweep_section(summary: SweepSummary) -> Html:
         "sweep.html",
         keys=summary.keys,
         has_steps=summary.has_steps,
-        metrics=[
-            COLUMNS[m] + (" (lower is better)" if m in LOWER_IS_BETTER else "") for m in metrics
-        ],
+        metrics=[COLUMNS[m] + (" ↓" if m in LOWER_IS_BETTER else "") for m in metrics],
         rows=[_row(group, summary, metrics, best) for group in summary.groups],
         baseline=summary.baseline,
         differences=[
@@ -125,8 +123,8 @@ def _row(
             "difference": test.difference,
             "is_real": test.p_holm <= LEVEL,
             "text": f"{signed(test.difference)} {'✓ real' if test.p_holm <= LEVEL else '≈ unclear'}",
-            "detail": f"images [{signed(test.low)}, {signed(test.high)}], {p_value(test.p_holm)}"
-            + _over_seeds(test.difference, test.half_width),
+            "detail": f"images [{signed(test.low)}, {signed(test.high)}], {p_value(test.p_holm)}",
+            "over_seeds": _over_seeds(test.difference, test.half_width),
         }
     return row
 
@@ -134,7 +132,7 @@ def _row(
 def _over_seeds(difference: float, half: float | None) -> str:
     if half is None:
         return ""
-    return f"; seeds [{signed(difference - half)}, {signed(difference + half)}]"
+    return f"seeds [{signed(difference - half)}, {signed(difference + half)}]"
 
 
 def _cell(value: Value | None, is_best: bool, with_bar: bool) -> dict[str, Any] | None:

@@ -4,11 +4,12 @@ function startParallel() {
   const figure = byId("parallel");
   if (!figure) return;
   if (!data) { figure.remove(); return; }
-  const size = { width: 1000, height: 300, left: 70, right: 70, top: 34, bottom: 16 };
+  const size = { width: 1000, height: 300, left: 130, right: 80, top: 34, bottom: 16 };
   const { axes, lines } = data;
   const place = (i) => size.left + (i / (axes.length - 1)) * (size.width - size.left - size.right);
   const floor = size.height - size.bottom;
   const root = s("svg", { viewBox: `0 0 ${size.width} ${size.height}`, role: "img", "aria-label": "parallel coordinates" });
+  const words = [];
   const heights = axes.map((axis, i) => {
     const values = lines.map((line) => line[axis.key]).filter((v) => v !== undefined);
     const labels = [];
@@ -24,8 +25,8 @@ function startParallel() {
       for (const name of names) labels.push([name, name.length > 18 ? `${name.slice(0, 17)}…` : name]);
     }
     const last = i === axes.length - 1;
-    root.append(s("path", { class: "axis", d: `M${place(i)},${size.top}V${floor}` }),
-      s("text", { x: place(i), y: 16, "text-anchor": "middle" }, axis.label),
+    root.append(s("path", { class: "axis", d: `M${place(i)},${size.top}V${floor}` }));
+    words.push(s("text", { x: place(i), y: 16, "text-anchor": "middle" }, axis.label),
       ...labels.map(([v, text]) => s("text", { x: place(i) + (last ? 6 : -6), y: height(v) + 4, "text-anchor": last ? "start" : "end" }, text)));
     return height;
   });
@@ -43,6 +44,7 @@ function startParallel() {
     for (const event of ["pointerenter", "focus", "click"]) drawn.addEventListener(event, on);
     root.append(drawn);
   }
+  root.append(...words);
   const legend = h("div", { class: "legend" }, groups.map((group, k) => h("span", { class: `t${k % 8}` }, group)));
-  figure.append(legend, root, said);
+  figure.append(legend, h("div", { class: "scroll" }, root), said);
 }
