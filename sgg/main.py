@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sgg.cli.help import help_screen
 from sgg.config.argv import TOOLS
+from sgg.errors import SggError
 from sgg.explain.exit_codes import run_and_report
 
 if TYPE_CHECKING:
@@ -95,6 +96,10 @@ def _start_composed(cfg: Any) -> None:
     hydra_config = HydraConfig.get()
     choices = hydra_config.runtime.choices
     by_slurm = choices["hydra/launcher"] == "slurm"
+    if choices["hydra/sweeper"] == "optuna":
+        raise SggError(
+            "hydra/sweeper=optuna searches over several values, which -m takes: sgg -m …"
+        )
     refuse_unread_by_hydra(hydra_config, is_sweep=by_slurm)
     overrides = [*searchpath_overrides(hydra_config), *as_typed(hydra_config.overrides.task)]
     if by_slurm:  # which Hydra itself heeds only with -m
@@ -138,7 +143,6 @@ def run(overrides: list[str]) -> tuple[Path, dict[str, float]]:
     import shlex
 
     from sgg.config.compose import compose_config
-    from sgg.errors import SggError
     from sgg.explain.exceptions import explain
     from sgg.files import read_json
     from sgg.runs.folder import COMMAND_VARIABLE, METRICS

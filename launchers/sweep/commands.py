@@ -53,7 +53,8 @@ from sgg.runs.exit_status import ENDING, forget_exit_status
 from sgg.runs.folder import made
 from sgg.runs.process_id import process_id
 from sgg.runs.requeue import FAILURES, forget_failures
-from sgg.runs.sweep import CODE, SWEEP, RunRecord, SweepRecord, resume_command, sweep_of
+from sgg.runs.search import read_search
+from sgg.runs.sweep import CODE, SWEEP, RunRecord, SweepRecord, read_sweep, resume_command, sweep_of
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def start_sweep(lines: Sequence[list[str]], launching: LaunchOptions) -> Path:
                 f"hydra.launcher.{name}={value}: must be a whole number, {lowest} or more."
             )
     composer = Composer()
-    first = _first_that_composes(lines, composer)
+    first = first_that_composes(lines, composer)
     for folder in sweep_folders(first):
         if launching.launcher == "slurm" and not first.dry_run:
             require_slurm(folder, len(lines))
@@ -97,7 +98,7 @@ def start_sweep(lines: Sequence[list[str]], launching: LaunchOptions) -> Path:
         if first.dry_run or first.paths.sweep_dir or made(folder):
             break
     gc.enable()  # `main` does without while composing; waiting may take days
-    record = _new_record(lines, launching, points, folder)
+    record = new_record(lines, launching, points, folder)
     configs = {(p.number, s.name): s.config for p in points for s in p.steps}
     if first.dry_run:
         _describe(folder, record, lambda run: configs[run.point, run.step])
@@ -112,12 +113,12 @@ def start_sweep(lines: Sequence[list[str]], launching: LaunchOptions) -> Path:
         record.sign_launch(folder)
         record.write(folder)
         print(f"{_size(record)} in {folder}", flush=True)
-        _launch(folder, record, record.runs, lambda run: configs[run.point, run.step])
+        launch_runs(folder, record, record.runs, lambda run: configs[run.point, run.step])
     _after_launch(folder, launching)
     return folder
 
 
-def _first_that_composes(lines: Sequence[list[str]], composer: Composer) -> Config:
+def first_that_composes(lines: Sequence[list[str]], composer: Composer) -> Config:
     """The first point whose config composes: it names the sweep's folder. Other errors are reported later."""
     for line in lines[:-1]:
         try:
@@ -159,6 +160,8 @@ def resume_sweep(folder: Path, how: Resuming) -> None:
     sweep = sweep_of(folder)
     if sweep is None:
         raise SggError(f"{folder}: no sweep there.")
+    if found := read_search(sweep):
+        print(found.note(len(read_sweep(sweep).points)), flush=True)
     with owned(sweep):
         launching = _start_again(folder, how)
     _after_launch(sweep, launching)
@@ -201,15 +204,18 @@ def _start_again(part: Path, how: Resuming) -> LaunchOptions:
         record.host, record.process = platform.node(), process_id()
         record.sign_launch(folder)
         record.write(folder)
-        _launch(folder, record, todo, lambda run: read_frozen(folder / run.folder / FROZEN_NAME))
+        launch_runs(
+            folder, record, todo, lambda run: read_frozen(folder / run.folder / FROZEN_NAME)
+        )
     if said:
         print(said, flush=True)
     return LaunchOptions(record.launcher, record.parallel, record.retries, wait=how.wait)
 
 
-def _new_record(
+def new_record(
     lines: Sequence[list[str]], launching: LaunchOptions, points: list[Point], folder: Path
 ) -> SweepRecord:
+    """The record of a sweep of these points, which this process starts."""
     return SweepRecord(
         launcher=launching.launcher,
         parallel=launching.parallel,
@@ -224,7 +230,10 @@ def _new_record(
     )
 
 
-def _launch(folder: Path, record: SweepRecord, runs: list[RunRecord], config_of: ConfigOf) -> None:
+def launch_runs(
+    folder: Path, record: SweepRecord, runs: list[RunRecord], config_of: ConfigOf
+) -> None:
+    """Run these to their end here, or submit them."""
     if record.launcher == "local":
         gpus = max((gpus_per_node(config_of(run)) for run in runs), default=0)
         LocalSweep(folder, record, list(runs), gpus).run()

@@ -94,12 +94,16 @@ def compose_points(
     folder: Path,
     check: Callable[[Config], None],
     launcher: str = "local",
+    records: Sequence[PointRecord] | None = None,
+    first: int = 0,
 ) -> list[Point]:
     """All points of a sweep, checked; writes nothing.
 
     Args:
         check: what the launcher wants of a config.
         launcher: its name.
+        records: of the points; None to name them after what sets them apart.
+        first: number of the first point, where the sweep has others before.
 
     Raises:
         SggError: some points cannot run; the message says which and why.
@@ -108,9 +112,10 @@ def compose_points(
     preflight = Preflight()
     points: list[Point] = []
     problems: dict[str, list[str]] = {}
-    for number, record in enumerate(_name_points(lines)):
+    named = _name_points(lines) if records is None else records
+    for number, (line, record) in enumerate(zip(lines, named, strict=True), first):
         try:
-            config, steps = _steps(lines[number], composer, folder / POINTS / record.name, launcher)
+            config, steps = _steps(line, composer, folder / POINTS / record.name, launcher)
             for step in steps:
                 if not config.dry_run:  # which shows a job for another machine
                     check(step.config)
@@ -151,9 +156,14 @@ def _name_points(lines: Sequence[list[str]]) -> list[PointRecord]:
     records = []
     for number, line in enumerate(lines):
         own = [word for word in line if word not in shared]
-        slug = re.sub(r"[^A-Za-z0-9.+]+", "-", "_".join(w.lstrip("+") for w in own)).strip("-.")
-        records.append(PointRecord(f"{number:0{digits}d}_{slug[:_SLUG_LENGTH]}".rstrip("_"), own))
+        records.append(point_record(number, own, digits))
     return records
+
+
+def point_record(number: int, own: Sequence[str], digits: int = 3) -> PointRecord:
+    """A point named after what sets it apart."""
+    slug = re.sub(r"[^A-Za-z0-9.+]+", "-", "_".join(w.lstrip("+") for w in own)).strip("-.")
+    return PointRecord(f"{number:0{digits}d}_{slug[:_SLUG_LENGTH]}".rstrip("_"), list(own))
 
 
 def _cannot_run(problems: dict[str, list[str]], total: int) -> SggError:

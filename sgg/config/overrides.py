@@ -33,6 +33,9 @@ from sgg.errors import SggError, did_you_mean
 _MAY_BE_EMPTY = re.compile(r"prompt\.system|hardware\.environment\..*")
 """Keys for which no text means something."""
 
+SEARCHES = "hydra/sweeper=optuna"
+"""The override with which intervals are searched in."""
+
 
 def read_overrides(words: Sequence[str], sweep: bool = False) -> list[Override]:
     """The overrides of a command line; `input_line` of each is the text for Hydra.
@@ -54,7 +57,7 @@ def read_overrides(words: Sequence[str], sweep: bool = False) -> list[Override]:
         except HydraException:
             faults.append(_said(word, sweep))
             continue
-        faults += _misread(word, override, sweep)
+        faults += _misread(word, override, sweep, SEARCHES in words)
         found.append(override)
     if faults:
         raise SggError("\n".join(faults))
@@ -236,7 +239,7 @@ def _fault(word: str) -> tuple[int, Reason]:
     return place, Reason.quotes
 
 
-def _misread(word: str, override: Override, sweep: bool) -> Iterator[str]:
+def _misread(word: str, override: Override, sweep: bool, searches: bool) -> Iterator[str]:
     """What Hydra would read as something else than what was meant."""
     sign, key, value = _split(word)
     if not key.strip():
@@ -246,8 +249,9 @@ def _misread(word: str, override: Override, sweep: bool) -> Iterator[str]:
     elif override.is_sweep_override():
         if not sweep:
             yield _no_sweep(word, override)
-        elif not override.is_discrete_sweep():
-            yield f"{word}: an interval has no end of values. Name them: {key}=a,b or {key}=range(a,b,step)."
+        elif not override.is_discrete_sweep() and not searches:
+            named = f"Name them: {key}=a,b or {key}=range(a,b,step)"
+            yield f"{word}: an interval has no end of values. {named}; or search in it with {SEARCHES}."
     elif "=" in word and not value.strip():
         if key not in groups() and not _MAY_BE_EMPTY.fullmatch(key):
             none = f", or {key}=null for none" if NoneType in get_args(_kind(key)) else ""

@@ -9,14 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from sgg.config.derived import takes_fixed_samples
 from sgg.config.differences import differences
 from sgg.config.schema import Config
 from sgg.config.stage import GrpoConfig
 from sgg.report.content.run import RunContent
 from sgg.tracking.names import NAMES, Name, entry_of
-
-SAMPLES_TABLE = "eval/samples"
-"""Under which an evaluation logs its drawn predictions."""
 
 _MOST = 60
 """Panels of one section."""
@@ -174,5 +172,10 @@ def _comparison(runs: Sequence[RunContent]) -> Iterator[Panel]:
 
 
 def _samples(runs: Sequence[RunContent]) -> Iterator[Panel]:
-    if any(run.config.stage.name.name == "eval" and run.config.tracker.samples for run in runs):
-        yield Panel(Kind.table, "Drawn predictions beside their gold", SAMPLES_TABLE)
+    shown = [run.config for run in runs if run.config.tracker.samples]
+    if any(config.stage.name.name == "eval" for config in shown):
+        yield Panel(Kind.table, name="eval/samples")
+    if any(isinstance(config.stage, GrpoConfig) for config in shown):
+        yield Panel(Kind.table, name="samples/rotating")
+    if any(takes_fixed_samples(config) for config in shown):
+        yield Panel(Kind.table, name="samples/fixed")

@@ -72,10 +72,12 @@ def test_sections_hold_what_a_run_has_logged(tmp_path):
         "Reward terms": ["reward/total/mean", "reward/edge/mean"],
         "Completions": ["completion/length/mean"],
         "Speed": ["speed/step_s"],
+        "Samples": [""],
     }
-    [loss] = content["workspace"]["section"]["panelBankConfig"]["sections"][0]["panels"]
-    assert loss["config"]["xAxisTitle"] == "step"
-    assert loss["config"]["yAxisTitle"] == "nats per token"
+    assert '"samples/rotating"' in json.dumps(content["report"]["blocks"][-2])
+    [step_s] = content["workspace"]["section"]["panelBankConfig"]["sections"][3]["panels"]
+    assert step_s["config"]["xAxisTitle"] == "step"
+    assert step_s["config"]["yAxisTitle"] == "s"
 
 
 def test_before_the_first_step_panels_wait_for_what_will_be_logged(tmp_path):
@@ -112,7 +114,7 @@ def test_only_its_runs_are_in_it_and_the_others_are_named(tmp_path, capsys):
         [only] = runs["filters"]["filters"]
         assert (only["op"], only["key"]["name"], only["value"]) == ("IN", "name", content["runs"])
     assert "c: not tracked by wandb" in capsys.readouterr().out
-    [parallel, _] = content["workspace"]["section"]["panelBankConfig"]["sections"][-1]["panels"]
+    [parallel, _] = content["workspace"]["section"]["panelBankConfig"]["sections"][-2]["panels"]
     columns = [column["accessor"] for column in parallel["config"]["columns"]]
     assert columns == ["config:seed.value", "summary:reward/total/mean"]
 
@@ -139,7 +141,7 @@ def test_a_strangers_names_stay_text(tmp_path, capsys):
     words = ("stage=grpo",)
     main([str(made(tmp_path / name, *words, curves=[row])), "out=d.json"])
     content = json.loads((tmp_path / "d.json").read_text())
-    assert panels(content) == {"Reward terms": [f"reward/{HOSTILE}/mean"]}
+    assert panels(content) == {"Reward terms": [f"reward/{HOSTILE}/mean"], "Samples": [""]}
     [only] = content["workspace"]["section"]["runSets"][0]["filters"]["filters"]
     assert only["value"] == ["0123abcd"]
     assert not {"<", ">", "\x1b", "😀"} & {*content["title"]}

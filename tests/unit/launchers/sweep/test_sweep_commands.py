@@ -21,7 +21,7 @@ from launchers.sweep.code_snapshot import take_snapshot
 from launchers.sweep.commands import (
     LaunchOptions,
     Resuming,
-    _launch,
+    launch_runs,
     resume_sweep,
     start_sweep,
 )
@@ -382,7 +382,7 @@ def test_a_sweep_that_is_cancelled_while_it_is_submitted(sweep, slurm_queue, par
     command += f'from launchers.sweep.cancel import cancel_sweep as c; c(Path("{folder}/{part}"))\''
     command += " </dev/null >&2 || exit 1"
     queue = slurm_queue(f'[ "$n" = 2 ] && {{ {command}; }}')
-    _launch(folder, record, record.runs, lambda run: point.config)
+    launch_runs(folder, record, record.runs, lambda run: point.config)
     ended = (queue / "ended").read_text().splitlines()
     jobs = [run.jobs for run in read_sweep(folder).runs]
     if part:
