@@ -138,7 +138,7 @@ def test_pointing_at_a_relation_shows_its_objects_and_its_partner(page):
     )
     page.execute_script("arguments[0].focus()", hit)
     on = "[...document.querySelectorAll('#cards .card:first-child .view')].map("
-    on += "v => v.querySelectorAll('.picture .on').length)"
+    on += "v => v.querySelectorAll('.on .path, .on .box').length)"
     gold, _, after = page.execute_script(f"return {on}")
     assert gold == after == 3, "the arrow and both boxes"
     page.execute_script("arguments[0].blur()", hit)

@@ -5,24 +5,25 @@ function picture(source, size, graph, name) {
   const [width, height] = size;
   const quiet = graph.a.length > FEW_ARROWS ? "quiet" : "";
   const root = s("g", { class: quiet });
-  for (const box of graph.b) root.append(boxOf(box, graph.f));
-  for (const arrow of graph.a) root.append(arrowOf(arrow, graph.f));
+  // labels last: no line crosses a name
+  root.append(...graph.b.map(boxOf), ...graph.a.map(arrowOf),
+    ...graph.b.map((box) => s("g", { class: "box-g", "data-i": box.i }, labelOf(box.l, box.r, graph.f, box.c))),
+    ...graph.a.map((arrow) => s("g", { class: "arrow", "data-i": arrow.i }, labelOf(arrow.l, arrow.r, graph.f, arrow.c))));
   if (graph.n) root.append(labelOf(graph.n, [2, 2, 2 + graph.n.length * graph.f * 0.55, 2 + graph.f * 1.3], graph.f, "#888"));
   const svg = s("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": name }, root);
   const image = source ? h("img", { src: `data:image/jpeg;base64,${source}`, alt: "" }) : null;
   return { element: h("div", { class: "picture" }, image, svg), root };
 }
 
-function boxOf(box, font) {
+function boxOf(box) {
   const [x1, y1, x2, y2] = box.p;
   const place = { x: x1, y: y1, width: Math.max(x2 - x1, 1), height: Math.max(y2 - y1, 1) };
   return s("g", { class: "box-g", "data-i": box.i },
     s("rect", { class: "casing", ...place }),
-    s("rect", { class: "box", stroke: box.c, ...place }),
-    labelOf(box.l, box.r, font, box.c));
+    s("rect", { class: "box", stroke: box.c, ...place }));
 }
 
-function arrowOf(arrow, font) {
+function arrowOf(arrow) {
   const points = arrow.p;
   const line = [];
   for (let i = 0; i < points.length; i += 2) line.push(`${points[i]},${points[i + 1]}`);
@@ -33,8 +34,7 @@ function arrowOf(arrow, font) {
   return s("g", { class: `arrow m-${arrow.m}`, "data-i": arrow.i, "data-s": arrow.s, "data-o": arrow.o },
     s("polyline", { class: "casing", points: line.join(" ") }),
     s("polyline", { class: "path", stroke: arrow.c, points: line.join(" ") }),
-    s("polygon", { fill: arrow.c, stroke: "#fff", "stroke-width": 0.7, points: `${x},${y} ${wing(0.42)} ${wing(-0.42)}` }),
-    labelOf(arrow.l, arrow.r, font, arrow.c));
+    s("polygon", { fill: arrow.c, stroke: "#fff", "stroke-width": 0.7, points: `${x},${y} ${wing(0.42)} ${wing(-0.42)}` }));
 }
 
 function labelOf(text, rect, font, colour) {
@@ -49,13 +49,15 @@ function labelOf(text, rect, font, colour) {
 function pointAt(root, relation) {
   root.classList.toggle("dim", relation >= 0);
   for (const part of root.querySelectorAll(".on")) part.classList.remove("on");
-  const arrow = relation >= 0 ? root.querySelector(`.arrow[data-i="${relation}"]`) : null;
+  if (relation < 0) return;
+  const light = (kind, index) => {
+    for (const part of root.querySelectorAll(`.${kind}[data-i="${index}"]`)) part.classList.add("on");
+  };
+  const arrow = root.querySelector(`.arrow[data-i="${relation}"]`);
   if (!arrow) return;
-  arrow.classList.add("on");
-  for (const end of [arrow.dataset.s, arrow.dataset.o]) {
-    const box = root.querySelector(`.box-g[data-i="${end}"]`);
-    if (box) box.classList.add("on");
-  }
+  light("arrow", relation);
+  light("box-g", arrow.dataset.s);
+  light("box-g", arrow.dataset.o);
 }
 
 // Gold and predictions of one image beside each other; pointing at a relation shows it and its partner in each.
