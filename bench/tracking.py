@@ -1,9 +1,10 @@
-"""What a tracker costs a step of GRPO: `python bench/tracking.py [TRACKER] [STEPS]`.
+"""What a tracker costs a step of GRPO: `python bench/tracking.py [WORD…]`, such as `tracker=trackio`.
 
 One training of the tiny model in this process, with a tracker (wandb, offline) that is told of every second
 block of steps and not of the blocks between. A step is timed from its beginning to that of the next, so all
 that is logged, drawn and written lies within it; each block is compared with the mean of its two neighbours:
 by the clock, and by the processor's time of this process and its children, which other work disturbs less.
+Steps differ by more than a tracker costs, so the share of its own calls in a step is told, too.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,13 +25,7 @@ import psutil
 BLOCK = 5
 """Steps."""
 
-SMALL = (
-    "stage=grpo",
-    "stage.prompts_per_step=4",
-    "stage.args.num_generations=4",
-    "stage.args.max_completion_length=64",
-)
-"""Steps as short as they may be: the shorter, the more a tracker costs beside them."""
+WORDS = ("stage=grpo", "tracker=wandb", "stage.args.max_steps=45")
 
 
 class Now(NamedTuple):
@@ -45,13 +42,21 @@ def now() -> Now:
     return Now(time.perf_counter(), sum(t.user + t.system for t in used))
 
 
+@contextmanager
+def timed(calls: list[float]) -> Iterator[None]:
+    """Add the seconds of the block."""
+    start = time.perf_counter()
+    yield
+    calls.append(time.perf_counter() - start)
+
+
 def is_told(step: int) -> bool:
     """Whether the tracker is told of a step, 1 for the first."""
     return (step - 1) // BLOCK % 2 == 1
 
 
-def watch(begun: list[Now]) -> None:
-    """Note when each step begins, and keep the tracker from every second block."""
+def watch(begun: list[Now], calls: list[float]) -> None:
+    """Note when steps begin and how long the tracker's calls take; keep it from every second block."""
     from sgg.tracking.open import Trackers
     from sgg.train.sample_tables import SampleTables
     from sgg.train.speed import StepClock
@@ -60,11 +65,13 @@ def watch(begun: list[Now]) -> None:
 
     def logging(self: Trackers, values: dict[str, float], step: int) -> None:
         if is_told(step):
-            log(self, values, step)
+            with timed(calls):
+                log(self, values, step)
 
     def showing(self: SampleTables, step: int, steps: int) -> None:
         if is_told(step):
-            tables(self, step, 2 * steps)  # half of the steps: half of the tables
+            with timed(calls):
+                tables(self, step, 2 * steps)  # half of the steps: half of the tables
 
     def beginning(self: StepClock, *args: Any, **kwargs: Any) -> None:
         begun.append(now())
@@ -86,16 +93,16 @@ def ratios(begun: list[float]) -> list[float]:
 
 
 def main() -> None:
-    tracker, steps = [*sys.argv[1:3], *["wandb", "125"][len(sys.argv) - 1 :]]
+    words = [*WORDS, *sys.argv[1:]]
     os.environ.setdefault("WANDB_MODE", "offline")
     import launchers.local
     from sgg.main import main as sgg
 
     begun: list[Now] = []
-    watch(begun)
+    calls: list[float] = []
+    watch(begun, calls)
     launchers.local.launch = lambda frozen, config, run_stage: run_stage(frozen)
     with tempfile.TemporaryDirectory() as folder:
-        words = [*SMALL, f"tracker={tracker}", f"stage.args.max_steps={steps}"]
         sys.argv = ["sgg", *words, f"paths.run_dir={Path(folder) / 'run'}"]
         try:
             sgg()
@@ -108,9 +115,13 @@ def main() -> None:
         spread = statistics.stdev(found) / len(found) ** 0.5
         step = statistics.median(b - a for a, b in itertools.pairwise(times))
         print(
-            f"{tracker}, {name}: {statistics.mean(found):.3f} ± {spread:.3f} × of the time without "
+            f"{name}: {statistics.mean(found):.3f} ± {spread:.3f} × of the time without "
             f"({len(found)} blocks of {BLOCK} steps, {step:.2f} s a step)"
         )
+    pairs = itertools.pairwise(moment.clock for moment in begun)
+    steps = [b - a for step, (a, b) in enumerate(pairs, 1) if is_told(step)]
+    share, each = sum(calls) / sum(steps), sum(calls) / len(steps)
+    print(f"the tracker's calls take {share:.2%} of a step, {each * 1000:.0f} ms")
 
 
 if __name__ == "__main__":

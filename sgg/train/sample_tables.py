@@ -28,6 +28,9 @@ log = logging.getLogger("sgg")
 TABLES = 5
 """Times in a training, evenly spread, at which samples are drawn."""
 
+ROWS = 4
+"""Samples in one table, at most: drawing them is most of what a tracker costs."""
+
 COLUMNS = ["step", "image", "gold", "prediction", "text", "reward", "terms"]
 _SPLIT = {SampleKind.rotating: "train", SampleKind.fixed: "eval"}
 _SIDE = 640
@@ -64,7 +67,8 @@ class SampleTables:
     def _show(self, kind: SampleKind, samples: Sequence[TrainingSample]) -> None:
         if samples:
             newest = samples[-1].step
-            rows = [self._row(sample) for sample in samples if sample.step == newest]
+            shown = [sample for sample in samples if sample.step == newest][:ROWS]
+            rows = [self._row(sample) for sample in shown]
             self._trackers.table(f"samples/{kind.value}", COLUMNS, rows)
 
     def _row(self, sample: TrainingSample) -> list[Any]:

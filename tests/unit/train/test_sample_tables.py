@@ -12,7 +12,7 @@ from sgg.runs.folder import SAMPLES
 from sgg.runs.training_samples import SampleKind, TrainingSample, append_samples
 from sgg.text.codec import render
 from sgg.tracking.open import Trackers
-from sgg.train.sample_tables import COLUMNS, SampleTables
+from sgg.train.sample_tables import COLUMNS, ROWS, SampleTables
 
 
 class Kept:
@@ -81,6 +81,17 @@ def test_they_are_due_five_times_and_at_the_end(config, tmp_path, kept, tables):
             tables.logged(step, steps=23)
         due += [step] * (len(kept.tables) - before)
     assert due == [1, 6, 11, 16, 21, 23]
+
+
+def test_a_table_is_short(config, tmp_path, kept, tables):
+    image_id, _ = first(config, tmp_path, "train")
+    texts = [f"text {n}" for n in range(ROWS + 2)]
+    append_samples(
+        tmp_path, [TrainingSample(1, image_id, SampleKind.rotating, text) for text in texts]
+    )
+    tables.logged(1, steps=1)
+    [(_, rows)] = kept.tables
+    assert [row[4] for row in rows] == texts[:ROWS]
 
 
 @pytest.mark.parametrize("content", ["[]\n", '{"step": 1, "image_id": "../x"}\n'])
