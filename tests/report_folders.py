@@ -96,12 +96,13 @@ def write_evaluation(run_dir, root, cache, model, skills, *further):
     score_split(config, read_predictions(run_dir), prepared).write(run_dir)
 
 
-def write_training(run_dir, root, cache, model):
+def write_training(run_dir, root, cache, model, reward="hard_recall", seed=0):
     """A GRPO run of 40 steps with completions of two images."""
     words = [
         "stage=grpo",
         "model=tiny_qwen2_vl",
-        "reward=hard_recall",
+        f"reward={reward}",
+        f"seed={seed}",
         "data=jsonl",
         f"data.root={root}",
     ]
@@ -146,7 +147,8 @@ def write_sweep(folder, cache):
         for seed in range(3):
             name = f"{len(points):03d}_reward-{reward}_seed-{seed}"
             point = folder / "points" / name
-            write_training(point / "grpo", root, cache, "sgg/assets/tiny_qwen2_vl")
+            base = "sgg/assets/tiny_qwen2_vl"
+            write_training(point / "grpo", root, cache, base, reward, seed)
             better = skills[seed:] + [3] * seed
             write_evaluation(point / "eval", root, cache, point / "grpo", better, f"seed={seed}")
             write_json(point / "pipeline.json", {"steps": ["grpo", "eval"], "table": ["eval"]})

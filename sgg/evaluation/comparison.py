@@ -17,7 +17,7 @@ from sgg.evaluation.score import RECALL, Scored
 from sgg.evaluation.verdict import LEVEL, verdict
 from sgg.metrics.found import Found
 from sgg.metrics.permutation import compare, holm
-from sgg.metrics.recall import Ints, sums
+from sgg.metrics.recall import Ints
 
 Change = Literal["fixed", "broken", "both_right", "both_wrong", "malformed"]
 """What became of an image, see `ImageChange.change`."""
@@ -160,11 +160,9 @@ def _metrics(a: Scored, b: Scored) -> dict[str, MetricDifference]:
 
 
 def _predicates(a: Found, b: Found) -> Iterator[PredicateDifference]:
-    names, column = np.unique(np.array(a.predicates, dtype=str), return_inverse=True)
-    gold = np.bincount(column, minlength=len(names))
-    after, before = (sums(column, found.share, len(names)) for found in (a, b))
-    for i in sorted(range(len(names)), key=lambda i: (before[i] - after[i], -gold[i], names[i])):
-        yield PredicateDifference(str(names[i]), int(gold[i]), float(before[i]), float(after[i]))
+    after, before = a.by_predicate(), b.by_predicate()
+    rows = [PredicateDifference(n, gold, before[n][1], hits) for n, (gold, hits) in after.items()]
+    yield from sorted(rows, key=lambda row: (row.before - row.after, -row.gold, row.predicate))
 
 
 def _images(a: Found, b: Found) -> Iterator[ImageChange]:

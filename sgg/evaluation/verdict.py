@@ -1,4 +1,4 @@
-"""A difference of two recalls in one sentence: which is better, by how much, and whether that is noise."""
+"""A difference of two recalls in one sentence: better or worse, by how much, and whether that is noise."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def verdict(
     )
     if p > LEVEL:
         return f"No difference between {' and '.join(names)} that {images:,} images can show: {numbers}"
-    better, worse = names if after > before else names[::-1]
-    return f"{better} is better than {worse}: {numbers}"
+    name, baseline = names
+    return f"{name} is {'better' if after > before else 'worse'} than {baseline}: {numbers}"
 
 
 def share(value: float) -> str:

@@ -31,6 +31,13 @@ class Found:
     failed: Floats
     """Share of each image's completions that failed as a whole, shape (images,); a missing one did."""
 
+    def by_predicate(self) -> dict[str, tuple[int, float]]:
+        """Gold relations of each predicate, and how many are found: means over an image's completions."""
+        names, column = np.unique(np.array(self.predicates, dtype=str), return_inverse=True)
+        gold = np.bincount(column, minlength=len(names)).tolist()
+        found = sums(column, self.share, len(names)).tolist()
+        return {str(name): (gold[i], found[i]) for i, name in enumerate(names)}
+
 
 def found_relations(tally: Tally, image_ids: Sequence[str]) -> Found:
     """Gold relations of the split that a tally is of; an image's completions share its gold."""

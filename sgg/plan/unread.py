@@ -71,6 +71,11 @@ def refuse_unread_by(tool: str, overrides: Iterable[str], config: Config) -> Non
     _judge(said, lambda s: _unread_by(tool, s, use), [use])
 
 
+def is_read(key: str, config: Config) -> bool:
+    """Whether a run of this config reads a key."""
+    return _why(key, Use(config)) is None
+
+
 def _judge(keys: Iterable[_Said], why: Callable[[_Said], When | None], uses: Sequence[Use]) -> None:
     refused, told = [], dict[str, list[str]]()
     for said in keys:

@@ -38,6 +38,9 @@ class BaselineTest:
     """Seeds that both have and that are compared; empty where they share none and all are."""
     half_width: float | None
     """Half of the 95 % t interval of the difference over the shared seeds; None for fewer than two."""
+    scope: str = ""
+    """Such as "seeds 0, 1 only" where one side has results of further seeds, which its mean has and the
+    test has not."""
     p_holm: float = 1.0
     """p adjusted for the number of configurations that are compared with the baseline (Holm)."""
 
@@ -45,6 +48,21 @@ class BaselineTest:
     def difference(self) -> float:
         """After less before."""
         return self.after - self.before
+
+    @property
+    def over_seeds(self) -> tuple[float, float] | None:
+        """95 % t interval of the difference over seeds; None for fewer than two."""
+        half = self.half_width
+        return None if half is None else (self.difference - half, self.difference + half)
+
+    @property
+    def is_real(self) -> bool:
+        """Whether the images tell the two apart, and the seeds, where there are several, do not object."""
+        return self.p_holm <= LEVEL and not self._may_not_repeat
+
+    @property
+    def _may_not_repeat(self) -> bool:
+        return self.over_seeds is not None and self.over_seeds[0] <= 0 <= self.over_seeds[1]
 
     def verdict(self, name: str, baseline: str) -> str:
         """One sentence on the images, and what the seeds say where there are several."""
@@ -55,11 +73,13 @@ class BaselineTest:
             self.p_holm,
             self.images,
         )
-        if self.half_width is None:
+        if self.scope:
+            said += f"; {self.scope}"
+        if self.over_seeds is None:
             return said
-        low, high = self.difference - self.half_width, self.difference + self.half_width
+        low, high = self.over_seeds
         over = f"over {len(self.seeds)} seeds {signed(low)} to {signed(high)}"
-        if self.p_holm <= LEVEL and low <= 0 <= high:
+        if self.p_holm <= LEVEL and self._may_not_repeat:
             over += ", so other seeds may not repeat it"
         return f"{said}; {over}"
 
@@ -95,11 +115,20 @@ def against(runs: Sequence[ScoredRun], baseline: Sequence[ScoredRun]) -> Baselin
         len(a[0].image_ids),
         shared,
         half_width(gaps) if len(gaps) > 1 else None,
+        _scope(shared, [*runs, *baseline]),
     )
 
 
 def _by_seed(runs: Sequence[ScoredRun]) -> dict[str, ScoredRun]:
     return {run.seed: run for run in runs if run.images is not None}
+
+
+def _scope(shared: Sequence[str], runs: Sequence[ScoredRun]) -> str:
+    """What is left out where both have some seeds, and one has more; else empty."""
+    scored = {run.seed for run in runs if run.metrics is not None}
+    if not shared or scored == {*shared}:
+        return ""
+    return f"seed{'s' if len(shared) > 1 else ''} {', '.join(shared)} only"
 
 
 def _are_of_one_protocol(runs: Sequence[ScoredRun]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,20 @@ from sgg.errors import SggError
 from sgg.explain.exceptions import explain
 from sgg.files import make_output_folder, write_whole
 from sgg.report import html
-from sgg.report.content.baseline import is_control
 from sgg.report.content.curves import charts
-from sgg.report.content.evaluations import Evaluation, evaluated
+from sgg.report.content.evaluations import evaluated
 from sgg.report.content.folders import runs_of
 from sgg.report.content.gallery import IMAGES
 from sgg.report.content.run import RunContent, read_runs
 from sgg.report.content.summary import change_rows, score_rows, verdicts
 from sgg.report.content.training import Training, training_of
-from sgg.report.gallery_data import chosen, focus_of, gallery_blocks, gallery_note
+from sgg.report.gallery_data import (
+    best_of_points,
+    chosen,
+    focus_of,
+    gallery_blocks,
+    gallery_note,
+)
 from sgg.report.sweep_summary import SweepSummary
 from sgg.report.sweep_view import (
     best_runs,
@@ -49,10 +54,11 @@ def write_report(
         out: the folder to write to; None for the only folder.
         cache: where prepared data is kept; None for where each run keeps it, if that can be written to.
         images: of the gallery, at most.
-        baseline: of a sweep, what others are compared with, as `sweep_summary` takes it.
+        baseline: of a sweep or several runs, what others are compared with, as `runs_summary` takes it;
+            empty for the first configuration, and in the gallery for what each run was trained from.
 
     Raises:
-        SggError: in a folder there is no run, or no config can be read.
+        SggError: in a folder there is no run, no config can be read, or there is no such baseline.
         OSError: the folder to write to is a symbolic link.
 
     """
@@ -61,7 +67,10 @@ def write_report(
     target = out or folders[0]
     title = ", ".join(folder.resolve().name for folder in folders)
     summary = _summary(folders, baseline, left_out) if contents else None
-    view, blocks = _page(title, contents, cache, images, summary) if contents else _empty(title)
+    pairs = summary.pairs() if summary is not None and baseline else None
+    view, blocks = (
+        _page(title, contents, cache, images, summary, pairs) if contents else _empty(title)
+    )
     several = len(contents) > 1
     for run in contents:
         left_out += [f"{run.label}: {what}" if several else what for what in run.left_out]
@@ -89,22 +98,26 @@ def _page(
     cache: str | None,
     images: int,
     summary: SweepSummary | None,
+    pairs: Mapping[str, str] | None,
 ) -> tuple[View, list[html.Html]]:
-    evaluations = evaluated(runs, cache)
-    first = best_runs(summary) if summary else []
+    evaluations = evaluated(runs, cache, pairs)
+    first = best_runs(summary) if summary else best_of_points(evaluations.runs)
     gallery = chosen(evaluations.runs, first)
     focus = focus_of(gallery, first)
     blocks = list(gallery_blocks(gallery, focus, images))
     training = [t for run in runs if (t := _training(run, cache)) is not None]
     drawn = charts([run for run in runs if run.curves])
     if training:
-        blocks.append(html.json_block("training-runs", _training_data(training, evaluations.runs)))
+        best = [*first, *(gallery[focus].run.label for _ in gallery[:1]), ""][0]
+        blocks.append(html.json_block("training-runs", _training_data(training, best)))
     if drawn:
         blocks.append(html.json_block("charts", [asdict(chart) for chart in drawn]))
     view = view_of(title, runs)
-    view.verdicts = verdicts(evaluations.runs)
-    view.scores = score_rows(runs, evaluations.runs)
-    view.scores_note = _scores_note(evaluations.elsewhere)
+    tested = sweep_verdicts(summary) if summary is not None else []
+    view.verdicts = tested or verdicts(evaluations.runs)
+    # a pair is tested once on a page: what is among the configurations has no other p beside it
+    view.scores = score_rows(runs, [] if tested else evaluations.runs)
+    view.scores_note = _scores_note(evaluations.elsewhere, bool(tested))
     if summary is not None:
         _add_summary(view, blocks, summary)
     view.changes = change_rows(gallery, gallery)
@@ -120,17 +133,21 @@ def _page(
 def _summary(folders: Sequence[Path], baseline: str, left_out: list[str]) -> SweepSummary | None:
     """By configuration; None where there is one, or where a damaged file forbids it."""
     try:
-        return summary_of(folders, baseline)
+        summary = summary_of(folders, baseline)
     except (SggError, OSError) as error:
         if baseline:
             raise
         left_out.append(explain(error) or str(error))
         return None
+    if summary is None and baseline:
+        raise SggError(
+            f"baseline={baseline} would be ignored: it is of one sweep, or of several runs and pipelines. "
+            "Leave it out."
+        )
+    return summary
 
 
 def _add_summary(view: View, blocks: list[html.Html], summary: SweepSummary) -> None:
-    if (sentences := sweep_verdicts(summary)) and summary.keys:
-        view.verdicts = sentences
     view.extra.append(sweep_section(summary))
     view.extra_contents.append(("sweep", "Configurations"))
     if axes := parallel(summary):
@@ -141,26 +158,22 @@ def _training(run: RunContent, cache: str | None) -> Training | None:
     return run.taken(lambda: training_of(run, cache), None)
 
 
-def _training_data(training: Sequence[Training], runs: Sequence[Evaluation]) -> dict[str, Any]:
-    """The runs with their samples; `best` is the one whose point, or whose model, scores most."""
-    best = max(
-        (run for run in runs if run.run.metrics is not None and not is_control(run.run.config)),
-        key=lambda run: run.run.metrics.metrics.get("R", 0.0) if run.run.metrics else 0.0,
-        default=None,
-    )
-    place = len(training) - 1
-    if best is not None and best.run.point:
-        prefix = f"{best.run.point}/"
-        mine = [i for i, t in enumerate(training) if f"{t.label}/".startswith(prefix)]
-        place = mine[-1] if mine else place
+def _training_data(training: Sequence[Training], best: str) -> dict[str, Any]:
+    """The runs with their samples; `best` is the last one of the pipeline of the run of that label."""
+    pipeline = best.rpartition("/")[0]
+    mine = [i for i, one in enumerate(training) if one.label.rpartition("/")[0] == pipeline]
+    place = mine[-1] if mine else len(training) - 1
     return {"best": place, "runs": [asdict(one) for one in training]}
 
 
-def _scores_note(elsewhere: Sequence[str]) -> str:
-    note = (
-        "A difference is real where a paired permutation test over the images gives p ≤ .05; the bar shows "
-        "recall from 0 to 1."
-    )
+def _scores_note(elsewhere: Sequence[str], are_tested_above: bool) -> str:
+    note = "The bar shows recall from 0 to 1."
+    if are_tested_above:
+        note += " Differences stand among the configurations."
+    else:
+        note += (
+            " A difference is real where a paired permutation test over the images gives p ≤ .05."
+        )
     if elsewhere:
         note += (
             f" Of other images or by another protocol, and so not compared: {', '.join(elsewhere)}."

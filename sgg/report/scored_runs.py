@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sgg.config.argv import key_of
@@ -17,6 +17,7 @@ from sgg.config.stage import StageName
 from sgg.errors import SggError
 from sgg.models.weights import is_complete
 from sgg.report.content.folders import runs_of
+from sgg.report.lineage import trainings
 from sgg.runs.exit_status import read_exit_status
 from sgg.runs.frozen import config_of_run
 from sgg.runs.records import (
@@ -45,6 +46,7 @@ class ScoredRun:
     overrides: dict[str, str]
     """What sets its point apart from the others, but for the seed: key -> value; empty outside of a sweep."""
     seed: str
+    """Outside of a sweep that of the last training behind its model, where this is among the runs."""
     config: Config | None
     """None where it cannot be read."""
     state: str
@@ -55,6 +57,9 @@ class ScoredRun:
     images: PerImage | None
     repeat: Repeat | None
     """The command that makes it again; None where no record has it."""
+    made: tuple[Config, ...] = ()
+    """Its config, then those of the trainings behind its model that are among the runs, the last one first;
+    empty where its config cannot be read."""
 
 
 def runs_of_sweep(folder: Path) -> list[ScoredRun]:
@@ -78,7 +83,7 @@ def runs_of_sweep(folder: Path) -> list[ScoredRun]:
     scored = {run.step for run in runs if _is_evaluation(run)}
     if not scored:
         scored = {record.runs[-1].step} if record.runs else set()
-    return [run for run in runs if run.step in scored]
+    return [run for run in _with_trainings(runs) if run.step in scored]
 
 
 def runs_of_folders(folders: Sequence[Path]) -> list[ScoredRun]:
@@ -93,8 +98,24 @@ def runs_of_folders(folders: Sequence[Path]) -> list[ScoredRun]:
         path = run.path.resolve()
         if path not in runs:
             runs[path] = _read(run.label, run.path, "", {}, None, _by_hand(run.path))
-    evaluated = [run for run in runs.values() if _is_evaluation(run)]
-    return evaluated or list(runs.values())
+    read = _with_trainings([*runs.values()])
+    evaluated = [run for run in read if _is_evaluation(run)]
+    return [
+        replace(run, seed=str(run.made[1].seed)) if len(run.made) > 1 else run
+        for run in evaluated or read
+    ]
+
+
+def _with_trainings(runs: Sequence[ScoredRun]) -> list[ScoredRun]:
+    by_folder = {
+        run.config.paths.run_dir: run.config
+        for run in runs
+        if run.config is not None and not _is_evaluation(run)
+    }
+    return [
+        run if (c := run.config) is None else replace(run, made=(c, *trainings(c, by_folder)))
+        for run in runs
+    ]
 
 
 def _read(

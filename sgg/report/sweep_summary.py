@@ -7,26 +7,24 @@ files only, so a stranger's sweep is safe to summarise.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sgg.config.differences import differences
-from sgg.config.literal import plain
-from sgg.config.schema import Config
 from sgg.errors import SggError, did_you_mean
 from sgg.metrics.permutation import holm
 from sgg.metrics.seeds import half_width
 from sgg.report.baseline_test import BaselineTest, against
+from sgg.report.content.baseline import is_control
+from sgg.report.lineage import changes, identity
 from sgg.report.scored_runs import ScoredRun, runs_of_folders, runs_of_sweep
 from sgg.report.tables import COLUMNS
 from sgg.runs.sweep import SWEEP
 
 LOWER_IS_BETTER = ("failure_rate",)
 """Of `COLUMNS`; of the others more is better."""
-_OF_THE_PLACE = ("seed", "choices", "paths", "dry_run", "tracker")
-"""Keys by which runs of one configuration may differ."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +52,17 @@ class Group:
     values: dict[str, Value]
     """By key of `COLUMNS`; empty where none has results."""
     test: BaselineTest | None
-    """Against the baseline; None for the baseline itself, and where the two cannot be compared."""
+    """Against the baseline; None for the baseline itself, for a control, and where the two cannot be compared
+    or are the same model, evaluated alike."""
     untested: str
     """Why it cannot be compared with the baseline, in a few words; else empty."""
     changes: dict[str, tuple[Any, Any]]
-    """Keys of the frozen config that differ from the baseline's: key -> (baseline's, its own). Seed, folders
-    and tracker are left out."""
+    """What differs from the baseline's: key -> (baseline's, its own), see `lineage.changes`."""
+
+    @property
+    def is_control(self) -> bool:
+        """Whether every prompt has another scene's image."""
+        return any(run.config is not None and is_control(run.config) for run in self.runs)
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,13 @@ class SweepSummary:
     @property
     def verdicts(self) -> list[str]:
         """One sentence a group that is compared, in their order."""
-        return [
-            group.test.verdict(self.title(group), self._title(self.baseline, group.step))
-            for group in self.groups
-            if group.test is not None
-        ]
+        return [said for group in self.groups if (said := self.verdict(group))]
+
+    def verdict(self, group: Group) -> str:
+        """One sentence on a group and the baseline; empty where they are not compared."""
+        if group.test is None:
+            return ""
+        return group.test.verdict(self.title(group), self._title(self.baseline, group.step))
 
     def title(self, group: Group) -> str:
         """What a group is called in a sentence."""
@@ -95,11 +100,37 @@ class SweepSummary:
         return f"{label} ({step})" if self.has_steps else label
 
     def best(self, metric: str) -> list[Group]:
-        """The groups with the best value of a metric, as three digits show it; several where they tie."""
+        """The groups with the best value of a metric, as three digits show it; several where they tie.
+
+        Only among those that have the most seeds, so that a failed run makes no group the best; a control is
+        not among them.
+        """
         sign = -1 if metric in LOWER_IS_BETTER else 1
-        scored = [g for g in self.groups if metric in g.values]
+        scored = self._comparable(metric)
         shown = [round(sign * g.values[metric].mean, 3) for g in scored]
         return [g for g, value in zip(scored, shown, strict=True) if value == max(shown)]
+
+    def bold(self, metric: str) -> list[Group]:
+        """The best groups; none where all that could be are equal, or there is one."""
+        best = self.best(metric)
+        return best if len(best) < len(self._comparable(metric)) else []
+
+    def _comparable(self, metric: str) -> list[Group]:
+        scored = [g for g in self.groups if metric in g.values and not g.is_control]
+        most = max((g.values[metric].seeds for g in scored), default=0)
+        return [g for g in scored if g.values[metric].seeds == most]
+
+    def pairs(self) -> dict[str, str]:
+        """Name of an evaluation -> that of the baseline's, of its step and, where there is one, its seed."""
+        found = {}
+        for group in self.groups:
+            theirs = [g for g in self.groups if g.label == self.baseline and g.step == group.step]
+            if not theirs or theirs[0] is group:
+                continue
+            by_seed = {run.seed: run.name for run in reversed(theirs[0].runs)}
+            for run in group.runs:
+                found[run.name] = by_seed.get(run.seed, theirs[0].runs[0].name)
+        return found
 
     def lines(self) -> list[dict[str, str | float]]:
         """One row an evaluation with results, for parallel coordinates: overrides, seed and metrics."""
@@ -152,12 +183,24 @@ def _summary(name: str, runs: Sequence[ScoredRun], baseline: str) -> SweepSummar
     if not runs:
         raise SggError(f"{name}: there is no run in it.")
     keys = list(dict.fromkeys(key for run in runs for key in run.overrides))
-    pooled: dict[tuple[str, str], list[ScoredRun]] = {}
+    copies: Counter[tuple[str, str, str]] = Counter()
+    pooled: dict[tuple[str, str, int], list[ScoredRun]] = {}
     for run in runs:
-        pooled.setdefault((run.step, _identity(run)), []).append(run)
+        configuration = run.step, _identity(run)
+        copies[*configuration, run.seed] += 1  # a copy is no further seed: it has a row of its own
+        pooled.setdefault((*configuration, copies[*configuration, run.seed]), []).append(run)
     groups = [
-        Group(_label(found), found[0].overrides, found[0].step, found, _values(found), None, "", {})
-        for found in pooled.values()
+        Group(
+            _label(found, copy),
+            found[0].overrides,
+            found[0].step,
+            found,
+            _values(found),
+            None,
+            "",
+            {},
+        )
+        for (_, _, copy), found in pooled.items()
     ]
     chosen = _chosen(groups, baseline)
     return SweepSummary(
@@ -169,22 +212,15 @@ def _identity(run: ScoredRun) -> str:
     """Equal for runs of one configuration."""
     if run.overrides or run.step:
         return json.dumps(run.overrides)
-    return (
-        run.name
-        if run.config is None
-        else json.dumps(_values_of(run.config), sort_keys=True, default=str)
-    )
+    return identity(run.made) if run.made else run.name
 
 
-def _values_of(config: Config) -> dict[str, Any]:
-    return {key: value for key, value in plain(config).items() if key not in _OF_THE_PLACE}
-
-
-def _label(runs: Sequence[ScoredRun]) -> str:
+def _label(runs: Sequence[ScoredRun], copy: int) -> str:
     first = runs[0]
-    if first.overrides:
-        return " ".join(f"{key}={value}" for key, value in first.overrides.items())
-    return "all seeds" if first.step else ", ".join(run.name for run in runs)
+    if not first.overrides and not first.step:
+        return ", ".join(run.name for run in runs)
+    name = " ".join(f"{key}={value}" for key, value in first.overrides.items()) or "all seeds"
+    return name if copy == 1 else f"{name} ({copy})"
 
 
 def _values(runs: Sequence[ScoredRun]) -> dict[str, Value]:
@@ -230,14 +266,14 @@ def _compared(group: Group, chosen: Sequence[Group]) -> Group:
     baseline = next((g for g in chosen if g.step == group.step), None)
     if baseline is None or baseline is group:
         return group
-    configs = [next((r.config for r in g.runs if r.config), None) for g in (baseline, group)]
-    changes = {}
-    if configs[0] is not None and configs[1] is not None:
-        changes = differences(*map(_values_of, filter(None, configs)))
-    found = against(group.runs, baseline.runs)
-    if isinstance(found, str):
-        return replace(group, untested=found, changes=changes)
-    return replace(group, test=found, changes=changes)
+    theirs, ours = (next((r.made for r in g.runs if r.made), ()) for g in (baseline, group))
+    found = changes(theirs, ours) if theirs and ours else {}
+    test = "a control" if group.is_control else against(group.runs, baseline.runs)
+    if not isinstance(test, str) and group.overrides and theirs and ours and not found:
+        test = "the same model, evaluated alike"
+    if isinstance(test, str):
+        return replace(group, untested=test, changes=found)
+    return replace(group, test=test, changes=found)
 
 
 def _adjusted(groups: Sequence[Group]) -> list[Group]:

@@ -104,7 +104,7 @@ def _texts(
     is_tested = any(group.test is not None for group in summary.groups)
     head = [*_heads(summary), "seeds", *(_column(key) for key in COLUMNS)]
     head += ["Δ triplet recall", "p"] if is_tested else []
-    best = {key: {id(group) for group in _bold(summary, key)} for key in COLUMNS}
+    best = {key: {id(group) for group in summary.bold(key)} for key in COLUMNS}
     rows = []
     for group in summary.groups:
         cells = [escaped(_on_one_line(name)) for name in _names(summary, group)]
@@ -119,12 +119,6 @@ def _texts(
         cells += map(escaped, _tested(group.test)) if is_tested else []
         rows.append(cells)
     return [escaped(name) for name in head], rows
-
-
-def _bold(summary: SweepSummary, metric: str) -> list[Group]:
-    """The best groups of a column; none where all are equal, or there is one."""
-    best = summary.best(metric)
-    return best if len(best) < sum(metric in group.values for group in summary.groups) else []
 
 
 def _heads(summary: SweepSummary) -> list[str]:
@@ -151,8 +145,10 @@ def _shown(value: Value) -> str:
 def _tested(test: BaselineTest | None) -> list[str]:
     if test is None:
         return [MISSING, MISSING]
-    span = f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}]"
-    return [span.replace("-", MINUS), p_value(test.p_holm).removeprefix("p = ").removeprefix("p ")]
+    span = f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}]".replace("-", MINUS)
+    if test.scope:
+        span += f" ({_on_one_line(test.scope)})"
+    return [span, p_value(test.p_holm).removeprefix("p = ").removeprefix("p ")]
 
 
 def _scored(group: Group) -> int:
@@ -166,8 +162,8 @@ def _caption(summary: SweepSummary) -> Iterator[str]:
         yield "±: mean over seeds and half of its 95 % t interval over seeds."
     if any(v.seeds == 1 for v in values):
         yield "[low, high]: 95 % score interval over the images of one run."
-    if any(_bold(summary, key) for key in COLUMNS):
-        yield "Bold: the best of each column."
+    if any(summary.bold(key) for key in COLUMNS):
+        yield "Bold: the best of each column, among rows with the most seeds."
     if tests:
         number = len(tests)
         adjusted = f", p adjusted for {number} comparisons (Holm)" if number > 1 else ""
@@ -176,6 +172,8 @@ def _caption(summary: SweepSummary) -> Iterator[str]:
             f"{tests[0].images:,} images, with the 95 % interval over images; paired permutation "
             f"test{adjusted}."
         )
+    if any(test.scope for test in tests):
+        yield "Where seeds are named beside Δ, one side lacks the others: Δ and p leave them out."
 
 
 def _without(summary: SweepSummary) -> Iterator[str]:

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sgg.evaluation.verdict import LEVEL, p_value, signed
+from sgg.evaluation.verdict import p_value, signed
+from sgg.report.baseline_test import BaselineTest
 from sgg.report.content.summary import Verdict
 from sgg.report.html import Html, render
+from sgg.report.scored_runs import ScoredRun
 from sgg.report.sweep_summary import LOWER_IS_BETTER, Group, SweepSummary, Value, runs_summary
 from sgg.report.tables import COLUMNS
 from sgg.runs.folder import SWEEP
@@ -35,15 +37,14 @@ def sweep_verdicts(summary: SweepSummary) -> list[Verdict]:
     found = []
     for group in sorted(summary.groups, key=_recall, reverse=True):
         if group.test is not None:
-            text = group.test.verdict(summary.title(group), summary.baseline)
-            found.append(Verdict(text, group.test.p_holm <= LEVEL))
+            found.append(Verdict(summary.verdict(group), group.test.is_real))
     return found
 
 
 def sweep_section(summary: SweepSummary) -> Html:
     """Table, parallel coordinates, differences of configs, and commands."""
     best = {
-        metric: [id(g) for g in summary.best(metric)] for metric in COLUMNS if _has(summary, metric)
+        metric: [id(g) for g in summary.bold(metric)] for metric in COLUMNS if _has(summary, metric)
     }
     metrics = sorted(best, key=lambda metric: metric != "R")  # what decides stands first
     return render(
@@ -78,12 +79,19 @@ def parallel(summary: SweepSummary) -> dict[str, Any]:
 
 
 def best_runs(summary: SweepSummary) -> list[str]:
-    """Runs of the best configuration and of the baseline, by name; what a gallery shows first."""
-    if not _has(summary, "R"):
+    """Runs of the best configuration, the best run first, and of the baseline; what a gallery shows first."""
+    best = summary.best("R")
+    if not best:
         return []
-    best = summary.best("R")[0]
-    groups = [best, *(g for g in summary.groups if g.label == summary.baseline and g is not best)]
-    return [run.name for group in groups for run in group.runs if run.metrics is not None]
+    scored = [run for run in best[0].runs if run.metrics is not None]
+    scored.sort(key=_recall_of, reverse=True)
+    of_baseline = [g for g in summary.groups if g.label == summary.baseline and g is not best[0]]
+    scored += [run for group in of_baseline for run in group.runs if run.metrics is not None]
+    return [run.name for run in scored]
+
+
+def _recall_of(run: ScoredRun) -> float:
+    return run.metrics.metrics.get("R", 0.0) if run.metrics is not None else 0.0
 
 
 def _has(summary: SweepSummary, metric: str) -> bool:
@@ -121,18 +129,19 @@ def _row(
     if test is not None:
         row |= {
             "difference": test.difference,
-            "is_real": test.p_holm <= LEVEL,
-            "text": f"{signed(test.difference)} {'✓ real' if test.p_holm <= LEVEL else '≈ unclear'}",
+            "is_real": test.is_real,
+            "text": f"{signed(test.difference)} {'✓ real' if test.is_real else '≈ unclear'}",
             "detail": f"images [{signed(test.low)}, {signed(test.high)}], {p_value(test.p_holm)}",
-            "over_seeds": _over_seeds(test.difference, test.half_width),
+            "over_seeds": ", ".join(part for part in (_over_seeds(test), test.scope) if part),
         }
     return row
 
 
-def _over_seeds(difference: float, half: float | None) -> str:
-    if half is None:
+def _over_seeds(test: BaselineTest) -> str:
+    if test.over_seeds is None:
         return ""
-    return f"seeds [{signed(difference - half)}, {signed(difference + half)}]"
+    low, high = map(signed, test.over_seeds)
+    return f"seeds [{low}, {high}]"
 
 
 def _cell(value: Value | None, is_best: bool, with_bar: bool) -> dict[str, Any] | None:

@@ -112,7 +112,7 @@ def add_predicates(view: View, runs: Sequence[Evaluation], focus: int) -> None:
         focus: place of that run.
 
     """
-    rows = predicate_rows(runs)
+    rows = predicate_rows([run.scored for run in runs if run.scored])
     if not rows:
         return
     view.labels = [run.run.label for run in runs]
@@ -138,7 +138,7 @@ def _worst(row: PredicateRow, run: int) -> dict[str, Any]:
     return {
         "name": row.name,
         "gold": row.gold,
-        "hits": row.hits[run],
+        "hits": f"{row.hits[run]:.1f}".removesuffix(".0"),
         "recall": row.recall(run),
         "filter": filter_of(run, missed=row.name, order="worst"),
     }

@@ -6,7 +6,7 @@ with its comparison to its baseline. Runs outside of the group are named with th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from sgg.evaluation.stage import score_split
 from sgg.files import refuse_link
 from sgg.metrics.tally import Task
 from sgg.models.spec import graph_spec
-from sgg.report.content.baseline import baselines
+from sgg.report.content.baseline import baselines, is_control
 from sgg.report.content.run import RunContent
 from sgg.runs.folder import COMPLETIONS
 from sgg.text.codec import GraphSpec
@@ -59,12 +59,16 @@ class Evaluated:
     """Labels of evaluations of other images, or by another protocol."""
 
 
-def evaluated(runs: Sequence[RunContent], cache: str | None) -> Evaluated:
+def evaluated(
+    runs: Sequence[RunContent], cache: str | None, pairs: Mapping[str, str] | None = None
+) -> Evaluated:
     """Read, score and compare what can be; what is damaged is noted at its run.
 
     Args:
         runs: of all stages; the order decides what is compared with what.
         cache: where prepared data is kept; None for where each run keeps it, if that can be written to.
+        pairs: label of a run -> label of the one that it is compared with, where a user has chosen the
+            baseline; None to pair runs by their configs. A control stays with what it controls.
 
     """
     found = [run.taken(partial(_read, run, cache), None) for run in runs]
@@ -76,7 +80,7 @@ def evaluated(runs: Sequence[RunContent], cache: str | None) -> Evaluated:
         return Evaluated()
     group = max(groups.values(), key=len)
     others = [e.run.label for e in read if not any(e is mine for mine in group)]
-    return Evaluated(_compared(group, runs), others)
+    return Evaluated(_compared(group, runs, pairs), others)
 
 
 def _read(run: RunContent, cache: str | None) -> Evaluation | None:
@@ -103,7 +107,9 @@ def _judge(evaluation: Evaluation) -> tuple[str, str]:
     return evaluation.prepared.fingerprint, repr({**protocol, "quirks": None})
 
 
-def _compared(group: Sequence[Evaluation], runs: Sequence[RunContent]) -> list[Evaluation]:
+def _compared(
+    group: Sequence[Evaluation], runs: Sequence[RunContent], pairs: Mapping[str, str] | None
+) -> list[Evaluation]:
     kept = []
     for evaluation in group:
         run = evaluation.run
@@ -112,7 +118,10 @@ def _compared(group: Sequence[Evaluation], runs: Sequence[RunContent]) -> list[E
         if evaluation.scored is not None:
             kept.append(evaluation)
     configs = [e.run.config for e in kept]
+    places = {e.run.label: i for i, e in enumerate(kept)}
     for evaluation, place in zip(kept, baselines(configs, _started_from(runs)), strict=True):
+        if pairs is not None and not is_control(evaluation.run.config):
+            place = places.get(pairs.get(evaluation.run.label, ""))
         evaluation.baseline = place
         if place is not None and evaluation.scored is not None:
             other = kept[place]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sgg.report.content.evaluations import Evaluation
+from sgg.evaluation.score import Scored
 
 ENOUGH = 20
 """Gold relations from which on a predicate's recall may be called the lowest."""
@@ -20,8 +20,9 @@ class PredicateRow:
     group: str
     """head, body or tail: thirds of the predicates by how often gold shows them."""
     gold: int
-    hits: list[int]
-    """Gold relations that each run finds, in the order of the runs."""
+    hits: list[float]
+    """Gold relations that each run finds, in the order of the runs: whole numbers with one completion an
+    image, else means over completions."""
     predicted: list[int]
 
     def recall(self, run: int) -> float:
@@ -29,24 +30,22 @@ class PredicateRow:
         return self.hits[run] / self.gold if self.gold else 0.0
 
 
-def predicate_rows(runs: Sequence[Evaluation]) -> list[PredicateRow]:
+def predicate_rows(runs: Sequence[Scored]) -> list[PredicateRow]:
     """Each predicate that gold shows, the most frequent first."""
-    tables = [
-        {row["predicate"]: row for row in run.scored.predicates} for run in runs if run.scored
-    ]
-    if not tables:
+    if not runs:
         return []
-    first = tables[0]
+    found = [one.found.by_predicate() for one in runs]
+    tables = [{row["predicate"]: row for row in one.predicates} for one in runs]
     return [
         PredicateRow(
             name,
             str(row["group"]),
-            int(row["gold"]),
-            [round(row["gold"] * table[name]["R"]) for table in tables],
+            found[0][name][0],
+            [hits[name][1] for hits in found],
             [int(table[name]["predicted"]) for table in tables],
         )
-        for name, row in first.items()
-        if row["gold"]
+        for name, row in tables[0].items()
+        if name in found[0]
     ]
 
 

@@ -75,7 +75,7 @@ def test_a_real_difference_is_said_in_one_sentence_whichever_side_is_better():
     assert many.verdict == f"GRPO is better than SFT: {said}"
     turned = compared([ON] * 16, [GOLD] * 16)
     said = "triplet recall 1.000 → .500, -.500 (95 % -.500 to -.500, p < .001)"
-    assert turned.verdict == f"SFT is better than GRPO: {said}"
+    assert turned.verdict == f"GRPO is worse than SFT: {said}"
     assert many.main.is_real
     assert turned.main.is_real
 

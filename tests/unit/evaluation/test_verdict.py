@@ -11,11 +11,11 @@ def said(after, before, p):
     return verdict(("GRPO", "SFT"), (after, before), (-0.0101, 0.0449), p, 1800)
 
 
-def test_the_better_one_stands_first():
+def test_the_run_stands_first_whichever_is_better():
     numbers = "triplet recall .417 → .493, +.076 (95 % -.010 to +.045, p = .050)"
     assert said(0.493, 0.417, 0.05) == f"GRPO is better than SFT: {numbers}"
     assert said(0.417, 0.493, 0.01).startswith(
-        "SFT is better than GRPO: triplet recall .493 → .417, -.076"
+        "GRPO is worse than SFT: triplet recall .493 → .417, -.076"
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import scoring
 from PIL import Image
 from report_folders import IMAGES, answer, image_id, write_pipeline
 from strategies import scene
@@ -20,6 +22,7 @@ from sgg.report.content.predicates import PredicateRow, predicate_rows, worst
 from sgg.report.content.run import read_runs
 from sgg.report.content.summary import duration_text, what_was_run
 from sgg.report.content.training import training_of
+from sgg.report.gallery_data import best_of_points
 from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord
 
 
@@ -106,12 +109,39 @@ def test_evaluations_by_another_protocol_are_not_compared(pipeline, tmp_path):
 
 
 def test_predicates_with_enough_gold_are_called_the_worst(runs):
-    rows = predicate_rows(evaluated(runs, None).runs)
+    rows = predicate_rows([run.scored for run in evaluated(runs, None).runs])
     assert {row.name: (row.gold, row.hits) for row in rows}["on"] == (30, [6, 18])
     few = PredicateRow("rare", "tail", 3, [0], [0])
     many = PredicateRow("left of", "head", 50, [20], [30])
     assert worst([few, many], 0) == [many]
     assert worst([few], 0) == [few]
+
+
+def test_hits_of_a_predicate_are_counted_not_averaged_over_images():
+    """Ten of ten in one image, none of one in another: 10 of 11, where the mean over images is .5."""
+
+    def row_of_cups(count):
+        names = [(f"cup {i}", (50 * i, 0, 50 * i + 40, 40)) for i in range(count + 1)]
+        return scene(names, [(i, "on", i + 1) for i in range(count)])
+
+    many, one = row_of_cups(10), row_of_cups(1)
+    nothing = replace(one, edges=())
+    scored = scoring.evaluated((many, many), (nothing, one))
+    assert [row["R"] for row in scored.predicates] == [0.5]
+    [row] = predicate_rows([scored])
+    assert (row.gold, row.hits) == (11, [10])
+    assert row.recall(0) == pytest.approx(10 / 11)
+    of_two = scoring.evaluated(([many, replace(many, edges=many.edges[:5])], many))
+    assert predicate_rows([of_two])[0].hits == [7.5], "the mean of ten and five"
+
+
+def test_the_best_point_of_several_sweeps_is_the_one_that_finds_most(runs):
+    """`before` finds .400 and `after` .700; outside of a sweep there is no best one."""
+    found = evaluated(runs, None).runs
+    assert best_of_points(found) == []
+    points = [replace(one, run=replace(one.run, point=one.run.label)) for one in found]
+    assert best_of_points(points) == ["after"]
+    assert best_of_points(points[:1]) == ["before"]
 
 
 def test_training_samples_are_drawn_beside_their_gold(runs):

@@ -10,6 +10,7 @@ from sweep_folders import evaluated_run, sweep_of_points
 from sgg.errors import SggError
 from sgg.report.sweep_summary import runs_summary, sweep_summary
 from sgg.report.sweep_table import sweep_table
+from sgg.report.sweep_view import sweep_section, sweep_verdicts
 
 HALF = [1.0] * 8 + [0.0] * 8
 MORE = [1.0] * 14 + [0.0] * 2
@@ -60,20 +61,88 @@ def test_the_test_is_paired_by_image_and_seed(sweep):
 
 def test_verdicts_are_about_images_and_about_seeds(sweep):
     (said,) = sweep_summary(sweep).verdicts
-    better = "generate.temperature=0.0 is better than generate.temperature=1.0: "
-    assert said.startswith(f"{better}triplet recall .906 → .500, -.406 (95 % ")
+    worse = "generate.temperature=1.0 is worse than generate.temperature=0.0: "
+    assert said.startswith(f"{worse}triplet recall .906 → .500, -.406 (95 % ")
     assert said.endswith("; over 2 seeds -.803 to -.009")
 
 
 def test_seeds_that_disagree_are_told(tmp_path):
     folder = sweep_of_points(tmp_path, [[f"model={m}", f"seed={s}"] for m in "ab" for s in "01"])
     for i, recalls in enumerate((HALF, HALF, MORE, [*HALF[:-1], 1.0])):
-        evaluated_run(folder / "points" / str(i), [f"seed={i % 2}"], recalls)
-    (said,) = sweep_summary(folder).verdicts
+        words = [f"seed={i % 2}", f"model.path={'ab'[i // 2]}"]
+        evaluated_run(folder / "points" / str(i), words, recalls)
+    summary = sweep_summary(folder)
+    (said,) = summary.verdicts
+    test = summary.groups[1].test
+    assert test.p_holm <= 0.05
+    assert not test.is_real
+    assert not sweep_verdicts(summary)[0].is_real
+    assert "+.219 ≈ unclear" in sweep_section(summary)
     assert said.startswith(
         "model=b is better than model=a: triplet recall .500 → .719, +.219 (95 % "
     )
     assert said.endswith("; over 2 seeds -1.767 to +2.204, so other seeds may not repeat it")
+
+
+def test_a_mean_and_a_test_of_other_seeds_are_told_apart(tmp_path):
+    """a: 0 and .875, mean .4375; b: seed 1 alone, .5. Of seed 1: .5 - .875, six images, p 2 / 2^6."""
+    folder = sweep_of_points(tmp_path, [[f"model={m}", f"seed={s}"] for m in "ab" for s in "01"])
+    for i, recalls in enumerate(([0.0] * 16, MORE, None, HALF)):
+        words = [f"seed={i % 2}", f"model.path={'ab'[i // 2]}"]
+        evaluated_run(folder / "points" / str(i), words, recalls)
+    summary = sweep_summary(folder)
+    a, b = summary.groups
+    assert (a.values["R"].mean, b.values["R"].mean) == (0.4375, 0.5)
+    assert b.test.difference == -0.375
+    assert b.test.p == pytest.approx(2 / 2**6, abs=0.01)
+    assert b.test.scope == "seed 1 only"
+    assert summary.verdicts[0].startswith(
+        "model=b is worse than model=a: triplet recall .875 → .500"
+    )
+    assert summary.verdicts[0].endswith("; seed 1 only")
+    assert [g.label for g in summary.best("R")] == ["model=a"], "b has one seed less"
+    assert summary.bold("R") == []
+    table = sweep_table(summary, "md")
+    assert "] (seed 1 only) | " in table
+    assert "**" not in table
+    section = sweep_section(summary)
+    assert "<br>seed 1 only" in section
+    assert "<b>0." not in section
+
+
+def test_controls_and_equal_models_are_neither_tested_nor_the_best(tmp_path):
+    """Of three steps one tells rewards apart, so its p stands alone: no Holm over the others."""
+    steps = ("untrained", "after", "control")
+    folder = sweep_of_points(tmp_path, [["reward=a"], ["reward=b"]], steps)
+    for i, reward in enumerate(("balanced", "hard_recall")):
+        point = folder / "points" / str(i)
+        model = f"model.path={'ab'[i]}"
+        evaluated_run(point / "untrained", [f"reward={reward}"], HALF)  # which no evaluation reads
+        evaluated_run(point / "after", [model], MORE if i else HALF)
+        evaluated_run(point / "control", [model, "stage.shuffle_images=true"], [1.0] * 16)
+    summary = sweep_summary(folder)
+    untrained, after, control = summary.groups[3:]
+    assert (untrained.test, untrained.untested) == (None, "the same model, evaluated alike")
+    assert untrained.changes == {}
+    assert (control.test, control.untested) == (None, "a control")
+    assert after.test.p_holm == after.test.p
+    assert [said.partition(": ")[0] for said in summary.verdicts] == [
+        "reward=b (after) is better than reward=a (after)"
+    ]
+    assert [v.text for v in sweep_verdicts(summary)] == summary.verdicts
+    assert summary.bold("R") == [after]
+
+
+def test_a_copy_of_a_run_is_no_further_seed(tmp_path):
+    paths = [evaluated_run(tmp_path / name, ["seed=0"], HALF) for name in "ab"]
+    groups = runs_summary(paths).groups
+    assert [(g.label, g.values["R"].seeds) for g in groups] == [("a", 1), ("b", 1)]
+    folder = sweep_of_points(tmp_path / "sweep", [["x=1"], ["x=1"], ["x=2"]])
+    for i in range(3):
+        evaluated_run(folder / "points" / str(i), [f"model.path={i}"], HALF)
+    summary = sweep_summary(folder)
+    assert [g.label for g in summary.groups] == ["x=1", "x=1 (2)", "x=2"]
+    assert [g.test is None for g in summary.groups] == [True, False, False]
 
 
 def test_another_baseline(sweep):
@@ -187,8 +256,9 @@ def test_only_evaluated_steps_of_pipelines_are_rows_each_with_its_own_baseline(t
     folder = sweep_of_points(tmp_path, [["reward=a"], ["reward=b"]], steps)
     for i in range(2):
         point = folder / "points" / str(i)
-        evaluated_run(point / "greedy", [], HALF)
-        evaluated_run(point / "sampled", [], [1.0] * 16 if i else HALF)
+        model = f"model.path={'ab'[i]}"
+        evaluated_run(point / "greedy", [model], HALF)
+        evaluated_run(point / "sampled", [model], [1.0] * 16 if i else HALF)
     found = sweep_summary(folder)
     assert [(g.label, g.step) for g in found.groups] == [
         ("reward=a", "greedy"),

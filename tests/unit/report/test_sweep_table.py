@@ -23,10 +23,11 @@ RECALLS = {
     ("soft", 1): [1.0] * 10,
     ("soft", 2): None,
     ("none", 0): [0.0] * 10,
+    **{("lax", seed): [1.0] * 3 + [0.0] * 7 for seed in range(3)},
 }
 """strict: .4, .5, .6: mean .5, s = .1, t(2 df) = 4.30265, half = 4.30265 · .1 / √3 = .24841.
-soft: 1, 1: half 0, one run missing. none: one run, its own interval."""
-FAILURES = {"strict": 0.1, "soft": 0.1, "none": 0.3}
+soft: 1, 1: half 0, one run missing. none: one run, its own interval. lax: .3 three times."""
+FAILURES = {"strict": 0.1, "soft": 0.1, "none": 0.3, "lax": 0.2}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,13 @@ def sweep(tmp_path_factory):
         intervals = {"R": [0.0, 0.278]}
         path = folder / "points" / str(i)
         evaluated_run(
-            path, [], recalls, intervals, failure_rate=FAILURES[reward], mR=0.25, AP50=0.5
+            path,
+            [f"model.path={reward}"],
+            recalls,
+            intervals,
+            failure_rate=FAILURES[reward],
+            mR=0.25,
+            AP50=0.5,
         )
     ending = {"state": "failed", "code": 1, "reason": "out of memory"}
     (folder / "points" / "5" / "exit.json").write_text(json.dumps(ending))
@@ -55,7 +62,7 @@ def rows_of(text):
 
 def test_markdown_by_hand(sweep):
     text = sweep_table(sweep_summary(sweep), "md")
-    head, strict, soft, none = rows_of(text)
+    head, strict, soft, none, lax = rows_of(text)
     assert head[:6] == [
         "reward",
         "seeds",
@@ -64,14 +71,19 @@ def test_markdown_by_hand(sweep):
         "mean recall ↑",
         "AP@50 ↑",
     ]
-    assert strict[:4] == ["strict", "3", "**0.100 ± 0.000**", "0.500 ± 0.248"]
-    assert soft[:4] == ["soft", "2 of 3", "**0.100 ± 0.000**", "**1.000 ± 0.000**"]
+    assert strict[:4] == ["strict", "3", "**0.100 ± 0.000**", "**0.500 ± 0.248**"]
+    assert soft[:4] == ["soft", "2 of 3", "0.100 ± 0.000", "1.000 ± 0.000"]  # fewer seeds
     assert none[:4] == ["none", "1", "0.300", "0.000 [0.000, 0.278]"]
+    assert lax[:4] == ["lax", "3", "0.200 ± 0.000", "0.300 ± 0.000"]
     assert [row[5] for row in (strict, none)] == ["0.500 ± 0.000", "0.500"]  # no best of equal ones
     assert strict[6:] == ["—", "—"]
     # soft beside strict, seeds 0 and 1 of both: 1 - .45; none beside strict, seed 0: 0 - .4
     assert soft[6].startswith("+0.550 [")
+    assert soft[6].endswith("] (seeds 0, 1 only)")
     assert none[6].startswith("\N{MINUS SIGN}0.400 [")
+    assert none[6].endswith("] (seed 0 only)")
+    assert lax[6].startswith("\N{MINUS SIGN}0.200 [")
+    assert lax[6].endswith("]")
 
 
 def test_what_the_numbers_mean_is_said(sweep):
@@ -80,7 +92,7 @@ def test_what_the_numbers_mean_is_said(sweep):
     assert "[low, high]: 95 % score interval over the images of one run." in said
     assert "Missing: reward=soft, seed 2: failed (out of memory)." in said
     against = "triplet recall against reward=strict on the same 10 images"
-    assert any(against in note and "for 2 comparisons (Holm)" in note for note in said)
+    assert any(against in note and "for 3 comparisons (Holm)" in note for note in said)
     text = sweep_table(sweep_summary(sweep), "md")
     assert all(note in text for note in said)
 
@@ -94,19 +106,20 @@ def test_latex_by_hand(sweep):
         r"failure rate $\downarrow$",
         r"triplet recall $\uparrow$",
     ]
-    assert cells["strict"][1:4] == ["3", r"\textbf{0.100 $\pm$ 0.000}", r"0.500 $\pm$ 0.248"]
-    assert cells["soft"][3] == r"\textbf{1.000 $\pm$ 0.000}"
+    bold = [r"\textbf{0.100 $\pm$ 0.000}", r"\textbf{0.500 $\pm$ 0.248}"]
+    assert cells["strict"][1:4] == ["3", *bold]
+    assert cells["soft"][3] == r"1.000 $\pm$ 0.000"
     assert cells["none"][3] == "0.000 [0.000, 0.278]"
     assert cells["strict"][-1] == r"--- \\"
     assert cells["none"][-2].startswith("$-$0.400 [")
-    assert sum(line.startswith("% ") for line in lines) == 3  # two verdicts, one missing run
+    assert sum(line.startswith("% ") for line in lines) == 4  # three verdicts, one missing run
     caption = next(line for line in lines if line.startswith(r"\caption{"))
     assert r"95 \% t interval over seeds" in caption
 
 
 def test_csv_has_numbers(sweep):
     text = sweep_table(sweep_summary(sweep), "csv")
-    strict, soft, none = csv.DictReader(io.StringIO(text))
+    strict, soft, none, _ = csv.DictReader(io.StringIO(text))
     assert float(strict["R"]) == pytest.approx(0.5)
     assert float(strict["R_high"]) == pytest.approx(0.5 + 4.30265 * 0.1 / 3**0.5, rel=1e-5)
     assert (none["R_low"], none["R_high"], none["mR_low"]) == ("0.0", "0.278", "")
@@ -148,6 +161,6 @@ def test_the_command(sweep, capsys):
     assert printed.out.startswith("reward,seeds,missing,failure_rate,")
     assert "Missing: reward=soft, seed 2: failed" in printed.err
     main([str(sweep / "points" / "0"), str(sweep / "points" / "3"), "--format", "md"])
-    assert [row[0] for row in rows_of(capsys.readouterr().out)] == ["run", "0, 3"]
+    assert [row[0] for row in rows_of(capsys.readouterr().out)] == ["run", "0", "3"]
     with pytest.raises(SggError, match="out=… would be ignored"):
         main([str(sweep), "--format", "md", "out=x"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from report_folders import HANDLER, write_sweep
+from report_folders import HANDLER, write_data, write_evaluation, write_sweep
 
 from sgg.errors import SggError
 from sgg.report.page import write_report
@@ -37,13 +37,13 @@ def test_configurations_pool_their_seeds(sweep):
 
 def test_the_best_configuration_and_the_baseline_stand_first_in_the_gallery(sweep):
     names = best_runs(summary_of([sweep], ""))
-    assert [name[:3] for name in names] == ["003", "004", "005", "000", "001", "002"]
+    assert [name[:3] for name in names] == ["005", "003", "004", "000", "001", "002"]
 
 
 def test_another_baseline(sweep):
     summary = summary_of([sweep], "reward=balanced")
     [verdict] = sweep_verdicts(summary)
-    assert verdict.text.startswith("reward=balanced is better than reward=hard_recall: ")
+    assert verdict.text.startswith("reward=hard_recall is worse than reward=balanced: ")
     assert "-.300 ✓ real" in text_of(sweep_section(summary))
     with pytest.raises(SggError, match="baseline=nothing"):
         write_report([sweep], baseline="nothing")
@@ -57,14 +57,32 @@ def test_axes_are_what_differs_between_runs(sweep):
 
 
 def test_commands_and_differences_of_configs(sweep):
-    section = text_of(sweep_section(summary_of([sweep], "")))
+    summary = summary_of([sweep], "")
+    section = text_of(sweep_section(summary))
     assert "sgg pipeline=sft_grpo_eval data=jsonl reward=balanced seed=2" in section
-    assert "model.path" in section
+    changes = summary.groups[1].changes
+    assert changes["grpo: reward.similarity"] == ("exact", "table")
+    assert {key.rpartition(".")[0] for key in changes} == {"grpo: reward", "grpo: reward.terms"}
+    assert "grpo: reward.similarity exact table" in section
+
+
+def test_folders_of_pipelines_are_pooled_over_the_seeds_of_their_training(sweep):
+    """Two rewards by three seeds, each point given as a folder of its own."""
+    points = sorted((sweep / "points").iterdir())
+    summary = summary_of(points, "")
+    assert [[run.seed for run in g.runs] for g in summary.groups] == [["0", "1", "2"]] * 2
+    test = summary.groups[1].test
+    assert (test.seeds, test.scope) == (("0", "1", "2"), "")
+    assert test.difference == pytest.approx(0.3)
+    assert test.p_holm == test.p, "one comparison, not five"
 
 
 def test_one_run_has_no_table_of_configurations(sweep):
     assert summary_of([sweep / "points" / "000_reward-hard_recall_seed-0"], "") is None
     assert summary_of([sweep, sweep], "") is None
+    for folders in ([sweep / "points" / "000_reward-hard_recall_seed-0"], [sweep, sweep]):
+        with pytest.raises(SggError, match="baseline=nothing would be ignored"):
+            write_report(folders, sweep.parent / "refused", baseline="nothing")
 
 
 def test_two_runs_are_compared_by_their_configs(sweep):
@@ -76,3 +94,42 @@ def test_two_runs_are_compared_by_their_configs(sweep):
     assert "What configs differ in from" in page
     assert "better than" in page
     assert HANDLER not in page
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """Of 30 images A finds .600; B .700 and C .700, each by one relation more in six other images."""
+    base = tmp_path_factory.mktemp("three")
+    write_data(base / "data")
+    skills = {"A": [1, 1, 1, 1, 3], "B": [1, 1, 3, 1, 3], "C": [1, 3, 1, 1, 3]}
+    for name, answers in skills.items():
+        model = base / f"model-{name}"
+        write_evaluation(base / name, base / "data", base / "cache", model, answers)
+    return base
+
+
+def table_of(page, name):
+    found = re.search(rf'<table id="{name}".*?</table>', page, re.DOTALL)
+    return text_of(found[0])
+
+
+def test_each_part_of_the_page_is_against_the_chosen_baseline(three):
+    folders = [three / "A", three / "B"]
+    page = write_report(folders, three / "chosen", baseline="B").read_text()
+    [said] = re.findall(r'<ul class="verdicts">(.*?)</ul>', page, re.DOTALL)
+    assert "A is worse than B: triplet recall .700 → .600, -.100 " in text_of(said)
+    assert "A 1 -.100 ✓ real" in table_of(page, "configurations")
+    assert "A B 0 6 6 18 0" in table_of(page, "changes")
+    first = write_report(folders, three / "first").read_text()
+    assert "B A 6 0 6 18 0" in table_of(first, "changes")
+
+
+def test_a_page_has_one_p_for_each_pair(three):
+    """Six of 30 images change: p is 2 / 2^6 = .031, and of two comparisons .062: no part calls that real."""
+    page = write_report([three / name for name in "ABC"], three / "all").read_text()
+    [said] = re.findall(r'<ul class="verdicts">(.*?)</ul>', page, re.DOTALL)
+    assert text_of(said).count("No difference between ") == 2
+    assert "better than" not in page
+    assert 'class="real"' not in page
+    assert table_of(page, "configurations").count("≈ unclear") == 2
+    assert "difference" not in table_of(page, "scores")
