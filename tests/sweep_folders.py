@@ -20,7 +20,7 @@ METRICS = {"failure_rate": 0.0, "R": 0.0, "mR": 0.0, "AP50": 0.0}
 @cache
 def _composed(*words: str) -> Config:
     """Composing takes longer than all else in these tests."""
-    return compose_config(["stage=eval", *words])
+    return compose_config([*words])
 
 
 def evaluated_run(
@@ -32,7 +32,7 @@ def evaluated_run(
 ) -> Path:
     """A run folder; `recalls` by image (None for no results), R their mean, other metrics as named."""
     folder.mkdir(parents=True)
-    config = deepcopy(_composed(*words))
+    config = deepcopy(_composed("stage=eval", *words))
     config.paths.run_dir = str(folder)
     write_frozen(config, folder / "config.yaml")
     sign_run(folder)
@@ -60,6 +60,21 @@ def evaluated_run(
     (folder / "metrics.json").write_text(json.dumps(content))
     (folder / "per_image.json").write_text(json.dumps(by_image))
     (folder / "exit.json").write_text('{"state": "finished", "code": 0, "reason": ""}')
+    return folder
+
+
+def trained_run(
+    folder: Path, words: Sequence[str], rows: Sequence[dict[str, float]], state: str = "finished"
+) -> Path:
+    """A run folder of a training that logged `rows`."""
+    folder.mkdir(parents=True)
+    config = deepcopy(_composed(*words))
+    config.paths.run_dir = str(folder)
+    write_frozen(config, folder / "config.yaml")
+    sign_run(folder)
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ending = {"state": state, "code": int(state != "finished"), "reason": ""}
+    (folder / "exit.json").write_text(json.dumps(ending))
     return folder
 
 

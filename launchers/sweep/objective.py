@@ -14,16 +14,14 @@ from sgg.config.protocol import Mode, ProtocolConfig
 from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig, GrpoConfig
 from sgg.errors import SggError, did_you_mean
-from sgg.runs.progress import read_curves
+from sgg.runs.progress import last_value
 from sgg.runs.records import read_metrics
-from sgg.tracking.names import NAMES, entry_of
+from sgg.tracking.names import NAMES, entry_of, is_logged_by
 
 _ALONE = (
     *("failure_rate", "AP50", "AP", "mR_pooled_present", "object_recall", "object_precision"),
     *("duplicate_rate", "relations_per_image"),
 )
-_OF_GRPO = ("reward/", "completion/", "kl", "clip_ratio/", "sampling/", "entropy_coef")
-_OF_SFT = ("token_accuracy",)
 _PLACES = ("TERM", "KIND", "METRIC")
 
 
@@ -50,7 +48,7 @@ def check_objective(name: str, config: Config) -> None:
         )
     term = name.split("/")[1] if "TERM" in entry.name else "total"
     is_absent = term != "total" and term not in config.reward.terms
-    if is_absent or name.startswith(_OF_SFT if is_grpo else _OF_GRPO):
+    if is_absent or not is_logged_by(config.stage.name, name):
         raise SggError(
             f"hydra.sweeper.objective={name}: stage={stage} does not log it here."
             + (f"{did_you_mean(term, config.reward.terms)}" if is_grpo and is_absent else "")
@@ -65,11 +63,7 @@ def objective_of(name: str, run_dir: Path) -> float:
 
     """
     metrics = read_metrics(run_dir)
-    if metrics is not None:
-        value = metrics.metrics.get(name)
-    else:
-        found = [row[name] for row in read_curves(run_dir) if name in row]
-        value = found[-1] if found and isinstance(found[-1], (int, float)) else None
+    value = last_value(run_dir, name) if metrics is None else metrics.metrics.get(name)
     if value is None or not math.isfinite(value):
         shown = "has no" if value is None else f"has {value} as"
         raise SggError(f"{run_dir} {shown} {name}, which the search is to improve.")

@@ -63,7 +63,7 @@ def _write(folders: list[Path], own: dict[str, str], command: str) -> None:
     found = runs_of(folders)
     is_own = all(is_signed_run(run.path) for run in found)
     dashboard = dashboard_of(
-        found,
+        folders,
         title_of(folders),
         own.get("entity"),
         own.get("project"),

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from sgg.dashboard.panels import Section, sections
 from sgg.errors import SggError, counted
-from sgg.report.content.evaluations import evaluated
-from sgg.report.content.folders import RunFolder
+from sgg.explain.exceptions import explain
+from sgg.report.content.evaluations import Evaluation, evaluated
+from sgg.report.content.folders import runs_of
 from sgg.report.content.run import RunContent, read_runs
-from sgg.report.content.summary import ScoreRow, score_rows, verdicts, what_was_run
+from sgg.report.content.summary import ScoreRow, Verdict, score_rows, verdicts, what_was_run
+from sgg.report.sweep_view import summary_of, sweep_verdicts
 from sgg.terminal import without_controls
 from sgg.tracking.state import known_run_id
 
@@ -34,6 +36,7 @@ class Dashboard:
     """Of the runs at wandb."""
     what_was_run: str
     verdicts: list[str]
+    """Those of the report: of a sweep one for each configuration, with p adjusted for their number."""
     scores: list[str]
     """One line for each evaluation: its main metrics."""
     sections: list[Section]
@@ -42,26 +45,28 @@ class Dashboard:
 
 
 def dashboard_of(
-    found: Sequence[RunFolder],
+    folders: Sequence[Path],
     title: str,
     entity: str | None = None,
     project: str | None = None,
     cache: str | None = None,
 ) -> Dashboard:
-    """The dashboard of these runs.
+    """The dashboard of the runs in these folders.
 
     Args:
-        found: the runs.
+        folders: of runs, pipelines and sweeps.
         title: what it is about, such as the folder's name.
         entity: wandb's team or user; None for that of the configs.
         project: wandb's; None for that of the configs.
         cache: where prepared data is kept; None for where each run keeps it, if that can be written to.
 
     Raises:
-        SggError: no run is at wandb, they are in several projects, or a name is none of wandb's.
+        SggError: in a folder there is no run, no run is at wandb, they are in several projects, or a name is
+            none of wandb's.
         OSError: the only run cannot be read.
 
     """
+    found = runs_of(folders)
     contents, left_out = read_runs(found)
     ids: list[str] = []
     tracked: list[RunContent] = []
@@ -84,7 +89,7 @@ def dashboard_of(
         project=_one("project", project, (run.config.tracker.project for run in tracked)),
         run_ids=ids,
         what_was_run=_text(what_was_run(tracked)),
-        verdicts=[_text(verdict.text) for verdict in verdicts(evaluations)],
+        verdicts=[_text(v.text) for v in _verdicts(folders, evaluations, left_out)],
         scores=[_score(row) for row in score_rows(tracked, evaluations)],
         sections=sections(tracked),
         left_out=left_out,
@@ -96,6 +101,19 @@ def dashboard_of(
     if not _PROJECT.fullmatch(dashboard.project):
         raise SggError(f"project={dashboard.project[:80]}: no name of a project at wandb.")
     return dashboard
+
+
+def _verdicts(
+    folders: Sequence[Path], evaluations: Sequence[Evaluation], left_out: list[str]
+) -> list[Verdict]:
+    """As the report has them: by configuration where that can be told."""
+    try:
+        summary = summary_of(folders, "")
+    except (SggError, OSError) as error:
+        left_out.append(explain(error) or str(error))
+        summary = None
+    tested = sweep_verdicts(summary) if summary is not None else []
+    return tested or verdicts(evaluations)
 
 
 def plain_title(text: str) -> str:

@@ -12,9 +12,9 @@ from enum import Enum
 from sgg.config.derived import takes_fixed_samples
 from sgg.config.differences import differences
 from sgg.config.schema import Config
-from sgg.config.stage import GrpoConfig
+from sgg.config.stage import GrpoConfig, StageName
 from sgg.report.content.run import RunContent
-from sgg.tracking.names import NAMES, Name, entry_of
+from sgg.tracking.names import NAMES, Name, entry_of, is_logged_by
 
 _MOST = 60
 """Panels of one section."""
@@ -29,20 +29,8 @@ _NO_CURVE = (
     "speed/operations",
 )
 """Logged once in a run, or the steps in other units."""
-_OF_GRPO = (
-    *("reward/", "completion/", "policy_loss", "aux_loss", "entropy", "kl", "clip_", "cispo_"),
-    *("sampling/", "grammar/", "speed/generation_s", "speed/reward_s", "speed/preparation_s"),
-)
-_AT_TIMES = (
-    "policy_loss",
-    "aux_loss",
-    "cispo_",
-    "grammar/",
-    "token_accuracy",
-    "kl",
-    "entropy_coef",
-)
-"""What GRPO logs with some settings only."""
+_AT_TIMES = ("policy_loss", "aux_loss", "cispo_", "grammar/", "kl", "entropy_coef")
+"""What a training logs with some settings only."""
 _PLACES = ("TERM", "KIND", "METRIC")
 _SCORES = {
     "R": "triplet recall",
@@ -125,13 +113,14 @@ def _curves(runs: Sequence[RunContent]) -> dict[str, list[Panel]]:
 
 def _expected(config: Config) -> set[str]:
     """What a training will log for sure; nothing for an evaluation."""
-    if config.stage.name.name == "eval":
+    stage = config.stage.name
+    if stage is StageName.eval:
         return set()
     plain = {entry.name for entry in NAMES if not {*_PLACES} & {*entry.name.split("/")}}
-    if not isinstance(config.stage, GrpoConfig):
-        return {name for name in plain if not name.startswith(_OF_GRPO)}
-    terms = {f"reward/{term}/{of}" for term in config.reward.terms for of in ("mean", "std")}
-    return {name for name in plain if not name.startswith(_AT_TIMES)} | terms
+    sure = {n for n in plain if is_logged_by(stage, n) and not n.startswith(_AT_TIMES)}
+    if stage is StageName.sft:
+        return sure
+    return sure | {f"reward/{term}/{of}" for term in config.reward.terms for of in ("mean", "std")}
 
 
 def _section_of(name: str) -> str:

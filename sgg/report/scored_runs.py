@@ -18,8 +18,10 @@ from sgg.errors import SggError
 from sgg.models.weights import is_complete
 from sgg.report.content.folders import runs_of
 from sgg.report.lineage import trainings
+from sgg.report.tables import COLUMNS
 from sgg.runs.exit_status import read_exit_status
 from sgg.runs.frozen import config_of_run
+from sgg.runs.progress import last_value
 from sgg.runs.records import (
     Metrics,
     PerImage,
@@ -30,6 +32,7 @@ from sgg.runs.records import (
 from sgg.runs.repeat import Repeat, first_by_people, repeat, words_of_point, words_of_start
 from sgg.runs.signature import is_signed_run
 from sgg.runs.sweep import SweepRecord, read_sweep
+from sgg.tracking.names import LOSS, TOTAL_REWARD
 
 SEED = "seed"
 
@@ -54,6 +57,9 @@ class ScoredRun:
     reason: str
     """Why it has not finished, or cannot be read; one line."""
     metrics: Metrics | None
+    values: dict[str, float]
+    """What a table shows, by name: of an evaluation the metrics of `COLUMNS` and what a search improves; of a
+    finished training the last value of what a search improves, else of its reward or its loss."""
     images: PerImage | None
     repeat: Repeat | None
     """The command that makes it again; None where no record has it."""
@@ -62,8 +68,12 @@ class ScoredRun:
     empty where its config cannot be read."""
 
 
-def runs_of_sweep(folder: Path) -> list[ScoredRun]:
+def runs_of_sweep(folder: Path, objective: str = "") -> list[ScoredRun]:
     """The evaluations of a sweep, in its order; where no step is one, the last step of each point.
+
+    Args:
+        folder: with sweep.json.
+        objective: the number that a search improves; empty where the sweep is none.
 
     Raises:
         SggError: there is no sweep that can be read.
@@ -79,7 +89,7 @@ def runs_of_sweep(folder: Path) -> list[ScoredRun]:
         seed = words.pop(SEED, None)
         name = f"{point.name}/{run.step}" if steps[run.point] > 1 else point.name
         again = repeat(words_of_point(record, run.point), is_own)
-        runs.append(_read(name, folder / run.folder, run.step, words, seed, again))
+        runs.append(_read(name, folder / run.folder, run.step, words, seed, again, objective))
     scored = {run.step for run in runs if _is_evaluation(run)}
     if not scored:
         scored = {record.runs[-1].step} if record.runs else set()
@@ -125,20 +135,36 @@ def _read(
     overrides: dict[str, str],
     seed: str | None,
     again: Repeat | None,
+    objective: str = "",
 ) -> ScoredRun:
     config = metrics = images = None
+    values: dict[str, float] = {}
     try:
         state, reason = _state(path)
         metrics, images = read_metrics(path), read_per_image(path)
         config = config_of_run(path)
+        if metrics is not None:
+            shown = (*COLUMNS, objective)
+            values = {key: metrics.metrics[key] for key in shown if key in metrics.metrics}
+        elif state == "finished":
+            values = _last(path, objective or _judged_by(config))
     except (SggError, OSError) as error:
         state, reason = ("not started", "") if not path.exists() else ("unreadable", str(error))
     if seed is None:
         seed = "" if config is None else str(config.seed)
     reason = reason.strip().partition("\n")[0]
     return ScoredRun(
-        name, path, step, overrides, seed, config, state, reason, metrics, images, again
+        name, path, step, overrides, seed, config, state, reason, metrics, values, images, again
     )
+
+
+def _last(run_dir: Path, name: str) -> dict[str, float]:
+    value = last_value(run_dir, name)
+    return {} if value is None else {name: value}
+
+
+def _judged_by(config: Config) -> str:
+    return TOTAL_REWARD if config.stage.name is StageName.grpo else LOSS
 
 
 def _state(run_dir: Path) -> tuple[str, str]:

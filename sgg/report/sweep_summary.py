@@ -20,11 +20,9 @@ from sgg.report.baseline_test import BaselineTest, against
 from sgg.report.content.baseline import is_control
 from sgg.report.lineage import changes, identity
 from sgg.report.scored_runs import ScoredRun, runs_of_folders, runs_of_sweep
-from sgg.report.tables import COLUMNS
+from sgg.report.sweep_columns import columns, lower_is_better
+from sgg.runs.search import SearchRecord, read_search
 from sgg.runs.sweep import SWEEP
-
-LOWER_IS_BETTER = ("failure_rate",)
-"""Of `COLUMNS`; of the others more is better."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Group:
     step: str
     runs: list[ScoredRun]
     values: dict[str, Value]
-    """By key of `COLUMNS`; empty where none has results."""
+    """By key of the summary's columns; empty where none has results."""
     test: BaselineTest | None
     """Against the baseline; None for the baseline itself, for a control, and where the two cannot be compared
     or are the same model, evaluated alike."""
@@ -75,6 +73,10 @@ class SweepSummary:
     groups: list[Group]
     baseline: str
     """Label of the baseline."""
+    columns: dict[str, str]
+    """Numbers that a table shows: name -> title."""
+    lower_is_better: frozenset[str]
+    """Of the columns; of the others more is better."""
 
     @property
     def has_steps(self) -> bool:
@@ -92,6 +94,12 @@ class SweepSummary:
             return ""
         return group.test.verdict(self.title(group), self._title(self.baseline, group.step))
 
+    @property
+    def of_trainings(self) -> list[str]:
+        """The columns that are last values of trainings, not metrics of evaluations."""
+        runs = [run for group in self.groups for run in group.runs if run.metrics is None]
+        return [key for key in self.columns if any(key in run.values for run in runs)]
+
     def title(self, group: Group) -> str:
         """What a group is called in a sentence."""
         return self._title(group.label, group.step)
@@ -105,7 +113,7 @@ class SweepSummary:
         Only among those that have the most seeds, so that a failed run makes no group the best; a control is
         not among them.
         """
-        sign = -1 if metric in LOWER_IS_BETTER else 1
+        sign = -1 if metric in self.lower_is_better else 1
         scored = self._comparable(metric)
         shown = [round(sign * g.values[metric].mean, 3) for g in scored]
         return [g for g, value in zip(scored, shown, strict=True) if value == max(shown)]
@@ -133,18 +141,18 @@ class SweepSummary:
         return found
 
     def lines(self) -> list[dict[str, str | float]]:
-        """One row an evaluation with results, for parallel coordinates: overrides, seed and metrics."""
+        """One row a run with results, for parallel coordinates: overrides, seed and what the table shows."""
         return [
             {
                 "run": run.name,
                 "group": self.title(group),
                 **group.overrides,
                 "seed": run.seed,
-                **{key: run.metrics.metrics[key] for key in COLUMNS if key in run.metrics.metrics},
+                **run.values,
             }
             for group in self.groups
             for run in group.runs
-            if run.metrics is not None
+            if run.values
         ]
 
 
@@ -160,7 +168,9 @@ def sweep_summary(folder: Path, baseline: str = "") -> SweepSummary:
         SggError: there is no sweep, it has no run, or no or more than one point is such a baseline.
 
     """
-    return _summary(folder.resolve().name, runs_of_sweep(folder), baseline)
+    search = read_search(folder)
+    runs = runs_of_sweep(folder, search.objective if search else "")
+    return _summary(folder.resolve().name, runs, baseline, search)
 
 
 def runs_summary(folders: Sequence[Path], baseline: str = "") -> SweepSummary:
@@ -179,7 +189,9 @@ def runs_summary(folders: Sequence[Path], baseline: str = "") -> SweepSummary:
     return _summary(" ".join(f.resolve().name for f in folders), runs_of_folders(folders), baseline)
 
 
-def _summary(name: str, runs: Sequence[ScoredRun], baseline: str) -> SweepSummary:
+def _summary(
+    name: str, runs: Sequence[ScoredRun], baseline: str, search: SearchRecord | None = None
+) -> SweepSummary:
     if not runs:
         raise SggError(f"{name}: there is no run in it.")
     keys = list(dict.fromkeys(key for run in runs for key in run.overrides))
@@ -203,9 +215,9 @@ def _summary(name: str, runs: Sequence[ScoredRun], baseline: str) -> SweepSummar
         for (_, _, copy), found in pooled.items()
     ]
     chosen = _chosen(groups, baseline)
-    return SweepSummary(
-        name, keys, _adjusted([_compared(g, chosen) for g in groups]), chosen[0].label
-    )
+    compared = _adjusted([_compared(g, chosen) for g in groups])
+    lower = lower_is_better(search)
+    return SweepSummary(name, keys, compared, chosen[0].label, columns(runs), lower)
 
 
 def _identity(run: ScoredRun) -> str:
@@ -224,18 +236,17 @@ def _label(runs: Sequence[ScoredRun], copy: int) -> str:
 
 
 def _values(runs: Sequence[ScoredRun]) -> dict[str, Value]:
-    scored = [run.metrics for run in runs if run.metrics is not None]
     found = {}
-    for key in COLUMNS:
-        values = [one.metrics[key] for one in scored if key in one.metrics]
-        if not values:
-            continue
+    for key in dict.fromkeys(key for run in runs for key in run.values):
+        scored = [run for run in runs if key in run.values]
+        values = [run.values[key] for run in scored]
         mean = sum(values) / len(values)
         if len(values) > 1:
             half = half_width(values)
             found[key] = Value(mean, mean - half, mean + half, len(values))
         else:
-            low, high = scored[0].intervals.get(key) or (None, None)
+            metrics = scored[0].metrics
+            low, high = (metrics.intervals.get(key) if metrics else None) or (None, None)
             found[key] = Value(mean, low, high, 1)
     return found
 
@@ -268,6 +279,8 @@ def _compared(group: Group, chosen: Sequence[Group]) -> Group:
         return group
     theirs, ours = (next((r.made for r in g.runs if r.made), ()) for g in (baseline, group))
     found = changes(theirs, ours) if theirs and ours else {}
+    if group.values and all(run.metrics is None for run in group.runs):
+        return replace(group, changes=found)  # a training has no images to compare
     test = "a control" if group.is_control else against(group.runs, baseline.runs)
     if not isinstance(test, str) and group.overrides and theirs and ours and not found:
         test = "the same model, evaluated alike"

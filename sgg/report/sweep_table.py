@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from sgg.evaluation.score import csv_cell
 from sgg.evaluation.verdict import p_value
 from sgg.report.baseline_test import BaselineTest
-from sgg.report.sweep_summary import LOWER_IS_BETTER, Group, SweepSummary, Value
-from sgg.report.tables import COLUMNS, markdown
+from sgg.report.sweep_summary import Group, SweepSummary, Value
+from sgg.report.tables import markdown
 
 MISSING, MINUS = "—", "\N{MINUS SIGN}"
 _SPECIAL = {
@@ -77,11 +77,11 @@ def _csv(summary: SweepSummary) -> str:
     """Numbers as they are, a column each; what is not known is empty."""
     file = io.StringIO()
     table = csv.writer(file, lineterminator="\n")
-    named = [part for key in COLUMNS for part in (key, f"{key}_low", f"{key}_high")]
+    named = [part for key in summary.columns for part in (key, f"{key}_low", f"{key}_high")]
     tested = ["R_difference", "R_difference_low", "R_difference_high", "p", "p_holm"]
     table.writerow(map(csv_cell, [*_heads(summary), "seeds", "missing", *named, *tested]))
     for group in summary.groups:
-        values = [group.values.get(key) for key in COLUMNS]
+        values = [group.values.get(key) for key in summary.columns]
         cells = [cell for v in values for cell in ((v.mean, v.low, v.high) if v else (None,) * 3)]
         scored, test = _scored(group), group.test
         cells += (
@@ -102,16 +102,16 @@ def _texts(
 ) -> tuple[list[str], list[list[str]]]:
     """Head and rows as texts; `marked` says how a value looks, given whether it is the best of its column."""
     is_tested = any(group.test is not None for group in summary.groups)
-    head = [*_heads(summary), "seeds", *(_column(key) for key in COLUMNS)]
+    head = [*_heads(summary), "seeds", *(_column(summary, key) for key in summary.columns)]
     head += ["Δ triplet recall", "p"] if is_tested else []
-    best = {key: {id(group) for group in summary.bold(key)} for key in COLUMNS}
+    best = {key: {id(group) for group in summary.bold(key)} for key in summary.columns}
     rows = []
     for group in summary.groups:
         cells = [escaped(_on_one_line(name)) for name in _names(summary, group)]
         scored = _scored(group)
         all_runs = len(group.runs)
         cells.append(str(scored) if scored == all_runs else f"{scored} of {all_runs}")
-        for key in COLUMNS:
+        for key in summary.columns:
             value = group.values.get(key)
             cells.append(
                 marked(MISSING if value is None else _shown(value), id(group) in best[key])
@@ -130,8 +130,9 @@ def _names(summary: SweepSummary, group: Group) -> list[str]:
     return [*own, *([group.step] if summary.has_steps else [])]
 
 
-def _column(key: str) -> str:
-    return f"{COLUMNS[key]} {'↓' if key in LOWER_IS_BETTER else '↑'}"
+def _column(summary: SweepSummary, key: str) -> str:
+    arrow = "↓" if key in summary.lower_is_better else "↑"
+    return f"{_on_one_line(summary.columns[key])} {arrow}"
 
 
 def _shown(value: Value) -> str:
@@ -152,17 +153,19 @@ def _tested(test: BaselineTest | None) -> list[str]:
 
 
 def _scored(group: Group) -> int:
-    return sum(run.metrics is not None for run in group.runs)
+    return sum(bool(run.values) for run in group.runs)
 
 
 def _caption(summary: SweepSummary) -> Iterator[str]:
     values = [v for group in summary.groups for v in group.values.values() if v.low is not None]
     tests = [group.test for group in summary.groups if group.test is not None]
+    for name in summary.of_trainings:
+        yield f"{_on_one_line(name)}: the last value of each training."
     if any(v.seeds > 1 for v in values):
         yield "±: mean over seeds and half of its 95 % t interval over seeds."
     if any(v.seeds == 1 for v in values):
         yield "[low, high]: 95 % score interval over the images of one run."
-    if any(summary.bold(key) for key in COLUMNS):
+    if any(summary.bold(key) for key in summary.columns):
         yield "Bold: the best of each column, among rows with the most seeds."
     if tests:
         number = len(tests)
@@ -189,14 +192,18 @@ def _why(group: Group) -> list[str]:
     return [
         f"seed {run.seed or MISSING}: {run.state}{f' ({run.reason})' if run.reason else ''}"
         for run in group.runs
-        if run.metrics is None
+        if not run.values
     ]
 
 
 def _escaped(text: str) -> str:
-    """Text that LaTeX sets as it stands; arrows that say what is better as mathematics."""
+    """Text that LaTeX sets as it stands; arrows that say what is better as mathematics.
+
+    A row that began with `[` or `*` would be an argument of the rule or the line break before it.
+    """
     arrows = {"↓": r"$\downarrow$", "↑": r"$\uparrow$"}
-    return "".join(arrows.get(c) or _SPECIAL.get(c, c) for c in _on_one_line(text))
+    said = "".join(arrows.get(c) or _SPECIAL.get(c, c) for c in _on_one_line(text))
+    return f"{{}}{said}" if said.startswith(("[", "*")) else said
 
 
 def _on_one_line(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ from sgg.evaluation.verdict import p_value, signed
 from sgg.report.baseline_test import BaselineTest
 from sgg.report.content.summary import Verdict
 from sgg.report.html import Html, render
-from sgg.report.scored_runs import ScoredRun
-from sgg.report.sweep_summary import LOWER_IS_BETTER, Group, SweepSummary, Value, runs_summary
-from sgg.report.tables import COLUMNS
+from sgg.report.scored_runs import SEED, ScoredRun
+from sgg.report.sweep_summary import Group, SweepSummary, Value, runs_summary
 from sgg.runs.folder import SWEEP
 
 _MANY = 200
 """Characters of a value in a table of differences."""
+_WIDE = 100
+"""Ratio of the largest to the smallest number above which an override's axis is logarithmic."""
 
 
 def summary_of(folders: Sequence[Path], baseline: str) -> SweepSummary | None:
@@ -43,15 +45,17 @@ def sweep_verdicts(summary: SweepSummary) -> list[Verdict]:
 
 def sweep_section(summary: SweepSummary) -> Html:
     """Table, parallel coordinates, differences of configs, and commands."""
-    best = {
-        metric: [id(g) for g in summary.bold(metric)] for metric in COLUMNS if _has(summary, metric)
-    }
+    shown = [metric for metric in summary.columns if _has(summary, metric)]
+    best = {metric: [id(g) for g in summary.bold(metric)] for metric in shown}
     metrics = sorted(best, key=lambda metric: metric != "R")  # what decides stands first
     return render(
         "sweep.html",
         keys=summary.keys,
         has_steps=summary.has_steps,
-        metrics=[COLUMNS[m] + (" ↓" if m in LOWER_IS_BETTER else "") for m in metrics],
+        metrics=[
+            summary.columns[m] + (" ↓" if m in summary.lower_is_better else "") for m in metrics
+        ],
+        of_trainings=summary.of_trainings,
         rows=[_row(group, summary, metrics, best) for group in summary.groups],
         baseline=summary.baseline,
         differences=[
@@ -68,13 +72,17 @@ def parallel(summary: SweepSummary) -> dict[str, Any]:
     lines = summary.lines()
     if len(lines) < 2:
         return {}
-    names = {**{key: key for key in summary.keys}, "seed": "seed"}
-    names |= {key: label for key, label in COLUMNS.items() if key in lines[0]}
-    axes = [
-        {"key": key, "label": label, "is_number": key in COLUMNS}
-        for key, label in names.items()
-        if len({str(line.get(key)) for line in lines}) > 1
-    ]
+    names = {**{key: key for key in summary.keys}, SEED: SEED, **summary.columns}
+    axes = []
+    for key, label in names.items():
+        if len({str(line.get(key)) for line in lines}) < 2:
+            continue
+        known = [line for line in lines if key in line]
+        numbers = [] if key == SEED else _numbers([line[key] for line in known])
+        for line, number in zip(known if numbers else [], numbers, strict=True):
+            line[key] = number
+        is_log = key in summary.keys and _is_wide(numbers)
+        axes.append({"key": key, "label": label, "is_number": bool(numbers), "is_log": is_log})
     return {"axes": axes, "lines": lines} if len(axes) > 1 else {}
 
 
@@ -94,6 +102,19 @@ def _recall_of(run: ScoredRun) -> float:
     return run.metrics.metrics.get("R", 0.0) if run.metrics is not None else 0.0
 
 
+def _numbers(values: Sequence[str | float]) -> list[float]:
+    """The values as numbers; none where one of them is no finite number."""
+    try:
+        numbers = [float(value) for value in values]
+    except ValueError:
+        return []
+    return numbers if all(map(math.isfinite, numbers)) else []
+
+
+def _is_wide(numbers: Sequence[float]) -> bool:
+    return bool(numbers) and min(numbers) > 0 and max(numbers) / min(numbers) > _WIDE
+
+
 def _has(summary: SweepSummary, metric: str) -> bool:
     return any(metric in group.values for group in summary.groups)
 
@@ -105,12 +126,13 @@ def _recall(group: Group) -> float:
 def _row(
     group: Group, summary: SweepSummary, metrics: Sequence[str], best: dict[str, list[int]]
 ) -> dict[str, Any]:
-    scored = [run for run in group.runs if run.metrics is not None]
+    scored = [run for run in group.runs if run.values]
     test = group.test
     row: dict[str, Any] = {
         "label": group.label,
         "overrides": [group.overrides.get(key, "") for key in summary.keys],
         "step": group.step,
+        "scored": len(scored),
         "seeds": f"{len(scored)} of {len(group.runs)}"
         if len(scored) < len(group.runs)
         else len(scored),
@@ -120,7 +142,7 @@ def _row(
         ],
         "states": ", ".join(
             dict.fromkeys(
-                f"{r.name}: {r.state} {r.reason}".strip() for r in group.runs if r.metrics is None
+                f"{r.name}: {r.state} {r.reason}".strip() for r in group.runs if not r.values
             )
         ),
         "difference": None,

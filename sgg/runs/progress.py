@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from itertools import islice
@@ -35,6 +36,19 @@ def read_curves(run_dir: Path) -> list[Curve]:
     path = run_dir / CURVES
     rows = read_json_lines(path)
     return [converted(row, Curve, f"{path}, line {n}") for n, row in enumerate(rows, 1)]
+
+
+def last_value(run_dir: Path, name: str) -> float | None:
+    """The last value of a training's number; None where it has none, or one that is not finite.
+
+    Raises:
+        SggError: a row of metrics.jsonl is of another form, or the file cannot be read.
+
+    """
+    found = [row[name] for row in read_curves(run_dir) if name in row]
+    if not found or isinstance(found[-1], str) or not math.isfinite(found[-1]):
+        return None
+    return float(found[-1])
 
 
 def progress(run_dir: Path) -> tuple[str, str, int]:

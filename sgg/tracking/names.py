@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from sgg.config.stage import StageName
+
+LOSS = "loss"
 TOTAL_REWARD = "reward/total/mean"
 FAILED = "completion/failed"
 EVALUATED_STEP = "eval/step"
@@ -82,6 +85,15 @@ NAMES = (
     Name("eval/METRIC", "", "each of `metrics.json` ([metrics.md](metrics.md))"),
 )  # fmt: skip
 
+_ONLY_OF = {
+    StageName.sft: ("token_accuracy",),
+    StageName.grpo: (
+        *("reward/", "completion/", "policy_loss", "entropy_coef", "kl", "clip_ratio/"),
+        *("cispo_clip_ratio", "sampling/", "grammar/"),
+        *("speed/generation_s", "speed/reward_s", "speed/preparation_s"),
+    ),
+}
+"""How the numbers begin that one stage alone logs."""
 _LEFT_OUT = frozenset({"step_time"})
 """Theirs that say what one of ours says better."""
 
@@ -94,6 +106,11 @@ def renamed(numbers: Mapping[str, Any]) -> dict[str, Any]:
 def known(name: str) -> bool:
     """Whether the table has the name."""
     return entry_of(name) is not None
+
+
+def is_logged_by(stage: StageName, name: str) -> bool:
+    """Whether a training logs a number of the table; some it logs with certain settings only."""
+    return not any(name.startswith(own) for of, own in _ONLY_OF.items() if of is not stage)
 
 
 @cache

@@ -1,10 +1,13 @@
 """The report in a real browser: it is painted, sorts, filters and points, and hostile names do nothing."""
 
+import math
+
 import pytest
 from browser import CHROMIUM, dark, needs_browser, open_browser, phone, requests
 from report_folders import HANDLER, IMAGES, SCRIPT, write_pipeline, write_sweep
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
+from sweep_folders import sweep_of_points, trained_run
 
 from sgg.report.page import write_report
 
@@ -257,3 +260,29 @@ def test_a_sweep_shows_its_configurations_and_one_line_a_run(driver, sweep_repor
     assert Select(run).first_selected_option.text == "005_reward-balanced_seed-2/grpo (best)"
     assert driver.get_log("browser") == []
     assert {url.partition(":")[0] for url in requests(driver)} <= {"file", "data"}
+
+
+def test_numbers_of_a_sweep_are_drawn_and_sorted_as_numbers(driver, tmp_path):
+    """Learning rates out of order, two seeds each, of which one has failed."""
+    rates = ("3e-6", "1e-4", "2e-5", "1e-3")
+    words = [[f"stage.args.learning_rate={rate}", f"seed={s}"] for rate in rates for s in "01"]
+    folder = sweep_of_points(tmp_path / "rates", words, ["sft"])
+    for i in range(8):
+        state = "failed" if i == 3 else "finished"
+        rows = [{"step": 1, "loss": 2.0 - i / 10}]
+        trained_run(folder / "points" / str(i), ["stage=sft"], rows, state)
+    driver.get(write_report([folder]).as_uri())
+    heights = [
+        float(line.get_attribute("points").split()[0].split(",")[1])
+        for line in driver.find_elements(By.CSS_SELECTOR, "#parallel .run")
+    ]
+    a, b, c, d = (heights[i] for i in (0, 2, 3, 5))
+    assert a > c > b > d
+    assert (a - c) / (a - d) == pytest.approx(math.log(20 / 3) / math.log(1000 / 3), abs=0.01)
+    assert "learning_rate (log)" in driver.find_element(By.CSS_SELECTOR, "#parallel svg").text
+    seeds = driver.find_elements(By.CSS_SELECTOR, "#configurations thead th")[1]
+    for place in (-1, 0):
+        seeds.click()
+        rows = driver.find_elements(By.CSS_SELECTOR, "#configurations tbody tr")
+        assert rows[place].text.startswith("1e-4 1 of 2")
+    assert driver.get_log("browser") == []

@@ -16,8 +16,9 @@ function startParallel() {
     let height;
     if (axis.is_number) {
       const [low, high] = [Math.min(...values), Math.max(...values)];
-      const span = high - low || 1;
-      height = (v) => floor - ((v - low) / span) * (floor - size.top);
+      const scale = axis.is_log ? Math.log : (v) => v;
+      const span = scale(high) - scale(low) || 1;
+      height = (v) => floor - ((scale(v) - scale(low)) / span) * (floor - size.top);
       labels.push([low, short(low)], [high, short(high)]);
     } else {
       const names = [...new Set(values.map(String))];
@@ -26,7 +27,7 @@ function startParallel() {
     }
     const last = i === axes.length - 1;
     root.append(s("path", { class: "axis", d: `M${place(i)},${size.top}V${floor}` }));
-    words.push(s("text", { x: place(i), y: 16, "text-anchor": "middle" }, axis.label),
+    words.push(s("text", { x: place(i), y: 16, "text-anchor": "middle" }, axis.is_log ? `${axis.label} (log)` : axis.label),
       ...labels.map(([v, text]) => s("text", { x: place(i) + (last ? 6 : -6), y: height(v) + 4, "text-anchor": last ? "start" : "end" }, text)));
     return height;
   });

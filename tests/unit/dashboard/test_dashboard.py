@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from sweep_folders import evaluated_run, sweep_of_points
 from wandb_server import KEY, serving
 from wandb_workspaces.reports.v2 import Report
 from wandb_workspaces.reports.v2.internal import ReportViewspec
@@ -18,7 +19,7 @@ from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.dashboard.content import dashboard_of, plain_title
 from sgg.errors import SggError
-from sgg.report.content.folders import runs_of
+from sgg.report.sweep_view import summary_of, sweep_verdicts
 from sgg.runs.signature import sign_run
 
 HOSTILE = '"] or True) <script>alert(1)</script> [x](javascript:y) 😀\x1b[31m'
@@ -83,7 +84,9 @@ def test_sections_hold_what_a_run_has_logged(tmp_path):
 def test_before_the_first_step_panels_wait_for_what_will_be_logged(tmp_path):
     main([str(made(tmp_path / "sft", "stage=sft"))])
     sft = panels(written(tmp_path / "sft"))
-    assert "loss" in sft["Training curves"]
+    assert {"loss", "entropy", "token_accuracy"} <= {*sft["Training curves"]}
+    assert not {"policy_loss", "aux_loss", "kl", "cispo_clip_ratio"} & {*sft["Training curves"]}
+    assert "speed/reward_s" not in sft["Speed"]
     assert {*sft} == {"Training curves", "Speed"}
     main([str(made(tmp_path / "grpo", "stage=grpo", "reward=balanced"))])
     terms = {f"reward/{term}/mean" for term in compose_config(["reward=balanced"]).reward.terms}
@@ -98,6 +101,25 @@ def test_an_evaluation_has_its_metrics_in_words_and_bars_and_its_samples(tmp_pat
     assert "eval/samples" in json.dumps(content["report"]["blocks"][-2])
     said = json.dumps(content["report"])
     assert "eval: triplet recall 0.500 [0.400, 0.600], mean recall 0.400" in said
+
+
+def test_the_verdicts_of_a_sweep_are_those_of_its_report(tmp_path):
+    """One a configuration, p adjusted for their number: not one a run."""
+    words = [[f"generate.temperature={t}", f"seed={s}"] for t in (0.0, 0.5, 1.0) for s in (0, 1)]
+    folder = sweep_of_points(tmp_path / "sweep", words)
+    for i, own in enumerate(words):
+        path = folder / "points" / str(i)
+        found = (2, 5, 12)[i // 2]
+        recalls = [1.0] * found + [0.0] * (12 - found)
+        evaluated_run(path, ["tracker=wandb", *own], recalls)
+        (path / "tracker.json").write_text(json.dumps({"id": f"0000000{i}"}))
+    found = dashboard_of([folder], "x").verdicts
+    assert found == [verdict.text for verdict in sweep_verdicts(summary_of([folder], ""))]
+    assert [sentence.split(":")[0] for sentence in found] == [
+        "generate.temperature=1.0 is better than generate.temperature=0.0",
+        "No difference between generate.temperature=0.5 and generate.temperature=0.0 that 12 images "
+        "can show",
+    ]
 
 
 def test_only_its_runs_are_in_it_and_the_others_are_named(tmp_path, capsys):
@@ -178,8 +200,8 @@ def test_wrong_words_are_refused(tmp_path, words, said):
 def test_runs_of_two_projects_want_to_be_told_which(tmp_path):
     folders = [made(tmp_path / p, "stage=sft", f"tracker.project={p}") for p in ("a", "b")]
     with pytest.raises(SggError, match=r"tracker\.project: a, b"):
-        dashboard_of(runs_of(folders), "x")
-    assert dashboard_of(runs_of(folders), "x", project="b").project == "b"
+        dashboard_of(folders, "x")
+    assert dashboard_of(folders, "x", project="b").project == "b"
 
 
 def test_without_the_package_its_extra_is_named(tmp_path, monkeypatch):

@@ -7,13 +7,15 @@ import io
 import json
 
 import pytest
-from sweep_folders import evaluated_run, sweep_of_points
+from sweep_folders import evaluated_run, sweep_of_points, trained_run
 
 from sgg.cli.report import main
 from sgg.cli.report_table import FORMATS
 from sgg.errors import SggError
-from sgg.report.sweep_summary import sweep_summary
+from sgg.report.sweep_summary import runs_summary, sweep_summary
 from sgg.report.sweep_table import FORMS, notes, sweep_table
+from sgg.runs.search import SearchRecord
+from sgg.tracking.names import TOTAL_REWARD
 
 RECALLS = {
     ("strict", 0): [1.0] * 4 + [0.0] * 6,
@@ -142,6 +144,77 @@ def test_names_are_text_in_each_form(tmp_path):
     assert r"a\|b" in sweep_table(summary, "md")
     for row in csv.reader(io.StringIO(sweep_table(summary, "csv"))):
         assert not any(cell.startswith("=") for cell in row)
+
+
+def test_a_row_of_latex_begins_with_no_argument(tmp_path):
+    r"""After `\\` and `\midrule` LaTeX takes `[` for a length and `*` for a variant."""
+    folder = sweep_of_points(tmp_path, [["protocol.cutoffs=[20,50]"], ["protocol.cutoffs=*"]])
+    lines = sweep_table(sweep_summary(folder), "tex").splitlines()
+    at = lines.index(r"\midrule")
+    assert [line.split(" & ")[0] for line in lines[at + 1 : at + 3]] == ["{}[20,50]", "{}*"]
+
+
+def searched(folder, objective, direction):
+    """Three learning rates of an SFT, of which the last has failed."""
+    rates = ("3e-6", "2e-5", "1e-3")
+    sweep_of_points(folder, [[f"stage.args.learning_rate={rate}"] for rate in rates], ["sft"])
+    for i, state in enumerate(("finished", "finished", "failed")):
+        rows = [{"step": s, "loss": 4.0 - i - s, "token_accuracy": 0.1 * s + i} for s in (1, 2)]
+        trained_run(folder / "points" / str(i), ["stage=sft"], rows, state)
+    if objective:
+        SearchRecord(objective, direction, 3, []).write(folder)
+    return sweep_summary(folder)
+
+
+@pytest.mark.parametrize(
+    ("objective", "direction", "head", "shown"),
+    [
+        ("", "", "loss ↓", ["2.000", "**1.000**"]),
+        ("loss", "maximize", "loss ↑", ["**2.000**", "1.000"]),
+        ("token_accuracy", "minimize", "token_accuracy ↓", ["**0.200**", "1.200"]),
+    ],
+)
+def test_trainings_have_the_last_value_of_the_objective(
+    tmp_path, objective, direction, head, shown
+):
+    text = sweep_table(searched(tmp_path, objective, direction), "md")
+    heads, *rows = rows_of(text)
+    assert heads == ["stage.args.learning_rate", "seeds", head]
+    assert [row[1:] for row in rows] == [
+        *(["1", value] for value in shown),
+        ["0 of 1", "—"],
+    ]
+    notes = [line for line in text.splitlines() if line.startswith("- ")]
+    assert notes == [
+        f"- {objective or 'loss'}: the last value of each training.",
+        "- Bold: the best of each column, among rows with the most seeds.",
+        "- Missing: stage.args.learning_rate=1e-3, seed 0: failed.",
+    ]
+
+
+def test_a_grpo_training_is_judged_by_its_reward(tmp_path):
+    folders = [
+        trained_run(
+            tmp_path / str(seed),
+            ["stage=grpo", f"seed={seed}"],
+            [{"step": 1, "loss": 0, TOTAL_REWARD: value}],
+        )
+        for seed, value in enumerate((0.5, 0.75))
+    ]
+    text = sweep_table(runs_summary(folders), "csv")
+    assert [row[TOTAL_REWARD] for row in csv.DictReader(io.StringIO(text))] == ["0.625"]
+
+
+def test_an_evaluation_has_the_metric_that_a_search_improves(tmp_path):
+    folder = sweep_of_points(tmp_path, [["x=1"], ["x=2"]])
+    for i in range(2):
+        metrics = {"duplicate_rate": 0.5 - i / 4}
+        evaluated_run(folder / "points" / str(i), [], [1.0], **metrics)
+    SearchRecord("duplicate_rate", "minimize", 2, []).write(folder)
+    heads, *rows = rows_of(sweep_table(sweep_summary(folder), "md"))
+    place = heads.index("duplicate_rate ↓")
+    assert [row[place] for row in rows] == ["0.500", "**0.250**"]
+    assert "triplet recall ↑" in heads
 
 
 def test_a_sweep_without_results_is_a_table_of_what_is_missing(tmp_path):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 from report_folders import HANDLER, write_data, write_evaluation, write_sweep
+from sweep_folders import evaluated_run, sweep_of_points, trained_run
 
 from sgg.errors import SggError
 from sgg.report.page import write_report
@@ -54,6 +56,64 @@ def test_axes_are_what_differs_between_runs(sweep):
     assert [axis["key"] for axis in found["axes"]][:3] == ["reward", "seed", "R"]
     assert "failure_rate" not in [axis["key"] for axis in found["axes"]], "it is 0 in all"
     assert len(found["lines"]) == 6
+
+
+def rates(folder, values):
+    """A sweep of finished SFT trainings over a learning rate."""
+    words = [[f"stage.args.learning_rate={value}"] for value in values]
+    sweep_of_points(folder, words, ["sft"])
+    for i in range(len(values)):
+        trained_run(folder / "points" / str(i), ["stage=sft"], [{"step": 1, "loss": 2.0 - i / 10}])
+    return summary_of([folder], "")
+
+
+@pytest.mark.parametrize(
+    ("values", "is_number", "is_log"),
+    [
+        (["3e-6", "1e-4", "2e-5", "1e-3"], True, True),
+        (["1", "10", "5"], True, False),
+        (["0", "10", "1000"], True, False),
+        (["1", "null", "5"], False, False),
+        (["1", "nan", "5"], False, False),
+    ],
+)
+def test_an_override_of_numbers_has_an_axis_of_numbers(tmp_path, values, is_number, is_log):
+    found = parallel(rates(tmp_path / "sweep", values))
+    rate, loss = found["axes"]
+    assert (rate["is_number"], rate["is_log"]) == (is_number, is_log)
+    assert (loss["key"], loss["is_number"], loss["is_log"]) == ("loss", True, False)
+    shown = [line[rate["key"]] for line in found["lines"]]
+    assert shown == ([float(value) for value in values] if is_number else values)
+
+
+def test_a_metric_that_the_first_run_lacks_has_an_axis(tmp_path):
+    folder = sweep_of_points(tmp_path, [["x=1"], ["x=2"], ["x=3"]])
+    for i in range(3):
+        path = evaluated_run(folder / "points" / str(i), [], [1.0], AP50=i / 4)
+        if i == 0:
+            content = json.loads((path / "metrics.json").read_text())
+            del content["metrics"]["AP50"]
+            (path / "metrics.json").write_text(json.dumps(content))
+    axes = [axis["key"] for axis in parallel(summary_of([folder], ""))["axes"]]
+    assert axes == ["x", "AP50"]
+
+
+def test_trainings_show_what_they_are_judged_by(tmp_path):
+    section = text_of(sweep_section(rates(tmp_path / "sweep", ["1e-5", "1e-4"])))
+    assert "seeds difference to the baseline loss ↓ 1e-5 1 baseline 2.000 1e-4 1 – 1.900" in section
+    assert "loss: the last value of each training." in section
+    assert "finished" not in section
+
+
+def test_seeds_sort_by_how_many_have_results(tmp_path):
+    folder = sweep_of_points(tmp_path, [[f"x={x}", f"seed={s}"] for x in "ab" for s in "01"])
+    for i in range(3):
+        evaluated_run(folder / "points" / str(i), [], [1.0])
+    section = sweep_section(summary_of([folder], ""))
+    assert re.findall(r'class="n" data-value="(.*?)">(\d of \d|\d)', section) == [
+        ("2", "2"),
+        ("1", "1 of 2"),
+    ]
 
 
 def test_commands_and_differences_of_configs(sweep):

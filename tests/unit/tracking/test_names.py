@@ -2,8 +2,9 @@
 
 import pytest
 
+from sgg.config.stage import StageName
 from sgg.config.tree import PACKAGE
-from sgg.tracking.names import NAMES, known, renamed, table
+from sgg.tracking.names import NAMES, is_logged_by, known, renamed, table
 
 
 def test_docs_have_the_table():
@@ -54,3 +55,28 @@ def test_no_name_stands_twice():
     assert len(set(names)) == len(names)
     theirs = [entry.theirs for entry in NAMES if entry.theirs]
     assert not {*theirs} & {*names}
+
+
+@pytest.mark.parametrize(
+    ("name", "by_sft", "by_grpo"),
+    [
+        ("loss", True, True),
+        ("entropy", True, True),
+        ("speed/step_s", True, True),
+        ("token_accuracy", True, False),
+        ("entropy_coef", False, True),
+        ("reward/edge_hard/mean", False, True),
+        ("speed/reward_s", False, True),
+    ],
+)
+def test_some_numbers_are_of_one_stage(name, by_sft, by_grpo):
+    assert is_logged_by(StageName.sft, name) == by_sft
+    assert is_logged_by(StageName.grpo, name) == by_grpo
+
+
+def test_the_stage_that_a_meaning_names_is_the_only_one():
+    for entry in NAMES:
+        stage, colon, _ = entry.meaning.partition(": ")
+        if colon and stage in ("SFT", "GRPO"):
+            assert is_logged_by(StageName.sft, entry.name) == (stage == "SFT"), entry.name
+            assert is_logged_by(StageName.grpo, entry.name) == (stage == "GRPO"), entry.name
