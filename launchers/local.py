@@ -11,7 +11,12 @@ from pathlib import Path
 
 from launchers.consent import require_consent
 from launchers.kinds import checked_config
-from launchers.node.agent import check_machine, raise_for_status, run_node
+from launchers.node.agent import (
+    check_machine,
+    raise_for_status,
+    report_failure_logged,
+    run_node,
+)
 from launchers.node.signals import listening, preceded
 from launchers.placement import NodePlacement
 from launchers.process_plan import make_plan
@@ -88,7 +93,8 @@ def execute(run_dir: Path) -> None:
 
     """
     launch(run_dir / FROZEN_NAME, read_frozen(run_dir / FROZEN_NAME), run_stage)
-    write_report([run_dir], images=AT_END)
+    with report_failure_logged(run_dir):
+        write_report([run_dir], images=AT_END)
     done, numbers, _ = progress(run_dir)
     print(f"{run_dir}: {done}  {numbers}".rstrip())
 

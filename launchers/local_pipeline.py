@@ -11,7 +11,7 @@ from pathlib import Path
 from launchers.consent import require_consent
 from launchers.kinds import checked_config
 from launchers.local import describe, execute, held, owned
-from launchers.node.agent import check_machine
+from launchers.node.agent import check_machine, report_failure_logged
 from launchers.placement import NodePlacement
 from sgg.config.compose import Composer
 from sgg.config.frozen import FROZEN_NAME, read_frozen
@@ -98,7 +98,8 @@ def execute_steps(folder: Path) -> None:
         if not done:
             with held(run_dir):
                 execute(run_dir)
-    finish_if_complete(folder)
+    with report_failure_logged(folder):
+        finish_if_complete(folder)
 
 
 def _folders(config: Config) -> Iterable[Path]:

@@ -14,6 +14,7 @@ import secrets
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -173,16 +174,25 @@ def parse_json(content: bytes) -> Any:
     """What JSON in UTF-8 says.
 
     Raises:
-        ValueError: it is no JSON, too deep, or holds half a surrogate pair, which is no text.
+        ValueError: it is no JSON, too deep, or holds half a surrogate pair, which is no text, or a number
+            that is not finite, which JSON cannot pass on.
 
     """
     try:
-        parsed = json.loads(content)
+        parsed = json.loads(content, parse_float=_finite, parse_constant=_finite)
         if b"\\ud" in content.lower():
             json.dumps(parsed, ensure_ascii=False).encode()
     except RecursionError as error:
         raise ValueError("lists or objects in one another, too deep to be read") from error
     return parsed
+
+
+def _finite(word: str) -> float:
+    """The number; json takes NaN and Infinity besides, and makes infinity of 1e999."""
+    number = float(word)
+    if not isfinite(number):
+        raise ValueError(f"{word}: not finite")
+    return number
 
 
 def read_record(path: Path, kind: type[T]) -> T | None:

@@ -31,6 +31,15 @@ def without_controls(text: str) -> str:
     return text if text.isascii() and text.isprintable() else _STRIPPED.sub("", text)
 
 
+def encodable(text: str) -> str:
+    r"""The text as UTF-8 can hold it: a folder's name may have bytes that are none, which become `?`.
+
+    >>> encodable("run\udcff")
+    'run?'
+    """
+    return text.encode("utf-8", "replace").decode()
+
+
 class PlainStream:
     """A stream that writes text without control characters; all else is the stream's own."""
 

@@ -11,8 +11,8 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -195,18 +195,25 @@ def _limits(config: Config, place: NodePlacement) -> Limits:
     return Limits(hardware.rollout.startup_timeout_s, grace)
 
 
+@contextmanager
+def report_failure_logged(folder: Path) -> Iterator[None]:
+    """The block writes the report of a finished run or pipeline, which is finished even if that fails."""
+    try:
+        yield
+    except Exception:
+        log.exception("The run is finished; its report is not: sgg report %s", folder)
+
+
 def _conclude(run_dir: Path) -> None:
-    """The report, and the pipeline's table; the run is finished, whatever becomes of them."""
+    """The report, and the pipeline's table."""
     from sgg.report.page import AT_END, write_report
 
-    try:
+    with report_failure_logged(run_dir):
         write_report([run_dir], images=AT_END)
         if (run_dir.parent / PIPELINE).is_file():
             from sgg.pipeline import finish_if_complete
 
             finish_if_complete(run_dir.parent)
-    except Exception:
-        log.exception("The run is finished; its report is not: sgg report %s", run_dir)
 
 
 def _after_stop(ending: ExitStatus, place: NodePlacement, run_dir: Path, idle: bool) -> ExitStatus:

@@ -27,7 +27,8 @@ class TrackerConfig:
     entity: str | None = None
     """wandb's team or user; null for the key's own."""
     group: str | None = None
-    """What links SFT, GRPO and eval of one experiment; null for the model and data choices."""
+    """What links SFT, GRPO and eval of one experiment; null for the folder of the pipeline or sweep point, or
+    else the model and data choices."""
     upload_model: bool = False
     """wandb: upload the final model; otherwise it gets the path and a hash of each file."""
     samples: int = 8

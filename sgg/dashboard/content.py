@@ -17,7 +17,7 @@ from sgg.report.content.folders import runs_of
 from sgg.report.content.run import RunContent, read_runs
 from sgg.report.content.summary import ScoreRow, Verdict, score_rows, verdicts, what_was_run
 from sgg.report.sweep_view import summary_of, sweep_verdicts
-from sgg.terminal import without_controls
+from sgg.terminal import encodable, without_controls
 from sgg.tracking.state import known_run_id
 
 _ENTITY = re.compile(r"[A-Za-z0-9_.-]{1,128}")
@@ -127,8 +127,8 @@ def plain_title(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Text that JSON holds and a terminal shows: a folder's name may be no UTF-8."""
-    return without_controls(text.encode("utf-8", "replace").decode())
+    """Text that JSON holds and a terminal shows."""
+    return without_controls(encodable(text))
 
 
 def _one(key: str, typed: str | None, configured: Iterable[str]) -> str:

@@ -26,7 +26,7 @@ def write_picture(
     """Write what the suffix of `path` says, `.png` or `.svg`; `image` and `beside` are as in `raster.png`."""
     if path.suffix.lower() == ".svg":
         uri = _data_uri(image) if image is not None else None
-        write_whole(path, svg(layout, uri, beside or image is None))
+        write_whole(path, svg(layout, uri, beside))
         return
     with whole_file(path, "wb") as file:
         png(image, layout, beside).save(file, format="PNG")

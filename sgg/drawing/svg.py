@@ -15,17 +15,16 @@ from sgg.drawing.text_size import text_width
 _FONTS = "Aileron, Helvetica, Arial, sans-serif"
 
 
-def svg(layout: GraphLayout, image_uri: str | None = None, beside: bool = False) -> str:
+def svg(layout: GraphLayout, image_uri: str | None, beside: bool = False) -> str:
     """An SVG document; its units are pixels of the image, its size is `layout.scale` times as many.
 
     Args:
         layout: the graph's.
-        image_uri: where the image is found, such as a `data:` URI; None for none.
-        beside: whether the graph stands beside the image, too; alone where there is no image. Without either,
-            boxes and arrows stand on nothing, to be laid over an image.
+        image_uri: where the image is found, such as a `data:` URI; None for the graph alone, without boxes.
+        beside: whether the graph stands beside the image, too.
 
     """
-    draw = on_image if not beside else with_graph_beside if image_uri else alone
+    draw = alone if image_uri is None else with_graph_beside if beside else on_image
     picture = draw(layout)
     width, height = _number(picture.width), _number(picture.height)
     lines = [
@@ -34,9 +33,9 @@ def svg(layout: GraphLayout, image_uri: str | None = None, beside: bool = False)
         f'role="img" font-family="{_FONTS}" text-anchor="middle" stroke-linejoin="round">',
         f"<title>{len(layout.boxes)} objects, {len(layout.arrows)} relations</title>",
     ]
-    if beside:
+    if beside or image_uri is None:
         lines.append(f'<rect width="{width}" height="{height}" fill="{PAPER}"/>')
-    if image_uri:
+    if image_uri is not None:
         lines.append(
             f'<image href={quoteattr(image_uri)} width="{_number(layout.width)}" '
             f'height="{_number(layout.height)}" preserveAspectRatio="none"/>'

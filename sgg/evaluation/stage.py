@@ -19,6 +19,7 @@ from sgg.config.tracker import trackers
 from sgg.data.prepare import image_store, prepare, vocabulary
 from sgg.data.prepared_split import Prepared
 from sgg.data.zero_shot import unseen_triplets
+from sgg.errors import SggError
 from sgg.evaluation.predictions import Predictions, read_predictions
 from sgg.evaluation.score import Scored, score
 from sgg.metrics.tally import Task
@@ -115,7 +116,11 @@ def _track(config: Config, run_dir: Path, metrics: dict[str, Any], model: Path) 
     with tracking(config, run_dir) as tracker:
         values = {f"eval/{name}": value for name, value in metrics["metrics"].items()}
         tracker.log({EVALUATED_STEP: trained_steps(model), **values}, 0)
-        drawn = draw_samples(config, run_dir / COMPLETIONS, config.tracker.samples)
+        try:
+            drawn = draw_samples(config, run_dir / COMPLETIONS, config.tracker.samples)
+        except (SggError, OSError) as error:  # what is scored again may have its images elsewhere
+            log.warning("its drawn predictions are missing at the tracker: %s", error)
+            return
         rows = [[s.image_id, s.gold_image, s.pred_image, s.text] for s in drawn]
         tracker.table("eval/samples", ["image", "gold", "prediction", "text"], rows)
 

@@ -85,5 +85,7 @@ def gallery_note(runs: Sequence[Evaluation], gallery: Sequence[Evaluation], imag
             f"The first {images:,} of {total:,} images (sgg report … images=N shows more)."
         )
     if len(runs) > len(gallery):
-        parts.append(f"{len(gallery)} of {len(runs)} runs are here; the tables have all of them.")
+        parts.append(
+            f"{len(gallery)} of {len(runs)} runs are here; the tables of metrics have all of them."
+        )
     return " ".join(parts)

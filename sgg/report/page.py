@@ -34,6 +34,7 @@ from sgg.report.sweep_view import (
     sweep_verdicts,
 )
 from sgg.report.view import View, add_failures, add_predicates, chart_groups, view_of
+from sgg.terminal import encodable
 
 REPORT = "report.html"
 AT_END = 100
@@ -66,11 +67,9 @@ def write_report(
     contents, left_out = read_runs(found)
     target = out or folders[0]
     title = ", ".join(folder.resolve().name for folder in folders)
-    summary = _summary(folders, baseline, left_out) if contents else None
+    summary = _summary(folders, baseline, left_out)
     pairs = summary.pairs() if summary is not None and baseline else None
-    view, blocks = (
-        _page(title, contents, cache, images, summary, pairs) if contents else _empty(title)
-    )
+    view, blocks = _page(title, contents, cache, images, summary, pairs)
     several = len(contents) > 1
     for run in contents:
         left_out += [f"{run.label}: {what}" if several else what for what in run.left_out]
@@ -84,12 +83,8 @@ def write_report(
         script=html.script(),
     )
     path = make_output_folder(target) / REPORT
-    write_whole(path, text)
+    write_whole(path, encodable(text))
     return path
-
-
-def _empty(title: str) -> tuple[View, list[html.Html]]:
-    return View(title, ""), []
 
 
 def _page(

@@ -21,6 +21,11 @@ class SampleKind(Enum):
     rotating = "rotating"
     """Images of the step itself, with completions that GRPO has drawn for it."""
 
+    @property
+    def split(self) -> str:
+        """The split that its images are of; another split may have other images of the same ids."""
+        return "eval" if self is SampleKind.fixed else "train"
+
 
 class TrainingSample(Struct):
     """One completion."""

@@ -41,6 +41,6 @@ def _asked(url: str, proxies: Mapping[str, str]) -> str | None:
         # the certificates that its client trusts may be others
         is_there = isinstance(error.reason, ssl.SSLCertVerificationError)
         return None if is_there else str(error.reason)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: no address
         return str(error) or type(error).__name__
     return None

@@ -15,6 +15,8 @@ from sgg.files import read_json, read_record, write_json
 from sgg.runs.folder import CURVES, METRICS, PIPELINE, POINTS, PROVENANCE, SWEEP
 
 TRACKER = "tracker.json"
+_LONGEST_GROUP = 128
+"""Characters, as of wandb's names of projects: its server may refuse longer ones."""
 
 
 class _Failure(Struct):
@@ -56,22 +58,36 @@ def shown_name(run_dir: Path, stage: str) -> str:
     `demo/sft`, `SWEEP/003_seed-2/grpo`; a point without a pipeline has its stage behind it.
     """
     folder = run_dir.resolve()
-    names = [folder.name]
-    is_step = (folder.parent / PIPELINE).is_file()
-    if is_step:
-        folder = folder.parent
-        names.insert(0, folder.name)
-    sweep = folder.parent.parent
-    if folder.parent.name == POINTS and (sweep / SWEEP).is_file():
-        names = [sweep.name, *names] if is_step else [sweep.name, *names, stage]
-    return "/".join(names)
+    experiment = _experiment(folder)
+    if experiment is None:
+        return folder.name
+    return f"{experiment}/{folder.name if _is_step(folder) else stage}"
 
 
-def group_of(config: Config) -> str:
-    """What links runs at the tracker: `tracker.group`, or the model and data choices."""
+def group_of(config: Config, run_dir: Path) -> str:
+    """What links runs at the tracker.
+
+    `tracker.group`, or the folder of the run's pipeline or point (`demo`, `SWEEP/003_seed-2`), or the model
+    and data choices of a run that has neither.
+    """
     choices = config.choices
     by_choices = f"{choices.get('model', 'model')}-{choices.get('data', 'data')}"
-    return config.tracker.group or by_choices
+    by_folder = (_experiment(run_dir.resolve()) or by_choices)[:_LONGEST_GROUP]
+    return config.tracker.group or by_folder
+
+
+def _experiment(folder: Path) -> str | None:
+    """Name of the pipeline or point that a run is of, behind that of its sweep; None of a run on its own."""
+    is_step = _is_step(folder)
+    whole = folder.parent if is_step else folder
+    sweep = whole.parent.parent
+    if whole.parent.name == POINTS and (sweep / SWEEP).is_file():
+        return f"{sweep.name}/{whole.name}"
+    return whole.name if is_step else None
+
+
+def _is_step(folder: Path) -> bool:
+    return (folder.parent / PIPELINE).is_file()
 
 
 def provenance(run_dir: Path) -> dict[str, Any]:

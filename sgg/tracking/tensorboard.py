@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from sgg.files import refuse_link
+
 
 class TensorboardTracker:
     """Event files in RUN_DIR/tensorboard."""
@@ -13,6 +15,7 @@ class TensorboardTracker:
         from torch.utils.tensorboard import SummaryWriter
 
         folder = run_dir / "tensorboard"
+        refuse_link(folder)
         earlier = list(folder.glob("events.out.tfevents.*"))
         for file in earlier:  # their steps are handed over again
             file.unlink()

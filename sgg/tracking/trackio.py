@@ -39,7 +39,7 @@ class TrackioTracker:
             self._run = self._trackio.init(
                 project=config.tracker.project,
                 name=shown_name(run_dir, config.stage.name.name),
-                group=group_of(config),
+                group=group_of(config, run_dir),
                 config={**plain(config), "provenance": provenance(run_dir)},
                 resume="never",
                 embed=False,

@@ -26,6 +26,7 @@ from typing import Any
 from sgg.config.literal import plain
 from sgg.config.schema import Config
 from sgg.errors import SggError
+from sgg.files import refuse_link
 from sgg.runs.folder import PIPELINE
 from sgg.runs.sweep import SWEEP
 from sgg.tracking.names import EVALUATED_STEP
@@ -117,7 +118,7 @@ class WandbTracker:
         return self._wandb.init(
             project=tracker.project,
             entity=tracker.entity,
-            group=group_of(config),
+            group=group_of(config, run_dir),
             job_type=config.stage.name.name,
             name=shown_name(run_dir, config.stage.name.name),
             id=tracker_run_id(run_dir),
@@ -209,8 +210,15 @@ def _set_aside(folder: Path) -> None:
 
     Left where they are, `wandb sync` would upload their steps, too, and give other numbers to those that come
     twice; one that was killed before its first write would even end the whole upload.
+
+    Raises:
+        OSError: a symbolic link is in the way: files elsewhere are not moved, and none is moved there.
+
     """
+    refuse_link(folder)
+    refuse_link(folder / REPLACED)
     for old in sorted(folder.glob("offline-run-*")):
+        refuse_link(old)
         if _is_synced(old):
             continue
         for file in old.glob("*.wandb"):

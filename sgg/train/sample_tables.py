@@ -32,7 +32,6 @@ ROWS = 4
 """Samples in one table, at most: drawing them is most of what a tracker costs."""
 
 COLUMNS = ["step", "image", "gold", "prediction", "text", "reward", "terms"]
-_SPLIT = {SampleKind.rotating: "train", SampleKind.fixed: "eval"}
 _SIDE = 640
 """Pictures are made smaller than this, pixels: a tracker keeps all of them."""
 
@@ -89,13 +88,11 @@ class SampleTables:
 
     def _example(self, sample: TrainingSample) -> Example:
         if sample.kind not in self._splits:
-            data, name = self._config.data, _SPLIT[sample.kind]
+            data, name = self._config.data, sample.kind.split
             split = prepare(data, name, Path(self._config.paths.cache), quiet=True)
             places = {image_id: place for place, image_id in enumerate(split.image_ids)}
             self._splits[sample.kind] = split, image_store(data, name), places
         split, store, places = self._splits[sample.kind]
         if sample.image_id not in places:
-            raise SggError(
-                f"{SAMPLES}: no image {sample.image_id!r} in data.{_SPLIT[sample.kind]}."
-            )
+            raise SggError(f"{SAMPLES}: no image {sample.image_id!r} in data.{sample.kind.split}.")
         return split.example(places[sample.image_id], store)

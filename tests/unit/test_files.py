@@ -7,6 +7,7 @@ import stat
 import pytest
 from scoring import evaluated
 
+from sgg.config.compose import compose_config
 from sgg.errors import SggError
 from sgg.explain.exceptions import explain
 from sgg.files import (
@@ -21,6 +22,7 @@ from sgg.files import (
 from sgg.report.page import REPORT, write_report
 from sgg.runs.folder import LogFile, append_json, read_json_lines
 from sgg.runs.lease import Lease
+from sgg.runs.open_run import open_run
 from sgg.scene.graph import SceneGraph
 
 
@@ -109,8 +111,13 @@ def test_a_folder_that_is_a_link_is_no_place_to_write_to(tmp_path):
     (tmp_path / "link").symlink_to("theirs")
     (tmp_path / "dangling").symlink_to("nowhere")
     scored = evaluated((SceneGraph(), SceneGraph()))
+    run_dir = open_run(compose_config(["stage=sft", f"paths.run_dir={tmp_path / 'run'}"]))
     for link in (tmp_path / "link", tmp_path / "dangling"):
-        for write in (make_output_folder, scored.write, lambda folder: write_report([], folder)):
+        for write in (
+            make_output_folder,
+            scored.write,
+            lambda folder: write_report([run_dir], folder),
+        ):
             with pytest.raises(OSError, match="a symbolic link to") as error:
                 write(link)
             assert is_loop(error)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sgg.config.frozen import FROZEN_NAME
 from sgg.errors import SggError
-from sgg.runs.folder import SWEEP
+from sgg.runs.folder import PIPELINE, SWEEP
 from sgg.runs.records import read_pipeline
 from sgg.runs.sweep import read_sweep
 
@@ -53,6 +53,8 @@ def runs_in(folder: Path) -> list[RunFolder]:
     if (folder / SWEEP).is_file():
         return _of_sweep(folder)
     if pipeline := read_pipeline(folder):
+        if not pipeline.steps:
+            raise SggError(f"{folder}: no run there ({PIPELINE} names none).")
         return [RunFolder(name, folder / name) for name in pipeline.steps]
     if not (folder / FROZEN_NAME).is_file():
         raise SggError(f"{folder}: no run there ({FROZEN_NAME} is missing).")

@@ -23,7 +23,6 @@ class PredicateRow:
     hits: list[float]
     """Gold relations that each run finds, in the order of the runs: whole numbers with one completion an
     image, else means over completions."""
-    predicted: list[int]
 
     def recall(self, run: int) -> float:
         """Share of gold that a run finds."""
@@ -35,17 +34,15 @@ def predicate_rows(runs: Sequence[Scored]) -> list[PredicateRow]:
     if not runs:
         return []
     found = [one.found.by_predicate() for one in runs]
-    tables = [{row["predicate"]: row for row in one.predicates} for one in runs]
     return [
         PredicateRow(
             name,
             str(row["group"]),
             found[0][name][0],
             [hits[name][1] for hits in found],
-            [int(table[name]["predicted"]) for table in tables],
         )
-        for name, row in tables[0].items()
-        if name in found[0]
+        for row in runs[0].predicates
+        if (name := row["predicate"]) in found[0]
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from sgg.text.codec import parse
 IMAGES, COMPLETIONS = 24, 1200
 """Of one run: images, those that come again first, and completions of them."""
 
+ImageOf = tuple[SampleKind, str]
+"""An image by its id, which is unique in the split of the kind only."""
+
 
 @dataclass(frozen=True)
 class Training:
@@ -33,10 +37,10 @@ class Training:
 
 
 def training_of(run: RunContent, cache: str | None) -> Training | None:
-    """The samples of a run; None where it has none.
+    """The samples of a run; None where it has none. Where a split is not there, the run notes it.
 
     Raises:
-        SggError: the file is damaged, or the images' data is not there.
+        SggError: the file is damaged.
 
     """
     samples = read_samples(run.path)
@@ -45,19 +49,19 @@ def training_of(run: RunContent, cache: str | None) -> Training | None:
     config = run.config
     config.paths.cache = cache or cache_to_write(config.paths.cache)
     by_image = _by_image(samples)
-    golds = _golds(config, set(by_image))
-    images = []
-    for image_id, rows in by_image.items():
-        gold = golds.get(image_id)
-        if gold is not None:
-            images.append(_image(config, gold, rows))
+    golds: dict[ImageOf, dict[str, Any]] = {}
+    for kind in dict.fromkeys(kind for kind, _ in by_image):
+        ids = {image_id for other, image_id in by_image if other is kind}
+        found: dict[str, dict[str, Any]] = run.taken(partial(_golds, config, kind, ids), {})
+        golds |= {(kind, image_id): gold for image_id, gold in found.items()}
+    images = [_image(config, golds[key], rows) for key, rows in by_image.items() if key in golds]
     return Training(run.label, images) if images else None
 
 
-def _by_image(samples: Sequence[TrainingSample]) -> dict[str, list[TrainingSample]]:
-    found: dict[str, list[TrainingSample]] = {}
+def _by_image(samples: Sequence[TrainingSample]) -> dict[ImageOf, list[TrainingSample]]:
+    found: dict[ImageOf, list[TrainingSample]] = {}
     for sample in sorted(samples, key=lambda s: s.kind is not SampleKind.fixed):
-        found.setdefault(sample.image_id, []).append(sample)
+        found.setdefault((sample.kind, sample.image_id), []).append(sample)
     kept = dict(list(found.items())[:IMAGES])
     most = COMPLETIONS // len(kept)
     return {name: sorted(_spread(rows, most), key=lambda s: s.step) for name, rows in kept.items()}
@@ -70,26 +74,19 @@ def _spread(rows: Sequence[TrainingSample], most: int) -> list[TrainingSample]:
     return [rows[round(i * (len(rows) - 1) / (most - 1))] for i in range(most)]
 
 
-def _golds(config: Config, wanted: set[str]) -> dict[str, dict[str, Any]]:
-    """Gold and picture of the images: of the eval split, and of the train split where that is prepared.
+def _golds(config: Config, kind: SampleKind, wanted: set[str]) -> dict[str, dict[str, Any]]:
+    """Gold and picture of images of a kind; of a train split only where that is prepared.
 
     To prepare a train split may take minutes, which is more than some samples are worth.
     """
-    found: dict[str, dict[str, Any]] = {}
-    cache = Path(config.paths.cache)
-    for split in ("eval", "train"):
-        if wanted <= found.keys():
-            break
-        if split == "train" and not is_prepared(config.data, split, cache):
-            continue
-        prepared = prepare(config.data, split, cache, quiet=True)
-        store = image_store(config.data, split)
-        places = {image_id: i for i, image_id in enumerate(prepared.image_ids)}
-        for image_id in wanted & places.keys() - found.keys():
-            gold = prepared.gold(places[image_id])
-            picture = picture_of(gold, store)
-            found[image_id] = {**gold, "picture": picture}
-    return found
+    cache, split = Path(config.paths.cache), kind.split
+    if split == "train" and not is_prepared(config.data, split, cache):
+        return {}
+    prepared = prepare(config.data, split, cache, quiet=True)
+    store = image_store(config.data, split)
+    places = {image_id: i for i, image_id in enumerate(prepared.image_ids)}
+    golds = {image_id: prepared.gold(places[image_id]) for image_id in wanted & places.keys()}
+    return {name: {**gold, "picture": picture_of(gold, store)} for name, gold in golds.items()}
 
 
 def _image(config: Config, gold: dict[str, Any], rows: Sequence[TrainingSample]) -> dict[str, Any]:
@@ -103,7 +100,6 @@ def _image(config: Config, gold: dict[str, Any], rows: Sequence[TrainingSample])
         steps.append(
             {
                 "step": sample.step,
-                "kind": sample.kind.value,
                 "reward": sample.reward,
                 "total": sample.total,
                 "found": row["found"],

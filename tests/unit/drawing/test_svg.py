@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from strategies import ANY_TEXT, scene
 
+from sgg.drawing.colours import PAPER
 from sgg.drawing.layout import Marks, layout
 from sgg.drawing.shapes import Area, Line, Text, on_image
 from sgg.drawing.svg import svg
@@ -28,8 +29,8 @@ def texts(document):
 @settings(max_examples=60, deadline=None)
 @given(ANY_TEXT, ANY_TEXT)
 def test_any_name_makes_a_well_formed_document(name, predicate):
-    for beside in (False, True):
-        ET.fromstring(svg(drawn(name, predicate), beside=beside))
+    for uri in (None, "a.png"):
+        ET.fromstring(svg(drawn(name, predicate), uri))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_any_name_makes_a_well_formed_document(name, predicate):
     ],
 )
 def test_names_are_text_and_nothing_else(name):
-    document = svg(drawn(name, name), beside=True)
+    document = svg(drawn(name, name), None)
     assert texts(document).count(name) == 1  # the relation's word
     assert texts(document).count(f"{name}.1") == 1
     tags = {element.tag for element in ET.fromstring(document).iter()}
@@ -58,22 +59,22 @@ def test_the_image_stands_below_all_else_and_its_address_is_escaped():
     (image,) = root.iter(f"{SPACE}image")
     assert (image.get("href"), image.get("width"), image.get("height")) == (address, "640", "480")
     assert [*root].index(image) == 1  # after the title
-    assert not [*ET.fromstring(svg(drawn())).iter(f"{SPACE}image")]
+    assert not [*ET.fromstring(svg(drawn(), None)).iter(f"{SPACE}image")]
 
 
 def test_each_shape_is_an_element():
     picture = on_image(drawn(marks=Marks(relations=[False])))
-    document = svg(drawn(marks=Marks(relations=[False])))
+    document = svg(drawn(marks=Marks(relations=[False])), "a.png")
     lines = [shape for shape in picture.shapes if isinstance(shape, Line)]
     assert document.count("<polyline") == len(lines) + sum(bool(line.halo) for line in lines)
     assert document.count("<polygon") == sum(isinstance(shape, Area) for shape in picture.shapes)
     assert texts(document) == [shape.text for shape in picture.shapes if isinstance(shape, Text)]
     assert document.count("stroke-dasharray") == 2  # the miss and its halo
-    assert "stroke-dasharray" not in svg(drawn(marks=Marks(relations=[True])))
+    assert "stroke-dasharray" not in svg(drawn(marks=Marks(relations=[True])), "a.png")
 
 
 def test_its_size_is_that_of_the_drawn_picture_and_its_units_those_of_the_image():
-    root = ET.fromstring(svg(layout(scene(NODES), (64, 64))))
+    root = ET.fromstring(svg(layout(scene(NODES), (64, 64)), "a.png"))
     assert root.get("viewBox") == "0 0 64 64"
     assert (root.get("width"), root.get("height")) == ("640", "640")
 
@@ -83,4 +84,6 @@ def test_the_graph_beside_widens_it_and_alone_leaves_the_boxes_out():
     width = float(beside.get("viewBox").split()[2])
     assert width > 700
     assert texts(svg(drawn(), "a.png", beside=True)).count("man.1") == 2
-    assert texts(svg(drawn(), beside=True)) == ["man.1", "on", "dog.2"]
+    alone = svg(drawn(), None)
+    assert texts(alone) == ["man.1", "on", "dog.2"]
+    assert f'fill="{PAPER}"' in alone, "words are dark, and a page that shows it may be, too"

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgg.report.content.summary import Verdict
+from sgg.report.content.summary import ChangeRow, Count, Verdict
 from sgg.report.html import json_block, policy, render, script, style
 from sgg.report.view import View
 
@@ -88,6 +88,14 @@ def test_what_data_or_a_model_wrote_stays_text():
     }
     assert sum(EVIL in text for text in read.texts) > 20
     assert ("a", "data-filter", EVIL) in read.attributes
+
+
+def test_a_number_that_opens_the_gallery_says_that_it_may_hold_fewer_images():
+    row = ChangeRow("a", "b", [Count(57, "{}")] * 5)
+    failure = {"kind": "empty", "fails": True, "cells": [Count(57, "{}")]}
+    texts = " ".join(Reader(page(changes=[row], failures=[failure], failure_labels=["a"])).texts)
+    assert "a number shows those that the gallery holds" in texts
+    assert "A number shows the images of the gallery whose first completion has it." in texts
 
 
 def test_the_page_may_run_its_own_script_and_load_nothing():

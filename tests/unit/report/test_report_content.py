@@ -14,6 +14,7 @@ from report_folders import IMAGES, answer, image_id, write_pipeline
 from strategies import scene
 
 from sgg.errors import SggError
+from sgg.files import write_json
 from sgg.report.content.evaluations import evaluated
 from sgg.report.content.folders import runs_of
 from sgg.report.content.gallery import cards
@@ -22,7 +23,7 @@ from sgg.report.content.predicates import PredicateRow, predicate_rows, worst
 from sgg.report.content.run import read_runs
 from sgg.report.content.summary import duration_text, what_was_run
 from sgg.report.content.training import training_of
-from sgg.report.gallery_data import best_of_points
+from sgg.report.gallery_data import best_of_points, gallery_note
 from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord
 
 
@@ -45,6 +46,9 @@ def test_runs_are_called_after_their_steps_points_and_folders(pipeline, tmp_path
     ]
     assert [r.label for r in runs_of([alone, alone])] == ["before", "before (2)"]
     with pytest.raises(SggError, match="no run there"):
+        runs_of([tmp_path])
+    write_json(tmp_path / "pipeline.json", {"steps": [], "table": []})
+    with pytest.raises(SggError, match=r"no run there \(pipeline.json names none\)"):
         runs_of([tmp_path])
 
 
@@ -108,11 +112,19 @@ def test_evaluations_by_another_protocol_are_not_compared(pipeline, tmp_path):
     assert len(result.elsewhere) == 1
 
 
+def test_the_note_says_where_all_runs_are(runs):
+    found = evaluated(runs, None).runs
+    note = gallery_note(found, found[:1], 7)
+    assert f"The first 7 of {IMAGES} images" in note
+    assert note.endswith("1 of 2 runs are here; the tables of metrics have all of them.")
+    assert "runs are here" not in gallery_note(found, found, 7)
+
+
 def test_predicates_with_enough_gold_are_called_the_worst(runs):
     rows = predicate_rows([run.scored for run in evaluated(runs, None).runs])
     assert {row.name: (row.gold, row.hits) for row in rows}["on"] == (30, [6, 18])
-    few = PredicateRow("rare", "tail", 3, [0], [0])
-    many = PredicateRow("left of", "head", 50, [20], [30])
+    few = PredicateRow("rare", "tail", 3, [0])
+    many = PredicateRow("left of", "head", 50, [20])
     assert worst([few, many], 0) == [many]
     assert worst([few], 0) == [few]
 

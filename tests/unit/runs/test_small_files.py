@@ -1,6 +1,7 @@
 """Small files are whole or not there; what a machine that went down left of one is nobody's word."""
 
 import json
+import os
 import threading
 
 import pytest
@@ -20,6 +21,7 @@ from sgg.runs.folder import (
     METRICS,
     PIPELINE,
     PROVENANCE,
+    SAMPLES,
     TOTAL,
     append_json,
     record_start,
@@ -33,9 +35,11 @@ from sgg.tracking.open import open_trackers
 from sgg.tracking.state import TRACKER, failure_note, tracker_run_id
 
 LEFT = [b"", b'{"state": "fin', b"\0" * 40, b"\xff\xfe", b"[" * 100_000, b'{"state": "\\ud800"}']
+LEFT.append(b'{"state": NaN}')
+IDS = ["empty", "cut", "zeros", "no text", "deep", "half a pair", "not finite"]
 
 
-@pytest.fixture(params=LEFT, ids=["empty", "cut", "zeros", "no text", "deep", "half a pair"])
+@pytest.fixture(params=LEFT, ids=IDS)
 def left(request):
     return request.param
 
@@ -183,6 +187,25 @@ def test_a_file_is_read_up_to_its_limit(tmp_path):
     path.write_bytes(b"1" + b" " * RECORD_BYTES)
     with pytest.raises(SggError, match=r"a\.json: longer than 16,777,216 bytes"):
         read_json(path)
+
+
+@pytest.mark.parametrize("word", ["NaN", "-Infinity", "1e999"])
+def test_a_number_that_is_not_finite_costs_its_file(tmp_path, word):
+    """A page's own data cannot hold it."""
+    open_run(compose_config(["stage=grpo", f"paths.run_dir={tmp_path}"]))
+    (tmp_path / METRICS).write_text(f'{{"metrics": {{"R": {word}}}}}')
+    sample = f'{{"step": 1, "image_id": "a", "kind": "rotating", "text": "", "total": {word}}}\n'
+    (tmp_path / SAMPLES).write_text(sample)
+    assert read_metrics(tmp_path) is None
+    assert (
+        f"Left out: {tmp_path / SAMPLES}, line 1: no JSON." in write_report([tmp_path]).read_text()
+    )
+
+
+def test_a_folder_whose_name_is_no_text_has_its_report(tmp_path):
+    open_run(compose_config(["stage=sft", f"paths.run_dir={tmp_path / 'run'}"]))
+    folder = (tmp_path / "run").rename(tmp_path / os.fsdecode(b"r\xffn"))
+    assert "<h1>r?n</h1>" in write_report([folder]).read_text()
 
 
 def test_of_a_report_a_damaged_file_costs_its_part(tmp_path):

@@ -80,6 +80,10 @@ def test_a_gateway_that_does_not_reach_the_server():
         assert "HTTP 503" in out_of_reach(server.address)
 
 
+def test_what_is_no_address():
+    assert "unknown url type" in out_of_reach("api.wandb.ai")
+
+
 def test_something_that_is_no_server_of_pages():
     def greet(listening):
         other, _ = listening.accept()

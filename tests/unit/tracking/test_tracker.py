@@ -17,7 +17,7 @@ from sgg.config.compose import compose_config
 from sgg.config.tracker import TrackerKind
 from sgg.tracking.open import open_trackers, tracking
 from sgg.tracking.reach import LIMIT_S
-from sgg.tracking.state import failure_note, tracker_run_id
+from sgg.tracking.state import failure_note, group_of, tracker_run_id
 
 
 @pytest.fixture(autouse=True)
@@ -58,16 +58,16 @@ def test_each_run_of_a_process_has_its_own(tmp_path, by_wandb, caplog):
 
 
 @pytest.mark.parametrize(
-    ("folder", "name"),
+    ("folder", "name", "group"),
     [
-        ("alone", "alone"),
-        ("demo/sft", "demo/sft"),
-        ("sweep/points/003_seed-2", "sweep/003_seed-2/sft"),
-        ("sweep/points/003_seed-2/grpo", "sweep/003_seed-2/grpo"),
+        ("alone", "alone", "tiny_qwen2_5_vl-shapes"),
+        ("demo/sft", "demo/sft", "demo"),
+        ("sweep/points/003_seed-2", "sweep/003_seed-2/sft", "sweep/003_seed-2"),
+        ("sweep/points/003_seed-2/grpo", "sweep/003_seed-2/grpo", "sweep/003_seed-2"),
     ],
 )
-def test_a_run_is_called_after_its_pipeline_its_point_and_its_stage(
-    tmp_path, by_wandb, folder, name
+def test_a_run_is_called_and_grouped_by_its_pipeline_its_point_and_its_stage(
+    tmp_path, by_wandb, folder, name, group
 ):
     run_dir = tmp_path / folder
     run_dir.mkdir(parents=True)
@@ -78,7 +78,15 @@ def test_a_run_is_called_after_its_pipeline_its_point_and_its_stage(
     with tracking(by_wandb, run_dir) as tracker:
         tracker.log({"loss": 1.0}, 1)
     [file] = stored(run_dir)
-    assert records(file, "run")[0]["display_name"] == name
+    [run, *_] = records(file, "run")
+    assert (run["display_name"], run["run_group"]) == (name, group)
+    assert group_of(compose_config(["tracker.group=mine"]), run_dir) == "mine"
+
+
+def test_the_longest_group_is_one_that_wandb_takes(tmp_path, by_wandb):
+    (tmp_path / ("x" * 200)).mkdir()
+    (tmp_path / ("x" * 200) / "pipeline.json").touch()
+    assert group_of(by_wandb, tmp_path / ("x" * 200) / "sft") == "x" * 128
 
 
 def test_a_run_that_was_never_finished_does_not_take_the_next_ones_numbers(tmp_path, by_wandb):
@@ -306,6 +314,29 @@ def tracked_with(folder, **more):
     [file] = (run_dir / "wandb").glob("offline-run-*/*.wandb")
     assert [row["_step"] for row in history(file)] == [1]
     return done
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [
+        ("tensorboard", "tensorboard"),
+        ("wandb", "wandb"),
+        ("wandb", "wandb/replaced"),
+        ("wandb", "wandb/offline-run-2"),
+    ],
+)
+def test_nothing_is_removed_or_moved_through_a_link(tmp_path, kind, place, caplog):
+    theirs, link = tmp_path / "theirs", tmp_path / "run" / place
+    for file in ("events.out.tfevents.1", "run.wandb", "offline-run-1/run.wandb"):
+        (theirs / file).parent.mkdir(parents=True, exist_ok=True)
+        (theirs / file).touch()
+    before = sorted(theirs.rglob("*"))
+    link.parent.mkdir(parents=True)
+    link.symlink_to(theirs)
+    assert open_trackers(compose_config([f"tracker={kind}"]), tmp_path / "run").started == {}
+    assert f"tracker={kind} could not start" in caplog.text
+    assert "a symbolic link to" in caplog.text
+    assert sorted(theirs.rglob("*")) == before
 
 
 @pytest.mark.parametrize("place", ["", "..", "../.."])
