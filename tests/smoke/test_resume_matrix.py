@@ -84,7 +84,6 @@ TABLE = list(
 IN_ALL_RUNS = {
     ("grpo-beta", "lora", "one", "SIGTERM"),
     ("grpo-beta", "lora", "zero3", "SIGKILL"),
-    ("grpo-beta", "full", "zero2", "SIGKILL"),
     ("sft", "lora", "fsdp", "SIGTERM"),
 }
 """Cells that no other test resembles and where most can go wrong; the rest is thorough."""

@@ -170,9 +170,8 @@ def test_colocated_completions_are_the_trainers_own(tmp_path, family):
     assert not (tmp_path / "run" / "vllm_model").exists()
 
 
-@pytest.mark.parametrize(
-    "cure", ["expands_twice", pytest.param("keeps_image_features", marks=pytest.mark.thorough)]
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("cure", ["expands_twice", "keeps_image_features"])
 def test_without_a_cure_log_probabilities_part(tmp_path, cure):
     """The probe says so at once; a run that is blind to it is stopped by what it sampled."""
     config = frozen(tmp_path / "run", "hardware.rollout.mode=colocate")
@@ -417,15 +416,10 @@ def address_of_server(config, mode):
         yield {SERVERS_VARIABLE: f"http://127.0.0.1:{server.port}", SERVER_KEY_VARIABLE: KEY}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("mode", "precision"),
-    [
-        ("colocate", "fp32"),
-        *(
-            pytest.param(*which, marks=pytest.mark.thorough)
-            for which in (("server", "fp32"), ("colocate", "bf16"), ("server", "bf16"))
-        ),
-    ],
+    [("colocate", "fp32"), ("server", "fp32"), ("colocate", "bf16"), ("server", "bf16")],
 )
 def test_a_hundred_pushes_of_an_adapter_leave_the_base_alone(tmp_path, mode, precision):
     words = [f"hardware.rollout.mode={mode}", f"hardware.precision={precision}"]

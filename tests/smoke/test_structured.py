@@ -224,6 +224,7 @@ main()
 """
 
 
+@pytest.mark.thorough
 def test_without_the_trainers_masks_the_two_disagree(tmp_path):
     run_dir = tmp_path / "run"
     words = [*GRPO, "model.init=random", "hardware.rollout.mode=colocate"]
