@@ -101,8 +101,9 @@ def serving(tmp_path_factory):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_a_server_whose_engine_loads(tmp_path, number):
-    server = Serving(tmp_path)
+def test_a_signal_ends_a_server_whose_engine_loads(tmp_path_factory, number):
+    folder = tmp_path_factory.mktemp("signal")  # short: vLLM keeps sockets there
+    server = Serving(folder)
     server.launch()
     try:
         deadline = time.monotonic() + 240
@@ -119,7 +120,7 @@ def test_a_signal_ends_a_server_whose_engine_loads(tmp_path, number):
     finally:
         if server.process.poll() is None:
             server.kill()
-    assert not list(tmp_path.glob("sgg-serve-*"))
+    assert not list(folder.glob("sgg-serve-*"))
 
 
 def asking(serving, run_dir, *more):

@@ -150,6 +150,7 @@ def test_tensorboard_has_every_number_of_every_step_once(pipeline):
             assert told[name] == [(s, pytest.approx(v, rel=1e-6)) for s, v in points.items()]
     metrics = json.loads((folder / "eval" / "metrics.json").read_text())["metrics"]
     told = scalars(folder / "eval")
+    assert [step for step, _ in told.pop("eval/step")] == [0]
     assert told == {
         f"eval/{name}": [(0, pytest.approx(value, rel=1e-6, nan_ok=True))]
         for name, value in metrics.items()

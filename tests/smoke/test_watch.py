@@ -6,6 +6,7 @@ import platform
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -54,7 +55,7 @@ class Terminal:
         os.write(self.master, keys)
 
     def code(self):
-        self.read(limit_s=400)
+        self.read(limit_s=240)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
@@ -66,10 +67,12 @@ def terminal(tmp_path):
     def start(*words):
         pid, master = pty.fork()
         if pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
             os.chdir(tmp_path)
             words = command(*words)
-            os.execve(words[0], words, environment(tmp_path, TERM="xterm-256color"))
-        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+            size = {"COLUMNS": "100", "LINES": "40"}
+            os.execve(words[0], words, environment(tmp_path, TERM="xterm-256color", **size))
         started.append(Terminal(pid, master))
         return started[-1]
 
