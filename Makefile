@@ -6,7 +6,9 @@ PYTEST := $(BIN)/python -m pytest --cov=sgg --cov-report= -n 2 --dist loadfile
 VLLM_STAMP := $(VENV)/.installed-vllm
 # trackio asks for Pillow 12, which shrinks images to other pixels; with the pinned one it works as well
 TRACKIO := trackio gradio-client orjson brotli
-SYSTEM_PACKAGES := slurmctld slurmd slurm-client munge gcc g++ chromium chromium-driver
+SYSTEM_PACKAGES := slurmctld slurmd slurm-client munge gcc g++
+BROWSER_PACKAGES := chromium chromium-driver
+APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
 
 .DEFAULT_GOAL := help
 
@@ -44,8 +46,9 @@ test-thorough: setup-vllm system ## Long variants that test-all leaves out (FSDP
 	$(PYTEST) --no-cov -m thorough
 
 system: ## Install what the tests on a real Slurm and in a browser need; as root on Debian; elsewhere they are skipped, with the reason.
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! dpkg -s $(SYSTEM_PACKAGES) >/dev/null 2>&1; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SYSTEM_PACKAGES); \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! dpkg -s $(SYSTEM_PACKAGES) $(BROWSER_PACKAGES) >/dev/null 2>&1; then \
+		apt-get update -qq && $(APT_INSTALL) $(SYSTEM_PACKAGES) && \
+		{ $(APT_INSTALL) $(BROWSER_PACKAGES) || echo "No Chromium: tests of reports in a browser are skipped."; }; \
 	fi
 
 lint: setup ## Check style and format.
