@@ -1,10 +1,10 @@
 """What a tracker costs a step of GRPO: `python bench/tracking.py [WORD…]`, such as `tracker=trackio`.
 
-One training of the tiny model in this process, with a tracker (wandb, offline) that is told of every second
-block of steps and not of the blocks between. A step is timed from its beginning to that of the next, so all
+One training of the tiny model in this process, with a tracker (wandb, offline) that gets every second block
+of steps and not the blocks between. A step is timed from its beginning to that of the next, so all
 that is logged, drawn and written lies within it; each block is compared with the mean of its two neighbours:
 by the clock, and by the processor's time of this process and its children, which other work disturbs less.
-Steps differ by more than a tracker costs, so the share of its own calls in a step is told, too.
+Steps differ by more than a tracker costs, so the share of its own calls in a step is printed, too.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def timed(calls: list[float]) -> Iterator[None]:
     calls.append(time.perf_counter() - start)
 
 
-def is_told(step: int) -> bool:
-    """Whether the tracker is told of a step, 1 for the first."""
+def is_tracked(step: int) -> bool:
+    """Whether the tracker gets a step, 1 for the first."""
     return (step - 1) // BLOCK % 2 == 1
 
 
@@ -64,12 +64,12 @@ def watch(begun: list[Now], calls: list[float]) -> None:
     log, tables, begin = Trackers.log, SampleTables.logged, StepClock.on_step_begin
 
     def logging(self: Trackers, values: dict[str, float], step: int) -> None:
-        if is_told(step):
+        if is_tracked(step):
             with timed(calls):
                 log(self, values, step)
 
     def showing(self: SampleTables, step: int, steps: int) -> None:
-        if is_told(step):
+        if is_tracked(step):
             with timed(calls):
                 tables(self, step, 2 * steps)  # half of the steps: half of the tables
 
@@ -88,7 +88,7 @@ def ratios(begun: list[float]) -> list[float]:
     return [
         2 * blocks[n] / (blocks[n - 1] + blocks[n + 1])
         for n in range(1, count - 1)
-        if is_told(n * BLOCK + 1)
+        if is_tracked(n * BLOCK + 1)
     ]
 
 
@@ -119,7 +119,7 @@ def main() -> None:
             f"({len(found)} blocks of {BLOCK} steps, {step:.2f} s a step)"
         )
     pairs = itertools.pairwise(moment.clock for moment in begun)
-    steps = [b - a for step, (a, b) in enumerate(pairs, 1) if is_told(step)]
+    steps = [b - a for step, (a, b) in enumerate(pairs, 1) if is_tracked(step)]
     share, each = sum(calls) / sum(steps), sum(calls) / len(steps)
     print(f"the tracker's calls take {share:.2%} of a step, {each * 1000:.0f} ms")
 

@@ -84,3 +84,19 @@ def typed_path(path: Path) -> Path:
     """The path that a user means: `~` and a link that they typed are followed, links inside folders not."""
     path = path.expanduser()
     return path.resolve() if path.is_symlink() else path
+
+
+def typed_folders(words: Sequence[str], tool: str, own: Collection[str]) -> list[Path]:
+    """The folders that a user names, one or more.
+
+    Raises:
+        SggError: there is none, or a word is no folder but `key=value` that the tool does not take.
+
+    """
+    folders = [typed_path(Path(word)) for word in words]
+    for word, folder in zip(words, folders, strict=True):
+        if "=" in word and not folder.exists():
+            raise SggError(f"{word} would be ignored: {tool} takes {', '.join(own)}.")
+    if not folders:
+        raise SggError(f"{tool} wants the folder of a run, a pipeline or a sweep.")
+    return folders

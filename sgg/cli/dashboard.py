@@ -7,7 +7,7 @@ import shlex
 from importlib.util import find_spec
 from pathlib import Path
 
-from sgg.cli.arguments import split_arguments, typed_path
+from sgg.cli.arguments import split_arguments, typed_folders
 from sgg.errors import SggError
 
 OWN = ("entity", "project", "out")
@@ -39,12 +39,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("words", nargs="+", metavar="FOLDER", help="of runs, pipelines or sweeps")
     words = parser.parse_args(argv).words
     own, others = split_arguments(words, OWN)
-    folders = [typed_path(Path(word)) for word in others]
-    for word, folder in zip(others, folders, strict=True):
-        if "=" in word and not folder.exists():
-            raise SggError(f"{word} would be ignored: sgg dashboard takes {', '.join(OWN)}.")
-    if not folders:
-        raise SggError("sgg dashboard wants the folder of a run, a pipeline or a sweep.")
+    folders = typed_folders(others, "sgg dashboard", OWN)
     if find_spec("wandb_workspaces") is None:
         raise SggError(
             "sgg dashboard needs the package wandb-workspaces: pip install 'sgg[dashboard]'."

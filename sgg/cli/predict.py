@@ -6,13 +6,13 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sgg.cli.arguments import split_arguments
-from sgg.cli.run_config import config_for
-from sgg.config.model import Init, LoraConfig
-from sgg.config.schema import Config
 from sgg.errors import SggError
-from sgg.plan.unread import refuse_unread_by
+
+if TYPE_CHECKING:
+    from sgg.config.schema import Config
 
 
 def main(argv: list[str]) -> None:
@@ -38,10 +38,11 @@ def main(argv: list[str]) -> None:
             f"{bare[0]}: sgg predict reads one image a call. Call it again for each other image; what "
             "is read otherwise is said by key=value."
         )
+    from sgg.inference.predict import predict_file
+    from sgg.plan.unread import refuse_unread_by
+
     config = _config_for(args.model, overrides)
     refuse_unread_by("predict", overrides, config)
-    from sgg.inference.predict import predict_file
-
     written, parsed = predict_file(config, args.image, Path(own.get("out", ".")).expanduser())
     print("\n".join(map(str, written)), file=sys.stdout)
     print(parsed.summary, file=sys.stderr)
@@ -49,6 +50,9 @@ def main(argv: list[str]) -> None:
 
 def _config_for(model: str, overrides: list[str]) -> Config:
     """How the model was trained to be asked, changed by further overrides; one process, no DeepSpeed."""
+    from sgg.cli.run_config import config_for
+    from sgg.config.model import Init, LoraConfig
+
     config = config_for(Path(model), ["stage=eval", *overrides])
     config.model = replace(config.model, path=model, init=Init.pretrained, lora=LoraConfig())
     config.hardware = replace(config.hardware, nodes=1, processes_per_node=1)

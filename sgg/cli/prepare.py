@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from sgg.cli.arguments import refuse_starts
-from sgg.config.compose import compose_config
 from sgg.errors import SggError
 
 
@@ -28,13 +27,14 @@ def main(argv: list[str]) -> None:
         raise SggError(f"split={', '.join(unknown)}: allowed are train, eval and all.")
     overrides = [w for w in arguments if not w.startswith("split=")]
     refuse_starts(overrides)
-    config = compose_config(overrides)
+    from sgg.config.compose import compose_config
     from sgg.data.overlap import shared_images
     from sgg.data.prepare import prepare as prepare_split
     from sgg.plan.unread import refuse_unread_by
     from sgg.plan.validate import validate
     from sgg.report.data_summary import summary
 
+    config = compose_config(overrides)
     refuse_unread_by("prepare", overrides, config)
     validate(config)
     for split in chosen:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sgg.cli.arguments import split_arguments, typed_path
+from sgg.cli.arguments import split_arguments, typed_folders
 from sgg.cli.report_table import FORMATS, print_table
 from sgg.errors import SggError
 
@@ -40,12 +40,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--format", choices=FORMATS, help=argparse.SUPPRESS)
     args = parser.parse_intermixed_args(argv)
     own, others = split_arguments(args.words, OWN)
-    folders = [typed_path(Path(word)) for word in others]
-    for word, folder in zip(others, folders, strict=True):
-        if "=" in word and not folder.exists():
-            raise SggError(f"{word} would be ignored: sgg report takes {', '.join(OWN)}.")
-    if not folders:
-        raise SggError("sgg report wants the folder of a run, a pipeline or a sweep.")
+    folders = typed_folders(others, "sgg report", OWN)
     if args.format:
         print_table(folders, args.format, own)
         return

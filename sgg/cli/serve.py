@@ -9,14 +9,15 @@ import socket
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sgg.cli.arguments import refuse_starts, split_arguments
 from sgg.compat.openmp import wait_briefly
-from sgg.config.compose import compose_config
 from sgg.config.hardware import SERVER_KEY_VARIABLE
-from sgg.config.schema import Config
 from sgg.errors import SggError
-from sgg.plan.unread import refuse_unread_by
+
+if TYPE_CHECKING:
+    from sgg.config.schema import Config
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _KEY_LENGTH = 16
@@ -58,6 +59,9 @@ def main(argv: list[str]) -> None:
     check_address(own["host"], int(own["port"]))
     announced = announced_addresses(own["address"])
     refuse_starts(rest, further=("debug",))
+    from sgg.config.compose import compose_config
+    from sgg.plan.unread import refuse_unread_by
+
     config = compose_config(["stage=eval", "generate=vllm", *rest])
     refuse_unread_by("serve", rest, config)
     _serve(config, own["host"], int(own["port"]), announced)

@@ -5,8 +5,10 @@ import sys
 
 import pytest
 
+from sgg.config.argv import TOOLS
 
-@pytest.mark.parametrize("tool", ["score", "reward"])
+
+@pytest.mark.parametrize("tool", sorted(TOOLS))
 def test_help_of_a_tool_comes_without_hydra(tool):
     code = f"""
 import sys
