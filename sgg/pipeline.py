@@ -49,6 +49,11 @@ def plan_steps(
     launcher: str = "local",
 ) -> list[Step]:
     """All steps, composed and checked before the first one runs; writes nothing."""
+    if missing := [name for name in pipeline.table if name not in pipeline.steps]:
+        raise SggError(
+            f"pipeline.table names {', '.join(missing)}: no step of that name. "
+            f"Steps: {', '.join(pipeline.steps)}."
+        )
     return [_step(pipeline, name, overrides, folder, composer, launcher) for name in pipeline.steps]
 
 
@@ -85,7 +90,7 @@ def _step(
 ) -> Step:
     step = pipeline.steps[name]
     not_for_steps = ("pipeline=", "pipeline.", "paths.run_dir=", "stage=")
-    ours = [o for o in overrides if not o.lstrip("+").startswith(not_for_steps)]
+    ours = [o for o in overrides if not o.lstrip("+~").startswith(not_for_steps)]
     source_folder = None
     if step.init_from is not None:
         source = pipeline.steps.get(step.init_from)

@@ -54,3 +54,18 @@ def test_data_of_a_later_step_are_missed_before_the_first(tmp_path):
     with pytest.raises(SggError, match=r"data.eval.path.*missing.jsonl"):
         run_pipeline(compose_config(words), words)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("table", [["sft_greedy"], []])
+def test_a_step_can_be_taken_out(table, composer, tmp_path):
+    words = ["pipeline=demo", "~pipeline.steps.untrained", "~pipeline.steps.control"]
+    words.append(f"pipeline.table=[{','.join(table)}]")
+    steps = plan_steps(composer.compose(words).pipeline, words, tmp_path, composer)
+    left = ["sft", "sft_greedy", "sft_sampled", "grpo", "grpo_greedy", "grpo_sampled"]
+    assert [step.name for step in steps] == left
+
+
+def test_a_table_names_steps_that_there_are(composer, tmp_path):
+    words = ["pipeline=demo", "~pipeline.steps.untrained"]
+    with pytest.raises(SggError, match=r"table names untrained: no step .* Steps: sft, sft_greedy"):
+        plan_steps(composer.compose(words).pipeline, words, tmp_path, composer)
