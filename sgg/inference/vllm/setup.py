@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +18,15 @@ from transformers import AutoConfig
 
 from sgg.compat import torchvision as torchvision_operators
 
+_LONGEST_SOCKET_FOLDER = 70
+"""Bytes: Linux takes 107 of a socket's path, and vLLM adds a slash and 36 characters to the folder."""
+
 
 def set_environment(gpu: bool) -> None:
     """What vLLM reads from the environment when it is imported."""
     os.environ |= {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+    if len(os.fsencode(tempfile.gettempdir())) > _LONGEST_SOCKET_FOLDER:
+        os.environ.setdefault("VLLM_RPC_BASE_PATH", "/tmp")
     if not gpu:
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")

@@ -1,13 +1,15 @@
 """The words of vLLM's server, in both modes and with and without a GPU."""
 
 import os
+import tempfile
+import uuid
 
 import pytest
 import torch
 
 from sgg.compat.vllm_cpu import EXTENSION
 from sgg.config.compose import compose_config
-from sgg.inference.vllm import middleware
+from sgg.inference.vllm import middleware, setup
 from sgg.inference.vllm.server import Mode, arguments
 from sgg.models.weights import locate
 
@@ -70,3 +72,16 @@ def test_a_rollout_server_is_told_what_trl_tells_its_own():
             value = imposed[at + 1 : at + 2]
             where = ours.index(word)
             assert not value or value[0].startswith("--") or ours[where + 1] == value[0]
+
+
+@pytest.mark.parametrize("letters", [10, 71, 200])
+def test_sockets_open_whatever_the_length_of_the_temporary_folder(letters, tmp_path, monkeypatch):
+    zmq = pytest.importorskip("zmq")
+    folder = tmp_path / ("x" * letters)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setattr(os, "environ", {})
+    setup.set_environment(gpu=True)
+    base = os.environ.get("VLLM_RPC_BASE_PATH", tempfile.gettempdir())
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as socket:
+        socket.bind(f"ipc://{base}/{uuid.uuid4()}")
