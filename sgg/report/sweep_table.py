@@ -78,15 +78,19 @@ def _csv(summary: SweepSummary) -> str:
     file = io.StringIO()
     table = csv.writer(file, lineterminator="\n")
     named = [part for key in summary.columns for part in (key, f"{key}_low", f"{key}_high")]
-    tested = ["R_difference", "R_difference_low", "R_difference_high", "p", "p_holm"]
-    table.writerow(map(csv_cell, [*_heads(summary), "seeds", "missing", *named, *tested]))
+    tested = ["R_difference", "R_difference_low", "R_difference_high", "R_difference_seeds", "p"]
+    table.writerow(map(csv_cell, [*_heads(summary), "seeds", "missing", *named, *tested, "p_holm"]))
     for group in summary.groups:
         values = [group.values.get(key) for key in summary.columns]
-        cells = [cell for v in values for cell in ((v.mean, v.low, v.high) if v else (None,) * 3)]
+        cells: list[float | str | None] = []
+        for value in values:
+            cells += [value.mean, value.low, value.high] if value else [None] * 3
         scored, test = _scored(group), group.test
-        cells += (
-            (test.difference, test.low, test.high, test.p, test.p_holm) if test else (None,) * 5
-        )
+        if test:
+            cells += [test.difference, test.low, test.high]
+            cells += [" ".join(test.seeds), test.p, test.p_holm]
+        else:
+            cells += [None] * 6
         missing = "; ".join(_why(group))
         row = [*_names(summary, group), scored, missing, *("" if c is None else c for c in cells)]
         table.writerow(map(csv_cell, row))

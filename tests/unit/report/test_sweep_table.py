@@ -127,7 +127,8 @@ def test_csv_has_numbers(sweep):
     assert (none["R_low"], none["R_high"], none["mR_low"]) == ("0.0", "0.278", "")
     assert (soft["seeds"], soft["missing"]) == ("2", "seed 2: failed (out of memory)")
     assert float(soft["R_difference"]) == pytest.approx(0.55)
-    assert strict["p"] == ""
+    assert soft["R_difference_seeds"] == "0 1"
+    assert (strict["R_difference_seeds"], strict["p"]) == ("", "")
 
 
 HOSTILE = r"=a|b_&%$#{}~^\<x>"
