@@ -29,6 +29,10 @@ class TinySize:
     vision_layers: int = 2
     initializer_range: float = 0.1
     vision_initializer_range: float = 0.02
+    vocabulary_rows: int | None = None
+    """Rows of the embedding and the head; by default as many as the tokenizer's tokens take."""
+    context: int = 4096
+    """Longest prompt and completion together, tokens."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,10 @@ class ModelFamily:
     video_token: str
     vision_tokens: tuple[str, ...]
     """What stands for images in a prompt, never in a completion: the model would look for their pixels."""
+    added_tokens: tuple[str, ...]
+    """What its published tokenizer has behind Qwen's special tokens, in order: text to a decoder."""
+    chat_template: str
+    """Name that TRL gives its published chat template."""
     tower: str
     """Name of the vision tower in the loaded model."""
     mergers: tuple[str, ...]
@@ -89,6 +97,16 @@ _VISION_TOKENS = (
     "<|image_pad|>",
     "<|video_pad|>",
 )
+_QWEN2_5_TOKENS = (
+    "<tool_call>",
+    "</tool_call>",
+    "<|fim_prefix|>",
+    "<|fim_middle|>",
+    "<|fim_suffix|>",
+    "<|fim_pad|>",
+    "<|repo_name|>",
+    "<|file_sep|>",
+)
 
 
 def _qwen2_tower(size: TinySize) -> dict[str, Any]:
@@ -119,6 +137,8 @@ _RECORDS = (
         image_token="<|image_pad|>",
         video_token="<|video_pad|>",
         vision_tokens=_VISION_TOKENS,
+        added_tokens=(),
+        chat_template="qwen2_5_vl",  # the same text
         tower="model.visual",
         mergers=("model.visual.merger",),
         language="model.language_model",
@@ -137,6 +157,8 @@ _RECORDS = (
         image_token="<|image_pad|>",
         video_token="<|video_pad|>",
         vision_tokens=_VISION_TOKENS,
+        added_tokens=_QWEN2_5_TOKENS,
+        chat_template="qwen2_5_vl",
         tower="model.visual",
         mergers=("model.visual.merger",),
         language="model.language_model",

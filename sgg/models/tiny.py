@@ -14,26 +14,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from sgg.models.families import ModelFamily, TinySize
+from sgg.models.qwen_vocabulary import SPECIAL_TOKENS
 from sgg.scene.vocab import VOCABULARIES
 from sgg.text.prompt import BRIEF
-
-SPECIAL_TOKENS = (
-    "<|endoftext|>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|object_ref_start|>",
-    "<|object_ref_end|>",
-    "<|box_start|>",
-    "<|box_end|>",
-    "<|quad_start|>",
-    "<|quad_end|>",
-    "<|vision_start|>",
-    "<|vision_end|>",
-    "<|vision_pad|>",
-    "<|image_pad|>",
-    "<|video_pad|>",
-)
-"""Qwen2-VL's special tokens, in its order."""
 
 CHAT_TEMPLATE = (
     "{%- if messages[0].role != 'system' %}"
@@ -134,13 +117,13 @@ def _config(family: ModelFamily, size: TinySize, tokenizer: Any) -> Any:
     ids = {t: tokenizer.convert_tokens_to_ids(t) for t in SPECIAL_TOKENS}
     heads = size.width // 32
     text = {
-        "vocab_size": -(-len(tokenizer) // 64) * 64,
+        "vocab_size": size.vocabulary_rows or -(-len(tokenizer) // 64) * 64,
         "hidden_size": size.width,
         "intermediate_size": size.width * 2,
         "num_hidden_layers": size.layers,
         "num_attention_heads": heads,
         "num_key_value_heads": max(heads // 2, 1),
-        "max_position_embeddings": 4096,
+        "max_position_embeddings": size.context,
         "rms_norm_eps": 1e-6,
         "rope_parameters": {
             "rope_type": "default",
