@@ -22,6 +22,7 @@ class Family(Enum):
 
     qwen2_vl = "qwen2_vl"
     qwen2_5_vl = "qwen2_5_vl"
+    qwen3_vl = "qwen3_vl"
 
 
 class Dtype(Enum):

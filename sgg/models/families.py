@@ -71,11 +71,20 @@ class ModelFamily:
     """Name of the matrix from the language model to its tokens."""
     tiny_tower: Callable[[TinySize], dict[str, Any]]
     """The `vision_config` of a tiny model beyond what all families share."""
+    tiny_text: Callable[[], dict[str, Any]] = dict
+    """The `text_config` of a tiny model where it differs from what all families share."""
+    default_system: str = "You are a helpful assistant."
+    """What its chat template says in a system turn where a chat has none; empty for no such turn."""
 
     @property
     def factor(self) -> int:
         """Side of the square that makes one token, pixels; resized images have multiples of it as sides."""
         return self.patch_px * self.merge
+
+    @property
+    def tiny_side(self) -> int:
+        """Side of the images of a tiny model, pixels; 16 tokens."""
+        return 4 * self.factor
 
     def frame_spec(self, min_pixels: int, max_pixels: int) -> FrameSpec:
         """The frame of its boxes, for images within the pixel budget."""
@@ -107,6 +116,13 @@ _QWEN2_5_TOKENS = (
     "<|repo_name|>",
     "<|file_sep|>",
 )
+_QWEN3_TOKENS = (
+    *_QWEN2_5_TOKENS,
+    "<tool_response>",
+    "</tool_response>",
+    "<think>",
+    "</think>",
+)
 
 
 def _qwen2_tower(size: TinySize) -> dict[str, Any]:
@@ -121,6 +137,25 @@ def _qwen2_5_tower(size: TinySize) -> dict[str, Any]:
         "intermediate_size": size.vision_width * 2,
         "fullatt_block_indexes": [size.vision_layers - 1],
         "window_size": 112,
+    }
+
+
+def _qwen3_tower(size: TinySize) -> dict[str, Any]:
+    return {
+        "hidden_size": size.vision_width,
+        "out_hidden_size": size.width,
+        "intermediate_size": size.vision_width * 2,
+        "num_position_embeddings": 64,  # 8 × 8 patches, as many as a tiny model's image has
+        "deepstack_visual_indexes": [0],
+    }
+
+
+def _qwen3_text() -> dict[str, Any]:
+    # its default head is 128 wide, and rows and columns take turns in its RoPE, with equal shares
+    rope = {"mrope_section": [6, 5, 5], "mrope_interleaved": True}
+    return {
+        "head_dim": 32,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, **rope},
     }
 
 
@@ -164,6 +199,28 @@ _RECORDS = (
         language="model.language_model",
         head="lm_head",
         tiny_tower=_qwen2_5_tower,
+    ),
+    ModelFamily(
+        Family.qwen3_vl,
+        Frame.norm1000,  # arXiv 2511.21631
+        patch_px=16,
+        merge=2,
+        image_mean=(0.5, 0.5, 0.5),
+        image_std=(0.5, 0.5, 0.5),
+        processor_class="Qwen3VLProcessor",
+        video_processor_class="Qwen3VLVideoProcessor",
+        image_token="<|image_pad|>",
+        video_token="<|video_pad|>",
+        vision_tokens=_VISION_TOKENS,
+        added_tokens=_QWEN3_TOKENS,
+        chat_template="qwen3_vl",
+        tower="model.visual",
+        mergers=("model.visual.merger", "model.visual.deepstack_merger_list"),
+        language="model.language_model",
+        head="lm_head",
+        tiny_tower=_qwen3_tower,
+        tiny_text=_qwen3_text,
+        default_system="",
     ),
 )
 FAMILIES = {family.name: family for family in _RECORDS}

@@ -27,7 +27,7 @@ SIZE = TinySize(vocabulary_rows=151_936, context=32_768)
 """Rows as in the smaller published models of all families, more than there are tokens."""
 
 _TOKENS_OF_AN_IMAGE = (4, 16_384)
-"""The least and the most, as the published processors have them."""
+"""The least and the most, as the published processors of Qwen2-VL and Qwen2.5-VL have them."""
 
 
 def narrow_folder(family: ModelFamily, folder: Path, seed: int = 0) -> Path:

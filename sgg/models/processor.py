@@ -22,6 +22,9 @@ from sgg.models.load import family_of, image_token_id
 from sgg.models.unreadable import explained_as_damaged
 from sgg.models.weights import adapter_base
 
+_THOUGHT_OPENED = "<|im_start|>assistant\\n<think>\\n"
+"""How a prompt ends in the chat templates of thinking models, as Jinja writes it."""
+
 
 class _Legacy(Struct):
     """chat_template.json, where older processors kept it."""
@@ -99,7 +102,8 @@ def load_processor(folder: Path, min_pixels: int, max_pixels: int) -> Any:
     legacy = read_record((folder / "chat_template.json").resolve(), _Legacy)
     if legacy is not None:
         tokenizer.chat_template = legacy.chat_template
-    if family.image_token not in (tokenizer.chat_template or ""):
+    tokenizer.chat_template = _without_opened_thought(tokenizer.chat_template or "")
+    if family.image_token not in tokenizer.chat_template:
         raise SggError(
             f"{folder}: the chat template has no place for an image ({family.image_token}). "
             "Take the original checkpoint's chat_template.jinja."
@@ -113,6 +117,15 @@ def load_processor(folder: Path, min_pixels: int, max_pixels: int) -> Any:
             "for an image. Take the original checkpoint's tokenizer files."
         )
     return build_processor(tokenizer, family, min_pixels, max_pixels)
+
+
+def _without_opened_thought(chat_template: str) -> str:
+    """The template with prompts that leave `<think>` to the completion.
+
+    Thinking models get the tag as the end of the prompt. Completions would then hold thoughts that were never
+    opened, which no reward for their form, and no grammar, knows.
+    """
+    return chat_template.replace(_THOUGHT_OPENED, _THOUGHT_OPENED.removesuffix("<think>\\n"))
 
 
 def _with_tokenizer(folder: Path) -> Path:

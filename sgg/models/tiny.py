@@ -18,10 +18,14 @@ from sgg.models.qwen_vocabulary import SPECIAL_TOKENS
 from sgg.scene.vocab import VOCABULARIES
 from sgg.text.prompt import BRIEF
 
-CHAT_TEMPLATE = (
+DEFAULT_SYSTEM = (
     "{%- if messages[0].role != 'system' %}"
-    "{{- '<|im_start|>system\\nYou are a helpful assistant.<|im_end|>\\n' }}"
+    "{{- '<|im_start|>system\\n[text]<|im_end|>\\n' }}"
     "{%- endif %}"
+)
+"""Where a chat template writes a system turn of its own, it begins with this."""
+
+CHAT_TEMPLATE = (
     "{%- for message in messages %}"
     "{{- '<|im_start|>' + message.role + '\\n' }}"
     "{%- if message.content is string %}{{- message.content }}"
@@ -33,7 +37,7 @@ CHAT_TEMPLATE = (
     "{%- endfor %}"
     "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
 )
-"""Qwen2-VL's chat format: role headers, image placeholders, a default system turn."""
+"""The chat format of all families: role headers, image placeholders."""
 
 SYMBOLS = (
     '{"objects":[{"id":"',
@@ -53,15 +57,15 @@ PRETRAINING_TEXTS = ("Find the objects.", "Compare the sizes.", "larger than", "
 """What the shipped base models were pre-trained with; see `tiny_base`."""
 
 LARGEST_NUMBER = 1000
-"""Whole numbers up to this one are single tokens: both families' frames at the tiny size."""
+"""Whole numbers up to this one are single tokens: all families' frames at the tiny size."""
 
 
-def build_tokenizer() -> Any:
+def build_tokenizer(family: ModelFamily) -> Any:
     """A `PreTrainedTokenizerFast`: bytes, plus whole words, numbers and JSON pieces as tokens.
 
     Any text can be written (unknown words fall back to bytes) and decodes to itself.
     """
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -75,16 +79,28 @@ def build_tokenizer() -> Any:
         [pre_tokenizers.Split(pattern, "isolated"), byte_level]
     )
     tokenizer.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(
+    fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
         additional_special_tokens=[t for t in SPECIAL_TOKENS if t not in _NAMED_SPECIALS],
-        chat_template=CHAT_TEMPLATE,
+        chat_template=chat_template(family),
         clean_up_tokenization_spaces=False,
         padding_side="left",
     )
+    written = [token for token in family.added_tokens if token in THOUGHT]
+    fast.add_tokens([AddedToken(token, normalized=False) for token in written])
+    return fast
 
+
+def chat_template(family: ModelFamily) -> str:
+    """The family's, without tools and videos."""
+    text = family.default_system
+    return (DEFAULT_SYSTEM.replace("[text]", text) if text else "") + CHAT_TEMPLATE
+
+
+THOUGHT = ("<think>", "</think>")
+"""Of the tokens that families add to Qwen's those that completions hold."""
 
 _NAMED_SPECIALS = ("<|im_end|>", "<|endoftext|>")
 
@@ -135,6 +151,7 @@ def _config(family: ModelFamily, size: TinySize, tokenizer: Any) -> Any:
         "bos_token_id": ids["<|endoftext|>"],
         "eos_token_id": ids["<|im_end|>"],
         "pad_token_id": ids["<|endoftext|>"],
+        **family.tiny_text(),
     }
     return AutoConfig.for_model(
         family.name.name,

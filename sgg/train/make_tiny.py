@@ -1,6 +1,6 @@
 """Makes the tiny base models that the package ships (docs/tiny.md has the commands).
 
-As Qwen2-VL and Qwen2.5-VL come pre-trained for grounding, so do the tiny ones: first on finding the
+As the real models come pre-trained for grounding, so do the tiny ones: first on finding the
 objects of synthetic scenes, as a JSON list of names and boxes, then on comparing their sizes as well.
 They never read where one object lies of another, nor the prompts that ask for a graph; those are left
 to SFT. Scenes come from seeds that no data config uses.
@@ -26,13 +26,16 @@ from sgg.config.model import Family
 from sgg.data import shapes
 from sgg.models import tiny
 from sgg.models.families import FAMILIES, TinySize
+from sgg.models.load import family_of
 from sgg.models.muon import MuonAdamW
 from sgg.models.processor import build_processor, load_processor
 from sgg.scene.graph import Edge, SceneGraph, to_dict
 from sgg.text.codec import GraphSpec, render
 from sgg.text.prompt import messages
+from sgg.train.carry_over import carry_over
 
 SIDE = 112
+"""Of the scenes as they are drawn, pixels."""
 SCENES = 900_000
 """First scene seed; `--seed` is added to it."""
 
@@ -139,7 +142,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--family", choices=[f.name for f in Family], required=True)
     parser.add_argument("--task", choices=list(TASKS), required=True)
-    parser.add_argument("--init", type=Path, help="folder to go on from; else random weights")
+    parser.add_argument(
+        "--init",
+        type=Path,
+        help="folder to go on from: of the family, or for qwen3_vl of qwen2_vl; else random weights",
+    )
     parser.add_argument("--layers", type=int, default=4, help="text layers to grow to (4)")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--steps", type=int, required=True)
@@ -149,15 +156,20 @@ def main() -> None:
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     family = FAMILIES[Family[args.family]]
-    if args.init is None:
-        tokenizer = tiny.build_tokenizer()
-        processor = build_processor(tokenizer, family, SIDE * SIDE, SIDE * SIDE)
-        model = tiny.build_model(family, TinySize(), tokenizer, args.seed)
+    area = family.tiny_side**2
+    before = None if args.init is None else family_of(args.init)
+    loaded = before and AutoModelForImageTextToText.from_pretrained(args.init, dtype=torch.float32)
+    if before is family:
+        processor = load_processor(args.init, area, area)
+        model = grown(loaded, args.layers)
     else:
-        processor = load_processor(args.init, SIDE * SIDE, SIDE * SIDE)
-        model = AutoModelForImageTextToText.from_pretrained(args.init, dtype=torch.float32)
-        model = grown(model, args.layers)
-    spec = GraphSpec(family.frame_spec(SIDE * SIDE, SIDE * SIDE))
+        tokenizer = tiny.build_tokenizer(family)
+        processor = build_processor(tokenizer, family, area, area)
+        size = TinySize() if before is None else TinySize(layers=args.layers)
+        model = tiny.build_model(family, size, tokenizer, args.seed)
+        if before is not None:
+            carry_over(loaded, before, model, family)
+    spec = GraphSpec(family.frame_spec(area, area))
     pretrain(model.train(), processor, spec, TASKS[args.task], args)
 
 

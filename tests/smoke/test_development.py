@@ -86,7 +86,7 @@ def test_a_model_family(checkout):
         text=True,
         check=True,
     )
-    assert "qwen3_vl" in done.stdout
+    assert "qwen3_vl_moe" in done.stdout
 
 
 def test_a_data_source(checkout):

@@ -2,9 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 import transformers
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from PIL import Image
 
 from sgg.config.compose import compose_config
@@ -32,9 +35,9 @@ def is_shipped(family):
 EACH = pytest.mark.parametrize("family", FAMILIES.values(), ids=name_of)
 
 
-@pytest.fixture(scope="module")
-def tokenizer():
-    return tiny.build_tokenizer()
+@pytest.fixture
+def tokenizer(family):
+    return tiny.build_tokenizer(family)
 
 
 def test_every_family_of_the_config_has_a_record():
@@ -52,9 +55,10 @@ def test_every_option_names_its_checkpoints_family():
 
 
 def test_each_family_writes_the_frame_it_was_trained_on():
-    """The technical reports: Qwen2-VL 0..1000, Qwen2.5-VL pixels as it sees them."""
+    """The technical reports: Qwen2-VL and Qwen3-VL 0..1000, Qwen2.5-VL pixels as it sees them."""
     assert FAMILIES[Family.qwen2_vl].frame is Frame.norm1000
     assert FAMILIES[Family.qwen2_5_vl].frame is Frame.resized_px
+    assert FAMILIES[Family.qwen3_vl].frame is Frame.norm1000
 
 
 @EACH
@@ -94,6 +98,38 @@ def test_special_tokens_are_single_ones_of_the_tokenizer(family, tokenizer):
 
 
 @EACH
+def test_added_tokens_are_single_ones_and_text(family, tokenizer):
+    for token in {*family.added_tokens} & {*tiny.THOUGHT}:
+        (one,) = tokenizer(token, add_special_tokens=False)["input_ids"]
+        assert tokenizer.decode([one], skip_special_tokens=True) == token
+
+
+@EACH
+def test_a_chat_without_a_system_turn_gets_what_the_record_says(family, tokenizer):
+    chat = tokenizer.apply_chat_template(messages("What?", ""), tokenize=False)
+    turn = f"<|im_start|>system\n{family.default_system}<|im_end|>\n"
+    assert chat.startswith(turn if family.default_system else "<|im_start|>user\n")
+
+
+@EACH
+def test_a_thought_that_a_template_opens_is_left_to_the_completion(family, tokenizer, tmp_path):
+    """As of the thinking models of Qwen3-VL."""
+    opened = "'<|im_start|>assistant\\n<think>\\n'"
+    template = tokenizer.chat_template.replace("'<|im_start|>assistant\\n'", opened)
+    assert template.count(opened) == 1
+    tiny.build_model(family, TinySize(layers=1, vision_layers=1), tokenizer, 0).save_pretrained(
+        tmp_path
+    )
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(tmp_path)
+    processor = load_processor(tmp_path, 12544, 12544)
+    chat = {"conversation": messages("What?", ""), "tokenize": False}
+    assert tokenizer.apply_chat_template(**chat, add_generation_prompt=True).endswith("<think>\n")
+    told = processor.apply_chat_template(**chat, add_generation_prompt=True)
+    assert told.endswith("<|im_start|>assistant\n")
+
+
+@EACH
 def test_what_is_saved_names_classes_of_transformers(family, tokenizer, tmp_path):
     build_processor(tokenizer, family, 12544, 12544).save_pretrained(tmp_path)
     saved = json.loads((tmp_path / "processor_config.json").read_text())
@@ -110,6 +146,22 @@ def test_the_shipped_base_is_of_its_family_and_saved_byte_for_byte(family, tmp_p
     load_processor(folder, 12544, 12544).save_pretrained(tmp_path)
     for name in ("processor_config.json", "tokenizer_config.json", "chat_template.jinja"):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+
+
+@EACH
+@given(width=st.integers(20, 3000), height=st.integers(20, 3000), data=st.data())
+def test_boxes_come_back_from_the_frame(family, width, height, data):
+    """Up to the frame's own grain, half of it at each side."""
+    spec = family.frame_spec(3136, 802816)
+    assume(max(width, height) < 200 * min(width, height))
+    x1, y1 = data.draw(st.integers(0, width - 2)), data.draw(st.integers(0, height - 2))
+    box = [x1, y1, data.draw(st.integers(x1 + 1, width)), data.draw(st.integers(y1 + 1, height))]
+    written = spec.encode(np.array([box]), width, height)
+    frame = spec.size(width, height)
+    assert family.frame is not Frame.norm1000 or frame == (1000, 1000)
+    back = spec.decode(written, width, height)
+    grain = np.array([width / frame[0], height / frame[1]] * 2)
+    assert (abs(back - box) <= grain * (1 + 1e-9)).all()
 
 
 def test_a_model_of_another_family_is_refused_by_name():

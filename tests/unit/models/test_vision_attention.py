@@ -23,9 +23,9 @@ EACH = pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda f: f.name
 SHIPPED = [f for f in FAMILIES.values() if (CONF_DIR / f"model/tiny_{f.name.name}.yaml").is_file()]
 
 
-@pytest.fixture(scope="module")
-def tokenizer():
-    return tiny.build_tokenizer()
+@pytest.fixture
+def tokenizer(family):
+    return tiny.build_tokenizer(family)
 
 
 def tower_of(family, tokenizer):
@@ -40,7 +40,8 @@ def features_and_gradients(tower, grid):
     patches = int(grid.prod(-1).sum())
     pixels = torch.randn(patches, tower.patch_embed.proj.weight[0].numel(), generator=generator)
     tower.zero_grad()
-    features = tower(pixels, grid_thw=grid).pooler_output
+    out = tower(pixels, grid_thw=grid)
+    features = torch.cat([out.pooler_output, *getattr(out, "deepstack_features", [])])
     features.backward(torch.randn(features.shape, generator=generator))
     return features.detach(), {name: p.grad.clone() for name, p in tower.named_parameters()}
 
