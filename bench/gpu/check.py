@@ -7,7 +7,7 @@ nor vLLM. In this order, each by the command line that users type or by a script
     vision     bench/vision_attention.py: one attention call a layer against one for each window
     SFT, GRPO  Qwen2.5-VL-3B at its true size with random weights: time of a step by phase, kernels, memory
     logp       log-probabilities of sampling against those of training
-    SFT, GRPO  3B with no more memory than a card of 24 GB has, 7B
+    SFT, GRPO  the recipes for one GPU (experiment=*_one_gpu) with no more memory than their cards have, 7B
     resume     an SFT run that is killed and resumed, and one that is not
     pipeline   SFT, GRPO and evaluation of the tiny model
     GRPO, eval 3B, all weights trained; completions by transformers
@@ -153,8 +153,7 @@ def timed(check: Check, name: str, run: Run) -> dict[str, Any]:
     out, model = check.work / f"{slug}.json", folder(check, run.size)
     out.unlink(missing_ok=True)
     words = check.words(
-        f"stage={run.stage}",
-        f"model=qwen2_5_vl_{run.size}",
+        *run.choice(check.gpu),
         f"model.path={model}",
         *run.overrides(check.gpu),
     )

@@ -13,7 +13,7 @@ class Run:
     size: str
     steps: int = 0
     micro_batch: int = 0
-    """Images or completions that go through the model at once, as a card of 80 GB holds them."""
+    """Images or completions at once, as a card of 80 GB holds them; 0: the recipe's."""
     seconds: float = 60
     """Its share of the time; what it has measured until then counts."""
     words: tuple[str, ...] = ()
@@ -21,6 +21,15 @@ class Run:
     """No more of the card than this."""
     profile: bool = False
     """Say which kernels its last update spent its time in."""
+    recipe: str = ""
+    """An option of `experiment=`, whose machine and micro batches it takes."""
+
+    def choice(self, gpu: bool) -> list[str]:
+        """The words that choose stage, model and machine."""
+        machine = f"hardware={'local' if gpu else 'cpu'}"
+        if not self.recipe:
+            return [f"stage={self.stage}", f"model=qwen2_5_vl_{self.size}", machine]
+        return [f"experiment={self.recipe}", *([] if gpu else [machine])]
 
     def overrides(self, gpu: bool) -> list[str]:
         """Its words; on a CPU a few seconds' work."""
@@ -28,7 +37,8 @@ class Run:
             return [*self.words, f"generate.max_new_tokens={128 if gpu else 8}"]
         sizes = (BATCH if gpu else SMALL)[self.stage]
         steps, micro_batch = (self.steps, self.micro_batch) if gpu else (2, 2)
-        own = [f"stage.args.max_steps={steps}", f"stage.micro_batch={micro_batch}"]
+        own = [f"stage.args.max_steps={steps}"]
+        own += [f"stage.micro_batch={micro_batch}"] if micro_batch else []
         return [*sizes, *own, *self.words]
 
 
@@ -60,9 +70,12 @@ RUNS = {
     "GRPO 3B LoRA": Run("grpo", "3b", 2, 8, 120, LORA),
 }
 AFTER_LOGP = {
-    "GRPO 3B LoRA, 24 GB": Run("grpo", "3b", 1, 4, 80, LORA, memory_gb=24),
+    "GRPO 3B LoRA, 24 GB": Run("grpo", "3b", 5, seconds=80, memory_gb=24, recipe="grpo_3b_one_gpu"),
+    "SFT 7B LoRA, 24 GB": Run(
+        "sft", "7b", 5, seconds=50, memory_gb=24, recipe="sft_7b_lora_one_gpu"
+    ),
     "SFT 7B LoRA": Run("sft", "7b", 3, 8, 70, LORA),
-    "GRPO 7B LoRA": Run("grpo", "7b", 2, 8, 120, LORA),
+    "GRPO 7B LoRA": Run("grpo", "7b", 2, seconds=120, memory_gb=80, recipe="grpo_7b_one_gpu"),
 }
 IF_TIME_IS_LEFT = {
     "SFT 3B LoRA, micro batches of 2": Run("sft", "3b", 3, 2, 45, LORA),

@@ -52,7 +52,7 @@ class Check:
         return self.work / "runs"
 
     def words(self, *more: str) -> list[str]:
-        """The command-line words of a run of true size: the same data and machine for all, then `more`."""
+        """The command-line words of a run of true size: the same data for all, then `more`."""
         side = 640 if self.gpu else 112
         return [
             "data=shapes",
@@ -62,7 +62,6 @@ class Check:
             f"data.shapes.max_side={side // 3}",
             "data.train.limit=64",
             "data.eval.limit=16",
-            f"hardware={'local' if self.gpu else 'cpu'}",
             "tracker=none",
             f"paths.root={self.runs}",
             f"paths.cache={self.work}/cache",

@@ -24,10 +24,22 @@ VARIANTS = {  # by the last word of an experiment's name: what it changes
     "lora": {"lora": True},
     "fsdp": {"fsdp": True},
 }
+ONE_GPU = {  # recipes for one card: with adapters, of Qwen2.5-VL
+    "sft_7b_lora_one_gpu": ("Qwen/Qwen2.5-VL-7B-Instruct", "one_24gb"),
+    "grpo_3b_one_gpu": ("Qwen/Qwen2.5-VL-3B-Instruct", "one_24gb"),
+    "grpo_7b_one_gpu": ("Qwen/Qwen2.5-VL-7B-Instruct", "one_80gb"),
+}
+
+
+def machine_of(name):
+    return ONE_GPU[name][1] if name in ONE_GPU else "local"
 
 
 def expected(name):
     """What the name promises."""
+    if name in ONE_GPU:
+        path = ONE_GPU[name][0]
+        return expected("grpo_7b") | {"path": path, "lora": True}
     stage, size, *variant = name.split("_")
     plain = {
         "path": SIZES[size],
@@ -55,7 +67,22 @@ def test_an_experiment_is_what_its_name_says(name):
     assert (config.fsdp is None) or (config.deepspeed is None)
 
 
-@pytest.mark.parametrize("name", [n for n in options("experiment") if n.startswith("sft")])
+@pytest.mark.parametrize("name", ONE_GPU)
+def test_a_recipe_for_one_card_takes_one(name):
+    config = check([f"experiment={name}"])
+    machine = check([f"hardware={machine_of(name)}", "stage=sft"]).hardware
+    assert (config.hardware.ranks, config.hardware.gpu) == (1, True)
+    assert config.hardware.gpu_memory_gb == machine.gpu_memory_gb
+    assert config.hardware.gradient_checkpointing
+    assert config.hardware.rollout.mode is RolloutMode.trainer
+    assert config.fsdp is config.deepspeed is None
+    assert batch_plan(config).micro_batch > 1
+
+
+REFERENCE = [name for name in options("experiment") if name not in ONE_GPU]
+
+
+@pytest.mark.parametrize("name", [n for n in REFERENCE if n.startswith("sft")])
 def test_sft_states_the_references_settings(name):
     """128 samples, lr 1e-5, 5 % warm-up, gradient norm .3, 1024·28² pixels; 3 epochs, on PSG 6."""
     config = check([f"experiment={name}", "hardware=a100"])
@@ -68,7 +95,7 @@ def test_sft_states_the_references_settings(name):
     assert config.hardware.gradient_checkpointing
 
 
-@pytest.mark.parametrize("name", [n for n in options("experiment") if n.startswith("grpo")])
+@pytest.mark.parametrize("name", [n for n in REFERENCE if n.startswith("grpo")])
 def test_grpo_states_the_references_settings(name):
     """32 prompts × 8, lr 6e-7, beta 0, eps .2, T 1, 512·28² pixels, Hard Recall; but no top_p, no top_k."""
     config = check([f"experiment={name}", "hardware=a100", "hardware.nodes=4"])
@@ -121,7 +148,7 @@ def test_an_experiment_names_no_machine():
             "defaults"
         ]
         named = [d["override /hardware"] for d in defaults if "override /hardware" in d]
-        assert named in ([], ["local"]), name
+        assert named in ([], [machine_of(name)]), name
 
 
 def test_the_sweep_of_the_readme_composes():

@@ -46,7 +46,9 @@ def test_facts_of_the_nodes(profile, gpus, memory_gb, zero, offload):
 
 
 def test_every_profile_of_nodes_has_its_facts_tested():
-    assert set(options("hardware")) == {"cpu", "local", "a100", "h100", "gh200", "rtx4090_zero3"}
+    of_nodes = {"a100", "h100", "gh200", "rtx4090_zero3"}
+    of_one_gpu = {"one_24gb", "one_80gb"}  # tests/conf/test_experiments.py
+    assert set(options("hardware")) == {"cpu", "local"} | of_nodes | of_one_gpu
 
 
 @pytest.mark.parametrize("stage", ["sft", "eval"])

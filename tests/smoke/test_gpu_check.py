@@ -112,7 +112,8 @@ def test_the_table_says_what_was_cut_what_failed_and_which_kernels_ran():
 
 @pytest.mark.slow
 def test_its_parts_run_on_a_cpu(tmp_path):
-    parts = ["machine", "vision", "folders", "SFT 3B LoRA", "logp"]
+    recipe = "GRPO 3B LoRA, 24 GB"
+    parts = ["machine", "vision", "folders", "SFT 3B LoRA", "logp", recipe]
     words = ["--device=cpu", f"--out={tmp_path}", "--minutes=9", "--parts", *parts]
     script = benches.FOLDER / "gpu" / "check.py"
     done = subprocess.run([sys.executable, script, *words], capture_output=True, text=True)
@@ -127,4 +128,5 @@ def test_its_parts_run_on_a_cpu(tmp_path):
     assert all(step["update"] > 0 and step["tokens"] > 0 for step in run["steps"])
     assert sum(k["share"] for k in run["kernels"]["top"]) <= 1.000001
     assert len(run["kernels"]["top"]) == 8
+    assert all(step["generation"] > 0 for step in found[recipe]["steps"])
     assert found["logp"]["bf16 weights"]["max"] < 0.1
