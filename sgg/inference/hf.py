@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sgg.inference.generate import Batch, Completion, Key, Sampling, completion_of, end_ids
+from sgg.models.forbidden import BIAS
 from sgg.text.prompt import Messages
 
 if TYPE_CHECKING:
@@ -67,7 +68,6 @@ class HfEngine:
         from transformers import GenerationConfig
 
         sampling, tokenizer = self._sampling, self._processor.tokenizer
-        vision_tokens = list(self._processor.family.vision_tokens)
         sampled = sampling.temperature > 0
         drawn = {
             "temperature": sampling.temperature,
@@ -80,6 +80,6 @@ class HfEngine:
             do_sample=sampled,
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=self._eos_ids,
-            suppress_tokens=tokenizer.convert_tokens_to_ids(vision_tokens),
+            sequence_bias=[[[i], BIAS] for i in self._processor.forbidden_ids],
             **(drawn if sampled else {}),
         )

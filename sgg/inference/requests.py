@@ -11,6 +11,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from sgg.inference.generate import Key
+from sgg.models.forbidden import BIAS
 from sgg.scene.boxes import resized_size
 from sgg.text.prompt import Messages
 
@@ -44,15 +45,15 @@ def completion_seed(seed: int, key: Key) -> int:
 
 
 def stop_and_forbidden(ends: list[int], processor: Any) -> dict[str, Any]:
-    """What vLLM is given so that completions end where ours do, and never stand for images.
+    """What vLLM is given so that completions end where ours do, and hold no forbidden tokens.
 
     Args:
         ends: tokens that end a completion; vLLM's own idea of them is put aside.
         processor: the model's.
 
     """
-    forbidden = list(processor.family.vision_tokens)
-    return {"ignore_eos": True, "stop_token_ids": ends, "bad_words": forbidden}
+    bias = dict.fromkeys(processor.forbidden_ids, BIAS)
+    return {"ignore_eos": True, "stop_token_ids": ends, "logit_bias": bias}
 
 
 def _size(image: Image, processor: Any) -> tuple[int, int]:

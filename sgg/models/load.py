@@ -40,6 +40,12 @@ def image_token_id(folder: Path) -> int:
     return int(config.image_token_id)
 
 
+def head_rows(folder: Path) -> int:
+    """Rows of the matrix from the language model to its tokens: logits of each position."""
+    config = AutoConfig.from_pretrained(full_weights(folder), trust_remote_code=False)
+    return int(config.get_text_config().vocab_size)
+
+
 def check_family(model: ModelConfig, folder: Path) -> None:
     """Raise SggError if the checkpoint is of another family than `model.family`."""
     found = family_of(folder).name

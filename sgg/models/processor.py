@@ -18,7 +18,8 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from sgg.errors import SggError
 from sgg.files import read_record
 from sgg.models.families import ModelFamily
-from sgg.models.load import family_of, image_token_id
+from sgg.models.forbidden import forbidden_ids
+from sgg.models.load import family_of, head_rows, image_token_id
 from sgg.models.unreadable import explained_as_damaged
 from sgg.models.weights import adapter_base
 
@@ -40,6 +41,8 @@ class ImageOnlyProcessor(Qwen2VLProcessor):  # type: ignore[misc]
     """
 
     family: ModelFamily
+    forbidden_ids: list[int]
+    """Tokens that the model must not write; see `sgg.models.forbidden`."""
 
     def __init__(
         self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None
@@ -49,9 +52,10 @@ class ImageOnlyProcessor(Qwen2VLProcessor):  # type: ignore[misc]
             image_processor, tokenizer, chat_template=chat_template
         )
 
-    def set_family(self, family: ModelFamily) -> None:
-        """Take the family's special tokens. No argument of `__init__`: those are saved."""
+    def set_family(self, family: ModelFamily, rows: int) -> None:
+        """Take special tokens, and those to forbid. No arguments of `__init__`: those are saved."""
         self.family = family
+        self.forbidden_ids = forbidden_ids(self.tokenizer, family, rows)
         self.image_token, self.video_token = family.image_token, family.video_token
         self.image_token_id = self.tokenizer.convert_tokens_to_ids(self.image_token)
         self.video_token_id = self.tokenizer.convert_tokens_to_ids(self.video_token)
@@ -70,8 +74,23 @@ class ImageOnlyProcessor(Qwen2VLProcessor):  # type: ignore[misc]
         return saved
 
 
-def build_processor(tokenizer: Any, family: ModelFamily, min_pixels: int, max_pixels: int) -> Any:
-    """An image-only processor around a tokenizer, images resized into the pixel budget."""
+def build_processor(
+    tokenizer: Any,
+    family: ModelFamily,
+    min_pixels: int,
+    max_pixels: int,
+    rows: int | None = None,
+) -> Any:
+    """An image-only processor around a tokenizer, images resized into the pixel budget.
+
+    Args:
+        tokenizer: the model's.
+        family: the model's.
+        min_pixels: least area of a resized image.
+        max_pixels: largest area of a resized image.
+        rows: of the model's head; as many as the tokenizer has tokens where none is known.
+
+    """
     image_processor = Qwen2VLImageProcessorPil(
         size={"shortest_edge": min_pixels, "longest_edge": max_pixels},
         patch_size=family.patch_px,
@@ -82,7 +101,7 @@ def build_processor(tokenizer: Any, family: ModelFamily, min_pixels: int, max_pi
     processor = ImageOnlyProcessor(
         image_processor, tokenizer, chat_template=tokenizer.chat_template
     )
-    processor.set_family(family)
+    processor.set_family(family, len(tokenizer) if rows is None else rows)
     return processor
 
 
@@ -94,7 +113,7 @@ def load_processor(folder: Path, min_pixels: int, max_pixels: int) -> Any:
             its tokenizer is another model's.
 
     """
-    family = family_of(folder)
+    family, rows = family_of(folder), head_rows(folder)
     folder = _with_tokenizer(folder)
     with explained_as_damaged(folder):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
@@ -116,7 +135,7 @@ def load_processor(folder: Path, min_pixels: int, max_pixels: int) -> Any:
             f"{folder}: the tokenizer does not write {family.image_token} as the token that the model takes "
             "for an image. Take the original checkpoint's tokenizer files."
         )
-    return build_processor(tokenizer, family, min_pixels, max_pixels)
+    return build_processor(tokenizer, family, min_pixels, max_pixels, rows)
 
 
 def _without_opened_thought(chat_template: str) -> str:

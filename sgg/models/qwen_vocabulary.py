@@ -41,6 +41,14 @@ _SHA256 = {
     "merges.txt": "599bab54075088774b1733fde865d5bd747cbcc7a547c5bc12610e874e26f5e3",
 }
 
+_RANKS = 151_643
+"""Tokens before the special ones."""
+
+
+def published_tokens(family: ModelFamily) -> int:
+    """How many tokens its published tokenizer has: the first id without one."""
+    return _RANKS + len(SPECIAL_TOKENS) + len(family.added_tokens)
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -109,7 +117,7 @@ def build_tokenizer(family: ModelFamily) -> Any:
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
         extra_special_tokens=list(SPECIAL_TOKENS),
-        added_tokens_decoder=dict(enumerate(added, start=len(published.ids))),
+        added_tokens_decoder=dict(enumerate(added, start=_RANKS)),
         chat_template=_chat_template(family),
         clean_up_tokenization_spaces=False,
         padding_side="left",

@@ -40,9 +40,9 @@ class Probe:
             return_tensors="pt",
         )
         self.ids: list[int] = self._inputs["input_ids"][0].tolist()
-        never = settings.sampling["bad_words"]  # in the trainer's head, too
+        bias = settings.sampling["logit_bias"]  # in the trainer's head, too
         # greedy, scored as at temperature 1: of likely tokens rounding changes the scores least
-        self.sampling = {"temperature": 0.0, "ignore_eos": True, "bad_words": never}
+        self.sampling = {"temperature": 0.0, "ignore_eos": True, "logit_bias": bias}
         """Arguments of vLLM's SamplingParams."""
 
     def disagreement(self, model: Any, accelerator: Any, result: ProbeResult) -> str | None:

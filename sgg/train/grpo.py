@@ -32,7 +32,7 @@ from sgg.text.grammar import CompletionGrammar
 from sgg.train.advantages import refuse_infinite, silent, undecided
 from sgg.train.callbacks import EpochCallback
 from sgg.train.grammar_masks import Masks
-from sgg.train.logprobs import PolicyHead, forbidden_tokens
+from sgg.train.logprobs import PolicyHead
 from sgg.train.loop import AtomicCheckpoints, TrainerInputs, muon_optimizers, train
 from sgg.train.rows import GrpoRows, as_trl_dataset
 from sgg.train.samples import StepSamples
@@ -192,7 +192,7 @@ def _trainer(parts: TrainerInputs) -> Any:
     dataset, optimizers = as_trl_dataset(parts.prepared, rows), muon_optimizers(parts)
     return Trainer(
         mix,
-        PolicyHead(forbidden_tokens(parts.processor), _masks(parts, held)),
+        PolicyHead(parts.processor.forbidden_ids, _masks(parts, held)),
         partial(rollouts, config, Path(parts.args.output_dir), parts.model, parts.processor),
         config.hardware.rollout.max_logp_difference,
         StepSamples(Path(parts.args.output_dir), config.tracker.samples),

@@ -5,9 +5,10 @@ TRL puts a head of its own into the policy and the reference model, and asks bot
 model's forward, since only there FSDP and ZeRO-3 have the weights whole and DDP waits for their gradients.
 
 Sampling and scoring use the same distribution, which two things change, in this order. Tokens that stand for
-images are forbidden in both: a sampled one makes training fail with “image features and image tokens do
-not match”; vLLM is forbidden them by `sgg.inference.requests`. The masks of a grammar (`grammar_masks`) are
-applied here only when scoring: a grammar is allowed only where vLLM samples, which applies its own.
+images, or rows of the head without a token, are forbidden in both (`sgg.models.forbidden`): a sampled image
+token makes training fail with “image features and image tokens do not match”; vLLM is forbidden them by
+`sgg.inference.requests`. The masks of a grammar (`grammar_masks`) are applied here only when scoring: a
+grammar is allowed only where vLLM samples, which applies its own.
 """
 
 from __future__ import annotations
@@ -25,18 +26,11 @@ from trl.trainer import grpo_trainer
 from trl.trainer.utils import FusedCausalLMOutput, maybe_gather_lm_head_ctx
 
 from sgg.compat.trl import replaced
+from sgg.models.forbidden import BIAS
 from sgg.train.grammar_masks import Masks, masked_log_probs
 
-BIAS = -100.0
-"""Added to the logits of forbidden tokens: it divides their odds by e^100, so they are practically never
-sampled and have no share in the entropy, while log-probabilities stay finite."""
 _VOCABULARY_CHUNK = 32768
 """Columns of the logits that are there at once, where no grammar masks them; TRL's number."""
-
-
-def forbidden_tokens(processor: Any) -> list[int]:
-    """Ids of the tokens that stand for images."""
-    return list(processor.tokenizer.convert_tokens_to_ids(list(processor.family.vision_tokens)))
 
 
 class PolicyHead:

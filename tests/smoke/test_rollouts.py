@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 from commands import environment, sgg
+from narrow_models import tempt
 from safetensors.torch import load_file
 
 from sgg.chat_api.connection import SignedRequests
@@ -25,7 +26,10 @@ from sgg.chat_api.mac import RESPONSE_HEADER, SignedRequest, Verifier
 from sgg.config.compose import compose_config
 from sgg.config.frozen import FROZEN_NAME, write_frozen
 from sgg.config.hardware import SERVER_KEY_VARIABLE, SERVERS_VARIABLE
+from sgg.config.model import Family
 from sgg.inference.vllm.middleware import RolloutAccess
+from sgg.models.families import FAMILIES as RECORDS
+from sgg.models.narrow import narrow_folder
 from sgg.models.weights import locate
 from sgg.runs.folder import read_json_lines
 from sgg.runs.signature import sign_run
@@ -168,6 +172,22 @@ def test_colocated_completions_are_the_trainers_own(tmp_path, family):
     config = frozen(tmp_path / "run", f"model=tiny_{family}", "hardware.rollout.mode=colocate")
     check_learning(config, rank(config, "greedy"), family)
     assert not (tmp_path / "run" / "vllm_model").exists()
+
+
+def test_ids_without_a_token_are_neither_sampled_nor_scored(tmp_path):
+    """With a head that prefers them: the trainer's log-probabilities are those of vLLM's samples."""
+    narrow = narrow_folder(RECORDS[Family.qwen2_5_vl], tmp_path / "narrow")
+    tempt(narrow, tmp_path / "tempting")
+    words = [f"model.path={tmp_path / 'tempting'}", "stage.args.max_steps=3"]
+    words += ["stage.args.max_completion_length=12", "stage.args.learning_rate=1e-4"]
+    config = frozen(tmp_path / "run", "hardware.rollout.mode=colocate", *words)
+    done = rank(config, timeout=900)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert len(rows(config)) == 3
+    assert max(row[DIFFERENCE] for row in rows(config)) < 1e-3
+    samples = read_json_lines(config.parent / "samples.jsonl")
+    assert samples
+    assert all(sample["text"] for sample in samples)  # an id without a token is no text
 
 
 @pytest.mark.thorough

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from commands import command, environment, sgg, sgg_ok
+from narrow_models import tempt
 from PIL import Image
 
 from sgg.config.model import Family, LoraConfig, ModelConfig
@@ -17,7 +18,9 @@ from sgg.inference.generate import Batch, Completion, Request, Sampling
 from sgg.inference.hf import HfEngine
 from sgg.inference.requests import completion_seed, resized
 from sgg.inference.vllm.engine import EngineLimits, VllmEngine
+from sgg.models.families import FAMILIES as RECORDS
 from sgg.models.load import load_model
+from sgg.models.narrow import narrow_folder
 from sgg.models.processor import load_processor
 from sgg.models.vllm_folder import write_for_vllm
 from sgg.models.weights import locate
@@ -172,11 +175,29 @@ def test_tokens_that_stand_for_images_are_never_sampled(tmp_path, token_ids):
     engines = Both(config, saved(flat, tmp_path / "flat"), tmp_path / "served")
     warm = replace(GREEDY, temperature=1.0, max_new_tokens=100)
     processor = engines.processor
-    forbidden = set(processor.tokenizer.convert_tokens_to_ids(list(processor.family.vision_tokens)))
+    forbidden = set(processor.forbidden_ids)
     for completions in (engines.hf_completions(warm), engines.vllm_completions(warm)):
         sampled = {key: json.loads(c.text) for key, c in completions.items()}
         assert sum(map(len, sampled.values())) > 3000
         assert not forbidden & {i for ids in sampled.values() for i in ids}
+    engines.vllm.close()
+
+
+def test_ids_without_a_token_are_never_sampled(tmp_path, token_ids):
+    """Though the head prefers them; the true vocabulary has 271 of them."""
+    narrow = narrow_folder(RECORDS[Family.qwen2_5_vl], tmp_path / "narrow")
+    unused = tempt(narrow, tmp_path / "tempting")
+    config = ModelConfig(path=str(tmp_path / "tempting"), family=Family.qwen2_5_vl)
+    engines = Both(config, tmp_path / "tempting", tmp_path / "served")
+    warm = replace(GREEDY, temperature=1.0, max_new_tokens=16)
+    for sampling in (replace(GREEDY, max_new_tokens=16), warm):
+        theirs = engines.hf_completions(sampling, images=IMAGES[:4])
+        ours = engines.vllm_completions(sampling, images=IMAGES[:4])
+        for completions in (theirs, ours):
+            sampled = {i for c in completions.values() for i in json.loads(c.text)}
+            assert len(sampled) > 1
+            assert not sampled & unused
+        assert sampling is warm or ours == theirs
     engines.vllm.close()
 
 

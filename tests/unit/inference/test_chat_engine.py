@@ -179,7 +179,7 @@ def test_a_vllm_server_is_told_the_ends_and_tells_tokens(start, ask, processor):
     assert found["image-1", 0] == Completion("red square", len(ids), truncated=True)
     body = server.bodies[0]
     assert end in body["stop_token_ids"]
-    assert body["bad_words"] == list(processor.family.vision_tokens)
+    assert body["logit_bias"] == {str(i): -100.0 for i in processor.forbidden_ids}
     assert (body["ignore_eos"], body["top_k"], body["repetition_penalty"]) == (True, 0, 1.0)
 
 

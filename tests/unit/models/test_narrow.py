@@ -53,6 +53,7 @@ def test_its_files_are_read_as_the_hubs_are(made):
     chat = processor.apply_chat_template(messages(BRIEF, ""), tokenize=False)
     inputs = processor(text=[chat], images=[[Image.new("RGB", (90, 90))]], return_tensors="pt")
     assert (inputs["input_ids"] == 151_655).sum() == 4
+    assert processor.forbidden_ids[5:] == list(range(len(tokenizer), 151_936))
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
     with torch.no_grad():
         logits = model(**inputs).logits
