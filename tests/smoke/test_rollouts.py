@@ -35,7 +35,11 @@ from sgg.runs.folder import read_json_lines
 from sgg.runs.signature import sign_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
-FAMILIES = ["qwen2_5_vl", pytest.param("qwen2_vl", marks=pytest.mark.thorough)]
+OFTEN = "qwen2_5_vl"
+FAMILIES = [
+    OFTEN,
+    *(pytest.param(f, marks=pytest.mark.thorough) for f in Family.__members__ if f != OFTEN),
+]
 TESTS = Path(__file__).parents[1]
 KEY = "a key for tests"
 DIFFERENCE = "sampling/sampling_logp_difference/max"
@@ -294,7 +298,7 @@ def test_a_servers_completions_are_the_trainers_own(tmp_path, family):
         assert_keyed(server.port)
         address = {SERVERS_VARIABLE: f"http://127.0.0.1:{server.port}", SERVER_KEY_VARIABLE: KEY}
         check_learning(config, rank(config, "greedy", **address), family)
-        if family == "qwen2_5_vl":
+        if family == OFTEN:
             beside = frozen(tmp_path / "beside", "hardware.rollout.mode=colocate")
             assert rank(beside).returncode == 0
             assert rewards(beside) == pytest.approx(rewards(config), abs=2e-4)

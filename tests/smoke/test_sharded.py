@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from commands import sgg, sgg_ok
 
+from sgg.config.model import Family
+
 pytestmark = pytest.mark.slow
 
 COMMON = [
@@ -88,6 +90,21 @@ def test_sharded_training_has_the_losses_of_plain_data_parallelism(undisturbed, 
     assert curve(sharded, "loss") == pytest.approx(curve(plain, "loss"), rel=1e-5, abs=2e-6)
     assert curve(sharded, "grad_norm") == pytest.approx(curve(plain, "grad_norm"), rel=1e-4)
     assert curve(sharded, "reward/total/mean") == curve(plain, "reward/total/mean")
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("family", [f for f in Family.__members__ if f != "qwen2_5_vl"])
+def test_other_families_are_sharded_alike(family, tmp_path):
+    def losses(way):
+        run_dir = tmp_path / way
+        words = [*STAGES["sft"], *COMMON, *WAYS[way], f"model=tiny_{family}"]
+        sgg_ok(*words, f"paths.run_dir={run_dir}", cwd=tmp_path)
+        return curve(run_dir, "loss")
+
+    plain = losses("ddp")
+    assert len(plain) == 4
+    for way in ("zero3", "fsdp"):
+        assert losses(way) == pytest.approx(plain, rel=1e-5, abs=2e-6)
 
 
 @pytest.mark.parametrize("way", ["zero3", FSDP])

@@ -11,10 +11,14 @@ from commands import command, environment, sgg_ok
 from event_files import events, scalars
 from PIL import Image
 
+from sgg.config.model import Family
 from sgg.runs.records import read_starts
 from sgg.tracking.state import failure_note
 
-MODELS = ["tiny_qwen2_5_vl", pytest.param("tiny_qwen2_vl", marks=pytest.mark.thorough)]
+MODELS = [
+    pytest.param(f"tiny_{f}", marks=[] if f == "qwen2_5_vl" else pytest.mark.thorough)
+    for f in Family.__members__
+]
 GRPO = [
     *("stage=grpo", "stage.prompts_per_step=2", "stage.args.max_steps=3"),
     "stage.args.max_completion_length=48",

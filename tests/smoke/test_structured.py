@@ -28,7 +28,10 @@ from sgg.text.prompt import Prompter
 from sgg.train.grammar_masks import Masks
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
-NAMES = ["qwen2_5_vl", pytest.param("qwen2_vl", marks=pytest.mark.thorough)]
+NAMES = [
+    pytest.param(f, marks=[] if f == "qwen2_5_vl" else pytest.mark.thorough)
+    for f in Family.__members__
+]
 PIXELS = 3136, 12544
 SHAPES = VOCABULARIES["shapes"]
 BOUNDS = GrammarConfig(3, 2, 20, 1, 1, GrammarNames.vocabulary)

@@ -20,12 +20,13 @@ DIGEST = """
 import hashlib, sys
 import numpy as np
 from PIL import Image
+from sgg.models.families import FAMILIES
 from sgg.models.processor import load_processor
 from sgg.models.weights import locate
 random = np.random.default_rng(0)
 digest = hashlib.sha256()
-for family in ("tiny_qwen2_5_vl", "tiny_qwen2_vl"):
-    processor = load_processor(locate(family), 3136, 50176)
+for family in FAMILIES:
+    processor = load_processor(locate(f"tiny_{family.name}"), 3136, 50176)
     for height, width in random.integers(20, 500, (10, 2)):
         image = Image.fromarray(random.integers(0, 256, (height, width, 3), dtype=np.uint8))
         seen = processor(text=["a <|image_pad|> b"], images=[[image]], return_tensors="pt")

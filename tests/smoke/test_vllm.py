@@ -1,4 +1,4 @@
-"""Real vLLM beside transformers on this machine, with the tiny models of both families."""
+"""Real vLLM beside transformers on this machine, with the tiny models of all families."""
 
 import json
 import signal
@@ -27,7 +27,8 @@ from sgg.models.weights import locate
 from sgg.text.prompt import BRIEF, messages
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
-FAMILIES = ["qwen2_5_vl", "qwen2_vl"]
+FAMILIES = list(Family.__members__)
+OFTEN = [pytest.param(f, marks=pytest.mark.thorough if f == "qwen3_vl" else []) for f in FAMILIES]
 PIXELS = 3136, 12544
 GREEDY = Sampling(max_new_tokens=48)
 ROOM = EngineLimits(in_flight=16, max_length=1024, gpu_memory_utilization=0.5, gpu=False)
@@ -220,7 +221,7 @@ def test_an_adapter_is_served_with_its_base(tmp_path):
 EVAL = ["stage=eval", "generate.max_new_tokens=40", "hardware.threads=1"]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", OFTEN)
 def test_metrics_are_those_of_transformers(family, tmp_path):
     metrics = {}
     for engine in ("hf", "vllm"):

@@ -6,6 +6,7 @@ import pytest
 from safetensors.torch import save_file
 
 from sgg.config.compose import compose_config
+from sgg.config.model import Family
 from sgg.data.prepare import prepare
 from sgg.errors import SggError
 from sgg.models.weights import locate, parameters
@@ -107,7 +108,7 @@ def test_the_line_says_that_a_model_was_trained_on_other_data(own_data, tmp_path
         assert "trained on" not in told
 
 
-@pytest.mark.parametrize("name", ["tiny_qwen2_vl", "tiny_qwen2_5_vl"])
+@pytest.mark.parametrize("name", [f"tiny_{family}" for family in Family.__members__])
 def test_parameters_of_the_files_are_those_of_the_loaded_model(name):
     from transformers import AutoModelForImageTextToText
 
