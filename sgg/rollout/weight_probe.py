@@ -73,6 +73,7 @@ class Probe:
         was_training = model.training
         model.eval()
         with accelerator.autocast():
-            logits: torch.Tensor = model(**inputs).logits[0, -len(tokens) - 1 : -1].float()
+            output = model(**inputs, logits_to_keep=len(tokens) + 1)
+        logits: torch.Tensor = output.logits[0, :-1].float()
         model.train(was_training)
         return logits.cpu()

@@ -2,7 +2,7 @@
 
 vLLM samples each token from those that the grammar allows, and reports log-probabilities of what is left.
 TRL's trainer takes them from the whole vocabulary: with equal weights the ratio of the two would be far from
-1. So `logprobs.PolicyHead` applies the same masks. xgrammar makes them from the completions' own tokens, as
+1. So `logprobs.ScoringHead` applies the same masks. xgrammar makes them from the completions' own tokens, as
 vLLM has it do; a token that the grammar does not take ends the run.
 """
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from trl import GRPOTrainer
+from trl.trainer import grpo_trainer
 from trl.trainer.utils import RepeatSampler
 
 from sgg.config.hardware import RolloutMode
@@ -32,7 +33,7 @@ from sgg.text.grammar import CompletionGrammar
 from sgg.train.advantages import refuse_infinite, silent, undecided
 from sgg.train.callbacks import EpochCallback
 from sgg.train.grammar_masks import Masks
-from sgg.train.logprobs import PolicyHead
+from sgg.train.logprobs import ScoringHead
 from sgg.train.loop import AtomicCheckpoints, TrainerInputs, muon_optimizers, train
 from sgg.train.rows import GrpoRows, as_trl_dataset
 from sgg.train.samples import StepSamples
@@ -64,7 +65,7 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
     def __init__(
         self,
         mix: RewardSpec,
-        head: PolicyHead,
+        head: ScoringHead,
         rollouts: Callable[[Callable[[], int]], AbstractContextManager[None]],
         max_logp_difference: float,
         samples: StepSamples,
@@ -85,7 +86,7 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
         self._mix, self._head, self._max_difference = mix, head, max_logp_difference
         self._samples = samples
         self._silent: set[str] = set()
-        with rollouts(lambda: self.state.global_step), head.installed(), words_of_trl():
+        with rollouts(lambda: self.state.global_step), head.installed(grpo_trainer), words_of_trl():
             super().__init__(**theirs)
         if self.ref_model is not None:  # which TRL has loaded
             attend_alike(self.model, self.accelerator.unwrap_model(self.ref_model))
@@ -192,7 +193,7 @@ def _trainer(parts: TrainerInputs) -> Any:
     dataset, optimizers = as_trl_dataset(parts.prepared, rows), muon_optimizers(parts)
     return Trainer(
         mix,
-        PolicyHead(parts.processor.forbidden_ids, _masks(parts, held)),
+        ScoringHead(parts.processor.forbidden_ids, _masks(parts, held)),
         partial(rollouts, config, Path(parts.args.output_dir), parts.model, parts.processor),
         config.hardware.rollout.max_logp_difference,
         StepSamples(Path(parts.args.output_dir), config.tracker.samples),

@@ -1,14 +1,17 @@
-"""Where GRPO's trainer gets log-probabilities: the head that takes them from a policy's hidden states.
+"""Where SFT's and GRPO's trainers get log-probabilities: the head that takes them from hidden states.
 
-TRL puts a head of its own into the policy and the reference model, and asks both by
-`model(…, labels=…, fused_lm_head=True)`; `PolicyHead.installed` has it take this one. It stands inside the
-model's forward, since only there FSDP and ZeRO-3 have the weights whole and DDP waits for their gradients.
+TRL puts a head of its own into its models, and asks them by `model(…, labels=…, fused_lm_head=True)`;
+`ScoringHead.installed` has it take this one. It stands inside the model's forward, since only there FSDP and
+ZeRO-3 have the weights whole and DDP waits for their gradients. It scores the tokens that have a label, in
+tiles: with a vocabulary of 152,000 the logits of every token of a prompt would cost more than all layers of a
+small model. TRL's own does so on a GPU alone; elsewhere it scores the prompt, too, in tiles of up to 134
+million logits.
 
-Sampling and scoring use the same distribution, which two things change, in this order. Tokens that stand for
-images, or rows of the head without a token, are forbidden in both (`sgg.models.forbidden`): a sampled image
-token makes training fail with “image features and image tokens do not match”; vLLM is forbidden them by
-`sgg.inference.requests`. The masks of a grammar (`grammar_masks`) are applied here only when scoring: a
-grammar is allowed only where vLLM samples, which applies its own.
+GRPO's sampling and scoring use the same distribution, which two things change, in this order. Tokens that
+stand for images, or rows of the head without a token, are forbidden in both (`sgg.models.forbidden`): a
+sampled image token makes training fail with “image features and image tokens do not match”; vLLM is forbidden
+them by `sgg.inference.requests`. The masks of a grammar (`grammar_masks`) are applied here only when scoring:
+a grammar is allowed only where vLLM samples, which applies its own.
 """
 
 from __future__ import annotations
@@ -22,22 +25,27 @@ from typing import Any
 import torch
 from torch.distributed.tensor import DTensor
 from trl.kernels import ChunkedLogProbFunction
-from trl.trainer import grpo_trainer
 from trl.trainer.utils import FusedCausalLMOutput, maybe_gather_lm_head_ctx
 
 from sgg.compat.trl import replaced
 from sgg.models.forbidden import BIAS
 from sgg.train.grammar_masks import Masks, masked_log_probs
 
-_VOCABULARY_CHUNK = 32768
-"""Columns of the logits that are there at once, where no grammar masks them; TRL's number."""
+_COLUMNS = 32768
+"""Columns of the logits that are there at once on a GPU, where no grammar masks them; TRL's number."""
+_TOKENS = 4096
+"""Rows of the logits that are there at once; TRL's number."""
+TILE = 2**19
+"""Logits that are there at once without a GPU: a tile is read and written some twenty times, so it should
+stay in the processor's cache. 870 tokens × 152,000 took 3.3 s of one core forward and backward, and 7.7 s in
+tiles of 870 × 32,768."""
 
 
-class PolicyHead:
-    """One for a run: the policy and the reference model score by the same distribution."""
+class ScoringHead:
+    """One for a run: GRPO's policy and its reference model score by the same distribution."""
 
-    def __init__(self, forbidden: Sequence[int], masks: Masks | None = None) -> None:
-        """Know the distribution.
+    def __init__(self, forbidden: Sequence[int] = (), masks: Masks | None = None) -> None:
+        """Know the distribution: that of the model, where nothing is given.
 
         Args:
             forbidden: ids of tokens that are never sampled.
@@ -49,9 +57,9 @@ class PolicyHead:
         """Probability that the last forward's masks took away, mean over the tokens; None without masks."""
 
     @contextmanager
-    def installed(self) -> Iterator[None]:
-        """A GRPOTrainer that is made inside has this head where TRL has its own."""
-        with replaced(grpo_trainer, "add_fused_lm_head", self.add_to):
+    def installed(self, trainers: Any) -> Iterator[None]:
+        """A trainer of this module of TRL's that is made inside has this head where TRL has its own."""
+        with replaced(trainers, "add_fused_lm_head", self.add_to):
             yield
 
     def add_to(
@@ -70,10 +78,12 @@ class PolicyHead:
         def forward(own: Any, *args: Any, fused_lm_head: bool = False, **kwargs: Any) -> Any:
             if not fused_lm_head:
                 output = theirs(*args, **kwargs)
-                output.logits[..., self._forbidden] += BIAS
+                if self._forbidden:
+                    output.logits[..., self._forbidden] += BIAS
                 return output
             labels = kwargs.pop("labels")[:, 1:]
-            hidden = own.base_model(*args, **kwargs, use_cache=False).last_hidden_state[:, :-1]
+            kwargs["use_cache"] = False
+            hidden = own.base_model(*args, **kwargs).last_hidden_state[:, :-1]
             cast: Any = nullcontext()
             if cast_lm_head_to_fp32:
                 hidden = hidden.float()
@@ -105,11 +115,15 @@ class PolicyHead:
         )
         self.masked_mass = removed.mean()
         return FusedCausalLMOutput(
-            log_probs=_spread(log_probs, wanted), entropy=_spread(entropies, wanted)
+            log_probs=_spread(log_probs, wanted),
+            entropy=_spread(entropies, wanted),
+            label_mask=wanted,
         )
 
-    def _bias(self, weight: torch.Tensor) -> torch.Tensor:
-        """(V,); under ZeRO-3 marked as a whole parameter, since TRL's kernel asks in its backward."""
+    def _bias(self, weight: torch.Tensor) -> torch.Tensor | None:
+        """(V,), or None; under ZeRO-3 marked as a whole parameter, as TRL's kernel asks in its backward."""
+        if not self._forbidden:
+            return None
         bias: Any = weight.new_zeros(weight.shape[0])
         bias[self._forbidden] = BIAS
         if hasattr(weight, "ds_status"):
@@ -122,12 +136,12 @@ class PolicyHead:
 def _unmasked(
     hidden: torch.Tensor,
     weight: torch.Tensor,
-    bias: torch.Tensor,
+    bias: torch.Tensor | None,
     labels: torch.Tensor,
     temperature: float,
     outputs: tuple[str, ...],
 ) -> FusedCausalLMOutput:
-    """By TRL's kernel and on the same rows as TRL: without a GPU it scores the unwanted ones, too.
+    """By TRL's kernel, which recomputes each tile in the backward.
 
     Args:
         hidden: (B, T, H).
@@ -135,21 +149,32 @@ def _unmasked(
         labels: (B, T), -100 where none is wanted.
 
     """
-    wanted, all_rows = labels != -100, not hidden.is_cuda
+    wanted = labels != -100
+    # With a small vocabulary all rows, as TRL does: it costs little, and without the others the sum over
+    # rows, the weight's gradient, would round otherwise and change the tiny models' published figures.
+    all_rows = not hidden.is_cuda and len(weight) <= _COLUMNS
     rows = hidden.flatten(0, 1) if all_rows else hidden[wanted]
     targets = labels.clamp(min=0).flatten() if all_rows else labels[wanted]
+    columns = _COLUMNS if hidden.is_cuda or all_rows else _columns(len(rows))
     found = ChunkedLogProbFunction.apply(
-        rows, weight, bias, targets, temperature, _VOCABULARY_CHUNK, None, 1.0, outputs
+        rows, weight, bias, targets, temperature, columns, None, 1.0, outputs
     )
-    log_probs, entropy = (
+    log_probs, entropy, *_, is_top1 = (
         None
         if values is None
         else values.view(wanted.shape).masked_fill(~wanted, 0)
         if all_rows
         else _spread(values, wanted)
-        for values in found[:2]
+        for values in found
     )
-    return FusedCausalLMOutput(log_probs=log_probs, entropy=entropy)
+    return FusedCausalLMOutput(
+        log_probs=log_probs, entropy=entropy, is_top1=is_top1, label_mask=wanted
+    )
+
+
+def _columns(rows: int) -> int:
+    """Columns of a tile with that many rows."""
+    return max(1, TILE // max(1, min(rows, _TOKENS)))
 
 
 def _spread(values: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trl import SFTTrainer
+from trl.trainer import sft_trainer
 
 from sgg.config.schema import Config
 from sgg.config.stage import SftConfig
@@ -13,13 +14,27 @@ from sgg.data.prepare import image_store
 from sgg.models.spec import prompter
 from sgg.train.callbacks import EpochCallback
 from sgg.train.lengths import refuse_longer
+from sgg.train.logprobs import ScoringHead
 from sgg.train.loop import AtomicCheckpoints, TrainerInputs, muon_optimizers, train
 from sgg.train.rows import SftRows, as_trl_dataset
 from sgg.train.trl_args import words_of_trl
 
 
 class Trainer(AtomicCheckpoints, SFTTrainer):  # type: ignore[misc]
-    """TRL's trainer with complete checkpoints."""
+    """TRL's trainer with complete checkpoints and a head that scores the completions alone."""
+
+    def __init__(self, **theirs: Any) -> None:
+        """Make TRL's trainer.
+
+        Args:
+            theirs: `keep_checkpoints`, and `SFTTrainer`'s arguments.
+
+        """
+        with ScoringHead().installed(sft_trainer), words_of_trl():
+            super().__init__(**theirs)
+        # Qwen-VL's classes tell the Trainer not to count tokens over the optimiser step; TRL's loss can use
+        # the count, and without it the mean over micro batches and ranks would weigh short completions more.
+        self.model_accepts_loss_kwargs = True
 
 
 def run(config: Config, run_dir: Path) -> None:
@@ -35,17 +50,12 @@ def _trainer(parts: TrainerInputs) -> Any:
     )
     refuse_longer(stage.args.get("max_length"), parts.prepared, rows, parts.processor)
     dataset, optimizers = as_trl_dataset(parts.prepared, rows), muon_optimizers(parts)
-    with words_of_trl():
-        trainer = Trainer(
-            keep_checkpoints=stage.keep_checkpoints,
-            model=parts.model,
-            args=parts.args,
-            train_dataset=dataset,
-            processing_class=parts.processor,
-            callbacks=[EpochCallback(rows.epoch.set)],
-            optimizers=optimizers,
-        )
-    # Qwen-VL's classes tell the Trainer not to count tokens over the optimiser step; TRL's loss can use the
-    # count, and without it the mean over micro batches and ranks would weigh short completions more.
-    trainer.model_accepts_loss_kwargs = True
-    return trainer
+    return Trainer(
+        keep_checkpoints=stage.keep_checkpoints,
+        model=parts.model,
+        args=parts.args,
+        train_dataset=dataset,
+        processing_class=parts.processor,
+        callbacks=[EpochCallback(rows.epoch.set)],
+        optimizers=optimizers,
+    )
