@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -49,6 +50,7 @@ class CompletionGrammar:
             *_relations(self.bounds),
             *_boxes(self.spec.frame),
             *_names(self.bounds, self.vocabulary),
+            *_thought(self.spec, self.bounds),
         ]
         return "".join(f"{name} ::= {body}\n" for name, body in rules)
 
@@ -155,8 +157,15 @@ def _root(spec: GraphSpec, bounds: GrammarConfig) -> str:
     graph = _text('{"objects":[') + " first-1"
     if not spec.reasoning:
         return graph
-    thought = f"{THOUGHT}{{0,{bounds.max_thought}}}"
-    return f'"<think>" {thought} "</think><answer>" {graph} "</answer>"'
+    return f'"<think>" thought "<answer>" {graph} "</answer>"'
+
+
+def _thought(spec: GraphSpec, bounds: GrammarConfig) -> Iterator[tuple[str, str]]:
+    """The thought and the tag behind it."""
+    if spec.reasoning:
+        # one inside the other: xgrammar makes no masks of a class that a number above 128 counts
+        characters = f"({THOUGHT}" * bounds.max_thought + ")?" * bounds.max_thought
+        yield "thought", _regex(characters + "</think>", behind=_text("<answer>"))
 
 
 def _objects(bounds: GrammarConfig) -> Iterator[tuple[str, str]]:
@@ -166,7 +175,7 @@ def _objects(bounds: GrammarConfig) -> Iterator[tuple[str, str]]:
     """
     opening = _text('{"id":"')
     for k in range(1, bounds.max_objects + 1):
-        numbered = _text(f'.{k}","bbox":[')
+        numbered = _text(f'{k}","bbox":[')
         last = k == bounds.max_objects
         again = "" if last else f' | box "]}}," first-{k + 1}'
         yield f"first-{k}", f'{opening} name {numbered} (clear-box "]}}" after-{k}{again})'
@@ -178,12 +187,12 @@ def _objects(bounds: GrammarConfig) -> Iterator[tuple[str, str]]:
 def _relations(bounds: GrammarConfig) -> Iterator[tuple[str, str]]:
     """The relations of k objects, whose ids end in 1 to k."""
     opening = _text('],"relationships":[')
-    subject, predicate, obj = map(_text, ('{"subject":"', '","predicate":"', '","object":"'))
+    subject, predicate, obj = map(_text, ('{"subject":"', '","predicate":"', ',"object":"'))
     end = _text('"}')
     for k in range(1, bounds.max_objects + 1):
         others = f'("," relation-{k}){{0,{bounds.max_relationships - 1}}}'
         yield f"relations-{k}", f'{opening} ("" | relation-{k} {others}) "]}}"'
-        known = f'name "." {between(1, k)}'
+        known = f"name {between(1, k)}"
         yield f"relation-{k}", f"{subject} {known} {predicate} predicate {obj} {known} {end}"
 
 
@@ -207,13 +216,31 @@ def _boxes(frame: FrameSpec) -> Iterator[tuple[str, str]]:
 
 
 def _names(bounds: GrammarConfig, vocabulary: Vocabulary | None) -> Iterator[tuple[str, str]]:
-    if vocabulary is not None:
-        yield "name", " | ".join(map(_text, vocabulary.objects))
-        yield "predicate", " | ".join(map(_text, vocabulary.predicates))
+    """`name` is that of an object and the dot behind it, `predicate` a predicate and the quotation mark."""
+    ends = {"name": (".", "[1-9]"), "predicate": ('"', _text(',"object":"'))}
+    if vocabulary is None:
+        word = f"[A-Za-z]{{1,{bounds.max_letters}}}"
+        words = f"{word}([ \\-]{word}){{0,{bounds.max_words - 1}}}"
+        for rule, (end, behind) in ends.items():
+            yield rule, _regex(words + re.escape(end), behind)
         return
-    yield "word", f"[A-Za-z]{{1,{bounds.max_letters}}}"
-    yield "name", f"word ([ -] word){{0,{bounds.max_words - 1}}}"
-    yield "predicate", "name"
+    known = {"name": vocabulary.objects, "predicate": vocabulary.predicates}
+    for rule, (end, behind) in ends.items():
+        yield rule, f"{' | '.join(_text(name + end) for name in known[rule])} (={behind})"
+
+
+def _regex(pattern: str, behind: str) -> str:
+    """The body of a rule that counts characters.
+
+    xgrammar makes the mask of each place in a rule beforehand, but cannot know there which tokens fit that go
+    on behind the rule's end. It tries them one by one whenever a completion is there: most of the vocabulary,
+    which takes milliseconds, unless the rule has the character that ends it, and says what comes next.
+
+    Args:
+        behind: what follows wherever the rule is used.
+
+    """
+    return f"Regex({_text(pattern)}) (={behind})"
 
 
 def _words(letters: int) -> str:

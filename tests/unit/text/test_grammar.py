@@ -1,5 +1,6 @@
 """The grammar of structured completions: what it generates is read whole, what `render` writes is in it."""
 
+import json
 import random
 import re
 
@@ -156,6 +157,49 @@ def test_bounds_hold():
     assert walker.takes(completion(1, 0))
     for objects, relations in ((0, 0), (5, 0), (1, 4)):
         assert not walker.takes(completion(objects, relations))
+
+
+def with_name(name, thought="", predicate="a"):
+    graph = GOOD.replace("red circle", name).replace("blue cross", "b").replace("above", predicate)
+    return f"<think>{thought}</think><answer>{graph}</answer>"
+
+
+@pytest.mark.parametrize(
+    ("words", "letters", "thought"), [(3, 12, 12), (1, 119, 0), (60, 1, 1), (10, 11, 300)]
+)
+def test_open_names_and_thoughts_are_counted(words, letters, thought):
+    bounds = GrammarConfig(2, 1, thought, words, letters, GrammarNames.prompt)
+    spec = GraphSpec(FRAMES["norm1000"], reasoning=True)
+    walker = Walker(CompletionGrammar(spec, bounds, None).grammar())
+    word = ("Zebra" * letters)[:letters]
+    longest = " ".join([word] * words)
+    assert walker.takes(with_name("a"))
+    assert walker.takes(with_name(longest, "x\n" * (thought // 2)))
+    assert walker.takes(with_name(longest.replace(" ", "-"), ">" * thought))
+    for name in ("", f"{longest} a", f"{longest}a", "a  b", "a ", "-a", "a_b", "a1"):
+        assert not walker.takes(with_name(name)), name
+    for ill in ("x" * (thought + 1), "<", "é"):
+        assert not walker.takes(with_name("a", ill)), ill
+    assert walker.takes(with_name("a", predicate=longest))
+    assert not walker.takes(with_name("a", predicate=f"{longest}a"))
+
+
+@pytest.mark.parametrize("reasoning", [False, True])
+@pytest.mark.parametrize("vocabulary", [None, VOCABULARIES["vg150"]])
+def test_few_tokens_are_left_to_be_tried_while_a_completion_is_written(reasoning, vocabulary):
+    """What masks made beforehand leave open is tried token by token: thousands take milliseconds."""
+    xgrammar = pytest.importorskip("xgrammar", reason="xgrammar comes with vLLM")
+    letters = [chr(i) for i in (10, *range(32, 127))]
+    tokens = [*letters, *(a + b for a in letters for b in letters), "<end>"]
+    info = xgrammar.TokenizerInfo(
+        tokens, xgrammar.VocabType.RAW, stop_token_ids=[len(tokens) - 1], add_prefix_space=False
+    )
+    spec = GraphSpec(FRAMES["norm1000"], reasoning, vocabulary)
+    grammar = CompletionGrammar(spec, BOUNDS, vocabulary).grammar()
+    compiled = xgrammar.GrammarCompiler(info, max_threads=1).compile_grammar(grammar)
+    masks = json.loads(compiled.serialize_json())["adaptive_token_mask_cache"]
+    # a digit with any other character behind it, where a number may go on or end
+    assert max(len(mask["uncertain_indices"]) for _, mask in masks) <= 10 * len(letters)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 9), (0, 1000), (7, 7), (62, 124), (896, 12656)])

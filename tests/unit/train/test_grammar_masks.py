@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from benches import load
 from torch.nn.functional import linear
 
 from sgg.config.grammar import GrammarConfig, GrammarNames
@@ -116,3 +117,29 @@ def test_a_completion_outside_the_grammar_is_told(processor, masks):
     ids = processor.tokenizer(COMPLETION.replace("bbox", "box"))["input_ids"]
     with pytest.raises(SggError, match="not what the grammar of `grammar` allows"):
         masks.packed([ids])
+
+
+@pytest.fixture(scope="module")
+def bench():
+    pytest.importorskip("xgrammar", reason="xgrammar comes with vLLM")
+    return load("grammar")
+
+
+@pytest.fixture(scope="module")
+def published(bench):
+    return bench.build_tokenizer(bench.FAMILY)
+
+
+@pytest.mark.parametrize("case", ["open", "open, thought"])
+def test_masks_of_an_open_prompt_on_the_published_vocabulary(bench, published, case):
+    (case,) = (c for c in bench.CASES if c.name == case)
+    timed, end = bench.Timed(case.grammar.grammar(), published), published.eos_token_id
+    took = []
+    for text in bench.written(case, 5):  # `follow` refuses what the masks refuse
+        took += timed.follow([*published(text)["input_ids"], end])
+        took += timed.follow([*(i for c in text for i in published(c)["input_ids"]), end])
+    assert np.mean(took) < 300  # 10 µs; thousands where tokens are tried one by one
+    generator = np.random.default_rng(0)
+    for _ in range(10):
+        ids, _ = timed.draw(generator, end)
+        assert not bench.fails(published.decode(ids), case)
