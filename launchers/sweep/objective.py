@@ -7,21 +7,16 @@ value counts. Of a pipeline the last step counts.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
-from sgg.config.protocol import Mode, ProtocolConfig
 from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig, GrpoConfig
 from sgg.errors import SggError, did_you_mean
+from sgg.metrics.names import metric_names
 from sgg.runs.progress import last_value
 from sgg.runs.records import read_metrics
 from sgg.tracking.names import NAMES, entry_of, is_logged_by
 
-_ALONE = (
-    *("failure_rate", "AP50", "AP", "mR_pooled_present", "object_recall", "object_precision"),
-    *("duplicate_rate", "relations_per_image"),
-)
 _PLACES = ("TERM", "KIND", "METRIC")
 
 
@@ -68,16 +63,3 @@ def objective_of(name: str, run_dir: Path) -> float:
         shown = "has no" if value is None else f"has {value} as"
         raise SggError(f"{run_dir} {shown} {name}, which the search is to improve.")
     return float(value)
-
-
-def metric_names(protocol: ProtocolConfig) -> Iterator[str]:
-    """The names of an evaluation's metrics, in no order that means something."""
-    yield from _ALONE
-    recalls = ["R", "mR", *(["zR"] if protocol.zero_shot else [])]
-    names = [*recalls, "precision", "F1", "R_deduplicated", *(f"ng{name}" for name in recalls)]
-    for mode in protocol.modes:
-        if mode is not Mode.sgdet:
-            names += [f"{mode.name} {ng}{name}" for ng in ("", "ng") for name in recalls]
-    for name in names:
-        yield name
-        yield from (f"{name}@{k}" for k in protocol.cutoffs)

@@ -8,7 +8,7 @@ from sgg.config.data import DataConfig
 from sgg.config.generate import Engine
 from sgg.config.hardware import SERVER_KEY_VARIABLE, RolloutMode
 from sgg.config.schema import Config
-from sgg.config.stage import EvalConfig, GrpoConfig
+from sgg.config.stage import EvalConfig, EvaluationEngine, GrpoConfig, TrainStageConfig
 
 
 def pixel_budget(config: Config) -> tuple[int, int]:
@@ -30,6 +30,24 @@ def scored_split(config: Config) -> str:
 def takes_fixed_samples(config: Config) -> bool:
     """Whether the run trains and completes images of the eval split meanwhile."""
     return bool(config.tracker.samples_every) and not isinstance(config.stage, EvalConfig)
+
+
+def evaluates_while_training(config: Config) -> bool:
+    """Whether the run trains and evaluates images of the eval split meanwhile."""
+    stage = config.stage
+    return isinstance(stage, TrainStageConfig) and stage.evaluate.every_steps > 0
+
+
+def evaluates_by_rollouts(config: Config) -> bool:
+    """Whether what generates GRPO's completions also completes the images that are evaluated meanwhile."""
+    stage = config.stage
+    has_rollouts = config.hardware.rollout.mode is not RolloutMode.trainer
+    return (
+        isinstance(stage, GrpoConfig)
+        and stage.evaluate.every_steps > 0
+        and has_rollouts
+        and stage.evaluate.engine is not EvaluationEngine.hf
+    )
 
 
 def zero_stage(config: Config) -> int:

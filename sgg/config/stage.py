@@ -35,6 +35,31 @@ class OptimizerConfig:
     """Peak learning rate of the matrices; the rest learns at `stage.args.learning_rate`."""
 
 
+class EvaluationEngine(Enum):
+    """Who completes held-out images during a training."""
+
+    hf = "hf"
+    """transformers, in the training processes."""
+    rollout = "rollout"
+    """What generates GRPO's completions: vLLM, with `hardware.rollout.mode=colocate` or `server`."""
+
+
+@dataclass
+class EvaluateConfig:
+    """Evaluation during a training by `protocol` and `generate`; at its start and its end, too."""
+
+    every_steps: int = 0
+    """Steps from one evaluation to the next; 0 for no evaluation."""
+    images: int = 200
+    """The first so many images of the eval split are evaluated, the same each time."""
+    engine: EvaluationEngine | None = None
+    """null for `rollout` where GRPO has one, else `hf`."""
+    keep_best: str | None = None
+    """Metric, such as R@50: the checkpoint at which it is best is kept, as `model.path=RUN_DIR/best`."""
+    patience: int = 0
+    """Training ends after so many evaluations without a better `keep_best`; 0 for never."""
+
+
 @dataclass
 class StageConfig:
     """What every stage has."""
@@ -53,6 +78,7 @@ class TrainStageConfig(StageConfig):
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     keep_checkpoints: int = 2
     """Newest complete checkpoints kept."""
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     args: dict[str, Any] = field(default_factory=dict)
     """Fields of TRL's own config class, by their own names."""
 

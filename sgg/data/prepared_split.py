@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sgg.data.example import Example
@@ -42,6 +42,10 @@ class Prepared:
     def image_ids(self) -> list[str]:
         """In the split's order."""
         return list(self.rows["image_id"])
+
+    def first(self, count: int) -> Prepared:
+        """The split with its first images alone."""
+        return replace(self, rows=self.rows.select(range(min(count, len(self)))))
 
     def gold(self, index: int) -> dict[str, Any]:
         """A row without its image: image_id, width, height, graph (`SceneGraph`), columns."""

@@ -37,7 +37,7 @@ def run(config: Config, run_dir: Path) -> None:
     from sgg.data.summary import report_split
     from sgg.distributed import Ranks
     from sgg.inference.engines import opened
-    from sgg.inference.generate import Sampling, Shard, generate_split, merge
+    from sgg.inference.generate import Questions, Sampling, Shard, generate_split, merge
     from sgg.models.weights import locate
     from sgg.plan.opening import opening
 
@@ -52,32 +52,22 @@ def run(config: Config, run_dir: Path) -> None:
         if ranks.is_main:
             report_split(config, split, prepared, run_dir)
             log.info("%s", opening(config, {split: len(prepared)}))
-    generate = config.generate
-    sampling = Sampling(
-        generate.max_new_tokens,
-        generate.temperature,
-        generate.top_p,
-        generate.top_k,
-        generate.num_completions,
-        config.seed,
+    sampling = Sampling.of(config)
+    questions = Questions(
+        prepared,
+        image_store(config.data, split),
+        prompter(config),
+        sampling.completions,
+        config.stage.shuffle_images,
     )
     if not (run_dir / COMPLETIONS).is_file():
         with opened(config, folder, sampling, ranks, run_dir) as engine:
-            generate_split(
-                engine,
-                prepared,
-                image_store(config.data, split),
-                prompter(config),
-                sampling,
-                run_dir,
-                Shard(ranks.rank, ranks.world),
-                config.stage.shuffle_images,
-            )
+            generate_split(engine, questions, run_dir, Shard(ranks.rank, ranks.world))
     ranks.wait()
     if ranks.is_main:
         completions = run_dir / COMPLETIONS
         if not completions.is_file():
-            completions = merge(prepared, run_dir, sampling.completions)
+            completions = merge(questions, run_dir)
         predictions = read_predictions(completions, vocabulary(config.data))
         scored = score_split(config, predictions, prepared)
         scored.content["made_from"] = {
@@ -134,11 +124,16 @@ def score_split(
         spec: how these predictions are written, where it is not as the config says.
 
     """
-    split = scored_split(config)
-    cache = Path(config.paths.cache)
-    unseen = unseen_triplets(config.protocol, config.data, split, cache, prepared)
-    task = Task(config.protocol, vocabulary(config.data), unseen)
+    task = task_of(config, prepared)
     return score(predictions, prepared, spec or graph_spec(config), task, config.data.workers)
+
+
+def task_of(config: Config, prepared: Prepared) -> Task:
+    """What predictions for a split are judged by: protocol, vocabulary, zero-shot list."""
+    cache = Path(config.paths.cache)
+    split = scored_split(config)
+    unseen = unseen_triplets(config.protocol, config.data, split, cache, prepared)
+    return Task(config.protocol, vocabulary(config.data), unseen)
 
 
 def _digest(path: Path) -> str:

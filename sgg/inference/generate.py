@@ -9,13 +9,14 @@ a run that was killed and resumed ends with the same file. No scoring here.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tqdm import tqdm
 
+from sgg.config.schema import Config
 from sgg.data.images import ImageStore
 from sgg.data.prepared_split import Prepared, image_of
 from sgg.errors import SggError
@@ -41,6 +42,19 @@ class Sampling:
     completions: int = 1
     """Completions per image."""
     seed: int = 0
+
+    @staticmethod
+    def of(config: Config) -> Sampling:
+        """As `generate` says."""
+        generate = config.generate
+        return Sampling(
+            generate.max_new_tokens,
+            generate.temperature,
+            generate.top_p,
+            generate.top_k,
+            generate.num_completions,
+            config.seed,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,44 +130,66 @@ class Shard:
     world: int = 1
 
 
+@dataclass(frozen=True)
+class Questions:
+    """What is asked about the images of a split."""
+
+    prepared: Prepared
+    store: ImageStore
+    prompter: Prompter
+    completions: int = 1
+    """Completions per image."""
+    shuffle_images: bool = False
+    """Pair each prompt with the next example's image, as a control."""
+
+    def wanted(self) -> list[Key]:
+        """All completions, in the order of the split."""
+        numbers = range(self.completions)
+        return [(image_id, index) for image_id in self.prepared.image_ids for index in numbers]
+
+    def places(self, size: int, shard: Shard) -> list[range]:
+        """A process's batches of so many images: the same batches, however many processes share them."""
+        count = len(self.prepared)
+        batches = [range(i, min(i + size, count)) for i in range(0, count, size)]
+        return batches[shard.rank :: shard.world]
+
+    def batches(
+        self, size: int, shard: Shard = Shard(), done: Set[Key] = frozenset()
+    ) -> Iterator[Batch]:
+        """A process's batches in which a completion is not done yet; images are read as they are taken."""
+        ids = self.prepared.image_ids
+        for places in self.places(size, shard):
+            asked = ids[places.start : places.stop]
+            wanted = {(image_id, k) for image_id in asked for k in range(self.completions)}
+            if missing := wanted - done:
+                yield Batch(places.start, [self._request(i) for i in places], missing)
+
+    def _request(self, place: int) -> Request:
+        gold = self.prepared.gold(place)
+        chat = self.prompter.messages(gold["width"], gold["height"], gold["columns"])
+        shown = (
+            self.prepared.gold((place + 1) % len(self.prepared)) if self.shuffle_images else gold
+        )
+        return Request(gold["image_id"], chat, image_of(shown, self.store))
+
+
 def generate_split(
-    engine: Engine,
-    prepared: Prepared,
-    store: ImageStore,
-    prompter: Prompter,
-    sampling: Sampling,
-    run_dir: Path,
-    shard: Shard = Shard(),
-    shuffle_images: bool = False,
+    engine: Engine, questions: Questions, run_dir: Path, shard: Shard = Shard()
 ) -> None:
-    """Generate the missing completions of the split, into this rank's part file.
-
-    Args:
-        shuffle_images: pair each prompt with the next example's image, as a control.
-
-    """
+    """Generate the missing completions of the split, into this rank's part file."""
     parts = run_dir / PARTS
     make_output_folder(parts)
     part = parts / f"rank{shard.rank}.jsonl"
     done = {(r["image_id"], r["index"]) for r in _written(parts)}
     _mend(part)
-    ids = prepared.image_ids
-    ranges = list(_ranges(len(prepared), engine.batch_size))[shard.rank :: shard.world]
-
-    def batches() -> Iterator[Batch]:
-        for places in ranges:
-            asked = ids[places.start : places.stop]
-            wanted = {(image_id, k) for image_id in asked for k in range(sampling.completions)}
-            if missing := wanted - done:
-                requests = [_request(prepared, store, prompter, i, shuffle_images) for i in places]
-                yield Batch(places.start, requests, missing)
-
-    mine = {ids[i] for places in ranges for i in places}
-    total = len(mine) * sampling.completions
+    ids = questions.prepared.image_ids
+    mine = {ids[i] for places in questions.places(engine.batch_size, shard) for i in places}
+    total = len(mine) * questions.completions
     ready = sum(image_id in mine for image_id, _ in done)
     quiet = shard.rank > 0
     with tqdm(total=total, initial=ready, desc="generate", unit="completion", disable=quiet) as bar:
-        for key, completion in engine.completions(batches()):
+        missing = questions.batches(engine.batch_size, shard, frozenset(done))
+        for key, completion in engine.completions(missing):
             if key not in done:
                 done.add(key)
                 row = {k: v for k, v in asdict(completion).items() if v is not None}
@@ -161,16 +197,7 @@ def generate_split(
                 bar.update()
 
 
-def _request(
-    prepared: Prepared, store: ImageStore, prompter: Prompter, place: int, shuffle_images: bool
-) -> Request:
-    gold = prepared.gold(place)
-    chat = prompter.messages(gold["width"], gold["height"], gold["columns"])
-    shown = prepared.gold((place + 1) % len(prepared)) if shuffle_images else gold
-    return Request(gold["image_id"], chat, image_of(shown, store))
-
-
-def merge(prepared: Prepared, run_dir: Path, completions: int) -> Path:
+def merge(questions: Questions, run_dir: Path) -> Path:
     """All parts as one file in the order of the split.
 
     Raises:
@@ -178,7 +205,7 @@ def merge(prepared: Prepared, run_dir: Path, completions: int) -> Path:
 
     """
     found = {(r["image_id"], r["index"]): r for r in _written(run_dir / PARTS)}
-    wanted = [(image_id, index) for image_id in prepared.image_ids for index in range(completions)]
+    wanted = questions.wanted()
     missing = [key for key in wanted if key not in found]
     if missing:
         raise SggError(
@@ -189,10 +216,6 @@ def merge(prepared: Prepared, run_dir: Path, completions: int) -> Path:
     with whole_file(path) as file:
         file.writelines(json.dumps(found[key]) + "\n" for key in wanted)
     return path
-
-
-def _ranges(count: int, size: int) -> Iterator[range]:
-    return (range(i, min(i + size, count)) for i in range(0, count, size))
 
 
 def _written(parts: Path) -> list[dict[str, Any]]:

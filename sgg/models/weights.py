@@ -16,10 +16,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from sgg.config.frozen import FROZEN_NAME
 from sgg.errors import SggError
 from sgg.files import read_record
 from sgg.runs.checkpoint import is_marked_complete, newest_complete, problem_with
-from sgg.runs.folder import METRICS, MODEL_FOLDER
+from sgg.runs.folder import BEST, METRICS, MODEL_FOLDER
+from sgg.runs.records import read_best
 
 PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.jinja"]
 _OF_THE_HUB = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_OFFLINE", "XDG_CACHE_HOME")
@@ -52,7 +54,8 @@ def locate(path: str, revision: str | None = None, fetch: bool = True) -> Path:
     """The local folder of `model.path`.
 
     A name without a slash that the package ships is a tiny base; a run folder stands for its final
-    model, or for its newest complete checkpoint; anything else with one slash is a hub id.
+    model, or for its newest complete checkpoint, and RUN_DIR/best for its best one; anything else with one
+    slash is a hub id.
 
     Raises:
         SggError: the weights are missing; the message says what to do.
@@ -62,6 +65,8 @@ def locate(path: str, revision: str | None = None, fetch: bool = True) -> Path:
     if "/" not in path and (shipped / "config.json").is_file():
         return shipped
     local = Path(path).expanduser()
+    if local.name == BEST and (local.parent / FROZEN_NAME).is_file():
+        return _in_folder(_best_of(local.parent, path), path)
     if local.is_dir():
         return _in_folder(local, path)
     if path.count("/") != 1 or path.startswith((".", "~", "/")):
@@ -70,6 +75,21 @@ def locate(path: str, revision: str | None = None, fetch: bool = True) -> Path:
             "folder, or a hub id such as Qwen/Qwen2.5-VL-7B-Instruct."
         )
     return _from_hub(path, revision, fetch)
+
+
+def _best_of(run_dir: Path, path: str) -> Path:
+    """The folder of a run's best checkpoint."""
+    best = read_best(run_dir)
+    if best is None:
+        raise SggError(
+            f"model.path={path}: {run_dir} keeps no best checkpoint. Train with stage.evaluate.every_steps=N "
+            f"stage.evaluate.keep_best=R@50, or take model.path={run_dir} for the last weights."
+        )
+    if not (run_dir / best.checkpoint).is_dir():
+        raise SggError(
+            f"model.path={path}: {best.checkpoint}, the best one by {best.metric}, is no longer in {run_dir}."
+        )
+    return run_dir / best.checkpoint
 
 
 def look_as_runs_do(environment: Mapping[str, str]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from operator import ge, le
 
-from sgg.config.derived import takes_fixed_samples
+from sgg.config.derived import evaluates_while_training, takes_fixed_samples
 from sgg.config.generate import Engine
 from sgg.config.hardware import RolloutMode
 from sgg.config.prompt import Template
@@ -35,12 +35,24 @@ GENERATE = replace(
     instead="Take stage=eval (GRPO's own completions follow stage.args.temperature, top_p, "
     "max_completion_length …)",
 )
-COMPLETES = When(
-    "with stage=eval or tracker.samples_every",
-    lambda use: in_stage(use, EvalConfig) or takes_fixed_samples(use.config),
-    "stage.name tracker.samples_every",
+EVALUATED = chosen(
+    "stage.evaluate.every_steps",
+    lambda use: evaluates_while_training(use.config),
+    "stage.evaluate.every_steps",
+)
+EVALUATES = When(
+    "with stage=eval or stage.evaluate.every_steps",
+    lambda use: in_stage(use, EvalConfig) or evaluates_while_training(use.config),
+    "stage.name stage.evaluate.every_steps",
     GENERATE.instead,
 )
+COMPLETES = When(
+    "with stage=eval, stage.evaluate.every_steps or tracker.samples_every",
+    lambda use: EVALUATES.holds(use) or takes_fixed_samples(use.config),
+    "stage.name stage.evaluate.every_steps tracker.samples_every",
+    GENERATE.instead,
+)
+PROTOCOL = replace(EVALUATES, instead="Take one of these")
 TRAINING = When(
     "with stage=sft or stage=grpo",
     lambda use: in_stage(use, TrainStageConfig),

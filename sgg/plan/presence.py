@@ -6,7 +6,12 @@ import os
 from pathlib import Path
 
 from sgg.chat_api.mac import unset_key
-from sgg.config.derived import read_split, signs_requests, takes_fixed_samples
+from sgg.config.derived import (
+    evaluates_while_training,
+    read_split,
+    signs_requests,
+    takes_fixed_samples,
+)
 from sgg.config.hardware import SERVER_KEY_VARIABLE
 from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig, GrpoConfig
@@ -47,7 +52,8 @@ class Preflight:
             self._found.add(weights)
         split = read_split(config)
         data = f"{split} {config.data}"
-        for name in sorted({split, *(["eval"] if takes_fixed_samples(config) else [])}):
+        generates = takes_fixed_samples(config) or evaluates_while_training(config)
+        for name in sorted({split, *(["eval"] if generates else [])}):
             looked_for = f"{name} {config.data}"
             if looked_for not in self._found:
                 open_reader(config.data, name)

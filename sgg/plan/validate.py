@@ -22,6 +22,7 @@ from sgg.errors import SggError
 from sgg.models.lora import lora_problems
 from sgg.plan.batch import BatchPlan, largest_micro, plan_batch
 from sgg.plan.rules import stage_args
+from sgg.plan.rules.evaluate import evaluate_problems
 from sgg.plan.rules.generate import server_problems
 from sgg.plan.rules.grammar import structure_problems
 from sgg.plan.rules.hardware import hardware_problems, installed
@@ -170,6 +171,7 @@ def _train(config: Config, stage: TrainStageConfig) -> Iterator[str]:
     yield from stage_args.problems_with(stage.name.name, stage.args)
     yield from sharding_problems(config)
     yield from resume_problems(config)
+    yield from evaluate_problems(config, stage)
     sharded = config.deepspeed is not None or config.fsdp is not None
     muon = stage.optimizer.kind is OptimizerKind.muon_adamw
     if muon and (config.hardware.ranks > 1 or sharded or config.model.lora.enable):

@@ -10,6 +10,8 @@ from vllm import LLM, SamplingParams
 
 from sgg.compat.trl import collapsed, expands_twice, keeps_image_features, replaced
 from sgg.compat.vllm_cpu import keep_matrices_loadable
+from sgg.inference.generate import Completion, Key, Questions, Sampling, Shard
+from sgg.inference.vllm.engine import EngineLimits, VllmRequests
 from sgg.inference.vllm.setup import engine_arguments, own_threads, register_model
 from sgg.rollout.generation import Rollouts
 from sgg.rollout.settings import RolloutSettings
@@ -64,6 +66,37 @@ class Colocated(Rollouts):
         with self.limited("generating"):
             done = super(Rollouts, self).generate(ids, images, group, profiler)
         return done[1], done[2]
+
+    def complete(self, questions: Questions, sampling: Sampling) -> list[tuple[Key, Completion]]:
+        """By the engines of all ranks, as `stage=eval` with `generate=vllm` asks its own."""
+        scheduler = self.llm.llm_engine.vllm_config.scheduler_config
+        settings, at_once = self._settings, scheduler.max_num_seqs
+        requests = VllmRequests(
+            settings.processor,
+            sampling,
+            EngineLimits(
+                at_once,
+                settings.max_length,
+                self.gpu_memory_utilization,
+                settings.gpu,
+                settings.ranks,
+            ),
+            settings.sampling["stop_token_ids"],
+            (settings.sampling.get("structured_outputs") or {}).get("grammar"),
+        )
+        requests.llm = self.llm
+        beside = self.tensor_parallel_size  # ranks that share a copy of the model ask it the same
+        group, place = divmod(self.accelerator.process_index, beside)
+        shard = Shard(group, self.accelerator.num_processes // beside)
+        if self.enable_sleep_mode:
+            self.llm.wake_up(tags=["kv_cache"])
+        rounds = -(-len(questions.wanted()) // at_once)
+        with self.limited("evaluating", 2 * rounds * settings.wait_timeout_s):
+            found = list(requests.completions(questions.batches(1, shard)))
+        if self.enable_sleep_mode:
+            self.llm.sleep(level=2)
+            self._llm_weights_sleeping = True
+        return found if place == 0 else []
 
     def ask(self, probe: Probe) -> list[ProbeResult]:
         """By this rank's engine."""

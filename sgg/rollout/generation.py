@@ -20,6 +20,7 @@ from accelerate.utils import gather_object, is_peft_model
 from trl.generation.vllm_generation import VLLMGeneration
 
 from sgg.errors import SggError
+from sgg.inference.generate import Completion, Key, Questions, Sampling
 from sgg.inference.requests import resized
 from sgg.rollout.merged import merged_weights
 from sgg.rollout.settings import RolloutSettings
@@ -55,6 +56,14 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
     @abstractmethod
     def ask(self, probe: Probe) -> list[ProbeResult] | str:
         """The probe's results by this rank's engine or by all servers, or a message; collective."""
+
+    @abstractmethod
+    def complete(self, questions: Questions, sampling: Sampling) -> list[tuple[Key, Completion]]:
+        """Completions of other images than the trainer's, of which each is somewhere; collective.
+
+        The weights are those of the last push. The next rollouts need another one: it empties the caches,
+        which then hold what they would hold without these images.
+        """
 
     def sync_weights(self) -> None:
         """Push the trainer's weights; returns once vLLM has been seen to generate by them.

@@ -9,11 +9,24 @@ from typing import Any
 from accelerate.utils import broadcast_object_list, gather_object
 
 from sgg.errors import SggError
+from sgg.inference.generate import (
+    Batch,
+    Completion,
+    Key,
+    Questions,
+    Sampling,
+    Shard,
+    completion_of,
+)
+from sgg.inference.requests import completion_seed, prompt_text, resized
 from sgg.rollout.client import ServerFault, Servers
 from sgg.rollout.generation import Rollouts
 from sgg.rollout.weight_probe import Probe, ProbeResult
 
 log = logging.getLogger("sgg")
+
+_AT_ONCE = 64
+"""Images of one call to the servers in an evaluation."""
 
 
 class Remote(Rollouts):
@@ -71,6 +84,59 @@ class Remote(Rollouts):
         broadcast_object_list(completions, from_process=0)
         mine = slice(first, first + len(prompts))
         return completions[0][0][mine], completions[0][1][mine]
+
+    def complete(self, questions: Questions, sampling: Sampling) -> list[tuple[Key, Completion]]:
+        """By the servers; the main rank asks for all, `_AT_ONCE` images in a call."""
+        found: list[tuple[Key, Completion]] = []
+        batches = questions.batches(_AT_ONCE)
+        for _ in questions.places(_AT_ONCE, Shard()):
+            batch = next(batches) if self.accelerator.is_main_process else None
+            found += self._complete(batch, sampling)
+        return found
+
+    def _complete(self, batch: Batch | None, sampling: Sampling) -> list[tuple[Key, Completion]]:
+        """Those of a batch, on the main rank; none on others."""
+        processor, ends = self._settings.processor, self._settings.sampling["stop_token_ids"]
+        keys: list[Key] = []
+        prompts: list[list[int]] = []
+        images: list[list[Any] | None] = []
+        for request in batch.requests if batch is not None else ():
+            image = resized(request.image, processor)
+            text = prompt_text(request.chat, processor)
+            (ids,) = processor(text=[text], images=[[request.image]])["input_ids"]
+            for index in range(sampling.completions):
+                keys.append((request.image_id, index))
+                prompts.append(list(ids))
+                images.append([image])
+        params = [self._evaluation_sampling(sampling, key) for key in keys]
+        completions: list[list[int]] = []
+
+        def ask() -> None:
+            if batch is not None:
+                completions[:], _ = self.vllm_client.completions(
+                    prompts, images, self._place_features, params
+                )
+
+        self._twice("evaluating", ask, self.sync_weights)
+        tokenizer = processor.tokenizer
+        return [
+            (key, completion_of(ids, ends, tokenizer))
+            for key, ids in zip(keys, completions, strict=True)
+        ]
+
+    def _evaluation_sampling(self, sampling: Sampling, key: Key) -> dict[str, Any]:
+        """As `VllmRequests` asks."""
+        return {
+            "n": 1,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "top_k": sampling.top_k,
+            "max_tokens": sampling.max_new_tokens,
+            "generation_kwargs": {
+                **self._settings.sampling,
+                "seed": completion_seed(sampling.seed, key),
+            },
+        }
 
     def ask(self, probe: Probe) -> list[ProbeResult] | str:
         """By every server."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sgg.errors import SggError
 from sgg.files import read_record, write_json
-from sgg.runs.records import refuse_outside
+from sgg.runs.records import read_best, refuse_outside
 
 MARKER = "whole.json"
 _CHECKSUM_LIMIT = 256 << 20
@@ -93,9 +93,12 @@ def remove_unmarked(folder: Path) -> None:
 
 
 def prune(run_dir: Path, count: int) -> None:
-    """Remove all but the newest `count` complete checkpoints."""
+    """Remove all but the newest `count` complete checkpoints and the best one (`best.json`)."""
     complete = [p for p in checkpoints(run_dir) if is_marked_complete(p)]
+    best = read_best(run_dir)
     for folder in complete[:-count]:
+        if best is not None and folder.name == best.checkpoint:
+            continue
         (folder / MARKER).unlink()  # so that a removal cut short leaves no rest that looks complete
         shutil.rmtree(folder)
 

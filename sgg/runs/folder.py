@@ -10,6 +10,7 @@
     RUN_DIR/owners/           which start owns the folder (sgg/runs/lease.py)
     RUN_DIR/exit.json         how it ended;  logs/  what each process printed
     RUN_DIR/checkpoint-N/     complete checkpoints;  RUN_DIR/model/ the final model
+    RUN_DIR/best.json         the checkpoint at which a metric is best (stage.evaluate.keep_best)
     RUN_DIR/completions.jsonl, metrics.json, per_image.json, report.html
 
 Secrets are never written: the environment is not recorded, and keys have no place in the config.
@@ -52,6 +53,8 @@ PER_IMAGE = "per_image.json"
 COMPLETIONS = "completions.jsonl"
 MODEL_FOLDER = "model"
 """The final model of a training run; with its marker, the run is finished."""
+BEST = "best"
+"""`model.path=RUN_DIR/best` names the best checkpoint, that of best.json; no folder has this name."""
 DATA = "data.json"
 """The report of the split that the run reads; see `data.summary`."""
 SAMPLES = "samples.jsonl"

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct, field, structs
 
 from sgg.errors import SggError
 from sgg.files import read_record
-from sgg.runs.folder import METRICS, PER_IMAGE, PIPELINE, PROVENANCE, TOTAL
+from sgg.runs.folder import BEST, METRICS, PER_IMAGE, PIPELINE, PROVENANCE, TOTAL
 
 _LONGEST_NAME, _LONGEST_PATH = 240, 1000
 """Characters of a name and of a path of several that sgg may have made."""
@@ -52,6 +52,20 @@ class Total(Struct):
     """RUN_DIR/total.json."""
 
     steps: int
+
+
+class Best(Struct):
+    """RUN_DIR/best.json: the best checkpoint of a training by evaluations meanwhile."""
+
+    metric: str
+    step: int
+    value: float
+    checkpoint: str
+    """Name of its folder in the run's."""
+    images: int
+    """How many were evaluated."""
+    protocol: str
+    """Its id; all of it is in config.yaml."""
 
 
 class PipelineRecord(Struct):
@@ -129,6 +143,20 @@ def read_total(run_dir: Path) -> int | None:
     """
     record = read_record(run_dir / TOTAL, Total)
     return None if record is None else record.steps
+
+
+def read_best(run_dir: Path) -> Best | None:
+    """The best checkpoint of a training run; None before there is one, or where none is kept.
+
+    Raises:
+        SggError: best.json has another form, or the checkpoint's name is no folder's.
+
+    """
+    file = run_dir / f"{BEST}.json"
+    record = read_record(file, Best)
+    if record is not None:
+        refuse_no_step(record.checkpoint, file)
+    return record
 
 
 def read_pipeline(folder: Path) -> PipelineRecord | None:

@@ -78,6 +78,8 @@ NAMES = (
     Name("speed/tokens_per_s", "tokens/s", "of all processes, with prompts"),
     Name("speed/memory_gb", "10⁹ bytes", "peak of the main process: on its GPU, or without one in RAM"),
     Name("speed/training_s", "s", "this start, at its end", "train_runtime"),
+    Name("speed/evaluation_s", "s", "one evaluation during training, scoring included"),
+    Name("speed/evaluation_share", _SHARE, "of this start's time that its evaluations took, at its end"),
     Name("speed/samples_per_s", "samples/s", "the same", "train_samples_per_second"),
     Name("speed/steps_per_s", "steps/s", "the same", "train_steps_per_second"),
     Name("speed/operations", "FLOP", "transformers' estimate for the training", "total_flos"),

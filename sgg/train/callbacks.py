@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -64,15 +64,18 @@ class MetricsCallback(TrainerCallback):  # type: ignore[misc]
         if not state.is_world_process_zero or not logs:
             return
         row = {k: v for k, v in renamed(logs).items() if isinstance(v, (int, float))}
-        row |= self._clock.measured(row.get("tokens"))
+        self.record(row | self._clock.measured(row.get("tokens")), state.global_step)
+        self._tables.logged(state.global_step, state.max_steps)
+
+    def record(self, row: Mapping[str, float], step: int) -> None:
+        """Append a row of numbers by their names (`tracking.names`); the main process calls it."""
         finite = {k: v for k, v in row.items() if math.isfinite(v)}
         for name in row.keys() - finite.keys():
-            log.warning("step %d: %s is %s", state.global_step, name, row[name])
+            log.warning("step %d: %s is %s", step, name, row[name])
         # JSON has no such numbers: "nan", "inf" and "-inf" stand as text
         words = {k: v if k in finite else str(v) for k, v in row.items()}
-        append_json(self._path, {"step": state.global_step, **words})
-        self._tracker.log(finite, state.global_step)
-        self._tables.logged(state.global_step, state.max_steps)
+        append_json(self._path, {"step": step, **words})
+        self._tracker.log(finite, step)
 
 
 def hand_over(

@@ -16,7 +16,12 @@ from typing import Any
 
 from accelerate.utils import is_peft_model
 
-from sgg.config.derived import in_pieces, takes_fixed_samples
+from sgg.config.derived import (
+    evaluates_while_training,
+    gold_data,
+    in_pieces,
+    takes_fixed_samples,
+)
 from sgg.config.schema import Config
 from sgg.config.stage import OptimizerKind, TrainStageConfig
 from sgg.data.prepare import prepare
@@ -47,6 +52,7 @@ from sgg.tracking.state import failure_note
 from sgg.train import sharding
 from sgg.train.callbacks import MetricsCallback, ProgressCallback, StopOnSignalCallback, hand_over
 from sgg.train.checksums import CheckLoaded, take, write
+from sgg.train.evaluations import Evaluations
 from sgg.train.rows import words_of_loaders
 from sgg.train.sample_tables import SampleTables
 from sgg.train.samples import FixedSamples
@@ -84,10 +90,12 @@ class AtomicCheckpoints:
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
         """No step beyond the last: transformers 5.17 looks whether all are made only after one more."""
-        if self.state.global_step < self.state.max_steps:  # type: ignore[attr-defined]
+        state, control = self.state, self.control  # type: ignore[attr-defined]
+        if state.global_step >= state.max_steps:
+            control.should_training_stop = True
+        # a run that is resumed from the checkpoint at which it lost patience makes no step either
+        if not control.should_training_stop:
             super()._run_epoch(*args, **kwargs)  # type: ignore[misc]
-        else:
-            self.control.should_training_stop = True  # type: ignore[attr-defined]
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)  # type: ignore[misc]
@@ -146,6 +154,8 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
                 log.warning("%s", line)
         if ranks.is_main and takes_fixed_samples(config):
             prepare(config.data, "eval", Path(config.paths.cache))
+        if ranks.is_main and evaluates_while_training(config):
+            prepare(gold_data(config), "eval", Path(config.paths.cache))
     checkpoint = newest_complete(run_dir)
     args = trl_args(config, run_dir)  # before the model: ZeRO-3 shards weights while they load
     sharding.force_fsdp_on_cpu(config)
@@ -164,6 +174,8 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
         ours = [trainer.clock, curves, ProgressCallback(stage.name.name), stop]
         if ranks.is_main and takes_fixed_samples(config):
             ours.append(FixedSamples(config, run_dir, trainer, model.processor))
+        if evaluates_while_training(config):
+            ours.append(Evaluations(config, run_dir, trainer, model.processor, ranks, curves, stop))
         _replace_callbacks(trainer, [*checks, *ours])
         with stop.listening(), words_of_loaders():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

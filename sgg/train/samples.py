@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from accelerate.utils import is_peft_model
 from transformers import TrainerCallback
 
 from sgg.config.schema import Config
@@ -17,6 +15,7 @@ from sgg.inference.generate import Sampling
 from sgg.inference.hf import HfEngine
 from sgg.models.spec import prompter
 from sgg.runs.training_samples import SampleKind, TrainingSample, append_samples
+from sgg.train.policy import generating
 
 MOST_STEPS = 1000
 """Steps, evenly spread over a training, of which completions are kept."""
@@ -120,8 +119,7 @@ class FixedSamples(TrainerCallback):  # type: ignore[misc]
             self._take(state.global_step)
 
     def _take(self, step: int) -> None:
-        policy = self._trainer.accelerator.unwrap_model(self._trainer.model)
-        with _unchanged(policy.get_base_model() if is_peft_model(policy) else policy) as model:
+        with generating(self._trainer) as model:
             engine = HfEngine(model, self._processor, self._sampling)
             found = engine.complete(self._chats, self._images, seed=0)
         samples = [
@@ -129,14 +127,3 @@ class FixedSamples(TrainerCallback):  # type: ignore[misc]
             for image_id, [completion] in zip(self._ids, found, strict=True)
         ]
         append_samples(self._run_dir, samples)
-
-
-@contextmanager
-def _unchanged(model: Any) -> Iterator[Any]:
-    """The model, whose settings are at the end of the block what they were before."""
-    settings, trains = model.generation_config, model.training
-    try:
-        yield model
-    finally:
-        model.generation_config = settings
-        model.train(trains)

@@ -63,7 +63,7 @@ class Untrained:
         monkeypatch.setattr("sgg.inference.vllm.engine.completion_of", self._remembered)
 
     def vocabulary(self):
-        return range(self.engine._llm.model_config.get_vocab_size())
+        return range(self.engine.llm.model_config.get_vocab_size())
 
     def _remembered(self, ids, ends, tokenizer):
         self.sampled.append(ids)

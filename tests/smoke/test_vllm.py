@@ -125,7 +125,7 @@ def test_greedy_completions_are_transformers_token_for_token(both, token_ids):
 def test_images_reach_the_model_with_the_pixels_of_training(both):
     from vllm.transformers_utils.processor import cached_processor_from_config
 
-    theirs = cached_processor_from_config(both.vllm._llm.model_config).image_processor
+    theirs = cached_processor_from_config(both.vllm.llm.model_config).image_processor
     for image in IMAGES:
         expected = both.processor.image_processor(images=[image], return_tensors="pt")
         seen = theirs(images=[resized(image, both.processor)], return_tensors="pt")

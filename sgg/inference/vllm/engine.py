@@ -49,35 +49,35 @@ class EngineLimits:
     """Processes of the run, each with an engine of its own."""
 
 
-class VllmEngine:
-    """vLLM's `LLM` with requests put in as completions come out."""
+class VllmRequests:
+    """An engine of vLLM with requests put in as completions come out."""
 
     batch_size = 1
+    llm: Any
+    """vLLM's `LLM`."""
 
     def __init__(
         self,
-        folder: Path,
         processor: Any,
         sampling: Sampling,
-        dtype: torch.dtype,
         room: EngineLimits,
+        ends: list[int],
         grammar: str | None = None,
     ) -> None:
-        """Start the engine.
+        """Know how to ask; `llm` is set by who has it.
 
         Args:
+            processor: the model's.
+            sampling: how completions are drawn.
+            room: what the engine may use.
+            ends: tokens that end a completion.
             grammar: what completions are held to, in xgrammar's EBNF.
-
-        Raises:
-            SggError: the memory is too small.
 
         """
         self._processor, self._sampling, self._room = processor, sampling, room
-        self._limit = longest_context(folder, room.max_length)
-        self._ends = end_ids(declared_ends(folder), processor.tokenizer)
-        self._grammar = grammar
+        self._ends, self._grammar = ends, grammar
+        self._limit = room.max_length
         self._removed: RemovedMass | None = None
-        self._llm = self._start(folder, dtype)
 
     def completions(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
         """See `sgg.inference.generate.Engine`; in the order in which they end."""
@@ -96,47 +96,10 @@ class VllmEngine:
                     completion = replace(completion, masked_mass=mass)
                 yield flying.pop(output.request_id), completion
 
-    def close(self) -> None:
-        """Give back memory and torch's process group, for what this process does next.
-
-        One of several ranks keeps both: the group is the run's, and the process ends with the run.
-        """
-        from vllm.distributed import cleanup_dist_env_and_memory
-
-        if self._removed is not None:
-            self._removed.close()
-        if self._room.ranks == 1:
-            self._llm.llm_engine.engine_core.shutdown()
-            del self._llm
-            cleanup_dist_env_and_memory()
-
-    def _start(self, folder: Path, dtype: torch.dtype) -> Any:
-        engine_here(self._room.gpu)
-        if self._grammar is not None:
-            self._removed = RemovedMass(self._sampling.temperature)
-        from vllm import LLM
-
-        register_model(folder)
-        try:
-            with own_threads():
-                return LLM(
-                    str(folder),
-                    max_model_len=self._limit,
-                    max_num_seqs=self._room.in_flight,
-                    gpu_memory_utilization=self._room.gpu_memory_utilization,
-                    use_tqdm_on_load=False,
-                    seed=self._sampling.seed,
-                    **engine_arguments(dtype, self._room.gpu, self._room.ranks),
-                )
-        except (torch.OutOfMemoryError, ValueError, RuntimeError) as error:
-            if "memory" not in str(error):
-                raise
-            raise self._too_small(error) from error
-
     def _step(self) -> list[Any]:
         """What ended in one step of the engine."""
         try:
-            return [o for o in self._llm.llm_engine.step() if o.finished]
+            return [o for o in self.llm.llm_engine.step() if o.finished]
         except torch.OutOfMemoryError as error:
             raise self._too_small(error) from error
 
@@ -160,7 +123,7 @@ class VllmEngine:
         image = resized(request.image, self._processor)
         # vLLM puts the image's tokens in: the text has the one that stands for them
         prompt = {"prompt": text, "multi_modal_data": {"image": image}}
-        (name,) = self._llm.enqueue([prompt], self._parameters(key), use_tqdm=False)
+        (name,) = self.llm.enqueue([prompt], self._parameters(key), use_tqdm=False)
         return str(name).rsplit("-", 1)[0]  # vLLM adds a random end, which completions do not carry
 
     def _check_length(self, request: Request, text: str) -> None:
@@ -190,6 +153,75 @@ class VllmEngine:
             detokenize=False,
             structured_outputs=StructuredOutputsParams(grammar=grammar) if grammar else None,
         )
+
+
+class VllmEngine(VllmRequests):
+    """Requests to an engine of its own."""
+
+    def __init__(
+        self,
+        folder: Path,
+        processor: Any,
+        sampling: Sampling,
+        dtype: torch.dtype,
+        room: EngineLimits,
+        grammar: str | None = None,
+    ) -> None:
+        """Start the engine.
+
+        Args:
+            folder: what `vllm_folder` wrote.
+            processor: the model's.
+            sampling: how completions are drawn.
+            dtype: of the weights.
+            room: what the engine may use.
+            grammar: what completions are held to, in xgrammar's EBNF.
+
+        Raises:
+            SggError: the memory is too small.
+
+        """
+        ends = end_ids(declared_ends(folder), processor.tokenizer)
+        super().__init__(processor, sampling, room, ends, grammar)
+        self._limit = longest_context(folder, room.max_length)
+        self.llm = self._start(folder, dtype)
+
+    def close(self) -> None:
+        """Give back memory and torch's process group, for what this process does next.
+
+        One of several ranks keeps both: the group is the run's, and the process ends with the run.
+        """
+        from vllm.distributed import cleanup_dist_env_and_memory
+
+        if self._removed is not None:
+            self._removed.close()
+        if self._room.ranks == 1:
+            self.llm.llm_engine.engine_core.shutdown()
+            del self.llm
+            cleanup_dist_env_and_memory()
+
+    def _start(self, folder: Path, dtype: torch.dtype) -> Any:
+        engine_here(self._room.gpu)
+        if self._grammar is not None:
+            self._removed = RemovedMass(self._sampling.temperature)
+        from vllm import LLM
+
+        register_model(folder)
+        try:
+            with own_threads():
+                return LLM(
+                    str(folder),
+                    max_model_len=self._limit,
+                    max_num_seqs=self._room.in_flight,
+                    gpu_memory_utilization=self._room.gpu_memory_utilization,
+                    use_tqdm_on_load=False,
+                    seed=self._sampling.seed,
+                    **engine_arguments(dtype, self._room.gpu, self._room.ranks),
+                )
+        except (torch.OutOfMemoryError, ValueError, RuntimeError) as error:
+            if "memory" not in str(error):
+                raise
+            raise self._too_small(error) from error
 
 
 def _keys(batch: Batch) -> list[Key]:

@@ -6,7 +6,7 @@ import pytest
 from sgg.config.compose import compose_config
 from sgg.data import prepared_split
 from sgg.data.prepare import image_store, prepare
-from sgg.inference.generate import Completion, Sampling, generate_split
+from sgg.inference.generate import Completion, Questions, generate_split
 from sgg.models.spec import prompter
 
 COUNT = 5
@@ -38,15 +38,8 @@ def test_a_row_is_read_once_for_each_image_it_gives(shuffled, tmp_path, monkeypa
         prepared_split, "from_dict", lambda graph: read.append(graph) or from_dict(graph)
     )
     engine = Engine()
-    generate_split(
-        engine,
-        split,
-        store,
-        prompter(config),
-        Sampling(8),
-        tmp_path,
-        shuffle_images=shuffled,
-    )
+    questions = Questions(split, store, prompter(config), shuffle_images=shuffled)
+    generate_split(engine, questions, tmp_path)
     assert len(read) == COUNT * (1 + shuffled)
     assert [request.image_id for request in engine.asked] == split.image_ids
     for index, request in enumerate(engine.asked):

@@ -11,12 +11,13 @@ from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_override
 from scoring import ALL_MODES, scored
 
 from launchers.sweep.commands import LaunchOptions
-from launchers.sweep.objective import check_objective, metric_names, objective_of
+from launchers.sweep.objective import check_objective, objective_of
 from launchers.sweep.search import SearchOptions, _edges, search
 from sgg.config.compose import compose_config
 from sgg.config.overrides import SEARCHES, read_overrides
 from sgg.config.protocol import ProtocolConfig
 from sgg.errors import SggError
+from sgg.metrics.names import metric_names
 from sgg.runs.search import SearchRecord, read_search
 from sgg.scene.graph import SceneGraph
 
