@@ -2,7 +2,7 @@
 
 The same images and the same protocol each time, by the evaluator of `stage=eval`. Rows go to metrics.jsonl
 and the trackers as `eval/…`; the checkpoint at which `keep_best` is best is saved, never removed, and named
-by best.json. No random state is touched and the policy is left as it was, so that weights do not depend on it.
+by best.json. No random state is touched and the policy is left as it was: no weight depends on it.
 Decisions follow from metrics.jsonl and are the main process's, shared with the others.
 """
 
