@@ -8,6 +8,7 @@ the last step that ends, wherever it ran, calls `finish_if_complete`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from sgg.config.compose import Composer
 from sgg.config.model import Init
 from sgg.config.pipeline import PipelineConfig
 from sgg.config.schema import Config
-from sgg.config.stage import StageName
+from sgg.config.stage import StageName, TrainStageConfig
 from sgg.errors import SggError
 from sgg.files import write_json, write_whole
 from sgg.models.weights import is_complete
@@ -26,7 +27,7 @@ from sgg.plan.use import Use
 from sgg.plan.validate import validate
 from sgg.report.page import write_report
 from sgg.report.tables import metrics_table
-from sgg.runs.folder import PIPELINE
+from sgg.runs.folder import PIPELINE, run_of
 from sgg.runs.open_run import open_run
 from sgg.runs.records import read_metrics, read_pipeline
 
@@ -37,7 +38,7 @@ class Step:
 
     name: str
     init_from: str | None
-    """Step whose final model it starts from."""
+    """Step whose model it starts from."""
     config: Config
 
 
@@ -54,7 +55,11 @@ def plan_steps(
             f"pipeline.table names {', '.join(missing)}: no step of that name. "
             f"Steps: {', '.join(pipeline.steps)}."
         )
-    return [_step(pipeline, name, overrides, folder, composer, launcher) for name in pipeline.steps]
+    steps = [
+        _step(pipeline, name, overrides, folder, composer, launcher) for name in pipeline.steps
+    ]
+    _refuse_no_best(pipeline, steps)
+    return steps
 
 
 def freeze_steps(pipeline: PipelineConfig, steps: list[Step], folder: Path) -> list[Path]:
@@ -92,14 +97,14 @@ def _step(
     not_for_steps = ("pipeline=", "pipeline.", "paths.run_dir=", "stage=")
     ours = [o for o in overrides if not o.lstrip("+~").startswith(not_for_steps)]
     source_folder = None
-    if step.init_from is not None:
-        source = pipeline.steps.get(step.init_from)
-        before = list(pipeline.steps).index(name)
-        if source is None or list(pipeline.steps).index(step.init_from) >= before:
+    init_from = None if step.init_from is None else run_of(step.init_from)
+    if init_from is not None:
+        names = list(pipeline.steps)
+        if init_from not in names[: names.index(name)]:
             raise SggError(
                 f"pipeline.steps.{name}.init_from={step.init_from}: no earlier step of that name."
             )
-        source_folder = folder / step.init_from
+        source_folder = folder / str(step.init_from)
     config = composer.compose([*ours, *step.overrides])
     try:
         refuse_unread(step.overrides, [Use(config, launcher)])
@@ -112,4 +117,19 @@ def _step(
     if config.stage.name is not StageName.eval and name in pipeline.table:
         raise SggError(f"pipeline.table names {name}, which is no eval step.")
     validate(config)
-    return Step(name, step.init_from, config)
+    return Step(name, init_from, config)
+
+
+def _refuse_no_best(pipeline: PipelineConfig, steps: Sequence[Step]) -> None:
+    """Refuse a step that starts from the best checkpoint of one that keeps none."""
+    stages = {step.name: step.config.stage for step in steps}
+    for step in steps:
+        source = None if step.init_from is None else stages[step.init_from]
+        asked = pipeline.steps[step.name].init_from
+        if asked == step.init_from or not isinstance(source, TrainStageConfig):
+            continue
+        if not source.evaluate.every_steps or source.evaluate.keep_best is None:
+            raise SggError(
+                f"pipeline.steps.{step.name}.init_from={asked}: {step.init_from} keeps no best checkpoint. "
+                "Add stage.evaluate.every_steps=N and stage.evaluate.keep_best=R@50 to its overrides."
+            )

@@ -10,7 +10,7 @@ class PipelineStep:
     overrides: list[str] = field(default_factory=list)
     """On top of the command line's."""
     init_from: str | None = None
-    """Step whose final model this one starts from; null for the config's own model."""
+    """Step whose final model this one starts from, STEP/best for its best checkpoint; null for `model`'s."""
 
 
 @dataclass

@@ -15,6 +15,7 @@ from sgg.config.differences import differences
 from sgg.config.literal import plain
 from sgg.config.schema import Config
 from sgg.plan.unread import is_read
+from sgg.runs.folder import run_of
 
 _OF_THE_PLACE = ("seed", "choices", "paths", "dry_run", "tracker")
 """Keys by which runs of one configuration may differ."""
@@ -29,7 +30,7 @@ def trainings(config: Config, by_folder: Mapping[str | None, Config]) -> list[Co
 
     """
     found: list[Config] = []
-    while (before := by_folder.get(config.model.path)) is not None and before not in found:
+    while (before := by_folder.get(run_of(config.model.path))) is not None and before not in found:
         found.append(before)
         config = before
     return found

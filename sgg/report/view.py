@@ -22,7 +22,7 @@ from sgg.report.content.summary import (
 )
 from sgg.report.html import Html
 from sgg.text.problems import FAILURES
-from sgg.tracking.names import FAILED, TOTAL_REWARD
+from sgg.tracking.names import EVALUATED, FAILED, TOTAL_REWARD
 
 _FAILING = {kind.value for kind in FAILURES} | {"no_completion"}
 _TITLES = {"main": "Main curves", "reward terms": "Terms of the reward", "more": "More curves"}
@@ -165,7 +165,7 @@ def _stage_row(run: RunContent) -> dict[str, Any]:
     last: dict[str, Any] = {}
     for row in run.curves[-20:]:
         last |= row
-    names = ("loss", TOTAL_REWARD, FAILED)
+    names = ("loss", TOTAL_REWARD, FAILED, EVALUATED[0])
     shown = [f"{n} {last[n]:.3g}" for n in names if isinstance(last.get(n), (int, float))]
     return {
         "label": run.label,

@@ -54,7 +54,7 @@ COMPLETIONS = "completions.jsonl"
 MODEL_FOLDER = "model"
 """The final model of a training run; with its marker, the run is finished."""
 BEST = "best"
-"""`model.path=RUN_DIR/best` names the best checkpoint, which RUN_DIR/best.json names; no folder is called so."""
+"""`model.path=RUN_DIR/best` stands for the checkpoint that RUN_DIR/best.json names; it is no folder."""
 DATA = "data.json"
 """The report of the split that the run reads; see `data.summary`."""
 SAMPLES = "samples.jsonl"
@@ -95,6 +95,11 @@ PACKAGES = (
     "hydra-core",
     "omegaconf",
 )
+
+
+def run_of(model_path: str) -> str:
+    """The run folder in a `model.path` that names a run or its best checkpoint; other paths as they are."""
+    return model_path.removesuffix(f"/{BEST}")
 
 
 def make_folder(config: Config) -> Path:

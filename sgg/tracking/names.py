@@ -18,6 +18,8 @@ LOSS = "loss"
 TOTAL_REWARD = "reward/total/mean"
 FAILED = "completion/failed"
 EVALUATED_STEP = "eval/step"
+EVALUATED = ("eval/R", "eval/mR", "eval/failure_rate")
+"""What is shown first of an evaluation during training."""
 
 
 @dataclass(frozen=True)

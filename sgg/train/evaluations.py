@@ -28,15 +28,12 @@ from sgg.inference.hf import HfEngine
 from sgg.runs.checkpoint import prune
 from sgg.runs.folder import BEST
 from sgg.runs.records import Best
-from sgg.tracking.names import EVALUATED_STEP
+from sgg.tracking.names import EVALUATED, EVALUATED_STEP
 from sgg.train.best import Record
 from sgg.train.callbacks import MetricsCallback, StopOnSignalCallback
 from sgg.train.policy import generating
 
 log = logging.getLogger("sgg")
-
-MAIN = ("R", "mR", "failure_rate")
-"""Metrics in the line about an evaluation, beside the one by which the best is kept."""
 
 Complete = Callable[[], list[tuple[Key, Completion]]]
 """This process's share of the completions; all processes call it."""
@@ -161,7 +158,8 @@ class Evaluations(TrainerCallback):  # type: ignore[misc]
             took_s = time.perf_counter() - began_s
             self._took_s += took_s
             self._curves.record({EVALUATED_STEP: step, **row, "speed/evaluation_s": took_s}, step)
-            names = dict.fromkeys([*filter(None, [self._settings.keep_best]), *MAIN])
+            main = [name.removeprefix("eval/") for name in EVALUATED]
+            names = dict.fromkeys([*filter(None, [self._settings.keep_best]), *main])
             shown = ", ".join(f"{name} {metrics[name]:.3f}" for name in names)
             log.info("step %d: %s (evaluation, %.1f s)", step, shown, took_s)
         self._record.add(step, from_all(row)[0])

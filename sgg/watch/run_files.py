@@ -30,7 +30,7 @@ from sgg.runs.frozen import config_of_run
 from sgg.runs.progress import Curve
 from sgg.runs.records import Metrics, read_metrics, read_starts, read_total
 from sgg.runs.training_samples import TrainingSample
-from sgg.tracking.names import FAILED, TOTAL_REWARD
+from sgg.tracking.names import EVALUATED, FAILED, TOTAL_REWARD
 from sgg.watch.pace import Pace, Progress
 from sgg.watch.series import Series
 
@@ -40,6 +40,7 @@ STEP_SECONDS = "speed/step_s"
 _SHOWN = (
     re.compile(r"loss"),
     re.compile(re.escape(TOTAL_REWARD)),
+    re.compile("|".join(map(re.escape, EVALUATED))),
     re.compile(r"reward/.+/mean"),
     re.compile(r"reward/no_variance"),
     re.compile(rf"{FAILED}|completion/truncated|completion/length/mean"),
@@ -236,7 +237,7 @@ class RunFiles:
 
 
 def shown_names(names: dict[str, Series]) -> list[str]:
-    """The curves that are shown, in their order: the loss, rewards, failures, lengths, speed, memory."""
+    """The curves that are shown, in their order: loss, reward, evaluations, failures, lengths, speed."""
     return [*dict.fromkeys(n for form in _SHOWN for n in sorted(names) if form.fullmatch(n))]
 
 

@@ -1,5 +1,4 @@
-"""Trainings that are evaluated meanwhile: the numbers of `stage=eval`, the same record and best checkpoint after a
-kill, and weights that do not depend on it."""
+"""Evaluation while training: `stage=eval`'s numbers, the same record after a kill, weights unchanged."""
 
 import json
 import shutil
@@ -62,7 +61,8 @@ def test_it_is_evaluated_before_every_few_steps_and_at_the_end(trained):
     assert [row["step"] for row in rows] == [0, 6, 12, 18, STEPS]
     assert all(row["eval/step"] == row["step"] for row in rows)
     failed = [row["eval/failure_rate"] for row in rows]
-    assert failed[0] == 1 and min(failed) < 0.5, "nothing is learnt"
+    assert failed[0] == 1
+    assert min(failed) < 0.5, "nothing is learnt"
     assert "the first 2 images of data.eval, protocol shapes, by transformers" in said
     assert f"step {STEPS}: failure_rate " in said
     last = {name: value for row in read_curves(run_dir) for name, value in row.items()}
@@ -90,7 +90,8 @@ def test_killed_and_resumed_it_has_the_same_record_best_and_weights(trained):
     child = subprocess.Popen(command(*words), cwd=folder, env=environment(folder))
     deadline = time.monotonic() + 300
     while max((row["step"] for row in read_curves(run_dir)), default=0) < KILLED_AT:
-        assert child.poll() is None and time.monotonic() < deadline
+        assert child.poll() is None
+        assert time.monotonic() < deadline
         time.sleep(0.05)
     child.send_signal(signal.SIGKILL)
     child.wait()

@@ -41,6 +41,20 @@ def test_a_pipeline_composes_in_any_folder(name, composer):
     assert evaluation.config.model.init is Init.pretrained
 
 
+def test_a_step_starts_from_the_best_checkpoint_of_one_that_keeps_it(composer):
+    words = [*WORDS, "pipeline.steps.grpo.init_from=sft/best"]
+    kept = ["stage.evaluate.every_steps=2", "stage.evaluate.keep_best=R"]
+    pipeline = compose_config(words).pipeline
+    with pytest.raises(SggError, match=r"init_from=sft/best: sft keeps no best checkpoint"):
+        plan_steps(pipeline, WORDS, Path("/runs/p"), composer)
+    pipeline.steps["sft"].overrides += kept
+    _, grpo, _ = plan_steps(pipeline, WORDS, Path("/runs/p"), composer)
+    assert (grpo.init_from, grpo.config.model.path) == ("sft", "/runs/p/sft/best")
+    pipeline.steps["grpo"].init_from = "sft/first"
+    with pytest.raises(SggError, match=r"init_from=sft/first: no earlier step of that name"):
+        plan_steps(pipeline, WORDS, Path("/runs/p"), composer)
+
+
 @pytest.mark.parametrize("name", [*FOLDERS, "plain", "12", "null", "a'\\'b"])
 def test_an_assignment_is_read_back_as_it_is(name, composer):
     assert composer.compose([assignment("paths.run_dir", name)]).paths.run_dir == name

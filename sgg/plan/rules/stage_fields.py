@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-_EVAL = "nothing: a training run does not evaluate; stage=eval does, or a pipeline"
+_EVAL = "stage.evaluate"
 _ROWS = "nothing: sgg builds the rows itself"
 _UPLOAD = "nothing: sgg uploads nothing; `hf upload REPO RUN_DIR/model` does"
 _ROLLOUT = "hardware.rollout"
@@ -96,7 +96,7 @@ FIXED: dict[str, tuple[tuple[Any, ...], str]] = {
     "enable_jit_checkpoint": ((False,), "sgg itself saves a complete checkpoint on SIGTERM"),
     "load_best_model_at_end": (
         (False,),
-        "evaluate the checkpoints by stage=eval, each by its path",
+        "stage.evaluate.keep_best keeps the best checkpoint, as model.path=RUN_DIR/best",
     ),
     "ignore_data_skip": ((False,), f"{_EXACT}: it would see the first images again"),
     "restore_callback_states_from_checkpoint": (

@@ -8,6 +8,7 @@ from typing import Any
 from sgg.config.literal import plain
 from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig
+from sgg.runs.folder import run_of
 
 _NO_SETTINGS = (
     *("batch_size", "gpu_memory_utilization", "engine"),
@@ -60,7 +61,7 @@ def _nearest(
 
 def _ancestors(model: str, trained: Mapping[str, str]) -> Iterator[str]:
     seen = {model}
-    while (model := trained.get(model, "")) and model not in seen:
+    while (model := trained.get(run_of(model), "")) and model not in seen:
         seen.add(model)
         yield model
 

@@ -8,15 +8,19 @@ from typing import Any
 
 from sgg.report.content.run import RunContent
 from sgg.runs.progress import Curve
-from sgg.tracking.names import FAILED, TOTAL_REWARD, entry_of
+from sgg.tracking.names import EVALUATED, EVALUATED_STEP, FAILED, TOTAL_REWARD, entry_of
 
 POINTS = 500
 """Points of one curve in a page; longer ones are means of neighbours."""
 _LARGEST = 1e100
-_LEFT_OUT = ("loss_mean", "epoch", "tokens", "clip_ratio", "speed/operations")
+_LEFT_OUT = (
+    *("loss_mean", "epoch", "tokens", "clip_ratio", "speed/operations", "speed/evaluation_share"),
+    EVALUATED_STEP,
+)
 _FIRST = (
     TOTAL_REWARD,
     "loss",
+    *EVALUATED,
     "token_accuracy",
     FAILED,
     "completion/length/mean",

@@ -24,6 +24,7 @@ def test_trainings_are_followed_to_the_first_known_one():
     by_folder = {config.paths.run_dir: config for config in (grpo, sft)}
     assert trainings(evaluation, by_folder) == [grpo, sft]
     assert trainings(evaluation, {"a/grpo": grpo}) == [grpo]
+    assert trainings(run("eval", "a/grpo/best", "e"), by_folder) == [grpo, sft]
     assert trainings(run("eval", "a", "e"), {"a": run("sft", "a", "a")}) == [run("sft", "a", "a")]
 
 

@@ -88,8 +88,10 @@ def test_names_that_are_shown_and_their_order():
     names += ("completion/failed/no_json", "completion/length/mean", "completion/length/max")
     names += ("reward/b/mean", "reward/b/std", "reward/total/mean", "reward/a/mean", "loss")
     names += ("reward/no_variance", "reward/a/weight", "completion/length_ended/mean")
+    names += ("eval/step", "eval/R", "eval/mR", "eval/R@50", "eval/failure_rate")
     assert shown_names(dict.fromkeys(names)) == [
-        *("loss", "reward/total/mean", "reward/a/mean", "reward/b/mean", "reward/no_variance"),
+        *("loss", "reward/total/mean", "eval/R", "eval/failure_rate", "eval/mR"),
+        *("reward/a/mean", "reward/b/mean", "reward/no_variance"),
         *("completion/failed", "completion/length/mean", "speed/memory_gb"),
     ]
 
