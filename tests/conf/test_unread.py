@@ -84,6 +84,7 @@ def above(key):
 
 JSONL = ["data=jsonl", "data.root=somewhere"]
 EVAL, GRPO, SFT = ["stage=eval"], ["stage=grpo"], ["stage=sft"]
+EVALUATED = "stage.evaluate.every_steps=2"
 COMPOSER = Composer()  # which keeps what a choice of options makes
 COLOCATE = [*GRPO, "hardware.gpu=true", "hardware.rollout.mode=colocate"]
 
@@ -134,6 +135,14 @@ def judged(words, **use):
         ("reward.terms.format.weight=2", EVAL, GRPO),
         ("protocol=psg_test_box", SFT, EVAL),
         ("protocol.iou_threshold=.6", GRPO, EVAL),
+        ("protocol.iou_threshold=.6", GRPO, [*GRPO, EVALUATED]),
+        ("generate.temperature=1", SFT, [*SFT, EVALUATED]),
+        ("generate.max_new_tokens=64", SFT, [*SFT, EVALUATED]),
+        ("generate.batch_size=2", GRPO, [*GRPO, EVALUATED]),
+        ("stage.evaluate.images=5", SFT, [*SFT, EVALUATED]),
+        ("stage.evaluate.engine=hf", SFT, [*SFT, EVALUATED]),
+        ("stage.evaluate.keep_best=R@50", SFT, [*SFT, EVALUATED]),
+        ("stage.evaluate.patience=2", SFT, [*SFT, EVALUATED]),
         ("generate=vllm", SFT, EVAL),
         ("generate.temperature=1", GRPO, EVAL),
         ("generate.gpu_memory_utilization=.5", EVAL, [*EVAL, "generate=vllm"]),

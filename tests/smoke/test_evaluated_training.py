@@ -124,6 +124,18 @@ def test_without_a_gain_training_ends_and_a_resumed_run_makes_no_further_step(tm
     assert weights(run_dir) == before
 
 
+def test_two_processes_share_the_images(trained):
+    """Batches of one image, so that each process has one; the metrics are those of a single process."""
+    folder, start, _ = trained
+    words = [*SFT, *EVALUATED, f"model.path={start}", "stage.args.max_steps=1", BEST]
+    words += ["hardware.processes_per_node=2", "stage.optimizer.kind=trl", "generate.batch_size=1"]
+    run_dir = folder / "two"
+    sgg_ok(*words, f"paths.run_dir={run_dir}", cwd=folder)
+    assert [row["step"] for row in record(run_dir)] == [0, 1]
+    assert metrics(record(run_dir)[0]) == metrics(record(start)[-1])
+    assert read_best(run_dir).checkpoint == "checkpoint-1"
+
+
 @pytest.mark.parametrize("mode", ["trainer", pytest.param("colocate", marks=pytest.mark.vllm)])
 def test_grpo_is_evaluated_by_what_generates_for_it(trained, mode):
     """From the trained model: vLLM's metrics are those of transformers, and no weight depends on them."""
@@ -140,3 +152,14 @@ def test_grpo_is_evaluated_by_what_generates_for_it(trained, mode):
     assert not (run_dir / "best.json").exists()
     sgg_ok(*words, f"paths.run_dir={plain}", cwd=folder)
     assert weights(run_dir) == weights(plain)
+
+
+@pytest.mark.vllm
+def test_a_rollout_server_completes_the_images(trained):
+    folder, start, _ = trained
+    words = [*GRPO, f"model.path={start}", "hardware.rollout.mode=server", "stage.args.max_steps=1"]
+    words += ["stage.evaluate.every_steps=2", "stage.evaluate.images=2"]
+    sgg_ok(*words, f"paths.run_dir={folder / 'server'}", cwd=folder)
+    rows = record(folder / "server")
+    assert [row["step"] for row in rows] == [0, 1]
+    assert metrics(rows[0]) == metrics(record(start)[-1])

@@ -16,12 +16,13 @@ def run(label, rows, stage="grpo"):
 def test_the_telling_numbers_come_first_and_bookkeeping_is_left_out():
     names = ["zeta", "entropy", "reward/x/mean", "completion/failed", "loss", "reward/total/mean"]
     names += ["epoch", "tokens", "loss_mean", "reward/x/std", "clip_ratio/low", "grad_norm"]
+    names += ["eval/step", "eval/R", "eval/R@50"]
     rows = [{"step": step, **dict.fromkeys(names, step * 0.5)} for step in (1, 2)]
     found = charts([run("a", rows)])
-    main = ["reward/total/mean", "loss", "completion/failed"]
-    more = ["entropy", "grad_norm", "reward/x/std", "zeta"]
+    main = ["reward/total/mean", "loss", "eval/R", "completion/failed"]
+    more = ["entropy", "eval/R@50", "grad_norm", "reward/x/std", "zeta"]
     assert [c.name for c in found] == [*main, "reward/x/mean", *more]
-    assert [c.group for c in found] == [*["main"] * 3, "reward terms", *["more"] * 4]
+    assert [c.group for c in found] == [*["main"] * 4, "reward terms", *["more"] * 5]
 
 
 def test_only_numbers_that_vary_are_drawn_from_the_rows_that_have_them():
