@@ -19,11 +19,12 @@ STEPS, KILLED_AT = 20, 14
 # two images of few objects, learnt by heart: their metrics move within a few steps
 IMAGES = [
     *("data.train.limit=2", "data.eval.limit=3", "data.train.seed=0", "data.eval.seed=0"),
-    *("data.shapes.max_objects=2", "generate.max_new_tokens=120", "hardware.threads=1"),
+    *("data.shapes.max_objects=2", "hardware.threads=1"),
 ]
+LENGTH = "generate.max_new_tokens=120"
 SFT = ["stage=sft", "stage.global_batch=2", "stage.args.save_steps=9", *IMAGES]
 SFT += [f"stage.args.max_steps={STEPS}", "stage.keep_checkpoints=1"]
-EVALUATED = ["stage.evaluate.every_steps=6", "stage.evaluate.images=2"]
+EVALUATED = ["stage.evaluate.every_steps=6", "stage.evaluate.images=2", LENGTH]
 BEST = "stage.evaluate.keep_best=failure_rate"
 GRPO = [
     *("stage=grpo", "stage.prompts_per_step=2", "stage.args.num_generations=4", *IMAGES),
@@ -77,7 +78,7 @@ def test_the_best_checkpoint_stays_and_can_be_named(trained):
     assert (best.value, best.step, best.images, best.protocol) == (value, step, 2, "shapes")
     assert best.step < STEPS  # or nothing would have to be kept
     assert [c.name for c in checkpoints(run_dir)] == [best.checkpoint, f"checkpoint-{STEPS}"]
-    words = ["stage=eval", f"model.path={run_dir}/best", *IMAGES, "data.eval.limit=2"]
+    words = ["stage=eval", f"model.path={run_dir}/best", *IMAGES, "data.eval.limit=2", LENGTH]
     sgg_ok(*words, f"paths.run_dir={folder / 'alone'}", cwd=folder)
     (row,) = (row for row in rows if row["step"] == best.step)
     assert metrics(row) == read_metrics(folder / "alone").metrics
@@ -142,7 +143,7 @@ def test_grpo_is_evaluated_by_what_generates_for_it(trained, mode):
     folder, start, _ = trained
     words = [*GRPO, f"model.path={start}", f"hardware.rollout.mode={mode}"]
     run_dir, plain = folder / mode, folder / f"{mode}-plain"
-    every = ["stage.evaluate.every_steps=2", "stage.evaluate.images=2"]
+    every = ["stage.evaluate.every_steps=2", "stage.evaluate.images=2", LENGTH]
     done = sgg_ok(*words, *every, f"paths.run_dir={run_dir}", cwd=folder)
     engine = "transformers" if mode == "trainer" else "the rollouts' vLLM"
     assert f"by {engine}\n" in done.stderr
@@ -158,7 +159,7 @@ def test_grpo_is_evaluated_by_what_generates_for_it(trained, mode):
 def test_a_rollout_server_completes_the_images(trained):
     folder, start, _ = trained
     words = [*GRPO, f"model.path={start}", "hardware.rollout.mode=server", "stage.args.max_steps=1"]
-    words += ["stage.evaluate.every_steps=2", "stage.evaluate.images=2"]
+    words += ["stage.evaluate.every_steps=2", "stage.evaluate.images=2", LENGTH]
     sgg_ok(*words, f"paths.run_dir={folder / 'server'}", cwd=folder)
     rows = record(folder / "server")
     assert [row["step"] for row in rows] == [0, 1]
