@@ -24,12 +24,13 @@ IMAGES = [
 LENGTH = "generate.max_new_tokens=120"
 SFT = ["stage=sft", "stage.global_batch=2", "stage.args.save_steps=9", *IMAGES]
 SFT += [f"stage.args.max_steps={STEPS}", "stage.keep_checkpoints=1"]
+VLLM = "hardware.rollout.max_length=1024"
 EVALUATED = ["stage.evaluate.every_steps=6", "stage.evaluate.images=2", LENGTH]
 BEST = "stage.evaluate.keep_best=failure_rate"
 GRPO = [
     *("stage=grpo", "stage.prompts_per_step=2", "stage.args.num_generations=4", *IMAGES),
     *("stage.args.max_completion_length=40", "stage.args.learning_rate=1e-3"),
-    *("stage.args.max_steps=3", "hardware.rollout.max_length=1024"),
+    "stage.args.max_steps=3",
     *("reward.terms.length.weight=1", "reward.terms.length.options.free_chars=0"),
     "reward.terms.length.options.limit_chars=200",
 ]
@@ -142,6 +143,7 @@ def test_grpo_is_evaluated_by_what_generates_for_it(trained, mode):
     """From the trained model: vLLM's metrics are those of transformers, and no weight depends on them."""
     folder, start, _ = trained
     words = [*GRPO, f"model.path={start}", f"hardware.rollout.mode={mode}"]
+    words += [VLLM] if mode == "colocate" else []
     run_dir, plain = folder / mode, folder / f"{mode}-plain"
     every = ["stage.evaluate.every_steps=2", "stage.evaluate.images=2", LENGTH]
     done = sgg_ok(*words, *every, f"paths.run_dir={run_dir}", cwd=folder)
@@ -159,7 +161,7 @@ def test_grpo_is_evaluated_by_what_generates_for_it(trained, mode):
 def test_a_rollout_server_completes_the_images(trained):
     folder, start, _ = trained
     words = [*GRPO, f"model.path={start}", "hardware.rollout.mode=server", "stage.args.max_steps=1"]
-    words += ["stage.evaluate.every_steps=2", "stage.evaluate.images=2", LENGTH]
+    words += [VLLM, "stage.evaluate.every_steps=2", "stage.evaluate.images=2", LENGTH]
     sgg_ok(*words, f"paths.run_dir={folder / 'server'}", cwd=folder)
     rows = record(folder / "server")
     assert [row["step"] for row in rows] == [0, 1]
