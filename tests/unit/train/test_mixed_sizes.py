@@ -13,7 +13,7 @@ from sgg.models import tiny
 from sgg.models.families import FAMILIES, TinySize
 from sgg.models.processor import build_processor
 from sgg.text.prompt import messages
-from sgg.train.logprobs import PolicyHead
+from sgg.train.logprobs import ScoringHead
 
 SIZES = [(1000, 50), (900, 700), (120, 90), (20, 20), (50, 1000)]
 COMPLETIONS = ["red circle", "red circle left of green square 1 2 3", "blue", "1 2", "green cross"]
@@ -98,7 +98,7 @@ def padded(processor, rows):
 def test_log_probabilities_of_grpo_are_those_of_one_by_one(made, rows):
     model, processor = made
     plain = model.forward
-    PolicyHead(processor.forbidden_ids).add_to(model)
+    ScoringHead(processor.forbidden_ids).add_to(model)
 
     def scores(part):
         inputs = padded(processor, part)
