@@ -1,6 +1,7 @@
 """Each record of a model family against the model, the processor and the files that it is about."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,12 +12,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sgg.config.compose import compose_config
-from sgg.config.model import Family, Frame
+from sgg.config.model import Family, Frame, LoraConfig, ModelConfig
 from sgg.config.tree import CONF_DIR
 from sgg.errors import SggError
 from sgg.models import tiny
 from sgg.models.families import FAMILIES, TinySize, family_named
-from sgg.models.load import family_of
+from sgg.models.load import family_of, load_model
 from sgg.models.processor import build_processor, load_processor
 from sgg.models.spec import graph_spec
 from sgg.models.weights import locate
@@ -139,7 +140,12 @@ def test_what_is_saved_names_classes_of_transformers(family, tokenizer, tmp_path
     assert saved["image_processor"]["merge_size"] == family.merge
 
 
-@pytest.mark.parametrize("family", [f for f in FAMILIES.values() if is_shipped(f)], ids=name_of)
+SHIPPED = pytest.mark.parametrize(
+    "family", [f for f in FAMILIES.values() if is_shipped(f)], ids=name_of
+)
+
+
+@SHIPPED
 def test_the_shipped_base_is_of_its_family_and_saved_byte_for_byte(family, tmp_path):
     folder = locate(f"tiny_{family.name.name}")
     assert family_of(folder) is family
@@ -162,6 +168,21 @@ def test_boxes_come_back_from_the_frame(family, width, height, data):
     back = spec.decode(written, width, height)
     grain = np.array([width / frame[0], height / frame[1]] * 2)
     assert (abs(back - box) <= grain * (1 + 1e-9)).all()
+
+
+@SHIPPED
+def test_frozen_parts_and_adapters_are_where_the_record_says(family):
+    source = locate(f"tiny_{family.name.name}")
+    config = ModelConfig(path=str(source), family=family.name, freeze_vision=True)
+    for name, parameter in load_model(config, source, torch.float32, 0).named_parameters():
+        merges = any(name.startswith(f"{merger}.") for merger in family.mergers)
+        learns = merges or not name.startswith(f"{family.tower}.")
+        assert parameter.requires_grad == learns, name
+    config = replace(config, lora=LoraConfig(enable=True, r=2))
+    adapted = load_model(config, source, torch.float32, 0).named_parameters()
+    learning = [name for name, parameter in adapted if parameter.requires_grad]
+    assert len(learning) == 4 * 7 * 2  # layers, matrices of each, halves of an adapter
+    assert all(f".{family.language}.layers." in name for name in learning)
 
 
 def test_a_model_of_another_family_is_refused_by_name():
