@@ -157,6 +157,7 @@ def test_grpo_is_evaluated_by_what_generates_for_it(trained, mode):
     assert weights(run_dir) == weights(plain)
 
 
+@pytest.mark.thorough
 @pytest.mark.vllm
 def test_a_rollout_server_completes_the_images(trained):
     folder, start, _ = trained
