@@ -111,6 +111,11 @@ def test_pages_turn_and_filters_narrow(page):
     search.send_keys("000 ")
     until(page, "document.querySelectorAll('.card[data-image]').length === 1")
     assert cards(page) == [0]
+    search.send_keys("beside")  # all words must fit, each anywhere
+    until(page, "document.querySelector('input[type=search]').value === '000 beside'")
+    assert cards(page) == [0]
+    search.send_keys("s")
+    until(page, "document.querySelectorAll('.card[data-image]').length === 0")
     page.find_element(By.ID, "clear").click()
     assert len(cards(page)) == 24
 

@@ -15,7 +15,11 @@ function startGallery() {
   const any = (values) => [["", "any"], ...values.map((v) => [v, v])];
 
   function matching() {
-    const wanted = state.query.trim().toLowerCase();
+    const wanted = state.query.toLowerCase().split(/\s+/).filter(Boolean);
+    const holds = (image) => {
+      const texts = [image.id, ...image.classes, ...image.predicates].map((t) => t.toLowerCase());
+      return wanted.every((word) => texts.some((t) => t.includes(word)));
+    };
     const kept = [];
     index.images.forEach((image, place) => {
       const run = image.runs[state.run];
@@ -23,7 +27,7 @@ function startGallery() {
       if (state.name && !image.classes.includes(state.name)) return;
       if (state.missed && !run.missed.includes(state.missed)) return;
       if (state.kind && !run.kinds.includes(state.kind)) return;
-      if (wanted && ![image.id, ...image.classes, ...image.predicates].some((t) => t.toLowerCase().includes(wanted))) return;
+      if (!holds(image)) return;
       kept.push(place);
     });
     const base = index.baselines[state.run];
