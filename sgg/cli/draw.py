@@ -34,8 +34,8 @@ arguments of this tool:
   frame=F      what GRAPH's boxes are written in: pixels of IMAGE (pixels), 0..1000 (1000), or pixels of the
                image as resized for the model (504x364)
   line=N       which line of a GRAPH with several; without it, the one that names IMAGE
-  gold=FILE    the annotated graph, in pixels and in the same forms: hits are drawn blue, misses orange and
-               dashed, and the relations that are not found are listed
+  gold=FILE    the annotated graph, in pixels and in the same forms: hits are drawn blue, what is wrong
+               orange and dashed, and the relations of FILE that are not found are listed
   protocol=P   by which hits are judged (sgg); vocabulary=vg150|psg|shapes, where it needs one
 
 examples:

@@ -91,6 +91,12 @@ class Overlap:
             return self._ends(self._close(self.iou, self.same))
         return self._ends(self._given(mode))
 
+    def reversed_pairs(self) -> Flags:
+        """Whether the ends of a predicted relation fit those of a gold one the other way round."""
+        fits = self._close(self.iou, self.same)
+        pred, gold = self.pred, self.gold
+        return ends_hit(fits, (pred.subjects, pred.objects), (gold.objects, gold.subjects))
+
     def hits(self, pairs: Flags) -> Flags:
         """Pair hits whose predicates are equal, too."""
         return pairs & (self.pred.predicates[:, None] == self.gold.predicates[None])

@@ -2,7 +2,8 @@
 
 Input: a prediction, its gold and the task. Output: for each relation of both graphs its partner, or the
 first obstacle that the protocol's own rule (`metrics.judged`) met: not counted, another predicate, a box
-that overlaps too little, no relation between the two objects, an object under another name, no such object.
+that overlaps too little, an object under another name, no such object, no relation between the two objects
+or only one in the other direction.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from sgg.metrics.arrays import Floats
 from sgg.metrics.hits import NEVER, Flags
 from sgg.metrics.judged import Judged, judge
 from sgg.metrics.tally import Task
-from sgg.scene.graph import SceneGraph
+from sgg.scene.graph import Edge, SceneGraph
 from sgg.scene.match import edge_ends, reaches
 
 NOT_COUNTED = "not counted: its pair has a predicate already"
@@ -63,6 +64,7 @@ class _Seen:
         self._same, self._iou = verdict.overlap.same, verdict.overlap.iou
         self._objects = verdict.overlap.objects()
         self._pairs = verdict.pairs
+        self._reversed = verdict.overlap.reversed_pairs()
         everything = np.ones_like(verdict.pairs)
         self._labels = verdict.overlap.hits(everything) & self._named()
         self._uncounted = verdict.overlap.hits(verdict.pairs) & (verdict.ranks == NEVER)[:, None]
@@ -91,6 +93,9 @@ class _Seen:
                     self._threshold,
                     "not found",
                 )
+        if self._reversed[:, g].any():
+            reverse = self._said[int(self._reversed[:, g].argmax())]
+            return _other_way("the reverse was predicted", self._pred, reverse)
         return "both objects found, no relation between them"
 
     def why_wrong(self, row: int) -> str:
@@ -115,6 +120,9 @@ class _Seen:
                     self._threshold,
                     "not in gold",
                 )
+        if self._reversed[row].any():
+            reverse = self._gold.edges[int(self._reversed[row].argmax())]
+            return _other_way("gold has the reverse", self._gold, reverse)
         return "no relation between them in gold"
 
     def _named(self) -> Flags:
@@ -133,6 +141,11 @@ class _Seen:
         if iou >= self._threshold:  # the protocol wants the best overlap, and another object has it
             return iou, f"{name}: another box overlaps more"
         return iou, f"{name}: box IoU {iou_text(iou)}"
+
+
+def _other_way(who: str, graph: SceneGraph, reverse: Edge) -> str:
+    """That the pair is related, but the other way round."""
+    return f"no relation in this direction; {who}: {' '.join(graph.triplet(reverse))}"
 
 
 def _object_problem(

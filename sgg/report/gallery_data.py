@@ -79,7 +79,10 @@ def _baseline_of(run: Evaluation, runs: Sequence[Evaluation]) -> Evaluation | No
 def gallery_note(runs: Sequence[Evaluation], gallery: Sequence[Evaluation], images: int) -> str:
     """What the gallery shows, and what it leaves out."""
     total = len(gallery[0].prepared)
-    parts = ["Point at a relation to see its objects and its partner; dashed arrows are misses."]
+    parts = [
+        "Point at a relation to see its objects and its partner. In a prediction, a solid arrow is right and a "
+        "dashed one wrong; gold relations that were not found are listed below it."
+    ]
     if total > images:
         parts.append(
             f"The first {images:,} of {total:,} images (sgg report … images=N shows more)."

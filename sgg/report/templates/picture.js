@@ -1,4 +1,4 @@
-// A picture with a graph on it. Lines are solid for hits, dashed for misses.
+// A picture with a graph on it. Lines are solid for what is right, dashed for what is wrong.
 const FEW_ARROWS = 6; // with more, an arrow's label shows when the arrow is pointed at
 
 function picture(source, size, graph, name) {
@@ -76,8 +76,9 @@ function views(picture64, size, gold, predictions) {
   };
   const relation = (kind, text, why, goldIndex, own) => {
     const mark = { hit: "✓", miss: "✗", plain: "·" }[kind];
+    const spoken = { hit: "found", miss: goldIndex < 0 ? "wrong" : "not found", plain: "" }[kind];
     const item = h("li", { tabindex: 0, class: kind, "data-kind": kind },
-      h("span", { class: "mark", "aria-label": { hit: "hit", miss: "miss", plain: "" }[kind] }, mark), text,
+      h("span", { class: "mark", "aria-label": spoken }, mark), text,
       why ? h("span", { class: "why" }, ` — ${why}`) : null);
     const on = () => show(item, goldIndex, own);
     for (const event of ["mouseenter", "focus", "click"]) item.addEventListener(event, on);

@@ -32,8 +32,8 @@ def explained(pred, gold=GOLD, **options):
         (scene([FLAT, DOG], [(0, "on", 1)]), "man: box IoU .46", ["man: box IoU .46"]),
         (
             scene([MAN, DOG], [(1, "on", 0)]),
-            "both objects found, no relation between them",
-            ["no relation between them in gold"],
+            "no relation in this direction; the reverse was predicted: dog on man",
+            ["no relation in this direction; gold has the reverse: man on dog"],
         ),
         (scene([MAN], []), "dog not found", []),
         (scene([("boy", MAN[1]), DOG], [(0, "on", 1)]), "man ≠ boy", ["boy ≠ man"]),
@@ -48,6 +48,34 @@ def test_the_first_obstacle_is_said(pred, missed, wrong):
     assert (found.missed, found.wrong) == ([missed], wrong)
     assert found.found_by == [-1]
     assert found.hit_of == [-1] * len(wrong)
+
+
+def test_without_a_relation_in_either_direction_none_is_named():
+    gold = scene([MAN, DOG, CAT], [(0, "on", 1)])
+    found = explained(scene([MAN, DOG, CAT], [(2, "near", 0)]), gold)
+    assert found.missed == ["both objects found, no relation between them"]
+    assert found.wrong == ["no relation between them in gold"]
+
+
+def test_of_a_pair_that_is_related_in_both_directions_its_own_one_is_said():
+    gold = scene([MAN, DOG], [(0, "on", 1), (1, "under", 0)])
+    found = explained(scene([MAN, DOG], [(1, "near", 0)]), gold)
+    assert found.missed == [
+        "no relation in this direction; the reverse was predicted: dog near man",
+        "“near” ≠ “under”",
+    ]
+    assert found.wrong == ["gold: “under”"]
+
+
+def test_the_reverse_is_of_the_object_that_the_matching_takes():
+    """The dog's partner is the nearer of two men, so of the other man nothing was predicted."""
+    nearer = ("man", (0, 0, 10, 9))
+    gold = scene([MAN, nearer, DOG], [(0, "on", 2), (1, "on", 2)])
+    found = explained(scene([nearer, DOG], [(1, "under", 0)]), gold, matching=Matching.best)
+    assert found.missed == [
+        "both objects found, no relation between them",
+        "no relation in this direction; the reverse was predicted: dog under man",
+    ]
 
 
 def test_of_two_predictions_with_the_labels_the_nearer_one_is_named():
