@@ -80,8 +80,8 @@ def gallery_note(runs: Sequence[Evaluation], gallery: Sequence[Evaluation], imag
     """What the gallery shows, and what it leaves out."""
     total = len(gallery[0].prepared)
     parts = [
-        "Point at a relation to see its objects and its partner. In a prediction, a solid arrow is right and a "
-        "dashed one wrong; gold relations that were not found are listed below it."
+        "Point at a relation to see its objects and its partner. In a prediction, a solid arrow is right and "
+        "a dashed one wrong; gold relations that were not found are listed below it."
     ]
     if total > images:
         parts.append(
