@@ -95,6 +95,7 @@ def test_it_learns_photographs_and_is_rewarded_evaluated_and_asked(narrow, photo
         f"paths.run_dir={run}",
         cwd=tmp_path,
         timeout=1500,
+        OMP_NUM_THREADS="2",
     )
     losses = [
         row["loss"] for row in read_json_lines(run / "sft" / "metrics.jsonl") if "loss" in row
