@@ -4,21 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sgg.evaluation.score import RECALL
 from sgg.report.content.baseline import is_control
 from sgg.report.content.evaluations import Evaluation
 from sgg.report.content.gallery import RUNS, cards
 from sgg.report.html import Html, json_block
-
-
-def best_of_points(runs: Sequence[Evaluation]) -> list[str]:
-    """The evaluation of a sweep's point that finds most, by its label; empty where none is of a sweep."""
-    found = [
-        (run.run.metrics.metrics.get(RECALL, 0.0), run.run.label)
-        for run in runs
-        if run.run.point and run.run.metrics is not None and not is_control(run.run.config)
-    ]
-    return [max(found, key=lambda one: one[0])[1]] if found else []
 
 
 def chosen(runs: Sequence[Evaluation], first: Sequence[str]) -> list[Evaluation]:

@@ -18,8 +18,8 @@ from sgg.report.content.gallery import IMAGES
 from sgg.report.content.run import RunContent, read_runs
 from sgg.report.content.summary import change_rows, score_rows, verdicts
 from sgg.report.content.training import Training, training_of
+from sgg.report.first_shown import first_of_points, first_of_summary
 from sgg.report.gallery_data import (
-    best_of_points,
     chosen,
     focus_of,
     gallery_blocks,
@@ -27,7 +27,6 @@ from sgg.report.gallery_data import (
 )
 from sgg.report.sweep_summary import SweepSummary
 from sgg.report.sweep_view import (
-    best_runs,
     parallel,
     summary_of,
     sweep_section,
@@ -96,14 +95,14 @@ def _page(
     pairs: Mapping[str, str] | None,
 ) -> tuple[View, list[html.Html]]:
     evaluations = evaluated(runs, cache, pairs)
-    first = best_runs(summary) if summary else best_of_points(evaluations.runs)
-    gallery = chosen(evaluations.runs, first)
-    focus = focus_of(gallery, first)
+    first = first_of_summary(summary) if summary else first_of_points(evaluations.runs)
+    gallery = chosen(evaluations.runs, first.runs)
+    focus = focus_of(gallery, first.runs)
     blocks = list(gallery_blocks(gallery, focus, images))
     training = [t for run in runs if (t := _training(run, cache)) is not None]
     drawn = charts([run for run in runs if run.curves])
     if training:
-        best = [*first, *(gallery[focus].run.label for _ in gallery[:1]), ""][0]
+        best = [*first.runs, *(gallery[focus].run.label for _ in gallery[:1]), ""][0]
         blocks.append(html.json_block("training-runs", _training_data(training, best)))
     if drawn:
         blocks.append(html.json_block("charts", [asdict(chart) for chart in drawn]))
@@ -116,6 +115,7 @@ def _page(
     if summary is not None:
         _add_summary(view, blocks, summary)
     view.changes = change_rows(gallery, gallery)
+    view.first_note = first.note
     view.has_gallery, view.has_training = bool(gallery), bool(training)
     view.charts = chart_groups(drawn)
     if gallery:

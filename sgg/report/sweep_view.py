@@ -11,7 +11,7 @@ from sgg.evaluation.verdict import p_value, signed
 from sgg.report.baseline_test import BaselineTest
 from sgg.report.content.summary import Verdict
 from sgg.report.html import Html, render
-from sgg.report.scored_runs import SEED, ScoredRun
+from sgg.report.scored_runs import SEED
 from sgg.report.sweep_summary import Group, SweepSummary, Value, runs_summary
 from sgg.runs.folder import SWEEP
 
@@ -84,22 +84,6 @@ def parallel(summary: SweepSummary) -> dict[str, Any]:
         is_log = key in summary.keys and _is_wide(numbers)
         axes.append({"key": key, "label": label, "is_number": bool(numbers), "is_log": is_log})
     return {"axes": axes, "lines": lines} if len(axes) > 1 else {}
-
-
-def best_runs(summary: SweepSummary) -> list[str]:
-    """Runs of the best configuration, the best run first, and of the baseline; what a gallery shows first."""
-    best = summary.best("R")
-    if not best:
-        return []
-    scored = [run for run in best[0].runs if run.metrics is not None]
-    scored.sort(key=_recall_of, reverse=True)
-    of_baseline = [g for g in summary.groups if g.label == summary.baseline and g is not best[0]]
-    scored += [run for group in of_baseline for run in group.runs if run.metrics is not None]
-    return [run.name for run in scored]
-
-
-def _recall_of(run: ScoredRun) -> float:
-    return run.metrics.metrics.get("R", 0.0) if run.metrics is not None else 0.0
 
 
 def _numbers(values: Sequence[str | float]) -> list[float]:

@@ -47,6 +47,8 @@ class View:
     extra_contents: list[tuple[str, str]] = field(default_factory=list)
     has_gallery: bool = False
     gallery_note: str = ""
+    first_note: str = ""
+    """Which run stands first in the gallery and in training, and why."""
     has_training: bool = False
     charts: list[dict[str, Any]] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -41,6 +41,8 @@ class ScoreRow:
     ap50: float | None
     images: int
     note: str = ""
+    is_best: bool = False
+    """Whether no other run finds more; of runs that all find as much, none is the best."""
     difference: float | None = None
     difference_text: str = ""
     is_real: bool = False
@@ -134,7 +136,16 @@ def score_rows(runs: Sequence[RunContent], evaluations: Sequence[Evaluation]) ->
                 **_difference(found.comparison if found else None),
             )
         )
-    return rows
+    return _with_best(rows)
+
+
+def _with_best(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
+    """The rows with the highest recall marked, as three digits show it; a control is never the best."""
+    shown = [round(row.recall, 3) for row in rows if not row.note]
+    if len(set(shown)) < 2:
+        return list(rows)
+    best = max(shown)
+    return [replace(r, is_best=not r.note and round(r.recall, 3) == best) for r in rows]
 
 
 def change_rows(runs: Sequence[Evaluation], in_gallery: Sequence[Evaluation]) -> list[ChangeRow]:

@@ -23,7 +23,8 @@ from sgg.report.content.predicates import PredicateRow, predicate_rows, worst
 from sgg.report.content.run import read_runs
 from sgg.report.content.summary import duration_text, what_was_run
 from sgg.report.content.training import training_of
-from sgg.report.gallery_data import best_of_points, gallery_note
+from sgg.report.first_shown import first_of_points
+from sgg.report.gallery_data import gallery_note
 from sgg.runs.sweep import PointRecord, RunRecord, SweepRecord
 
 
@@ -150,10 +151,12 @@ def test_hits_of_a_predicate_are_counted_not_averaged_over_images():
 def test_the_best_point_of_several_sweeps_is_the_one_that_finds_most(runs):
     """`before` finds .400 and `after` .700; outside of a sweep there is no best one."""
     found = evaluated(runs, None).runs
-    assert best_of_points(found) == []
+    assert first_of_points(found).note == ""
     points = [replace(one, run=replace(one.run, point=one.run.label)) for one in found]
-    assert best_of_points(points) == ["after"]
-    assert best_of_points(points[:1]) == ["before"]
+    first = first_of_points(points)
+    assert first.runs == ["after"]
+    assert first.note == "At first: after, the run with the highest triplet recall."
+    assert first_of_points(points[:1]).runs == ["before"]
 
 
 def test_training_samples_are_drawn_beside_their_gold(runs):

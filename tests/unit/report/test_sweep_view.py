@@ -10,8 +10,9 @@ from report_folders import HANDLER, write_data, write_evaluation, write_sweep
 from sweep_folders import evaluated_run, sweep_of_points, trained_run
 
 from sgg.errors import SggError
+from sgg.report.first_shown import first_of_summary
 from sgg.report.page import write_report
-from sgg.report.sweep_view import best_runs, parallel, summary_of, sweep_section, sweep_verdicts
+from sgg.report.sweep_view import parallel, summary_of, sweep_section, sweep_verdicts
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +39,28 @@ def test_configurations_pool_their_seeds(sweep):
 
 
 def test_the_best_configuration_and_the_baseline_stand_first_in_the_gallery(sweep):
-    names = best_runs(summary_of([sweep], ""))
-    assert [name[:3] for name in names] == ["005", "003", "004", "000", "001", "002"]
+    first = first_of_summary(summary_of([sweep], ""))
+    assert [name[:3] for name in first.runs] == ["005", "003", "004", "000", "001", "002"]
+
+
+def test_the_page_says_which_run_it_shows_first_and_marks_the_highest(sweep):
+    page = write_report([sweep]).read_text()
+    said = "At first: 005_reward-balanced_seed-2/eval, the best seed of reward=balanced, the configuration"
+    assert page.count(said) == 2, "in the gallery and in training"
+    scores = re.search(r'<table id="scores".*?</table>', page, re.DOTALL)[0]
+    assert re.findall("<b>(.*?)</b>", scores) == ["1.000"]
+
+
+def test_of_one_seed_a_configuration_no_seed_is_the_best(three):
+    first = first_of_summary(summary_of([three / "A", three / "B"], ""))
+    assert first.note == "At first: B, the configuration with the highest triplet recall."
+
+
+def test_of_runs_that_find_as_much_none_is_marked(three):
+    page = write_report([three / "B", three / "C"], three / "equal").read_text()
+    scores = re.search(r'<table id="scores".*?</table>', page, re.DOTALL)[0]
+    assert "<b>" not in scores
+    assert "is bold" not in scores
 
 
 def test_another_baseline(sweep):
