@@ -82,7 +82,15 @@ def parallel(summary: SweepSummary) -> dict[str, Any]:
         for line, number in zip(known if numbers else [], numbers, strict=True):
             line[key] = number
         is_log = key in summary.keys and _is_wide(numbers)
-        axes.append({"key": key, "label": label, "is_number": bool(numbers), "is_log": is_log})
+        axes.append(
+            {
+                "key": key,
+                "label": label,
+                "is_number": bool(numbers),
+                "is_log": is_log,
+                "is_lower_better": key in summary.lower_is_better,
+            }
+        )
     return {"axes": axes, "lines": lines} if len(axes) > 1 else {}
 
 

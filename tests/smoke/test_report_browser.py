@@ -193,6 +193,9 @@ def test_curves_are_drawn_and_tell_their_values(page):
     )
     assert "4.2 (mean" in figure.text
     assert "at step 40" in figure.text
+    grid = [line.get_attribute("d") for line in figure.find_elements(By.CSS_SELECTOR, ".grid")]
+    levels = [d.partition("H")[0] for d in grid if "H" in d]
+    assert (levels[0], levels[-1]) == ("M74,210.0", "M74,10.0"), "an axis ends at ticks"
     before = figure.find_element(By.CSS_SELECTOR, "polyline.smooth").get_attribute("points")
     page.find_element(By.ID, "curve-log").click()
     after = figure.find_element(By.CSS_SELECTOR, "polyline.smooth").get_attribute("points")
@@ -242,6 +245,18 @@ def sweep_report(tmp_path_factory):
     return write_report([write_sweep(base / "rewards", base / "cache")])
 
 
+STRUCK = """
+const boxes = [...document.querySelectorAll('#parallel svg text')].map(t => [t, t.getBBox()]);
+const behind = [...document.querySelectorAll('#parallel .behind')].map(r => r.nextElementSibling);
+const lines = [...document.querySelectorAll('#parallel polyline')];
+const steps = Array.from({length: 401}, (_, i) => i / 400);
+return boxes.filter(([t, b]) => !behind.includes(t) && lines.some(line => steps.some(share => {
+  const p = line.getPointAtLength(share * line.getTotalLength());
+  return p.x > b.x && p.x < b.x + b.width && p.y > b.y && p.y < b.y + b.height;
+}))).map(([t]) => t.textContent);
+"""
+
+
 def test_a_sweep_shows_its_configurations_and_one_line_a_run(driver, sweep_report):
     driver.get_log("browser")
     requests(driver)
@@ -255,6 +270,7 @@ def test_a_sweep_shows_its_configurations_and_one_line_a_run(driver, sweep_repor
     said = driver.find_element(By.CSS_SELECTOR, "#parallel [role=status]").text
     assert said.startswith("000_reward-hard_recall_seed-0/eval: reward hard_recall, seed 0, ")
     assert "hard_recall" in driver.find_element(By.CSS_SELECTOR, "#parallel svg").text
+    assert driver.execute_script(STRUCK) == [], "no line passes through a number"
     heads = driver.find_elements(By.CSS_SELECTOR, "#configurations thead th")
     heads[2].click()
     first = driver.find_element(By.CSS_SELECTOR, "#configurations tbody tr").text
@@ -285,6 +301,12 @@ def test_numbers_of_a_sweep_are_drawn_and_sorted_as_numbers(driver, tmp_path):
     assert a > c > b > d
     assert (a - c) / (a - d) == pytest.approx(math.log(20 / 3) / math.log(1000 / 3), abs=0.01)
     assert "learning_rate (log)" in driver.find_element(By.CSS_SELECTOR, "#parallel svg").text
+    assert "loss ↓" in driver.find_element(By.CSS_SELECTOR, "#parallel svg").text
+    losses = [
+        float(line.get_attribute("points").split()[2].split(",")[1])
+        for line in driver.find_elements(By.CSS_SELECTOR, "#parallel .run")
+    ]
+    assert losses == sorted(losses, reverse=True), "the lowest loss is at the top"
     seeds = driver.find_elements(By.CSS_SELECTOR, "#configurations thead th")[1]
     for place in (-1, 0):
         seeds.click()

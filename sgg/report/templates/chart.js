@@ -12,10 +12,13 @@ function smoothed(values, window) {
   });
 }
 
-function ticks(low, high, count) {
+function stepOf(low, high, count) {
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((m) => m * power).find((v) => v >= rough);
+  return [1, 2, 5, 10].map((m) => m * power).find((v) => v >= rough);
+}
+
+function ticks(low, high, step) {
   const found = [];
   for (let v = Math.ceil(low / step - 1e-9) * step; v <= high + step * 1e-9; v += step) found.push(Math.abs(v) < step * 1e-9 ? 0 : v);
   return found;
@@ -40,17 +43,21 @@ function drawChart(figure, chart, options, colours) {
   const highX = Math.max(Math.max(...xs), lowX + 1);
   let [lowY, highY] = [Math.min(...ys), Math.max(...ys)];
   if (lowY === highY) { lowY -= Math.abs(lowY) * 0.1 || 0.5; highY += Math.abs(highY) * 0.1 || 0.5; }
+  // an axis that ends at ticks has three of them at least
+  const step = stepOf(lowY, highY, 4);
+  lowY = Math.floor(lowY / step + 1e-9) * step;
+  highY = Math.ceil(highY / step - 1e-9) * step;
   const scale = (x) => (logs ? Math.log10(Math.max(x, lowX)) : x);
   const px = (x) => c.left + ((scale(x) - scale(lowX)) / (scale(highX) - scale(lowX))) * (c.width - c.left - c.right);
   const py = (y) => c.top + (1 - (y - lowY) / (highY - lowY)) * (c.height - c.top - c.bottom);
   const floor = c.height - c.bottom;
   const path = (line, values) => line.x.map((x, i) => `${px(x).toFixed(1)},${py(values[i]).toFixed(1)}`).join(" ");
   const root = s("svg", { viewBox: `0 0 ${c.width} ${c.height}`, role: "img", "aria-label": chart.name });
-  for (const y of ticks(lowY, highY, 4)) {
+  for (const y of ticks(lowY, highY, step)) {
     root.append(s("path", { class: "grid", d: `M${c.left},${py(y).toFixed(1)}H${c.width - c.right}` }),
       s("text", { x: c.left - 6, y: py(y) + 4, "text-anchor": "end" }, short(y)));
   }
-  for (const x of (logs ? decades(lowX, highX) : ticks(lowX, highX, narrow ? 4 : 8))) {
+  for (const x of (logs ? decades(lowX, highX) : ticks(lowX, highX, stepOf(lowX, highX, narrow ? 4 : 8)))) {
     root.append(s("path", { class: "grid", d: `M${px(x).toFixed(1)},${floor}v4` }),
       s("text", { x: px(x), y: floor + 17, "text-anchor": "middle" }, short(x)));
   }

@@ -4,31 +4,35 @@ function startParallel() {
   const figure = byId("parallel");
   if (!figure) return;
   if (!data) { figure.remove(); return; }
-  const size = { width: 1000, height: 300, left: 130, right: 80, top: 34, bottom: 16 };
+  const size = { width: 1000, height: 300, left: 130, right: 80, top: 44, bottom: 24 };
   const { axes, lines } = data;
   const place = (i) => size.left + (i / (axes.length - 1)) * (size.width - size.left - size.right);
   const floor = size.height - size.bottom;
   const root = s("svg", { viewBox: `0 0 ${size.width} ${size.height}`, role: "img", "aria-label": "parallel coordinates" });
-  const words = [];
+  const [words, beside] = [[], []];
   const heights = axes.map((axis, i) => {
     const values = lines.map((line) => line[axis.key]).filter((v) => v !== undefined);
-    const labels = [];
+    const x = place(i);
+    const last = i === axes.length - 1;
     let height;
     if (axis.is_number) {
       const [low, high] = [Math.min(...values), Math.max(...values)];
       const scale = axis.is_log ? Math.log : (v) => v;
       const span = scale(high) - scale(low) || 1;
-      height = (v) => floor - ((scale(v) - scale(low)) / span) * (floor - size.top);
-      labels.push([low, short(low)], [high, short(high)]);
+      const share = (v) => (scale(v) - scale(low)) / span;
+      height = (v) => floor - (axis.is_lower_better ? 1 - share(v) : share(v)) * (floor - size.top);
+      const ends = axis.is_lower_better ? [low, high] : [high, low];
+      // above and below the axis, where no line passes
+      words.push(...ends.map((v, end) => s("text", { x, y: end ? floor + 15 : size.top - 6, "text-anchor": "middle" }, short(v))));
     } else {
       const names = [...new Set(values.map(String))];
       height = (v) => floor - ((names.indexOf(String(v)) + 0.5) / names.length) * (floor - size.top);
-      for (const name of names) labels.push([name, name.length > 18 ? `${name.slice(0, 17)}…` : name]);
+      beside.push(...names.map((name) => s("text", { x: x + (last ? 9 : -9), y: height(name) + 4, "text-anchor": last ? "start" : "end" },
+        name.length > 18 ? `${name.slice(0, 17)}…` : name)));
     }
-    const last = i === axes.length - 1;
-    root.append(s("path", { class: "axis", d: `M${place(i)},${size.top}V${floor}` }));
-    words.push(s("text", { x: place(i), y: 16, "text-anchor": "middle" }, axis.is_log ? `${axis.label} (log)` : axis.label),
-      ...labels.map(([v, text]) => s("text", { x: place(i) + (last ? 6 : -6), y: height(v) + 4, "text-anchor": last ? "start" : "end" }, text)));
+    root.append(s("path", { class: "axis", d: `M${x},${size.top}V${floor}` }));
+    const mark = `${axis.is_log ? " (log)" : ""}${axis.is_lower_better ? " ↓" : ""}`;
+    words.push(s("text", { x, y: 16, "text-anchor": "middle" }, `${axis.label}${mark}`));
     return height;
   });
   const groups = [...new Set(lines.map((line) => line.group))];
@@ -45,7 +49,11 @@ function startParallel() {
     for (const event of ["pointerenter", "focus", "click"]) drawn.addEventListener(event, on);
     root.append(drawn);
   }
-  root.append(...words);
+  root.append(...words, ...beside);
   const legend = h("div", { class: "legend" }, groups.map((group, k) => h("span", { class: `t${k % 8}` }, group)));
   figure.append(legend, h("div", { class: "scroll" }, root), said);
+  for (const text of beside) {
+    const at = text.getBBox();
+    text.before(s("rect", { class: "behind", x: at.x - 3, y: at.y, width: at.width + 6, height: at.height }));
+  }
 }

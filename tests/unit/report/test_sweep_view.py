@@ -79,6 +79,15 @@ def test_axes_are_what_differs_between_runs(sweep):
     assert len(found["lines"]) == 6
 
 
+def test_an_axis_says_where_less_is_better(tmp_path):
+    folder = sweep_of_points(tmp_path, [["x=1"], ["x=2"]])
+    for i in range(2):
+        evaluated_run(folder / "points" / str(i), [], [i / 2], failure_rate=i / 4)
+    axes = parallel(summary_of([folder], ""))["axes"]
+    found = {axis["key"]: axis["is_lower_better"] for axis in axes}
+    assert found == {"x": False, "failure_rate": True, "R": False}
+
+
 def rates(folder, values):
     """A sweep of finished SFT trainings over a learning rate."""
     words = [[f"stage.args.learning_rate={value}"] for value in values]
