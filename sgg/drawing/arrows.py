@@ -46,7 +46,7 @@ def courses(
             points = _loop(boxes[subject], canvas, unit * (0.9 + 0.5 * number))
         else:
             # each direction bends to its own left, so that opposite arrows part
-            bend = unit * (1.4 + 1.8 * number) if several[frozenset(pair)] > 1 else 0.0
+            bend = unit * (2.0 + 1.8 * number) if several[frozenset(pair)] > 1 else 0.0
             points = _course(boxes[subject], boxes[obj], bend, canvas, unit)
         found.append(_on_canvas(points, canvas))
     return found

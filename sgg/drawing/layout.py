@@ -12,7 +12,7 @@ from typing import Literal
 
 from sgg.drawing import colours
 from sgg.drawing.arrows import Point, Rect, courses
-from sgg.drawing.placement import Canvas, Wish, along_arrow, around_box, leader
+from sgg.drawing.placement import Canvas, Wish, along_arrows, around_box, leader
 from sgg.drawing.text_size import LINE, label_size, shown
 from sgg.scene.graph import Box, SceneGraph, node_id
 
@@ -188,9 +188,7 @@ def _labels(
     lines = [shown(line, font, board.width) for line in whole]
     sizes = [label_size(line, font) for line in lines]
     wishes = [around_box(box, size) for box, size in zip(boxes, sizes, strict=False)]
-    wishes += [
-        along_arrow(path, size) for path, size in zip(paths, sizes[len(boxes) :], strict=True)
-    ]
+    wishes += along_arrows(paths, sizes[len(boxes) :], font)
     areas = [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in boxes]
     room = [*((0, area) for area in areas), *((1, math.dist(p[0], p[-1])) for p in paths)]
     places = {i: board.take(wishes[i]) for i in sorted(range(len(names)), key=room.__getitem__)}

@@ -7,7 +7,7 @@ these are taken, it goes to the nearest free place of the canvas, and a line lea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgg.drawing.arrows import Point, Rect
+from sgg.drawing.belonging import dense, unclear
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int_]
@@ -27,6 +28,8 @@ _ASKED = tuple(step / 10 for step in range(11))
 """Where along an arrow it is asked whether its own label hides it."""
 _HIDDEN = 2.5
 """What a label costs that hides all of its arrow."""
+_UNCLEAR = 1.5
+"""What a label costs that is as near to another arrow as to its own."""
 _DEAR = 2.0
 """Cost from which a label rather goes where it is free."""
 _LINE, _HEAD, _TAIL, _INSIDE = 0.12, 1.5, 0.3, 0.04
@@ -69,7 +72,23 @@ def around_box(box: Rect, size: tuple[float, float]) -> Wish:
     return Wish(size, tuple(places), tuple(places.values()), box)
 
 
-def along_arrow(points: Sequence[Point], size: tuple[float, float]) -> Wish:
+def along_arrows(
+    paths: Sequence[Sequence[Point]], sizes: Sequence[tuple[float, float]], unit: float
+) -> list[Wish]:
+    """Places of all relations' labels, dearer where a label could as well be another arrow's."""
+    lines = [dense(path, unit) for path in paths]
+    every = np.concatenate(lines) if lines else np.empty((0, 2))
+    owner = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
+    wishes = []
+    for i, (path, size) in enumerate(zip(paths, sizes, strict=True)):
+        wish = _along_arrow(path, size)
+        doubts = unclear(np.array(wish.corners), size, lines[i], every[owner != i], unit)
+        costs = np.array(wish.costs) + _UNCLEAR * doubts
+        wishes.append(replace(wish, costs=tuple(costs.tolist())))
+    return wishes
+
+
+def _along_arrow(points: Sequence[Point], size: tuple[float, float]) -> Wish:
     """Places of a relation's label: on its arrow near the middle, or beside it where it would hide it."""
     (w, h), places = size, {}
     for share, base in ((0.5, 0.0), (0.4, 0.2), (0.6, 0.2), (0.3, 0.4), (0.7, 0.4)):

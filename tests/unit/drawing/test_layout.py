@@ -6,13 +6,14 @@ import dataclasses
 import json
 import math
 import time
-from itertools import combinations
+from itertools import combinations, permutations
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import ANY_TEXT, scene
 
+from sgg.drawing.belonging import dense
 from sgg.drawing.layout import MAX_DRAWN, Marks, layout
 from sgg.terminal import without_controls
 
@@ -46,6 +47,12 @@ def overlap(a, b):
     across = min(a[2], b[2]) - max(a[0], b[0])
     down = min(a[3], b[3]) - max(a[1], b[1])
     return across > 0.1 and down > 0.1  # numbers are rounded to hundredths
+
+
+def distance(rect, points):
+    """Of a rectangle from the nearest of some points."""
+    x1, y1, x2, y2 = rect
+    return min(math.hypot(max(x1 - x, x - x2, 0), max(y1 - y, y - y2, 0)) for x, y in points)
 
 
 @settings(max_examples=60, deadline=None)
@@ -123,7 +130,21 @@ def test_opposite_and_repeated_arrows_of_a_pair_part():
     drawn = layout(scene(nodes, [(0, "on", 1), (1, "under", 0), (0, "near", 1)]), SIZE)
     middles = sorted(arrow.path[len(arrow.path) // 2][1] for arrow in drawn.arrows)
     assert middles[1] - middles[0] > drawn.font
+    opposite = [arrow.path[len(arrow.path) // 2][1] for arrow in drawn.arrows[:2]]
+    assert abs(opposite[0] - opposite[1]) > 5 * drawn.font
     assert middles[2] - middles[1] > drawn.font
+
+
+@pytest.mark.parametrize("x", [100, 180, 260])
+@pytest.mark.parametrize("y", [110, 160, 260])
+def test_the_word_of_each_of_two_opposite_arrows_stands_nearer_to_its_own(x, y):
+    """Pictures of a report's gallery: 380 pixels, each object of about 90."""
+    nodes = [("a", (180, 20, 270, 100)), ("b", (x, y, x + 90, y + 90))]
+    drawn = layout(scene(nodes, [(0, "above", 1), (1, "below", 0)]), (380, 380), smallest_side=1)
+    for own, other in permutations(drawn.arrows):
+        lines = (dense(arrow.path, 3) for arrow in (own, other))
+        near, far = (distance(own.label.rect, line) for line in lines)
+        assert far - near > 0.8 * drawn.font
 
 
 def test_a_relation_of_an_object_to_itself_is_a_loop_at_a_corner():
