@@ -33,6 +33,7 @@ from sgg.report.sweep_view import (
     sweep_verdicts,
 )
 from sgg.report.view import View, add_failures, add_predicates, chart_groups, view_of
+from sgg.report.worst_predicates import add_worst
 from sgg.terminal import encodable
 
 REPORT = "report.html"
@@ -120,7 +121,8 @@ def _page(
     view.charts = chart_groups(drawn)
     if gallery:
         view.gallery_note = gallery_note(evaluations.runs, gallery, images)
-        add_predicates(view, gallery, focus)
+        add_predicates(view, gallery)
+        add_worst(view, evaluations.runs, summary, gallery[focus].run.label, focus)
     add_failures(view, runs, gallery)
     return view, blocks
 

@@ -10,7 +10,7 @@ from typing import Any
 from sgg.data.summary import count_rows, issue_rows
 from sgg.report.content.curves import Chart
 from sgg.report.content.evaluations import Evaluation
-from sgg.report.content.predicates import GROUPS, PredicateRow, predicate_rows, worst
+from sgg.report.content.predicates import GROUPS, predicate_rows
 from sgg.report.content.run import RunContent, code_of
 from sgg.report.content.summary import (
     ChangeRow,
@@ -39,7 +39,10 @@ class View:
     scores: list[ScoreRow] = field(default_factory=list)
     scores_note: str = ""
     worst: list[dict[str, Any]] = field(default_factory=list)
-    worst_run: str = ""
+    worst_columns: list[str] = field(default_factory=list)
+    """Titles of the configurations; of one run an empty one."""
+    worst_caption: str = ""
+    worst_note: str = ""
     changes: list[ChangeRow] = field(default_factory=list)
     stage_rows: list[dict[str, Any]] = field(default_factory=list)
     extra: list[Html] = field(default_factory=list)
@@ -105,13 +108,12 @@ def chart_groups(charts: Sequence[Chart]) -> list[dict[str, Any]]:
     ]
 
 
-def add_predicates(view: View, runs: Sequence[Evaluation], focus: int) -> None:
-    """The table of predicates, and the worst of one run on the first screen.
+def add_predicates(view: View, runs: Sequence[Evaluation]) -> None:
+    """The table of predicates.
 
     Args:
         view: what is added to.
         runs: of the gallery, scored.
-        focus: place of that run.
 
     """
     rows = predicate_rows([run.scored for run in runs if run.scored])
@@ -132,18 +134,6 @@ def add_predicates(view: View, runs: Sequence[Evaluation], focus: int) -> None:
         for run in runs
         if run.scored is not None and all(g in run.scored.content["groups"] for g in GROUPS)
     ]
-    view.worst_run = runs[focus].run.label
-    view.worst = [_worst(row, focus) for row in worst(rows, focus)]
-
-
-def _worst(row: PredicateRow, run: int) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "gold": row.gold,
-        "hits": f"{row.hits[run]:.1f}".removesuffix(".0"),
-        "recall": row.recall(run),
-        "filter": filter_of(run, missed=row.name, order="worst"),
-    }
 
 
 def add_failures(view: View, runs: Sequence[RunContent], gallery: Sequence[Evaluation]) -> None:

@@ -28,6 +28,10 @@ class PredicateRow:
         """Share of gold that a run finds."""
         return self.hits[run] / self.gold if self.gold else 0.0
 
+    def mean_recall(self, runs: Sequence[int]) -> float:
+        """Mean share over some runs."""
+        return sum(map(self.recall, runs)) / len(runs)
+
 
 def predicate_rows(runs: Sequence[Scored]) -> list[PredicateRow]:
     """Each predicate that gold shows, the most frequent first."""
@@ -46,7 +50,20 @@ def predicate_rows(runs: Sequence[Scored]) -> list[PredicateRow]:
     ]
 
 
-def worst(rows: Sequence[PredicateRow], run: int, count: int = 5) -> list[PredicateRow]:
-    """The predicates with enough gold that a run finds least of, the worst first."""
+def worst(
+    rows: Sequence[PredicateRow], groups: Sequence[Sequence[int]], count: int = 5
+) -> list[PredicateRow]:
+    """The predicates with enough gold that are found least of, the worst first.
+
+    Args:
+        rows: to choose from.
+        groups: places of the runs that are asked; each group counts as much, however many runs it has.
+        count: of predicates, at most.
+
+    """
+
+    def recall(row: PredicateRow) -> float:
+        return sum(map(row.mean_recall, groups)) / len(groups)
+
     enough = [row for row in rows if row.gold >= ENOUGH] or list(rows)
-    return sorted(enough, key=lambda row: (row.recall(run), -row.gold, row.name))[:count]
+    return sorted(enough, key=lambda row: (recall(row), -row.gold, row.name))[:count]

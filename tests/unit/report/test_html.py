@@ -61,7 +61,8 @@ def test_what_data_or_a_model_wrote_stays_text():
     table = [[EVIL, EVIL], [EVIL, EVIL]]
     split = {"title": EVIL, "warnings": [EVIL], "kept": EVIL, "counts": table, "issues": table}
     predicate = {"name": EVIL, "group": EVIL, "gold": 1, "recalls": [0.5]}
-    worst = {"name": EVIL, "gold": 1, "hits": 1, "recall": 0.5, "filter": EVIL}
+    cell = {"found": EVIL, "recall": 0.5, "low": 0.4, "high": 0.6}
+    worst = {"name": EVIL, "gold": 1, "cells": [cell], "filter": EVIL}
     read = Reader(
         page(
             left_out=[EVIL],
@@ -69,7 +70,9 @@ def test_what_data_or_a_model_wrote_stays_text():
             has_gallery=True,
             gallery_note=EVIL,
             worst=[worst],
-            worst_run=EVIL,
+            worst_caption=EVIL,
+            worst_columns=[EVIL],
+            worst_note=EVIL,
             labels=[EVIL],
             predicates=[predicate],
             groups=[{"label": EVIL, "recalls": [0.5] * 3}],

@@ -126,8 +126,16 @@ def test_predicates_with_enough_gold_are_called_the_worst(runs):
     assert {row.name: (row.gold, row.hits) for row in rows}["on"] == (30, [6, 18])
     few = PredicateRow("rare", "tail", 3, [0])
     many = PredicateRow("left of", "head", 50, [20])
-    assert worst([few, many], 0) == [many]
-    assert worst([few], 0) == [few]
+    assert worst([few, many], [[0]]) == [many]
+    assert worst([few], [[0]]) == [few]
+
+
+def test_each_configuration_counts_as_much_in_the_order_of_the_worst_predicates():
+    """By run `on` is the worse one, .333 to .500; by configuration `in` is, .425 to .450."""
+    on = PredicateRow("on", "head", 50, [0, 10, 40])
+    inside = PredicateRow("in", "head", 50, [40, 25, 10])
+    assert worst([on, inside], [[0, 1], [2]]) == [inside, on]
+    assert worst([on, inside], [[0, 1, 2]]) == [on, inside]
 
 
 def test_hits_of_a_predicate_are_counted_not_averaged_over_images():

@@ -223,3 +223,19 @@ def test_a_page_has_one_p_for_each_pair(three):
     assert 'class="real"' not in page
     assert table_of(page, "configurations").count("≈ unclear") == 2
     assert "difference" not in table_of(page, "scores")
+
+
+def test_predicates_of_a_sweep_are_pooled_over_seeds(sweep):
+    page = write_report([sweep]).read_text()
+    table = table_of(page, "worst")
+    assert "predicate gold reward=balanced reward=hard_recall on 30" in table
+    assert "on 30 0.822 0.733 to 1.000, 24.7 found 0.478 0.233 to 0.733, 14.3 found" in table
+    assert "Misses: those of 005_reward-balanced_seed-2/eval." in page
+
+
+def test_of_many_configurations_the_best_and_the_baseline_have_predicates(three, monkeypatch):
+    monkeypatch.setattr("sgg.report.worst_predicates.COLUMNS", 2)
+    folders = [three / name for name in "ABC"]
+    page = write_report(folders, three / "two_of_three").read_text()
+    assert "predicate gold B A on 30" in table_of(page, "worst")
+    assert "2 of 3 configurations: the best ones and the baseline. Misses: those of B." in page
