@@ -83,7 +83,6 @@ TABLE = list(
 )
 IN_ALL_RUNS = {
     ("grpo-beta", "lora", "one", "SIGTERM"),
-    ("grpo-beta", "lora", "zero3", "SIGKILL"),
     ("sft", "lora", "fsdp", "SIGTERM"),
 }
 """Cells that no other test resembles and where most can go wrong; the rest is thorough."""

@@ -358,6 +358,7 @@ def test_a_server_that_stays_away_ends_the_run_with_a_message(tmp_path):
     assert "logs/server*.log" in done.stderr
 
 
+@pytest.mark.thorough
 def test_the_supervisor_starts_a_dead_server_again(tmp_path):
     """Found by its address among this run's processes, and killed once the ranks train."""
     config = frozen(tmp_path / "run", "hardware.rollout.mode=server", "stage.args.max_steps=8")
