@@ -87,6 +87,20 @@ def test_images_are_painted_with_their_boxes_and_arrows(page):
     assert len(first.find_elements(By.CSS_SELECTOR, ".arrow .path")) == 2
 
 
+def test_a_label_far_from_what_it_names_has_a_line_to_it(page):
+    page.execute_script("""
+        const part = document.getElementById("image-0"), block = JSON.parse(part.textContent);
+        block.gold.graph.b[0].t = [10, 20, 30, 40];
+        part.textContent = JSON.stringify(block);
+    """)
+    gallery(page)
+    page.find_element(By.ID, "clear").click()
+    select(page, "order", "split")
+    found = page.find_elements(By.CSS_SELECTOR, "#cards .leader")
+    assert [line.get_attribute("points") for line in found] == ["10,20 30,40"]
+    assert found[0].value_of_css_property("fill") == "none"
+
+
 def test_what_an_attacker_named_is_shown_letter_by_letter(page):
     gallery(page)
     text = page.find_element(By.ID, "cards").get_property("textContent")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from sgg.data.images import ImageStore
 from sgg.data.prepared_split import image_of
-from sgg.drawing.layout import GraphLayout, Marks, layout
+from sgg.drawing.layout import GraphLayout, Label, Marks, layout
 from sgg.errors import SggError
 from sgg.scene.graph import SceneGraph
 
@@ -74,7 +74,7 @@ def overlay(
 
 
 def _compact(found: GraphLayout) -> dict[str, Any]:
-    """What the page's script reads: `b` boxes, `a` arrows, each with its label `l` and its rectangle `r`."""
+    """What the page's script reads: `b` boxes, `a` arrows, each with its label (`_label`)."""
     return {
         "f": round(found.font, 1),
         "b": [
@@ -82,8 +82,7 @@ def _compact(found: GraphLayout) -> dict[str, Any]:
                 "i": box.index,
                 "p": _whole((box.x1, box.y1, box.x2, box.y2)),
                 "c": box.colour,
-                "l": box.label.text,
-                "r": _whole(box.label.rect),
+                **_label(box.label),
             }
             for box in found.boxes
         ],
@@ -95,13 +94,20 @@ def _compact(found: GraphLayout) -> dict[str, Any]:
                 "p": _whole([v for point in arrow.path for v in point]),
                 "c": arrow.colour,
                 "m": arrow.mark,
-                "l": arrow.label.text,
-                "r": _whole(arrow.label.rect),
+                **_label(arrow.label),
             }
             for arrow in found.arrows
         ],
         "n": found.note.text if found.note else "",
     }
+
+
+def _label(label: Label) -> dict[str, Any]:
+    """Text `l`, rectangle `r`, and the line `t` to what it names where it stands far from that."""
+    shown: dict[str, Any] = {"l": label.text, "r": _whole(label.rect)}
+    if label.leader:
+        shown["t"] = _whole([v for point in label.leader for v in point])
+    return shown
 
 
 def _whole(values: Sequence[float]) -> list[float]:

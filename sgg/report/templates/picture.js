@@ -7,9 +7,9 @@ function picture(source, size, graph, name) {
   const root = s("g", { class: quiet });
   // labels last: no line crosses a name
   root.append(...graph.b.map(boxOf), ...graph.a.map(arrowOf),
-    ...graph.b.map((box) => s("g", { class: "box-g", "data-i": box.i }, labelOf(box.l, box.r, graph.f, box.c))),
-    ...graph.a.map((arrow) => s("g", { class: "arrow", "data-i": arrow.i }, labelOf(arrow.l, arrow.r, graph.f, arrow.c))));
-  if (graph.n) root.append(labelOf(graph.n, [2, 2, 2 + graph.n.length * graph.f * 0.55, 2 + graph.f * 1.3], graph.f, "#888"));
+    ...graph.b.map((box) => s("g", { class: "box-g", "data-i": box.i }, labelOf(box, graph.f))),
+    ...graph.a.map((arrow) => s("g", { class: "arrow", "data-i": arrow.i }, labelOf(arrow, graph.f))));
+  if (graph.n) root.append(labelOf({ l: graph.n, r: [2, 2, 2 + graph.n.length * graph.f * 0.55, 2 + graph.f * 1.3], c: "#888" }, graph.f));
   const svg = s("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": name }, root);
   const image = source ? h("img", { src: `data:image/jpeg;base64,${source}`, alt: "" }) : null;
   return { element: h("div", { class: "picture" }, image, svg), root };
@@ -37,9 +37,11 @@ function arrowOf(arrow) {
     s("polygon", { fill: arrow.c, stroke: "#fff", "stroke-width": 0.7, points: `${x},${y} ${wing(0.42)} ${wing(-0.42)}` }));
 }
 
-function labelOf(text, rect, font, colour) {
-  const [x1, y1, x2, y2] = rect;
+// A label far from what it names has a thin line to it.
+function labelOf({ l: text, r: [x1, y1, x2, y2], c: colour, t: line }, font) {
+  const points = line ? `${line[0]},${line[1]} ${line[2]},${line[3]}` : "";
   return s("g", { class: "label" },
+    line ? [s("polyline", { class: "casing", points }), s("polyline", { class: "leader", stroke: colour, points })] : null,
     s("rect", { x: x1, y: y1, width: x2 - x1, height: y2 - y1, rx: 2, stroke: colour, "stroke-width": 0.8 }),
     s("text", { x: (x1 + x2) / 2, y: (y1 + y2) / 2, "font-size": font, "text-anchor": "middle", "dominant-baseline": "central",
       textLength: Math.max(x2 - x1 - font * 0.4, 1), lengthAdjust: "spacingAndGlyphs" }, text));

@@ -198,3 +198,14 @@ def test_an_overlay_is_in_the_pixels_of_the_shown_picture():
     [arrow] = found["a"]
     assert (arrow["s"], arrow["o"], arrow["m"], arrow["l"]) == (0, 1, "miss", "left of")
     assert all(0 <= v <= SIDE for v in arrow["p"])
+    assert "t" not in arrow, "its label stands on its line"
+
+
+def test_an_overlay_has_the_lines_of_labels_that_stand_far_from_what_they_name():
+    found = overlay(scene([("traffic light", (90, 40, 100, 50))] * 14), 200, 100)
+    lines = [box["t"] for box in found["b"] if "t" in box]
+    assert lines
+    scale = SIDE / 200
+    for *_, x, y in lines:
+        assert 90 * scale - 1 <= x <= 100 * scale + 1
+        assert 40 * scale - 1 <= y <= 50 * scale + 1
