@@ -26,6 +26,7 @@ SCRIPTS = (
     "table.js",
     "picture.js",
     "gallery.js",
+    "looks.js",
     "chart.js",
     "training.js",
     "parallel.js",

@@ -18,6 +18,7 @@ from sgg.report.content.gallery import IMAGES
 from sgg.report.content.run import RunContent, read_runs
 from sgg.report.content.summary import change_rows, score_rows, verdicts
 from sgg.report.content.training import Training, training_of
+from sgg.report.curve_groups import curve_groups
 from sgg.report.first_shown import first_of_points, first_of_summary
 from sgg.report.gallery_data import (
     chosen,
@@ -101,7 +102,8 @@ def _page(
     focus = focus_of(gallery, first.runs)
     blocks = list(gallery_blocks(gallery, focus, images))
     training = [t for run in runs if (t := _training(run, cache)) is not None]
-    drawn = charts([run for run in runs if run.curves])
+    curved = [run for run in runs if run.curves]
+    drawn = charts(curved, curve_groups(curved, summary))
     if training:
         best = [*first.runs, *(gallery[focus].run.label for _ in gallery[:1]), ""][0]
         blocks.append(html.json_block("training-runs", _training_data(training, best)))

@@ -9,11 +9,13 @@ from typing import Any
 
 from sgg.evaluation.verdict import p_value, signed
 from sgg.report.baseline_test import BaselineTest
+from sgg.report.content.curves import OTHER_REWARDS, rewards_differ
 from sgg.report.content.summary import Verdict
 from sgg.report.html import Html, render
 from sgg.report.scored_runs import SEED
 from sgg.report.sweep_summary import Group, SweepSummary, Value, runs_summary
 from sgg.runs.folder import SWEEP
+from sgg.tracking.names import TOTAL_REWARD
 
 _MANY = 200
 """Characters of a value in a table of differences."""
@@ -47,6 +49,9 @@ def sweep_section(summary: SweepSummary) -> Html:
     """Table, parallel coordinates, differences of configs, and commands."""
     shown = [metric for metric in summary.columns if _has(summary, metric)]
     best = {metric: [id(g) for g in summary.bold(metric)] for metric in shown}
+    has_other_rewards = TOTAL_REWARD in best and _rewards_differ(summary)
+    if has_other_rewards:
+        best[TOTAL_REWARD] = []
     metrics = sorted(best, key=lambda metric: metric != "R")  # what decides stands first
     return render(
         "sweep.html",
@@ -56,6 +61,7 @@ def sweep_section(summary: SweepSummary) -> Html:
             summary.columns[m] + (" ↓" if m in summary.lower_is_better else "") for m in metrics
         ],
         of_trainings=summary.of_trainings,
+        note=OTHER_REWARDS if has_other_rewards else "",
         rows=[_row(group, summary, metrics, best) for group in summary.groups],
         baseline=summary.baseline,
         differences=[
@@ -105,6 +111,11 @@ def _numbers(values: Sequence[str | float]) -> list[float]:
 
 def _is_wide(numbers: Sequence[float]) -> bool:
     return bool(numbers) and min(numbers) > 0 and max(numbers) / min(numbers) > _WIDE
+
+
+def _rewards_differ(summary: SweepSummary) -> bool:
+    runs = [run for group in summary.groups for run in group.runs if TOTAL_REWARD in run.values]
+    return rewards_differ([run.config for run in runs if run.config is not None])
 
 
 def _has(summary: SweepSummary, metric: str) -> bool:

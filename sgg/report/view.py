@@ -100,7 +100,12 @@ def chart_groups(charts: Sequence[Chart]) -> list[dict[str, Any]]:
             "title": _TITLES[group],
             "folded": group == "more",
             "charts": [
-                {"place": place, "name": chart.name, "meaning": chart.meaning}
+                {
+                    "place": place,
+                    "name": chart.name,
+                    "meaning": chart.meaning,
+                    "note": chart.note,
+                }
                 for place, chart in members
             ],
         }

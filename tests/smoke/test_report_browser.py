@@ -297,6 +297,32 @@ def test_a_sweep_shows_its_configurations_and_one_line_a_run(driver, sweep_repor
     assert {url.partition(":")[0] for url in requests(driver)} <= {"file", "data"}
 
 
+DRAWN = """
+return [...document.querySelectorAll(arguments[0])].map(line => {
+  const style = getComputedStyle(line);
+  return [style.stroke, style.strokeDasharray];
+});
+"""
+
+
+def test_all_plots_of_a_sweep_draw_a_run_alike(driver, sweep_report):
+    """A colour for each configuration, a dash for each seed; of six runs only the means."""
+    driver.get(sweep_report.as_uri())
+    driver.execute_script("document.getElementById('curves').scrollIntoView()")
+    figure = "figure[data-chart='0']"
+    until(driver, f'document.querySelectorAll("{figure} polyline").length === 6')
+    lines = driver.execute_script(DRAWN, f"{figure} polyline")
+    assert lines == driver.execute_script(DRAWN, "#parallel .run")
+    assert len({colour for colour, _ in lines}) == 2
+    assert [dash for _, dash in lines[:3]] == [dash for _, dash in lines[3:]]
+    assert len({dash for _, dash in lines}) == 3
+    text = driver.find_element(By.CSS_SELECTOR, figure).text
+    assert "different rewards" in text
+    assert "seed 2" in text
+    driver.find_element(By.ID, "curve-raw").click()
+    until(driver, f'document.querySelectorAll("{figure} polyline").length === 12')
+
+
 def test_numbers_of_a_sweep_are_drawn_and_sorted_as_numbers(driver, tmp_path):
     """Learning rates out of order, two seeds each, of which one has failed."""
     rates = ("3e-6", "1e-4", "2e-5", "1e-3")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from sgg.config.schema import Config
 from sgg.report.content.run import RunContent
 from sgg.runs.progress import Curve
 from sgg.tracking.names import EVALUATED, EVALUATED_STEP, FAILED, TOTAL_REWARD, entry_of
 
 POINTS = 500
 """Points of one curve in a page; longer ones are means of neighbours."""
+OTHER_REWARDS = "The runs have different rewards: their totals cannot be compared."
+_TOTAL = TOTAL_REWARD.removesuffix("mean")
 _LARGEST = 1e100
 _LEFT_OUT = (
     *("loss_mean", "epoch", "tokens", "clip_ratio", "speed/operations", "speed/evaluation_share"),
@@ -39,32 +42,61 @@ class Chart:
     group: str
     """`main`, `reward terms` or `more`."""
     lines: list[dict[str, Any]]
-    """`run` (label), `x` (steps) and `y` (values), of equal length."""
+    """`run` (label), `group` (its configuration), `seed`, `x` (steps) and `y` (values), of equal length."""
+    note: str = ""
+    """What has to be known before heights are compared."""
 
 
-def charts(runs: Sequence[RunContent]) -> list[Chart]:
-    """A chart for every logged number that varies in at least one run, the telling ones first."""
+def charts(runs: Sequence[RunContent], groups: Mapping[str, str] | None = None) -> list[Chart]:
+    """A chart for every logged number that varies in at least one run, the telling ones first.
+
+    Args:
+        runs: with curves.
+        groups: configuration by a run's label; a run that has none is one by itself.
+
+    """
     stages: dict[str, list[RunContent]] = {}
     for run in runs:
         stages.setdefault(run.config.stage.name.name, []).append(run)
-    found = [chart for members in stages.values() for chart in _of_stage(members, len(stages) > 1)]
+    found = [
+        chart
+        for members in stages.values()
+        for chart in _of_stage(members, len(stages) > 1, groups or {})
+    ]
     return sorted(found, key=lambda chart: _rank(chart.name.partition(" (")[0]))
 
 
-def _of_stage(runs: Sequence[RunContent], with_stage: bool) -> Iterator[Chart]:
+def _of_stage(
+    runs: Sequence[RunContent], with_stage: bool, groups: Mapping[str, str]
+) -> Iterator[Chart]:
     names = {name for run in runs for row in run.curves for name in row if name != "step"}
     behind = f" ({runs[0].config.stage.name.name})" if with_stage else ""
     for name in (n for n in names if not n.startswith(_LEFT_OUT)):
-        lines = []
+        lines, drawn = [], []
         for run in runs:
             points = _points(run.curves, name)
             if len(points) > 1:
                 xs, ys = _thinned(points)
-                lines.append({"run": run.label, "x": xs, "y": ys})
+                names_of_run = {"run": run.label, "group": groups.get(run.label, run.label)}
+                lines.append({**names_of_run, "seed": str(run.config.seed), "x": xs, "y": ys})
+                drawn.append(run)
         if any(len({*line["y"]}) > 1 for line in lines):
             entry = entry_of(name)
             unit, meaning = (entry.unit, entry.meaning) if entry else ("", "")
-            yield Chart(f"{name}{behind}", unit, meaning, _group(name), lines)
+            yield Chart(f"{name}{behind}", unit, meaning, _group(name), lines, _note(name, drawn))
+
+
+def _note(name: str, runs: Sequence[RunContent]) -> str:
+    """A total of other terms or weights is another number, and no run wins by it."""
+    if not name.startswith(_TOTAL):
+        return ""
+    return OTHER_REWARDS if rewards_differ([run.config for run in runs]) else ""
+
+
+def rewards_differ(configs: Sequence[Config]) -> bool:
+    """Whether the same completion may have another total reward in one run than in another."""
+    rewards = [replace(config.reward, workers=0) for config in configs]
+    return any(reward != rewards[0] for reward in rewards)
 
 
 def _rank(name: str) -> tuple[int, int, str]:

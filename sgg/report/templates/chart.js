@@ -1,5 +1,6 @@
 // Curves of several runs over each other: raw and smoothed values, axes with units, values at the pointer.
 const CHART = { width: 1000, height: 250, left: 74, right: 12, top: 10, bottom: 40 };
+const FEW = 3; // of more lines what was logged is not shown beside their means, unless it is asked for
 
 // A mean over neighbours on both sides, so that a smoothed curve does not lag.
 function smoothed(values, window) {
@@ -32,12 +33,14 @@ function decades(low, high) {
   return found;
 }
 
-function drawChart(figure, chart, options, colours) {
+function drawChart(figure, chart, options) {
   const narrow = figure.clientWidth < 600;
   const c = narrow ? { ...CHART, width: 420, height: 250 } : CHART;
   const lines = chart.lines.filter((line) => line.x.length);
   const xs = lines.flatMap((line) => line.x);
-  const ys = lines.flatMap((line) => line.y);
+  const looks = looksOf(lines);
+  const means = lines.map((line) => smoothed(line.y, Math.max(1, Math.round(line.y.length * options.smooth))));
+  const ys = [...means, ...(options.raw ? lines.map((line) => line.y) : [])].flat();
   const logs = options.log && xs.some((x) => x > 0);
   const lowX = logs ? Math.max(1, Math.min(...xs.filter((x) => x > 0))) : Math.min(...xs);
   const highX = Math.max(Math.max(...xs), lowX + 1);
@@ -66,26 +69,18 @@ function drawChart(figure, chart, options, colours) {
   if (chart.unit) {
     root.append(s("text", { x: 12, y: (c.top + floor) / 2, "text-anchor": "middle", transform: `rotate(-90 12 ${(c.top + floor) / 2})` }, chart.unit));
   }
-  const drawn = lines.map((line) => {
-    const window = Math.max(1, Math.round(line.y.length * options.smooth));
-    const mean = smoothed(line.y, window);
-    const k = colours.get(line.run);
-    const look = `s${k % 8}${k >= 8 ? " s-dash" : ""}`;
-    if (window > 1 && options.raw) root.append(s("polyline", { class: `raw ${look}`, points: path(line, line.y) }));
-    root.append(s("polyline", { class: `smooth ${look}`, points: path(line, window > 1 ? mean : line.y) }));
-    return { line, mean, k };
+  lines.forEach((line, i) => {
+    if (options.raw) root.append(s("polyline", { class: `raw ${looks[i].stroke}`, points: path(line, line.y) }));
+    root.append(s("polyline", { class: `smooth ${looks[i].stroke}`, points: path(line, means[i]) }));
   });
   const cursor = s("path", { class: "cursor", d: "" });
   root.append(cursor);
   const legend = h("div", { class: "legend" });
   const say = (step) => {
-    legend.replaceChildren(...drawn.map(({ line, mean, k }) => {
-      let text = "";
-      if (step !== null) {
-        const i = line.x.reduce((best, x, j) => (Math.abs(x - step) < Math.abs(line.x[best] - step) ? j : best), 0);
-        text = ` ${short(line.y[i])} (mean ${short(mean[i])}) at step ${line.x[i]}`;
-      }
-      return h("span", { class: `t${k % 8}` }, line.run, h("span", { class: "value plain" }, text));
+    legend.replaceChildren(...legendOf(lines, looks, "run", (line) => {
+      if (step === null) return "";
+      const i = line.x.reduce((best, x, j) => (Math.abs(x - step) < Math.abs(line.x[best] - step) ? j : best), 0);
+      return ` ${short(line.y[i])} (mean ${short(means[lines.indexOf(line)][i])}) at step ${line.x[i]}`;
     }));
   };
   const move = (event) => {
@@ -107,11 +102,10 @@ function drawChart(figure, chart, options, colours) {
 function startCharts() {
   const charts = carried("charts");
   if (!charts) return;
-  const colours = new Map();
-  for (const chart of charts) for (const line of chart.lines) if (!colours.has(line.run)) colours.set(line.run, colours.size);
-  const options = { log: false, raw: true, smooth: 0.08 };
+  for (const chart of charts) looksOf(chart.lines); // in the order of runs, whichever chart is drawn first
+  const options = { log: false, raw: charts.every((chart) => chart.lines.length <= FEW), smooth: 0.08 };
   const seen = new Set();
-  const draw = (figure) => drawChart(figure, charts[Number(figure.dataset.chart)], options, colours);
+  const draw = (figure) => drawChart(figure, charts[Number(figure.dataset.chart)], options);
   const again = () => seen.forEach(draw);
   const watch = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {

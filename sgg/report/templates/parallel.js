@@ -35,12 +35,11 @@ function startParallel() {
     words.push(s("text", { x, y: 16, "text-anchor": "middle" }, `${axis.label}${mark}`));
     return height;
   });
-  const groups = [...new Set(lines.map((line) => line.group))];
+  const looks = looksOf(lines);
   const said = h("p", { class: "small", role: "status" }, "");
-  for (const line of lines) {
+  lines.forEach((line, n) => {
     const points = axes.map((axis, i) => (line[axis.key] === undefined ? null : `${place(i).toFixed(1)},${heights[i](line[axis.key]).toFixed(1)}`));
-    const k = groups.indexOf(line.group);
-    const drawn = s("polyline", { class: `run s${k % 8}${k >= 8 ? " s-dash" : ""}`, tabindex: 0, points: points.filter(Boolean).join(" "), "aria-label": line.run });
+    const drawn = s("polyline", { class: `run ${looks[n].stroke}`, tabindex: 0, points: points.filter(Boolean).join(" "), "aria-label": line.run });
     const on = () => {
       said.textContent = `${line.run}: ${axes.map((axis) => `${axis.label} ${axis.is_number ? short(line[axis.key]) : line[axis.key]}`).join(", ")}`;
       root.querySelectorAll(".run.on").forEach((other) => other.classList.remove("on"));
@@ -48,9 +47,9 @@ function startParallel() {
     };
     for (const event of ["pointerenter", "focus", "click"]) drawn.addEventListener(event, on);
     root.append(drawn);
-  }
+  });
   root.append(...words, ...beside);
-  const legend = h("div", { class: "legend" }, groups.map((group, k) => h("span", { class: `t${k % 8}` }, group)));
+  const legend = h("div", { class: "legend" }, legendOf(lines, looks, "group", () => ""));
   figure.append(legend, h("div", { class: "scroll" }, root), said);
   for (const text of beside) {
     const at = text.getBBox();

@@ -2,5 +2,5 @@ startTheme();
 startTables();
 startGallery();
 startTraining();
-startCharts();
 startParallel();
+startCharts();

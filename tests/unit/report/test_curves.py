@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 from sgg.config.compose import compose_config
-from sgg.report.content.curves import POINTS, charts
+from sgg.report.content.curves import OTHER_REWARDS, POINTS, charts
 from sgg.report.content.run import RunContent
 
 CONFIGS = {stage: compose_config([f"stage={stage}"]) for stage in ("sft", "grpo")}
@@ -32,7 +34,7 @@ def test_only_numbers_that_vary_are_drawn_from_the_rows_that_have_them():
         {"step": 4, "loss": 1.0, "flat": 1.0, "bad": 1.0},
     ]
     [chart] = charts([run("a", rows)])
-    assert chart.lines == [{"run": "a", "x": [1, 4], "y": [3.0, 1.0]}]
+    assert chart.lines == [{"run": "a", "group": "a", "seed": "0", "x": [1, 4], "y": [3.0, 1.0]}]
     assert charts([run("a", [])]) == []
 
 
@@ -61,3 +63,24 @@ def test_units_and_meanings_are_the_tables_of_all_names():
         ("speed/step_s", "s", "one optimiser step"),
         ("zeta", "", ""),
     ]
+
+
+def test_a_line_has_the_configuration_and_the_seed_of_its_run():
+    rows = [{"step": step, "loss": float(step)} for step in (1, 2)]
+    [chart] = charts([run("a", rows), run("b", rows)], {"b": "reward=balanced"})
+    assert [(line["group"], line["seed"]) for line in chart.lines] == [
+        ("a", "0"),
+        ("reward=balanced", "0"),
+    ]
+
+
+def test_totals_of_different_rewards_are_not_to_be_compared():
+    names = ("reward/total/mean", "reward/total/std", "loss")
+    rows = [{"step": step, **dict.fromkeys(names, float(step))} for step in (1, 2)]
+    equal, other, no_curve = (deepcopy(run(label, rows)) for label in "bcd")
+    equal.config.reward.workers = 3
+    no_curve.config.reward.terms, no_curve.curves = {}, []
+    assert {c.note for c in charts([run("a", rows), equal, no_curve])} == {""}
+    next(iter(other.config.reward.terms.values())).weight += 1
+    notes = {c.name: c.note for c in charts([run("a", rows), other])}
+    assert notes == {**dict.fromkeys(names, OTHER_REWARDS), "loss": ""}

@@ -10,6 +10,7 @@ from report_folders import HANDLER, write_data, write_evaluation, write_sweep
 from sweep_folders import evaluated_run, sweep_of_points, trained_run
 
 from sgg.errors import SggError
+from sgg.report.content.curves import OTHER_REWARDS
 from sgg.report.first_shown import first_of_summary
 from sgg.report.page import write_report
 from sgg.report.sweep_view import parallel, summary_of, sweep_section, sweep_verdicts
@@ -133,6 +134,18 @@ def test_trainings_show_what_they_are_judged_by(tmp_path):
     assert "seeds difference to the baseline loss ↓ 1e-5 1 baseline 2.000 1e-4 1 – 1.900" in section
     assert "loss: the last value of each training." in section
     assert "finished" not in section
+
+
+def test_totals_of_different_rewards_have_no_best(tmp_path):
+    rewards = ("hard_recall", "balanced")
+    folder = sweep_of_points(tmp_path, [[f"reward={reward}"] for reward in rewards], ["grpo"])
+    for i, reward in enumerate(rewards):
+        rows = [{"step": 1, "reward/total/mean": 2.0 + i}]
+        trained_run(folder / "points" / str(i), ["stage=grpo", f"reward={reward}"], rows)
+    section = sweep_section(summary_of([folder], ""))
+    assert OTHER_REWARDS in section
+    assert "3.000" in section
+    assert "<b>3.000" not in section
 
 
 def test_seeds_sort_by_how_many_have_results(tmp_path):
