@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,7 @@ SCRIPTS = (
     "dom.js",
     "theme.js",
     "table.js",
+    "scroll.js",
     "picture.js",
     "gallery.js",
     "looks.js",
@@ -39,6 +41,15 @@ _IN_JSON = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 def render(name: str, **values: Any) -> Html:
     """A template of `templates/`."""
     return Markup(_environment().get_template(name).render(**values))
+
+
+def breakable(text: str) -> Html:
+    """A name that a narrow column may break after `/`, `-` and `_`; escaped.
+
+    >>> breakable("a/b_c")
+    Markup('a/<wbr>b_<wbr>c')
+    """
+    return Markup("<wbr>").join(re.split(r"(?<=[/_-])(?=[^/_-])", text))
 
 
 def json_block(name: str, value: Any) -> Html:
@@ -80,10 +91,12 @@ def _digest(text: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = breakable
+    return environment

@@ -220,6 +220,8 @@ def test_an_image_is_followed_through_training(page):
     page.execute_script("document.getElementById('training').scrollIntoView()")
     view = page.find_element(By.ID, "training-view")
     assert "step 0 · 1 of 2 gold relations found · reward 1" in view.text
+    run = Select(page.find_element(By.CSS_SELECTOR, "#training-choice select"))
+    assert run.first_selected_option.text in view.find_element(By.TAG_NAME, "header").text
     select(page, "step", "2")
     assert "step 40 · 2 of 2 gold relations found · reward 41" in view.text
     until(
@@ -251,6 +253,20 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(page, report, section):
     assert not page.find_element(By.CSS_SELECTOR, "nav ul").is_displayed(), (
         "the contents are folded"
     )
+
+
+def test_a_wide_table_shows_where_it_goes_on_and_keeps_its_first_column(page, report):
+    phone(page)
+    page.get(report.as_uri())
+    table = page.find_element(By.ID, "scores")
+    box = table.find_element(By.XPATH, "..")
+    left = "return arguments[0].getBoundingClientRect().left"
+    name = table.find_element(By.CSS_SELECTOR, "tbody th")
+    for to, edges in ((0, "more-right"), (60, "more-left more-right"), (9999, "more-left")):
+        page.execute_script("arguments[0].scrollLeft = arguments[1]", box, to)
+        shown = "[...document.getElementById('scores').parentElement.classList].sort().join(' ')"
+        until(page, f"{shown} === '{edges} scroll'")
+        assert page.execute_script(left, name) == page.execute_script(left, box)
 
 
 @pytest.fixture(scope="module")
@@ -285,6 +301,9 @@ def test_a_sweep_shows_its_configurations_and_one_line_a_run(driver, sweep_repor
     assert said.startswith("000_reward-hard_recall_seed-0/eval: reward hard_recall, seed 0, ")
     assert "hard_recall" in driver.find_element(By.CSS_SELECTOR, "#parallel svg").text
     assert driver.execute_script(STRUCK) == [], "no line passes through a number"
+    bars = driver.find_elements(By.CSS_SELECTOR, "#configurations .bar")
+    assert len(bars) == 2
+    assert len({bar.location["x"] for bar in bars}) == 1, "beside a bold number as well"
     heads = driver.find_elements(By.CSS_SELECTOR, "#configurations thead th")
     heads[2].click()
     first = driver.find_element(By.CSS_SELECTOR, "#configurations tbody tr").text

@@ -1,5 +1,6 @@
 startTheme();
 startTables();
+startScroll();
 startGallery();
 startTraining();
 startParallel();
