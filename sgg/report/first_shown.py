@@ -9,7 +9,7 @@ from sgg.evaluation.score import RECALL
 from sgg.report.content.baseline import is_control
 from sgg.report.content.evaluations import Evaluation
 from sgg.report.scored_runs import ScoredRun
-from sgg.report.sweep_summary import SweepSummary
+from sgg.report.sweep_summary import Group, SweepSummary
 
 
 @dataclass(frozen=True)
@@ -20,26 +20,67 @@ class FirstShown:
     """Empty where none is the best, as in one pipeline."""
     why: str = ""
     """Why the first one, such as `the best seed of reward=balanced`."""
+    beside: str = ""
+    """What the second one is to the first; empty where it is not what a reader would compare that with."""
+
+    @property
+    def best(self) -> str:
+        """The first one; empty without runs."""
+        return self.runs[0] if self.runs else ""
+
+    @property
+    def partner(self) -> str:
+        """The run of the same seed of another configuration; empty where there is none."""
+        return self.runs[1] if self.beside else ""
 
     @property
     def note(self) -> str:
         """A sentence for the reader; empty without runs."""
-        return f"At first: {self.runs[0]}, {self.why}." if self.runs else ""
+        return f"At first: {self.best}, {self.why}." if self.runs else ""
+
+    @property
+    def note_on_both(self) -> str:
+        """The sentence where both runs stand beside each other."""
+        if not self.beside:
+            return self.note
+        return f"{self.note[:-1]}; beside {self.partner}, {self.beside}."
 
 
 def first_of_summary(summary: SweepSummary) -> FirstShown:
-    """Runs of the best configuration, the best run first, and of the baseline."""
-    best = summary.best(RECALL)
-    if not best:
+    """Runs of the best configuration, the best run first, each followed by its partner.
+
+    Partners are runs of the same seed of the baseline or, where this is the best, of the next best one.
+    """
+    groups = summary.best(RECALL)
+    if not groups:
         return FirstShown()
-    scored = [run for run in best[0].runs if run.metrics is not None]
-    scored.sort(key=_recall_of, reverse=True)
-    title = summary.title(best[0])
-    several = f"the best seed of {title}, the configuration with the highest triplet recall"
-    why = several if len(scored) > 1 else "the configuration with the highest triplet recall"
-    of_baseline = [g for g in summary.groups if g.label == summary.baseline and g is not best[0]]
-    scored += [run for group in of_baseline for run in group.runs if run.metrics is not None]
-    return FirstShown([run.name for run in scored], why)
+    best = groups[0]
+    scored = sorted(_scored(best), key=_recall_of, reverse=True)
+    why = "the configuration with the highest triplet recall"
+    if len(scored) > 1:
+        why = f"the best seed of {summary.title(best)}, {why}"
+    other = _compared_with(summary, best)
+    partners = {run.seed: run.name for run in _scored(other)} if other else {}
+    names: list[str] = []
+    for run in scored:
+        names += [run.name, *([partners.pop(run.seed)] if run.seed in partners else [])]
+    is_paired = other is not None and any(run.seed == scored[0].seed for run in _scored(other))
+    beside = f"the same seed of {summary.title(other)}" if other and is_paired else ""
+    return FirstShown([*names, *partners.values()], why, beside)
+
+
+def _compared_with(summary: SweepSummary, best: Group) -> Group | None:
+    others = [
+        g
+        for g in summary.groups
+        if g is not best and g.step == best.step and RECALL in g.values and not g.is_control
+    ]
+    baseline = [g for g in others if g.label == summary.baseline]
+    return max(baseline or others, key=lambda g: g.values[RECALL].mean, default=None)
+
+
+def _scored(group: Group) -> list[ScoredRun]:
+    return [run for run in group.runs if run.metrics is not None]
 
 
 def first_of_points(runs: Sequence[Evaluation]) -> FirstShown:

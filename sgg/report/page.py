@@ -11,6 +11,7 @@ from sgg.errors import SggError
 from sgg.explain.exceptions import explain
 from sgg.files import make_output_folder, write_whole
 from sgg.report import html
+from sgg.report.change_groups import change_groups
 from sgg.report.content.curves import charts
 from sgg.report.content.evaluations import evaluated
 from sgg.report.content.folders import runs_of
@@ -98,9 +99,9 @@ def _page(
 ) -> tuple[View, list[html.Html]]:
     evaluations = evaluated(runs, cache, pairs)
     first = first_of_summary(summary) if summary else first_of_points(evaluations.runs)
-    gallery = chosen(evaluations.runs, first.runs)
-    focus = focus_of(gallery, first.runs)
-    blocks = list(gallery_blocks(gallery, focus, images))
+    gallery = chosen(evaluations.runs, first)
+    focus = focus_of(gallery, first)
+    blocks = list(gallery_blocks(gallery, focus, first, images))
     training = [t for run in runs if (t := _training(run, cache)) is not None]
     curved = [run for run in runs if run.curves]
     drawn = charts(curved, curve_groups(curved, summary))
@@ -117,12 +118,13 @@ def _page(
     view.scores_note = _scores_note(evaluations.elsewhere, bool(tested))
     if summary is not None:
         _add_summary(view, blocks, summary)
-    view.changes = change_rows(gallery, gallery)
+    view.changes = change_groups(change_rows(gallery, gallery), summary)
     view.first_note = first.note
     view.has_gallery, view.has_training = bool(gallery), bool(training)
     view.charts = chart_groups(drawn)
     if gallery:
-        view.gallery_note = gallery_note(evaluations.runs, gallery, images)
+        note = gallery_note(evaluations.runs, gallery, images)
+        view.gallery_note = f"{note} {first.note_on_both}".strip()
         add_predicates(view, gallery)
         add_worst(view, evaluations.runs, summary, gallery[focus].run.label, focus)
     add_failures(view, runs, gallery)

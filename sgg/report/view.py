@@ -8,12 +8,12 @@ from itertools import groupby
 from typing import Any
 
 from sgg.data.summary import count_rows, issue_rows
+from sgg.report.change_groups import ChangeGroup
 from sgg.report.content.curves import Chart
 from sgg.report.content.evaluations import Evaluation
 from sgg.report.content.predicates import GROUPS, predicate_rows
 from sgg.report.content.run import RunContent, code_of
 from sgg.report.content.summary import (
-    ChangeRow,
     Count,
     ScoreRow,
     Verdict,
@@ -43,7 +43,7 @@ class View:
     """Titles of the configurations; of one run an empty one."""
     worst_caption: str = ""
     worst_note: str = ""
-    changes: list[ChangeRow] = field(default_factory=list)
+    changes: list[ChangeGroup] = field(default_factory=list)
     stage_rows: list[dict[str, Any]] = field(default_factory=list)
     extra: list[Html] = field(default_factory=list)
     """Sections of a sweep."""
@@ -51,7 +51,7 @@ class View:
     has_gallery: bool = False
     gallery_note: str = ""
     first_note: str = ""
-    """Which run stands first in the gallery and in training, and why."""
+    """Which run stands first in training, and why."""
     has_training: bool = False
     charts: list[dict[str, Any]] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)

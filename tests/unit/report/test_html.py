@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sgg.report.change_groups import ChangeGroup
 from sgg.report.content.summary import ChangeRow, Count, Verdict
 from sgg.report.html import json_block, policy, render, script, style
 from sgg.report.view import View
@@ -94,10 +95,11 @@ def test_what_data_or_a_model_wrote_stays_text():
 
 
 def test_a_number_that_opens_the_gallery_says_that_it_may_hold_fewer_images():
-    row = ChangeRow("a", "b", [Count(57, "{}")] * 5)
+    group = ChangeGroup(EVIL, [ChangeRow(EVIL, EVIL, [Count(57, "{}")] * 5)])
     failure = {"kind": "empty", "fails": True, "cells": [Count(57, "{}")]}
-    texts = " ".join(Reader(page(changes=[row], failures=[failure], failure_labels=["a"])).texts)
+    texts = " ".join(Reader(page(changes=[group], failures=[failure], failure_labels=["a"])).texts)
     assert "a number shows those that the gallery holds" in texts
+    assert texts.count(EVIL) > 4
     assert "A number shows the images of the gallery whose first completion has it." in texts
 
 

@@ -39,15 +39,18 @@ def test_configurations_pool_their_seeds(sweep):
     assert verdict.text.startswith("reward=balanced is better than reward=hard_recall: ")
 
 
-def test_the_best_configuration_and_the_baseline_stand_first_in_the_gallery(sweep):
+def test_each_run_of_the_best_configuration_stands_beside_its_partner_in_the_gallery(sweep):
     first = first_of_summary(summary_of([sweep], ""))
-    assert [name[:3] for name in first.runs] == ["005", "003", "004", "000", "001", "002"]
+    assert [name[:3] for name in first.runs] == ["005", "002", "003", "000", "004", "001"]
 
 
 def test_the_page_says_which_run_it_shows_first_and_marks_the_highest(sweep):
     page = write_report([sweep]).read_text()
     said = "At first: 005_reward-balanced_seed-2/eval, the best seed of reward=balanced, the configuration"
     assert page.count(said) == 2, "in the gallery and in training"
+    assert (
+        "; beside 002_reward-hard_recall_seed-2/eval, the same seed of reward=hard_recall." in page
+    )
     scores = re.search(r'<table id="scores".*?</table>', page, re.DOTALL)[0]
     assert re.findall("<b>(.*?)</b>", scores) == ["1.000"]
 
@@ -252,3 +255,39 @@ def test_of_many_configurations_the_best_and_the_baseline_have_predicates(three,
     page = write_report(folders, three / "two_of_three").read_text()
     assert "predicate gold B A on 30" in table_of(page, "worst")
     assert "2 of 3 configurations: the best ones and the baseline. Misses: those of B." in page
+
+
+def gallery_of(page):
+    return json.loads(re.search(r'id="gallery-index"[^>]*>(.*?)</script>', page, re.DOTALL)[1])
+
+
+def test_where_the_best_is_the_baseline_the_next_best_stands_beside_it(sweep):
+    """Never two seeds of one configuration, whichever of the two configurations is the baseline."""
+    summary = summary_of([sweep], "reward=balanced")
+    first = first_of_summary(summary)
+    assert [name[:3] for name in first.runs] == ["005", "002", "003", "000", "004", "001"]
+    index = gallery_of(write_report([sweep], baseline="reward=balanced").read_text())
+    assert [index["runs"][place][:3] for place in index["shown"]] == ["002", "005"]
+    assert index["runs"][index["run"]][:3] == "002", "5 is what 2 is compared with"
+    assert index["runs"][index["baselines"][index["run"]]][:3] == "005"
+    index = gallery_of(write_report([sweep]).read_text())
+    assert [index["runs"][place][:3] for place in index["shown"]] == ["002", "005"]
+    assert index["runs"][index["run"]][:3] == "005"
+
+
+def test_changes_between_configurations_and_between_seeds_stand_apart(sweep):
+    table = re.search(
+        r'<table id="changes".*?</table>', write_report([sweep]).read_text(), re.DOTALL
+    )[0]
+    named = re.findall(r'"rowgroup"[^>]*>(.*?)<|scope="row">(...)|small">(...)', table)
+    assert [title or label or baseline for title, label, baseline in named] == [
+        "Configurations at the same seed",
+        *("005", "002", "004", "001", "003", "000"),
+        "Seeds of one configuration: how much chance alone changes",
+        *("002", "000", "001", "000"),
+    ]
+
+
+def test_a_folder_given_twice_has_pairs_of_its_own(three):
+    page = write_report([three / "A", three / "B", three / "B"], three / "twice").read_text()
+    assert "Other pairs B (2) A 6 0 6 18 0" in table_of(page, "changes")
