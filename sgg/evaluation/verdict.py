@@ -36,18 +36,18 @@ def verdict(
 
 
 def share(value: float) -> str:
-    """A share of 1 with three digits, such as .417."""
-    return f"{value:.3f}".removeprefix("0")
+    """A share of 1 with three digits, such as 0.417."""
+    return f"{value:.3f}"
 
 
 def signed(value: float) -> str:
-    """A difference of shares with its sign, such as +.076 and -.004."""
+    """A difference of shares with its sign, such as +0.076 and -0.004."""
     rounded = round(value, 3) + 0.0  # -0.0 + 0.0 is 0.0
-    return f"{rounded:+.3f}".replace("0.", ".", 1)
+    return f"{rounded:+.3f}"
 
 
 def p_value(p: float) -> str:
-    """`p = .42`; very small ones as `p < .001`."""
+    """`p = 0.42`; very small ones as `p < 0.001`."""
     if p < 0.001:
-        return "p < .001"
-    return f"p = {p:.{3 if p < 0.1 else 2}f}".replace("0.", ".")
+        return "p < 0.001"
+    return f"p = {p:.{3 if p < 0.1 else 2}f}"

@@ -173,9 +173,9 @@ def _object_problem(
 
 
 def iou_text(value: float) -> str:
-    """An overlap below a threshold with two digits, rounded down: .499 must not read as .50.
+    """An overlap below a threshold with two digits, rounded down: 0.499 must not read as 0.50.
 
     >>> iou_text(0.499)
-    '.49'
+    '0.49'
     """
-    return f".{int(value * 100):02d}"
+    return f"0.{int(value * 100):02d}"

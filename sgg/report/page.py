@@ -173,7 +173,7 @@ def _scores_note(elsewhere: Sequence[str], are_tested_above: bool) -> str:
         note += " Differences stand among the configurations."
     else:
         note += (
-            " A difference is real where a paired permutation test over the images gives p ≤ .05."
+            " A difference is real where a paired permutation test over the images gives p ≤ 0.05."
         )
     if elsewhere:
         note += (

@@ -176,7 +176,7 @@ def test_a_miss_says_why(page):
     assert "no object was predicted" in first
     assert "malformed" in first or "truncated" in first
     third = page.find_elements(By.CSS_SELECTOR, ".card")[2].text
-    assert "cup: box IoU .39" in third or "cup: box IoU .40" in third
+    assert "cup: box IoU 0.39" in third or "cup: box IoU 0.40" in third
     assert "gold relations: 2 of 2 found" in second
 
 

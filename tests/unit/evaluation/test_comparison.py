@@ -71,10 +71,10 @@ def test_several_completions_count_by_their_share():
 def test_a_real_difference_is_said_in_one_sentence_whichever_side_is_better():
     """Sixteen images of one relation of two more: p is 2 / 2^16, below a thousandth."""
     many = compared([GOLD] * 16, [ON] * 16)
-    said = "triplet recall .500 → 1.000, +.500 (95 % +.500 to +.500, p < .001)"
+    said = "triplet recall 0.500 → 1.000, +0.500 (95 % +0.500 to +0.500, p < 0.001)"
     assert many.verdict == f"GRPO is better than SFT: {said}"
     turned = compared([ON] * 16, [GOLD] * 16)
-    said = "triplet recall 1.000 → .500, -.500 (95 % -.500 to -.500, p < .001)"
+    said = "triplet recall 1.000 → 0.500, -0.500 (95 % -0.500 to -0.500, p < 0.001)"
     assert turned.verdict == f"GRPO is worse than SFT: {said}"
     assert many.main.is_real
     assert turned.main.is_real
@@ -84,7 +84,7 @@ def test_noise_is_said_to_be_none_of_a_difference():
     """One image of three: p is 1 for a difference that either exchange makes as large."""
     found = compared([GOLD, ON, ON], [ON, ON, ON])
     assert found.verdict.startswith(
-        "No difference between GRPO and SFT that 3 images can show: triplet recall .500 → .667, +.167"
+        "No difference between GRPO and SFT that 3 images can show: triplet recall 0.500 → 0.667, +0.167"
     )
     assert found.verdict.endswith("p = 1.00)")
     assert not found.main.is_real

@@ -12,32 +12,30 @@ def said(after, before, p):
 
 
 def test_the_run_stands_first_whichever_is_better():
-    numbers = "triplet recall .417 → .493, +.076 (95 % -.010 to +.045, p = .050)"
+    numbers = "triplet recall 0.417 → 0.493, +0.076 (95 % -0.010 to +0.045, p = 0.050)"
     assert said(0.493, 0.417, 0.05) == f"GRPO is better than SFT: {numbers}"
     assert said(0.417, 0.493, 0.01).startswith(
-        "GRPO is worse than SFT: triplet recall .493 → .417, -.076"
+        "GRPO is worse than SFT: triplet recall 0.493 → 0.417, -0.076"
     )
 
 
 def test_noise_is_no_difference():
-    start = (
-        "No difference between GRPO and SFT that 1,800 images can show: triplet recall .417 → .493"
-    )
+    start = "No difference between GRPO and SFT that 1,800 images can show: triplet recall 0.417 → 0.493"
     assert said(0.493, 0.417, 0.0501).startswith(start)
 
 
 @pytest.mark.parametrize(
     ("shown", "text"),
     [
-        (share(0.4171), ".417"),
+        (share(0.4171), "0.417"),
         (share(1), "1.000"),
-        (signed(0.0756), "+.076"),
-        (signed(-0.0041), "-.004"),
+        (signed(0.0756), "+0.076"),
+        (signed(-0.0041), "-0.004"),
         (signed(-1), "-1.000"),
-        (signed(-0.0), "+.000"),
-        (p_value(0.42), "p = .42"),
-        (p_value(0.0421), "p = .042"),
-        (p_value(0.0005), "p < .001"),
+        (signed(-0.0), "+0.000"),
+        (p_value(0.42), "p = 0.42"),
+        (p_value(0.0421), "p = 0.042"),
+        (p_value(0.0005), "p < 0.001"),
         (p_value(1), "p = 1.00"),
     ],
 )

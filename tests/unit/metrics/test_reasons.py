@@ -15,7 +15,7 @@ from sgg.scene.vocab import VOCABULARIES
 
 MAN, DOG, CAT = ("man", (0, 0, 10, 10)), ("dog", (20, 20, 40, 40)), ("cat", (50, 50, 60, 60))
 FLAT = ("man", (0, 0, 10, 4.6))
-"""IoU .46 with MAN."""
+"""IoU 0.46 with MAN."""
 GOLD = scene([MAN, DOG], [(0, "on", 1)])
 VG150 = VOCABULARIES["vg150"]
 
@@ -29,7 +29,7 @@ def explained(pred, gold=GOLD, **options):
     [
         (SceneGraph(), "no object was predicted", []),
         (scene([MAN, DOG], [(0, "near", 1)]), "“near” ≠ “on”", ["gold: “on”"]),
-        (scene([FLAT, DOG], [(0, "on", 1)]), "man: box IoU .46", ["man: box IoU .46"]),
+        (scene([FLAT, DOG], [(0, "on", 1)]), "man: box IoU 0.46", ["man: box IoU 0.46"]),
         (
             scene([MAN, DOG], [(1, "on", 0)]),
             "no relation in this direction; the reverse was predicted: dog on man",
@@ -37,7 +37,7 @@ def explained(pred, gold=GOLD, **options):
         ),
         (scene([MAN], []), "dog not found", []),
         (scene([("boy", MAN[1]), DOG], [(0, "on", 1)]), "man ≠ boy", ["boy ≠ man"]),
-        (scene([FLAT, DOG], [(1, "on", 0)]), "man: box IoU .46", ["man: box IoU .46"]),
+        (scene([FLAT, DOG], [(1, "on", 0)]), "man: box IoU 0.46", ["man: box IoU 0.46"]),
         (scene([MAN, DOG, CAT], [(0, "on", 2)]), "both objects found, no relation between them", [
             "cat not in gold"
         ]),
@@ -81,8 +81,8 @@ def test_the_reverse_is_of_the_object_that_the_matching_takes():
 def test_of_two_predictions_with_the_labels_the_nearer_one_is_named():
     pred = scene([("man", (0, 0, 10, 2)), FLAT, DOG], [(0, "on", 2), (1, "on", 2)])
     found = explained(pred, iou_threshold=0.5)
-    assert found.missed == ["man: box IoU .46"]
-    assert found.wrong == ["man: box IoU .20", "man: box IoU .46"]
+    assert found.missed == ["man: box IoU 0.46"]
+    assert found.wrong == ["man: box IoU 0.20", "man: box IoU 0.46"]
 
 
 def test_what_the_protocol_does_not_count_is_said_as_that():
@@ -116,4 +116,4 @@ def test_a_reason_stands_where_there_is_no_hit_and_only_there(pred, gold):
 
 
 def test_an_overlap_below_the_threshold_never_reads_as_the_threshold():
-    assert [iou_text(v) for v in (0.0, 0.058, 0.4999)] == [".00", ".05", ".49"]
+    assert [iou_text(v) for v in (0.0, 0.058, 0.4999)] == ["0.00", "0.05", "0.49"]

@@ -29,7 +29,7 @@ def row(text, name):
 
 def test_metrics_predicates_images_and_the_verdict_last():
     text, found = shown([WEARS, GOLD, GOLD], [ON, ON, ON])
-    assert row(text, "R,")[1:4] == [".500", ".833", "+.333"]
+    assert row(text, "R,")[1:4] == ["0.500", "0.833", "+0.333"]
     assert row(text, "wears") == ["wears", "3", "0", "3", "+3"]
     assert row(text, "on") == ["on", "3", "3", "2", "-1"]
     assert "images: 2 fixed, 0 broken, 0 both right, 1 both wrong, 0 malformed" in text

@@ -62,8 +62,8 @@ def test_the_test_is_paired_by_image_and_seed(sweep):
 def test_verdicts_are_about_images_and_about_seeds(sweep):
     (said,) = sweep_summary(sweep).verdicts
     worse = "generate.temperature=1.0 is worse than generate.temperature=0.0: "
-    assert said.startswith(f"{worse}triplet recall .906 → .500, -.406 (95 % ")
-    assert said.endswith("; over 2 seeds -.803 to -.009")
+    assert said.startswith(f"{worse}triplet recall 0.906 → 0.500, -0.406 (95 % ")
+    assert said.endswith("; over 2 seeds -0.803 to -0.009")
 
 
 def test_seeds_that_disagree_are_told(tmp_path):
@@ -77,15 +77,15 @@ def test_seeds_that_disagree_are_told(tmp_path):
     assert test.p_holm <= 0.05
     assert not test.is_real
     assert not sweep_verdicts(summary)[0].is_real
-    assert "+.219 ≈ unclear" in sweep_section(summary)
+    assert "+0.219 ≈ unclear" in sweep_section(summary)
     assert said.startswith(
-        "model=b is better than model=a: triplet recall .500 → .719, +.219 (95 % "
+        "model=b is better than model=a: triplet recall 0.500 → 0.719, +0.219 (95 % "
     )
     assert said.endswith("; over 2 seeds -1.767 to +2.204, so other seeds may not repeat it")
 
 
 def test_a_mean_and_a_test_of_other_seeds_are_told_apart(tmp_path):
-    """a: 0 and .875, mean .4375; b: seed 1 alone, .5. Of seed 1: .5 - .875, six images, p 2 / 2^6."""
+    """a: 0 and 0.875, mean 0.4375; b: seed 1 alone, 0.5. Of seed 1: 0.5 - 0.875, six images, p 2 / 2^6."""
     folder = sweep_of_points(tmp_path, [[f"model={m}", f"seed={s}"] for m in "ab" for s in "01"])
     for i, recalls in enumerate(([0.0] * 16, MORE, None, HALF)):
         words = [f"seed={i % 2}", f"model.path={'ab'[i // 2]}"]
@@ -97,7 +97,7 @@ def test_a_mean_and_a_test_of_other_seeds_are_told_apart(tmp_path):
     assert b.test.p == pytest.approx(2 / 2**6, abs=0.01)
     assert b.test.scope == "seed 1 only"
     assert summary.verdicts[0].startswith(
-        "model=b is worse than model=a: triplet recall .875 → .500"
+        "model=b is worse than model=a: triplet recall 0.875 → 0.500"
     )
     assert summary.verdicts[0].endswith("; seed 1 only")
     assert [g.label for g in summary.best("R")] == ["model=a"], "b has one seed less"

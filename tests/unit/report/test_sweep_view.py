@@ -27,11 +27,11 @@ def text_of(html):
 
 
 def test_configurations_pool_their_seeds(sweep):
-    """Of 30 images with two relations: hard_recall finds .500, .600, .733, balanced .867, .867, 1."""
+    """Of 30 images with two relations: hard_recall finds 0.500, 0.600, 0.733, balanced 0.867, 0.867, 1."""
     summary = summary_of([sweep], "")
     section = text_of(sweep_section(summary))
     assert "hard_recall 3 baseline 0.611 [0.320, 0.902]" in section
-    assert "balanced 3 +.300 ✓ real" in section
+    assert "balanced 3 +0.300 ✓ real" in section
     assert "<b>0.911</b>" in sweep_section(summary)
     assert "<b>0.611</b>" not in sweep_section(summary)
     [verdict] = sweep_verdicts(summary)
@@ -71,7 +71,7 @@ def test_another_baseline(sweep):
     summary = summary_of([sweep], "reward=balanced")
     [verdict] = sweep_verdicts(summary)
     assert verdict.text.startswith("reward=hard_recall is worse than reward=balanced: ")
-    assert "-.300 ✓ real" in text_of(sweep_section(summary))
+    assert "-0.300 ✓ real" in text_of(sweep_section(summary))
     with pytest.raises(SggError, match="baseline=nothing"):
         write_report([sweep], baseline="nothing")
 
@@ -204,7 +204,7 @@ def test_two_runs_are_compared_by_their_configs(sweep):
 
 @pytest.fixture(scope="module")
 def three(tmp_path_factory):
-    """Of 30 images A finds .600; B .700 and C .700, each by one relation more in six other images."""
+    """Of 30 images A finds 0.600; B 0.700 and C 0.700, each by one relation more in six other images."""
     base = tmp_path_factory.mktemp("three")
     write_data(base / "data")
     skills = {"A": [1, 1, 1, 1, 3], "B": [1, 1, 3, 1, 3], "C": [1, 3, 1, 1, 3]}
@@ -223,15 +223,15 @@ def test_each_part_of_the_page_is_against_the_chosen_baseline(three):
     folders = [three / "A", three / "B"]
     page = write_report(folders, three / "chosen", baseline="B").read_text()
     [said] = re.findall(r'<ul class="verdicts">(.*?)</ul>', page, re.DOTALL)
-    assert "A is worse than B: triplet recall .700 → .600, -.100 " in text_of(said)
-    assert "A 1 -.100 ✓ real" in table_of(page, "configurations")
+    assert "A is worse than B: triplet recall 0.700 → 0.600, -0.100 " in text_of(said)
+    assert "A 1 -0.100 ✓ real" in table_of(page, "configurations")
     assert "A B 0 6 6 18 0" in table_of(page, "changes")
     first = write_report(folders, three / "first").read_text()
     assert "B A 6 0 6 18 0" in table_of(first, "changes")
 
 
 def test_a_page_has_one_p_for_each_pair(three):
-    """Six of 30 images change: p is 2 / 2^6 = .031, and of two comparisons .062: no part calls that real."""
+    """Six of 30 images change: p is 2 / 2^6 = 0.031, of two comparisons 0.062: no part calls that real."""
     page = write_report([three / name for name in "ABC"], three / "all").read_text()
     [said] = re.findall(r'<ul class="verdicts">(.*?)</ul>', page, re.DOTALL)
     assert text_of(said).count("No difference between ") == 2
