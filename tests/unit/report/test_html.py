@@ -99,6 +99,7 @@ def test_a_number_that_opens_the_gallery_says_that_it_may_hold_fewer_images():
     failure = {"kind": "empty", "fails": True, "cells": [Count(57, "{}")]}
     texts = " ".join(Reader(page(changes=[group], failures=[failure], failure_labels=["a"])).texts)
     assert "a number shows those that the gallery holds" in texts
+    assert "both wrong , as many, and not all (some or none)." in texts
     assert texts.count(EVIL) > 4
     assert "A number shows the images of the gallery whose first completion has it." in texts
 
