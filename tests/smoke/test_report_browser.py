@@ -295,6 +295,9 @@ def test_a_sweep_shows_its_configurations_and_one_line_a_run(driver, sweep_repor
     assert "reward=balanced is better than reward=hard_recall: triplet recall " in top
     assert "seeds 0, 1, 2" in top
     assert len(driver.find_elements(By.CSS_SELECTOR, "#parallel .run")) == 6
+    width = "return document.querySelector(arguments[0]).getBoundingClientRect().width"
+    figure, plot = (driver.execute_script(width, f"#parallel{part}") for part in ("", " svg"))
+    assert plot > 0.9 * figure
     line = driver.find_element(By.CSS_SELECTOR, "#parallel .run")
     driver.execute_script("arguments[0].dispatchEvent(new PointerEvent('pointerenter'))", line)
     said = driver.find_element(By.CSS_SELECTOR, "#parallel [role=status]").text

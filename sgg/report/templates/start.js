@@ -1,7 +1,7 @@
 startTheme();
 startTables();
-startScroll();
 startGallery();
 startTraining();
 startParallel();
 startCharts();
+startScroll(); // last: the others make boxes that scroll
