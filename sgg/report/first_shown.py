@@ -20,6 +20,8 @@ class FirstShown:
     """Empty where none is the best, as in one pipeline."""
     why: str = ""
     """Why the first one, such as `the best seed of reward=balanced`."""
+    highest: str = ""
+    """A sentence about the run that finds most, where that is another one."""
     beside: str = ""
     """What the second one is to the first; empty where it is not what a reader would compare that with."""
 
@@ -36,14 +38,16 @@ class FirstShown:
     @property
     def note(self) -> str:
         """A sentence for the reader; empty without runs."""
-        return f"At first: {self.best}, {self.why}." if self.runs else ""
+        return self._sentences("")
 
     @property
     def note_on_both(self) -> str:
         """The sentence where both runs stand beside each other."""
-        if not self.beside:
-            return self.note
-        return f"{self.note[:-1]}; beside {self.partner}, {self.beside}."
+        return self._sentences(f"; beside {self.partner}, {self.beside}" if self.beside else "")
+
+    def _sentences(self, beside: str) -> str:
+        first = f"At first: {self.best}, {self.why}{beside}." if self.runs else ""
+        return f"{first} {self.highest}".strip()
 
 
 def first_of_summary(summary: SweepSummary) -> FirstShown:
@@ -66,7 +70,16 @@ def first_of_summary(summary: SweepSummary) -> FirstShown:
         names += [run.name, *([partners.pop(run.seed)] if run.seed in partners else [])]
     is_paired = other is not None and any(run.seed == scored[0].seed for run in _scored(other))
     beside = f"the same seed of {summary.title(other)}" if other and is_paired else ""
-    return FirstShown([*names, *partners.values()], why, beside)
+    return FirstShown([*names, *partners.values()], why, _highest(summary, scored[0]), beside)
+
+
+def _highest(summary: SweepSummary, shown: ScoredRun) -> str:
+    runs = [run for g in summary.groups if not g.is_control for run in _scored(g)]
+    highest = max(runs, key=_recall_of)
+    most, less = _recall_of(highest), _recall_of(shown)
+    if most <= less:
+        return ""
+    return f"Of single runs {highest.name} has the highest triplet recall, {most:.3f} beside {less:.3f}."
 
 
 def _compared_with(summary: SweepSummary, best: Group) -> Group | None:

@@ -70,6 +70,8 @@ def add_worst(
         view.worst_caption = "Predicates of which least is found"
         several = any(len(column.runs) > 1 for column in columns)
         notes = ["Recall: mean over seeds, from the lowest to the highest seed."] if several else []
+        if len(columns) > 1:
+            notes.append("Rows are in the order of the mean of the columns.")
         if len(columns) < total:
             notes.append(
                 f"{len(columns)} of {total} configurations: the best ones and the baseline."

@@ -26,7 +26,7 @@ function startTraining() {
     const facts = [`step ${at.step}`, `${at.found} of ${image().gold.relations.length} gold relations found`];
     if (at.total !== null) facts.push(`reward ${short(at.total)}`);
     byId("training-view").replaceChildren(h("article", { class: "card" },
-      h("header", {}, h("b", {}, image().id), h("span", { class: "small" }, runs.runs[state.run].label), h("span", { class: "small" }, facts.join(" · ")), terms ? h("span", { class: "small" }, terms) : null),
+      h("header", {}, h("b", {}, image().id), h("span", { class: "small" }, runs.runs[state.run].label), h("span", { class: "small" }, facts.join(" · ")), terms ? h("span", { class: "small" }, `terms, unweighted: ${terms}`) : null),
       views(image().picture, image().size, image().gold, [{ label: `step ${at.step}`, block: at.block }])));
   }
   draw();

@@ -52,6 +52,19 @@ def test_where_the_baseline_is_the_best_the_next_best_is_beside_it():
     assert (first.partner, first.beside) == ("c1", "the same seed of c")
 
 
+def test_a_single_run_that_finds_more_than_the_first_one_is_named():
+    best = group("a", run("a0", "0", 0.8), run("a1", "1", 0.9))
+    said = "Of single runs b0 has the highest triplet recall, 0.950 beside 0.900."
+    first = first_of_summary(summary(best, group("b", run("b0", "0", 0.95), run("b1", "1", 0.5))))
+    assert (first.best, first.highest) == ("a1", said)
+    assert first.note.endswith(f"triplet recall. {said}")
+    assert (
+        first.note_on_both
+        == f"{first.note.removesuffix(f'. {said}')}; beside b1, the same seed of b. {said}"
+    )
+    assert first_of_summary(summary(best, group("b", run("b0", "0", 0.7)))).highest == ""
+
+
 def test_without_a_run_of_the_same_seed_nothing_is_said_to_stand_beside():
     groups = group("a", run("a0", "0", 0.5)), group("b", run("b1", "1", 0.9))
     first = first_of_summary(summary(*groups))

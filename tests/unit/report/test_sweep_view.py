@@ -246,6 +246,7 @@ def test_predicates_of_a_sweep_are_pooled_over_seeds(sweep):
     table = table_of(page, "worst")
     assert "predicate gold reward=balanced reward=hard_recall on 30" in table
     assert "on 30 0.822 0.733 to 1.000, 24.7 found 0.478 0.233 to 0.733, 14.3 found" in table
+    assert "Rows are in the order of the mean of the columns." in page
     assert "Misses: those of 005_reward-balanced_seed-2/eval." in page
 
 
