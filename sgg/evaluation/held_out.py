@@ -13,6 +13,7 @@ from sgg.config.derived import gold_data
 from sgg.config.schema import Config
 from sgg.config.stage import TrainStageConfig
 from sgg.data.prepare import image_store, prepare
+from sgg.data.prepared_split import Prepared
 from sgg.errors import SggError
 from sgg.evaluation.prediction_files import Held
 from sgg.evaluation.prediction_rows import Form
@@ -20,6 +21,7 @@ from sgg.evaluation.predictions import Predictions, Stored
 from sgg.evaluation.score import score
 from sgg.evaluation.stage import task_of
 from sgg.inference.generate import Completion, Key, Questions, Sampling
+from sgg.metrics.names import WITHOUT_RELATIONS
 from sgg.metrics.tally import Task
 from sgg.models.spec import graph_spec, prompter
 from sgg.text.codec import GraphSpec
@@ -49,11 +51,7 @@ class HeldOut:
             raise SggError(whole.refusal)
         prepared, sampling = whole.first(evaluate.images), Sampling.of(config)
         task = task_of(config, prepared)
-        if task.unseen is None and "zR" in (evaluate.keep_best or ""):
-            raise SggError(
-                f"stage.evaluate.keep_best={evaluate.keep_best}: data.eval has no list of triplets that "
-                "training does not show. Take protocol.zero_shot=train, or another metric."
-            )
+        _refuse_constant(evaluate.keep_best, prepared, task)
         store, asked = image_store(config.data, "eval"), prompter(config)
         questions = Questions(prepared, store, asked, sampling.completions)
         return HeldOut(questions, sampling, graph_spec(config), task)
@@ -70,3 +68,19 @@ class HeldOut:
         scored = score(predictions, self.questions.prepared, self.spec, self.task, workers=1)
         metrics: dict[str, float] = scored.content["metrics"]
         return metrics
+
+
+def _refuse_constant(metric: str | None, prepared: Prepared, task: Task) -> None:
+    """Raise where a metric has nothing to count, and so the same value for all checkpoints."""
+    if metric is None or metric in WITHOUT_RELATIONS:
+        return
+    if "zR" in metric and not task.unseen:
+        raise SggError(
+            f"stage.evaluate.keep_best={metric}: these images of data.eval have no triplets that training "
+            "does not show. Take protocol.zero_shot=train, more stage.evaluate.images, or another metric."
+        )
+    if not any(gold["graph"].edges for gold in prepared.golds()):
+        raise SggError(
+            f"stage.evaluate.keep_best={metric}: the first {len(prepared)} images of data.eval have no "
+            "relations. Take more stage.evaluate.images, or AP50 or object_recall."
+        )

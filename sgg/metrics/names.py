@@ -10,8 +10,11 @@ _ALONE = (
     *("failure_rate", "AP50", "AP", "mR_pooled_present", "object_recall", "object_precision"),
     *("duplicate_rate", "relations_per_image"),
 )
+WITHOUT_RELATIONS = frozenset({"failure_rate", "AP50", "AP", "object_recall", "object_precision"})
+"""Metrics that gold without relations has, too."""
 _LOWER_IS_BETTER = frozenset({"failure_rate", "duplicate_rate"})
-_NO_QUALITY = frozenset({"relations_per_image"})
+_NO_QUALITY = frozenset({"relations_per_image", "duplicate_rate"})
+"""A model that predicts nothing repeats nothing."""
 
 
 def metric_names(protocol: ProtocolConfig) -> Iterator[str]:

@@ -58,19 +58,20 @@ def write_folder(family: ModelFamily, model: Any, tokenizer: Any, folder: Path) 
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f"{folder.name}.{secrets.token_hex(8)}.partial")
-    model.save_pretrained(partial)
     least, most = (n * family.factor**2 for n in _TOKENS_OF_AN_IMAGE)
-    build_processor(tokenizer, family, least, most).save_pretrained(partial)
-    for name, text in vocabulary().published_files().items():
-        (partial / name).write_text(text, encoding="utf-8")
     ends = tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])
-    GenerationConfig(eos_token_id=ends, pad_token_id=ends[1]).save_pretrained(partial)
     try:
+        model.save_pretrained(partial)
+        build_processor(tokenizer, family, least, most).save_pretrained(partial)
+        for name, text in vocabulary().published_files().items():
+            (partial / name).write_text(text, encoding="utf-8")
+        GenerationConfig(eos_token_id=ends, pad_token_id=ends[1]).save_pretrained(partial)
         partial.rename(folder)
     except OSError:
-        shutil.rmtree(partial)
         if not folder.is_dir():
             raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def main() -> None:

@@ -142,19 +142,26 @@ class Rollouts(VLLMGeneration):  # type: ignore[misc]
             SggError: on all ranks; a prompt is too long, or servers failed twice.
 
         """
-        self._check_lengths(prompts)
+        own = "stage.args.max_completion_length"
+        self.check_lengths(prompts, own, self.max_completion_length)
         resized = self.resized(images or [None] * len(prompts))
         found = self.completions(prompts, resized, num_generations, profiler or nullcontext())
         return prompts, *found, None
 
-    def _check_lengths(self, prompts: list[list[int]]) -> None:
-        """Raise SggError for a prompt that leaves too little room: vLLM would cut its completions short."""
-        longest, room = max(map(len, prompts)), self._settings.max_length
-        if longest + self.max_completion_length > room:
+    def check_lengths(self, prompts: list[list[int]], key: str, most: int) -> None:
+        """Raise SggError for a prompt that leaves too little room: vLLM would cut its completions short.
+
+        Args:
+            prompts: their tokens.
+            key: of the config that says how long a completion may be.
+            most: its value, tokens.
+
+        """
+        longest, room = max(map(len, prompts), default=0), self._settings.max_length
+        if longest + most > room:
             raise SggError(
-                f"A prompt of {longest} tokens and stage.args.max_completion_length="
-                f"{self.max_completion_length} are more than hardware.rollout.max_length={room}. Raise the "
-                "latter, or lower stage.args.max_completion_length or stage.max_pixels."
+                f"A prompt of {longest} tokens and {key}={most} are more than "
+                f"hardware.rollout.max_length={room}. Raise the latter, or lower {key} or stage.max_pixels."
             )
 
     @contextmanager

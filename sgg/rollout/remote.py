@@ -108,6 +108,7 @@ class Remote(Rollouts):
                 keys.append((request.image_id, index))
                 prompts.append(list(ids))
                 images.append([image])
+        self.check_lengths(prompts, "generate.max_new_tokens", sampling.max_new_tokens)
         params = [self._evaluation_sampling(sampling, key) for key in keys]
         completions: list[list[int]] = []
 

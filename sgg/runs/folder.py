@@ -99,7 +99,8 @@ PACKAGES = (
 
 def run_of(model_path: str) -> str:
     """The run folder in a `model.path` that names a run or its best checkpoint; other paths as they are."""
-    return model_path.removesuffix(f"/{BEST}")
+    path = model_path.rstrip("/")
+    return path.removesuffix(f"/{BEST}") if path.endswith(f"/{BEST}") else model_path
 
 
 def make_folder(config: Config) -> Path:

@@ -53,6 +53,7 @@ class ScoringHead:
 
         """
         self._forbidden, self._masks = list(forbidden), masks
+        self._ids: torch.Tensor | None = None
         self.masked_mass: torch.Tensor | None = None
         """Probability that the last forward's masks took away, mean over the tokens; None without masks."""
 
@@ -79,7 +80,7 @@ class ScoringHead:
             if not fused_lm_head:
                 output = theirs(*args, **kwargs)
                 if self._forbidden:
-                    output.logits[..., self._forbidden] += BIAS
+                    output.logits[..., self._places(output.logits.device)] += BIAS
                 return output
             labels = kwargs.pop("labels")[:, 1:]
             kwargs["use_cache"] = False
@@ -95,6 +96,12 @@ class ScoringHead:
                 return self._scored(hidden, weight, labels, temperature, outputs)
 
         model.forward = types.MethodType(forward, model)
+
+    def _places(self, device: torch.device) -> torch.Tensor:
+        """The forbidden ids on a device, which a list would be copied to at every token."""
+        if self._ids is None or self._ids.device != device:
+            self._ids = torch.tensor(self._forbidden, device=device)
+        return self._ids
 
     def _scored(
         self,

@@ -74,6 +74,7 @@ class AtomicCheckpoints:
     def __init__(self, *, keep_checkpoints: int, **theirs: Any) -> None:
         """Make TRL's trainer, which keeps that many checkpoints and times its steps."""
         self._keep_checkpoints = keep_checkpoints
+        self._saved_step: int | None = None
         self.clock = StepClock()
         super().__init__(**theirs)
 
@@ -98,11 +99,17 @@ class AtomicCheckpoints:
             super()._run_epoch(*args, **kwargs)  # type: ignore[misc]
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        step = self.state.global_step  # type: ignore[attr-defined]
+        if (
+            step == self._saved_step
+        ):  # the best one and an epoch's end: never over a complete checkpoint
+            return
+        self._saved_step = step
         super()._save_checkpoint(model, trial)  # type: ignore[misc]
         taken = take(self)  # waits for all ranks
         if self.is_world_process_zero():  # type: ignore[attr-defined]
             run_dir = Path(self.args.output_dir)  # type: ignore[attr-defined]
-            folder = run_dir / f"checkpoint-{self.state.global_step}"  # type: ignore[attr-defined]
+            folder = run_dir / f"checkpoint-{step}"
             write(folder, taken)
             mark_complete(folder)
             if self.is_deepspeed_enabled:  # type: ignore[attr-defined]  # what it saves, it unpickles

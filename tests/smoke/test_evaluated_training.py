@@ -72,6 +72,15 @@ def test_it_is_evaluated_before_every_few_steps_and_at_the_end(trained):
     assert f"{100 * last['speed/evaluation_share']:.0f} % of this start" in said
 
 
+def test_a_best_step_at_an_epochs_end_is_saved_once(tmp_path):
+    words = ["stage=sft", "stage.global_batch=1", *IMAGES, "generate.max_new_tokens=4", BEST]
+    words += ["stage.evaluate.every_steps=2", "stage.evaluate.images=1"]
+    words += ["stage.args.save_strategy=epoch", "stage.args.num_train_epochs=1"]
+    done = sgg_ok(*words, f"paths.run_dir={tmp_path / 'run'}", cwd=tmp_path)
+    assert read_best(tmp_path / "run").step == 2
+    assert done.stderr.count("Writing model shards: 100%") == 2  # the checkpoint's, and the run's
+
+
 def test_the_best_checkpoint_stays_and_can_be_named(trained):
     folder, run_dir, _ = trained
     best, rows = read_best(run_dir), record(run_dir)

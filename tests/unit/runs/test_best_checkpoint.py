@@ -9,6 +9,7 @@ from sgg.config.frozen import FROZEN_NAME
 from sgg.errors import SggError
 from sgg.models.weights import locate
 from sgg.runs.checkpoint import checkpoints, mark_complete, prune
+from sgg.runs.folder import run_of
 
 MODEL = locate("tiny_qwen2_5_vl")
 
@@ -59,3 +60,18 @@ def test_what_is_not_there_is_told(run_dir, named, said):
         best(run_dir, named)
     with pytest.raises(SggError, match=said):
         locate(f"{run_dir}/best")
+
+
+@pytest.mark.parametrize(
+    ("path", "run"),
+    [
+        ("r/best", "r"),
+        ("r/best/", "r"),
+        ("r", "r"),
+        ("r/", "r/"),
+        ("best", "best"),
+        ("r/a.best", "r/a.best"),
+    ],
+)
+def test_the_run_of_a_best_checkpoint(path, run):
+    assert run_of(path) == run
