@@ -16,7 +16,7 @@ HELP = """sgg: scene graph generation with vision-language models
   sgg predict MODEL IMAGE    one image in, drawn image and JSON out
   sgg draw GRAPH IMAGE       a graph's boxes, arrows and names on its image, as PNG or SVG
   sgg serve model.path=…     a vLLM server that generate=server may ask
-  sgg report RUN_DIR         write one HTML file about a run or a pipeline
+  sgg report FOLDER…         one HTML file, or a table, about runs, pipelines or a sweep
   sgg dashboard RUN_DIR      the same as a workspace and a report at wandb
   sgg reward COMPLETIONS     what each completion of a file earns, term by term, and why
   sgg status DIR             how the runs of a sweep, a pipeline or a run folder stand

@@ -85,10 +85,12 @@ def _by_transformers(config: Config, evaluate: EvaluateConfig) -> Iterator[str]:
             f"or server, or {KEY}.engine=hf."
         )
     if in_pieces(config):
+        by_rollouts = f"hardware.rollout.mode=colocate or server with {KEY}.engine=rollout, "
         yield (
             f"{KEY}.every_steps={evaluate.every_steps} by transformers needs whole weights in each process; "
-            f"ZeRO-3 and FSDP keep them in pieces. Take {KEY}.every_steps=0, deepspeed=zero2, or for GRPO "
-            f"hardware.rollout.mode=colocate or server with {KEY}.engine=rollout."
+            "ZeRO-3 and FSDP keep them in pieces. Take "
+            f"{by_rollouts if isinstance(config.stage, GrpoConfig) else ''}fsdp=null deepspeed=zero2, or "
+            f"{KEY}.every_steps=0."
         )
     if config.grammar is not None and isinstance(config.stage, GrpoConfig):
         yield (
