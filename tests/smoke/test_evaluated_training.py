@@ -147,7 +147,9 @@ def test_two_processes_share_the_images(trained):
     assert read_best(run_dir).checkpoint == "checkpoint-1"
 
 
-@pytest.mark.parametrize("mode", ["trainer", pytest.param("colocate", marks=pytest.mark.vllm)])
+@pytest.mark.parametrize(
+    "mode", ["trainer", pytest.param("colocate", marks=[pytest.mark.vllm, pytest.mark.thorough])]
+)
 def test_grpo_is_evaluated_by_what_generates_for_it(trained, mode):
     """From the trained model: vLLM's metrics are those of transformers, and no weight depends on them."""
     folder, start, _ = trained

@@ -347,6 +347,7 @@ def test_a_server_that_dies_is_joined_again_and_pushed_to(tmp_path, during, at, 
     assert ("Waiting for it to come back, once." in log) == (at > 1)
 
 
+@pytest.mark.thorough
 def test_a_server_that_stays_away_ends_the_run_with_a_message(tmp_path):
     words = ["hardware.rollout.mode=server", "hardware.rollout.startup_timeout_s=5"]
     config = frozen(tmp_path / "run", *words)

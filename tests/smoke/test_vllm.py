@@ -264,6 +264,7 @@ def killed(run_dir, words, after):
     return lines(part)
 
 
+@pytest.mark.thorough
 def test_an_evaluation_killed_three_times_ends_with_the_same_file(tmp_path):
     whole, run_dir = tmp_path / "whole", tmp_path / "killed"
     sgg_ok(*SAMPLED, f"paths.run_dir={whole}", cwd=tmp_path)
