@@ -48,7 +48,7 @@ STEPS = {
         "stage.args.max_completion_length=24",
         "model.max_pixels=100352",
     ],
-    "eval": ["stage.split=train", "generate.max_new_tokens=400"],
+    "eval": ["stage.split=train", "generate.max_new_tokens=200"],
 }
 
 FULL_SIZE = "model.max_pixels=802816"
@@ -109,7 +109,7 @@ def test_it_learns_photographs_and_is_rewarded_evaluated_and_asked(narrow, photo
     said = read_json_lines(run / "eval" / "completions.jsonl")
     assert all(row["text"].startswith('{"objects":[{"id":"') for row in said)
     photo = photos / "000000522418.jpg"
-    words = [f"out={tmp_path / 'graphs'}", "generate.max_new_tokens=400", FULL_SIZE]
+    words = [f"out={tmp_path / 'graphs'}", "generate.max_new_tokens=200", FULL_SIZE]
     sgg_ok("predict", str(run / "grpo"), str(photo), *words, cwd=tmp_path)
     graph = json.loads((tmp_path / "graphs" / f"{photo.stem}.graph.json").read_text())
     assert (graph["width"], graph["height"]) == (640, 480)

@@ -82,7 +82,6 @@ TABLE = list(
     )
 )
 IN_ALL_RUNS = {
-    ("grpo-beta", "lora", "one", "SIGTERM"),
     ("sft", "lora", "fsdp", "SIGTERM"),
 }
 """Cells that no other test resembles and where most can go wrong; the rest is thorough."""

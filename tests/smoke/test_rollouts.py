@@ -178,6 +178,7 @@ def test_colocated_completions_are_the_trainers_own(tmp_path, family):
     assert not (tmp_path / "run" / "vllm_model").exists()
 
 
+@pytest.mark.thorough
 def test_ids_without_a_token_are_neither_sampled_nor_scored(tmp_path):
     """With a head that prefers them: the trainer's log-probabilities are those of vLLM's samples."""
     narrow = narrow_folder(RECORDS[Family.qwen2_5_vl], tmp_path / "narrow")

@@ -246,6 +246,7 @@ def test_who_has_taken_a_servers_port_sees_neither_key_nor_images(tmp_path, key)
     assert (len(squatter.shown), squatter.bodies) == (1, [])
 
 
+@pytest.mark.thorough
 def test_a_killed_server_ends_the_run_with_a_message_and_another_one_finishes_it(serving, tmp_path):
     more = ["generate.temperature=1", "generate.batch_size=8", "data.eval.limit=150"]
     whole, run_dir = tmp_path / "whole", tmp_path / "killed"
