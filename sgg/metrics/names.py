@@ -12,7 +12,7 @@ _ALONE = (
 )
 WITHOUT_RELATIONS = frozenset({"failure_rate", "AP50", "AP", "object_recall", "object_precision"})
 """Metrics that gold without relations has, too."""
-_LOWER_IS_BETTER = frozenset({"failure_rate", "duplicate_rate"})
+LOWER_IS_BETTER = frozenset({"failure_rate", "duplicate_rate"})
 _NO_QUALITY = frozenset({"relations_per_image", "duplicate_rate"})
 """A model that predicts nothing repeats nothing."""
 
@@ -37,4 +37,4 @@ def quality_names(protocol: ProtocolConfig) -> list[str]:
 
 def is_better(name: str, value: float, than: float) -> bool:
     """Whether a value of a metric is better than another: rates of faults are better when lower."""
-    return value < than if name in _LOWER_IS_BETTER else value > than
+    return value < than if name in LOWER_IS_BETTER else value > than

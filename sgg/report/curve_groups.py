@@ -14,9 +14,10 @@ def curve_groups(runs: Sequence[RunContent], summary: SweepSummary | None) -> di
     A training belongs to what was evaluated of its point, or of its model; one that several configurations
     share, or none, has no entry.
     """
+    if summary is None:
+        return {}
     found = {}
-    for run in runs if summary is not None else ():
-        assert summary is not None
+    for run in runs:
         groups = [group for group in summary.groups if _holds(group, run)]
         # several evaluations of one training have several titles, but one label
         for names in ((summary.title(g) for g in groups), (g.label for g in groups)):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sgg.metrics.names import LOWER_IS_BETTER
 from sgg.report.scored_runs import ScoredRun
 from sgg.report.tables import COLUMNS
 from sgg.runs.search import SearchRecord
 from sgg.tracking.names import LOSS
 
-_LOWER_IS_BETTER = frozenset({"failure_rate", LOSS})
+_LOWER_IS_BETTER = LOWER_IS_BETTER | {LOSS}
 
 
 def columns(runs: Sequence[ScoredRun]) -> dict[str, str]:

@@ -104,6 +104,8 @@ class Evaluations(TrainerCallback):  # type: ignore[misc]
         self._evaluate(step)
         if self._record.best == step:
             control.should_save = True
+        # a signal may have come meanwhile: not another step before the checkpoint
+        self._stop.on_step_end(args, state, control)
         if self._is_hopeless():
             control.should_training_stop = True
             if self._ranks.is_main:

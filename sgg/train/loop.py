@@ -100,9 +100,8 @@ class AtomicCheckpoints:
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         step = self.state.global_step  # type: ignore[attr-defined]
-        if (
-            step == self._saved_step
-        ):  # the best one and an epoch's end: never over a complete checkpoint
+        # asked twice where the best step ends an epoch: a complete checkpoint is never written over
+        if step == self._saved_step:
             return
         self._saved_step = step
         super()._save_checkpoint(model, trial)  # type: ignore[misc]

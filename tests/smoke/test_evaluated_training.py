@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -34,6 +35,27 @@ GRPO = [
     *("reward.terms.length.weight=1", "reward.terms.length.options.free_chars=0"),
     "reward.terms.length.options.limit_chars=200",
 ]
+
+
+SIGNALLED = """
+import os, signal, sys
+import launchers.local
+from sgg.evaluation.held_out import HeldOut
+from sgg.main import main
+
+score = HeldOut.score
+evaluations = []
+
+def scored(self, found):
+    evaluations.append(1)
+    if len(evaluations) == 2:  # that of step 6
+        os.kill(os.getpid(), signal.SIGTERM)
+    return score(self, found)
+
+HeldOut.score = scored
+launchers.local.launch = lambda frozen, config, run_stage: run_stage(frozen)
+main()
+"""
 
 
 def weights(run_dir):
@@ -70,6 +92,23 @@ def test_it_is_evaluated_before_every_few_steps_and_at_the_end(trained):
     last = {name: value for row in read_curves(run_dir) for name, value in row.items()}
     assert 0 < last["speed/evaluation_share"] < 1
     assert f"{100 * last['speed/evaluation_share']:.0f} % of this start" in said
+
+
+def test_a_signal_during_an_evaluation_stops_the_run_behind_it(trained, tmp_path):
+    _, whole, _ = trained
+    run_dir = tmp_path / "run"
+    words = [*SFT, *EVALUATED, BEST, f"paths.run_dir={run_dir}"]
+    process = [sys.executable, "-c", SIGNALLED, *words]
+    done = subprocess.run(
+        process, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "checkpoint-6" in {folder.name for folder in checkpoints(run_dir)}, done.stderr
+    assert max(row["step"] for row in read_curves(run_dir)) == 6
+    assert record(run_dir) == record(whole)[:2]
+    sgg_ok("resume", str(run_dir), cwd=tmp_path)
+    assert record(run_dir) == record(whole)
+    assert weights(run_dir) == weights(whole)
 
 
 def test_a_best_step_at_an_epochs_end_is_saved_once(tmp_path):
