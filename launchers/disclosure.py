@@ -120,7 +120,7 @@ def _keys(config: Config) -> Iterator[Item]:
 
 
 def _place(kind: TrackerKind, config: Config) -> str:
-    """Where a tracker takes what it is told."""
+    """Where a tracker writes or sends its numbers."""
     if kind is not TrackerKind.wandb:
         return "in the run folder"
     tracker = config.tracker

@@ -153,8 +153,8 @@ def as_typed(words: Any) -> list[str]:
 def register_plugins() -> None:
     """Tell Hydra the launchers and the sweeper. Idempotent.
 
-    Hydra takes plugins from a package named hydra_plugins only. One on disk would be scanned by every
-    Hydra program of this environment, so this module stands in for it.
+    Hydra takes plugins from a package named hydra_plugins only. Every Hydra program
+    of this environment would import a package of that name on disk, so this module takes its place.
     """
     plugins = Plugins.instance()
     # the keys of hydra-optuna-sweeper, which Hydra would hold ours to

@@ -101,7 +101,7 @@ def execute(run_dir: Path) -> None:
 
 @contextmanager
 def held(run_dir: Path) -> Iterator[None]:
-    """A run folder is this process's inside the block; a full disk or GPU is reported with the way on.
+    """This process owns a run folder inside the block; of a full disk or GPU the error says what to do.
 
     Raises:
         SggError: another process owns it.
