@@ -75,6 +75,8 @@ class ModelFamily:
     """The `text_config` of a tiny model where it differs from what all families share."""
     default_system: str = "You are a helpful assistant."
     """What its chat template says in a system turn where a chat has none; empty for no such turn."""
+    turn_end: str = "<|im_end|>"
+    """What its chat template ends a turn with."""
 
     @property
     def factor(self) -> int:

@@ -37,8 +37,7 @@ def refuse_longer(limit: int | None, prepared: Prepared, rows: SftRows, processo
 
 def tokens(gold: dict[str, Any], rows: SftRows, processor: Any) -> int:
     """Tokens of prompt, image and completion of a row as `Prepared.gold` gives it, as TRL makes them."""
-    width, height = gold["width"], gold["height"]
-    said = rows.texts(gold["image_id"], width, height, gold["graph"], gold["columns"])
+    said = rows.of_gold(gold)
     said["prompt"] = prepare_multimodal_messages(said["prompt"], images=[None])
     said["completion"] = prepare_multimodal_messages(said["completion"])
     texts = apply_chat_template(said, processor)
@@ -47,5 +46,7 @@ def tokens(gold: dict[str, Any], rows: SftRows, processor: Any) -> int:
         for part in ("prompt", "completion")
     )
     looks = processor.image_processor
-    patches = looks.get_number_of_image_patches(height, width) // looks.merge_size**2
+    patches = (
+        looks.get_number_of_image_patches(gold["height"], gold["width"]) // looks.merge_size**2
+    )
     return int(count - 1 + patches)  # the prompt's text has one token for the image

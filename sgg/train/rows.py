@@ -57,6 +57,11 @@ class SftRows:
         said = self.texts(item.image_id, item.width, item.height, item.graph, item.columns)
         return {**said, "image": item.image}
 
+    def of_gold(self, gold: Mapping[str, Any]) -> dict[str, Any]:
+        """The row without its image, from what `Prepared.gold` gives."""
+        names = ("image_id", "width", "height", "graph", "columns")
+        return self.texts(*(gold[name] for name in names))
+
     def texts(
         self,
         image_id: str,

@@ -18,6 +18,7 @@ from sgg.train.logprobs import ScoringHead
 from sgg.train.loop import AtomicCheckpoints, TrainerInputs, muon_optimizers, train
 from sgg.train.rows import SftRows, as_trl_dataset
 from sgg.train.trl_args import words_of_trl
+from sgg.train.turns import refuse_changed_answer
 
 
 class Trainer(AtomicCheckpoints, SFTTrainer):  # type: ignore[misc]
@@ -48,6 +49,7 @@ def _trainer(parts: TrainerInputs) -> Any:
     rows = SftRows(
         image_store(config.data, "train"), prompter(config), stage.shuffle_objects, config.seed
     )
+    refuse_changed_answer(config.model.path, parts.prepared, rows, parts.processor)
     refuse_longer(stage.args.get("max_length"), parts.prepared, rows, parts.processor)
     dataset, optimizers = as_trl_dataset(parts.prepared, rows), muon_optimizers(parts)
     return Trainer(
