@@ -149,13 +149,21 @@ def read_best(run_dir: Path) -> Best | None:
     """The best checkpoint of a training run; None before there is one, or where none is kept.
 
     Raises:
-        SggError: best.json has another form, or the checkpoint's name is no folder's.
+        SggError: best.json is no JSON or has another form, or the checkpoint's name is no folder's.
 
     """
     file = run_dir / f"{BEST}.json"
-    record = read_record(file, Best)
-    if record is not None:
-        refuse_no_step(record.checkpoint, file)
+    try:
+        record = read_record(file, Best)
+        if record is not None:
+            refuse_no_step(record.checkpoint, file)
+        elif file.is_file():
+            raise SggError(f"{file}: no JSON.")
+    except SggError as error:
+        raise SggError(
+            f"{error} Remove it: a training that is resumed writes it again from metrics.jsonl; "
+            f"of a finished one take model.path={run_dir}/checkpoint-N."
+        ) from error
     return record
 
 

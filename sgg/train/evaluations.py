@@ -25,7 +25,7 @@ from sgg.evaluation.held_out import HeldOut
 from sgg.files import write_json
 from sgg.inference.generate import Completion, Key, Shard
 from sgg.inference.hf import HfEngine
-from sgg.runs.checkpoint import prune
+from sgg.runs.checkpoint import is_marked_complete, prune
 from sgg.runs.folder import BEST
 from sgg.runs.records import Best
 from sgg.tracking.names import EVALUATED, EVALUATED_STEP
@@ -93,6 +93,7 @@ class Evaluations(TrainerCallback):  # type: ignore[misc]
             self._evaluate(step)
         if self._ranks.is_main:
             self._write_best()
+            self._warn_of_missing_best()
         if self._is_hopeless():
             control.should_training_stop = True
 
@@ -131,10 +132,11 @@ class Evaluations(TrainerCallback):  # type: ignore[misc]
         log.info("evaluation took %.0f s, %.0f %% of this start", self._took_s, 100 * share)
         best = self._record.best
         if best is not None:
-            value = self._record.values[best]
+            where = f"kept as model.path={self._run_dir / BEST}"
             log.info(
-                "best %s: %.3f at step %d, kept as model.path=%s/%s",
-                *(self._settings.keep_best, value, best, self._run_dir, BEST),
+                "best %s: %.3f at step %d, %s",
+                *(self._settings.keep_best, self._record.values[best], best),
+                where if self._is_there(best) else f"but checkpoint-{best} is no longer there",
             )
         if self._record.start_is_better():
             log.warning(
@@ -165,6 +167,21 @@ class Evaluations(TrainerCallback):  # type: ignore[misc]
             shown = ", ".join(f"{name} {metrics[name]:.3f}" for name in names)
             log.info("step %d: %s (evaluation, %.1f s)", step, shown, took_s)
         self._record.add(step, from_all(row)[0])
+
+    def _is_there(self, step: int) -> bool:
+        """Whether the step's checkpoint is complete; damaged ones are removed before training begins."""
+        return is_marked_complete(self._run_dir / f"checkpoint-{step}")
+
+    def _warn_of_missing_best(self) -> None:
+        """Say that the best checkpoint of an earlier start was removed or damaged, and what follows."""
+        best = self._record.best
+        if best is not None and not self._is_there(best):
+            log.warning(
+                "checkpoint-%d, the best one by %s (%.3f), is no longer in %s. Its value stays the one to "
+                "beat; model.path=%s is refused until an evaluation is better and its checkpoint is saved.",
+                *(best, self._settings.keep_best, self._record.values[best]),
+                *(self._run_dir, self._run_dir / BEST),
+            )
 
     def _write_best(self) -> None:
         """Have best.json name the best checkpoint, which is complete by now."""

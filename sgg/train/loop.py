@@ -45,7 +45,7 @@ from sgg.runs.checkpoint import (
 )
 from sgg.runs.checkpoint_signature import sign_written_checkpoint
 from sgg.runs.folder import CURVES, MODEL_FOLDER, read_json_lines
-from sgg.runs.records import read_total
+from sgg.runs.records import read_best, read_total
 from sgg.runs.sweep import resume_command
 from sgg.tracking.open import tracking
 from sgg.tracking.state import failure_note
@@ -137,7 +137,7 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
 
     Raises:
         Stopped: a signal came; a checkpoint of the last step is there.
-        SggError: weights, data or hardware are missing.
+        SggError: weights, data or hardware are missing, or best.json is damaged.
 
     """
     stage = config.stage
@@ -147,6 +147,9 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
         if failure_note(run_dir) is not None:  # by now the tracker may be there again
             _track_again(config, run_dir)
         return
+    read_best(
+        run_dir
+    )  # a damaged best.json is refused here, not when the first checkpoint is saved
     ranks = Ranks.start(config.hardware)
     sharding.start(config)
     with ranks.main_process_first():

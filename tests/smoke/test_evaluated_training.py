@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from commands import command, environment, sgg_ok
+from commands import command, environment, sgg, sgg_ok
 
 from sgg.runs.checkpoint import checkpoints
 from sgg.runs.progress import read_curves
@@ -146,11 +146,49 @@ def test_killed_and_resumed_it_has_the_same_record_best_and_weights(trained):
     child.send_signal(signal.SIGKILL)
     child.wait()
     assert not (run_dir / "model").exists()
-    sgg_ok("resume", str(run_dir), cwd=folder)
+    done = sgg_ok("resume", str(run_dir), cwd=folder)
+    assert "is no longer in" not in done.stderr
     assert record(run_dir) == record(whole)
     assert (run_dir / "best.json").read_bytes() == (whole / "best.json").read_bytes()
     assert [c.name for c in checkpoints(run_dir)] == [c.name for c in checkpoints(whole)]
     assert weights(run_dir) == weights(whole)
+
+
+@pytest.mark.parametrize("what", ["removed", "damaged"])
+def test_a_best_checkpoint_that_is_gone_is_not_called_kept(trained, tmp_path, what):
+    _, whole, _ = trained
+    run_dir = tmp_path / "run"
+    shutil.copytree(whole, run_dir, ignore=shutil.ignore_patterns("model"))
+    best = read_best(run_dir)
+    folder = run_dir / best.checkpoint
+    if what == "removed":
+        shutil.rmtree(folder)
+    else:
+        (folder / "model.safetensors").write_bytes(b"")
+    done = sgg_ok("resume", str(run_dir), cwd=tmp_path)
+    assert (
+        f"{best.checkpoint}, the best one by failure_rate ({best.value:.3f}), is no" in done.stderr
+    )
+    assert f"at step {best.step}, but {best.checkpoint} is no longer there" in done.stderr
+    assert "kept as" not in done.stderr
+    assert read_best(run_dir) == best
+    assert record(run_dir) == record(whole)
+
+
+def test_a_damaged_best_file_is_refused_before_training(trained, tmp_path):
+    _, whole, _ = trained
+    run_dir = tmp_path / "run"
+    shutil.copytree(whole, run_dir, ignore=shutil.ignore_patterns("model"))
+    (run_dir / "best.json").write_text('{"step": ')
+    done = sgg("resume", str(run_dir), cwd=tmp_path)
+    assert done.returncode != 0
+    assert (
+        f"{run_dir}/best.json: no JSON. Remove it: a training that is resumed writes" in done.stderr
+    )
+    assert "going on from" not in done.stderr
+    (run_dir / "best.json").unlink()
+    sgg_ok("resume", str(run_dir), cwd=tmp_path)
+    assert read_best(run_dir) == read_best(whole)
 
 
 def test_no_weight_depends_on_it(trained):

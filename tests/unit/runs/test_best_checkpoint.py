@@ -75,3 +75,17 @@ def test_what_is_not_there_is_told(run_dir, named, said):
 )
 def test_the_run_of_a_best_checkpoint(path, run):
     assert run_of(path) == run
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no JSON"),
+        ('{"metric": "R"}', "not of the form that sgg writes"),
+        ('{"metric": "R", "step": 1', "no JSON"),
+    ],
+)
+def test_a_damaged_best_file_names_itself_and_the_way_out(run_dir, text, said):
+    (run_dir / "best.json").write_text(text)
+    with pytest.raises(SggError, match=rf"best\.json: {said}.*Remove it: .*checkpoint-N"):
+        locate(f"{run_dir}/best")
