@@ -216,6 +216,7 @@ def test_a_killed_rank_is_named(faulty):
     assert "SIGKILL" in status.reason
 
 
+@pytest.mark.thorough
 def test_resume_finishes_what_did_not(faulty):
     """Only the three that did not finish are started again; two of them get there."""
     assert faulty.status("scancel").state == "cancelled"

@@ -34,6 +34,7 @@ def submit(folder, run_dir):
     return done.stdout.strip()
 
 
+@pytest.mark.thorough
 def test_two_jobs_on_one_run_folder(cluster, tmp_path):
     run_dir = tmp_path / "run"
     run_dir.mkdir()

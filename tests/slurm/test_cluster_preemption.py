@@ -11,6 +11,7 @@ pytestmark = pytest.mark.slow
 STEPS = 30
 
 
+@pytest.mark.thorough
 def test_a_job_that_is_preempted_by_sigterm_is_queued_again_and_goes_on(cluster, tmp_path):
     sweep = tmp_path / "sweep"
     words = [*SFT, f"stage.args.max_steps={STEPS}", "stage.args.save_steps=100", *SLURM]

@@ -12,6 +12,7 @@ from sgg.config.frozen import read_frozen
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.thorough
 def test_two_nodes_train_like_one_process(cluster, tmp_path):
     """3 points × 2 nodes × 2 ranks: the losses of one process with the same global batch."""
     words = [*SFT, "seed=0,1,2", "stage.args.max_steps=3"]

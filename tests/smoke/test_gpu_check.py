@@ -111,6 +111,7 @@ def test_the_table_says_what_was_cut_what_failed_and_which_kernels_ran():
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_its_parts_run_on_a_cpu(tmp_path):
     recipe = "GRPO 3B LoRA, 24 GB"
     parts = ["machine", "vision", "folders", "SFT 3B LoRA", "logp", recipe]

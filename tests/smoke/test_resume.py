@@ -88,8 +88,16 @@ def undisturbed(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "number",
-    [signal.SIGKILL, signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.thorough)],
+    ("undisturbed", "number"),
+    [
+        ("sft", signal.SIGKILL),
+        ("sft", signal.SIGTERM),
+        pytest.param("sft", signal.SIGINT, marks=pytest.mark.thorough),
+        ("grpo", signal.SIGKILL),
+        pytest.param("grpo", signal.SIGTERM, marks=pytest.mark.thorough),
+        pytest.param("grpo", signal.SIGINT, marks=pytest.mark.thorough),
+    ],
+    indirect=["undisturbed"],
 )
 def test_stopped_and_resumed_ends_at_the_same_weights(undisturbed, number):
     """Killed in the second epoch, resumed from a checkpoint of either epoch, also with half ones about."""
@@ -114,7 +122,14 @@ def test_stopped_and_resumed_ends_at_the_same_weights(undisturbed, number):
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGUSR2, pytest.param(signal.SIGKILL, marks=pytest.mark.thorough)]
+    ("undisturbed", "number"),
+    [
+        ("sft", signal.SIGUSR2),
+        pytest.param("sft", signal.SIGKILL, marks=pytest.mark.thorough),
+        pytest.param("grpo", signal.SIGUSR2, marks=pytest.mark.thorough),
+        pytest.param("grpo", signal.SIGKILL, marks=pytest.mark.thorough),
+    ],
+    indirect=["undisturbed"],
 )
 def test_a_rank_of_two_that_is_hit_ends_both_and_resumes(undisturbed, number):
     """SIGKILL: the supervisor names the rank. SIGUSR2 to one rank alone: all save at the same step."""
@@ -148,6 +163,7 @@ def test_a_finished_run_is_left_alone(undisturbed):
     assert (folder / "whole" / "model" / "model.safetensors").stat().st_mtime_ns == before
 
 
+@pytest.mark.thorough
 def test_a_run_killed_after_its_last_step_makes_no_further_one(tmp_path):
     """In the middle of an epoch, where the data have more to give: the final model alone is written."""
     run_dir = tmp_path / "run"

@@ -21,7 +21,7 @@ from sgg.config.model import Family, LoraConfig, ModelConfig
 from sgg.models.load import load_model
 from sgg.models.weights import locate
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 COMMON = [
     *("hardware.threads=1", "stage.args.logging_steps=1", "stage.args.warmup_steps=0"),
@@ -81,10 +81,6 @@ TABLE = list(
         ("SIGKILL", "SIGTERM"),
     )
 )
-IN_ALL_RUNS = {
-    ("sft", "lora", "fsdp", "SIGTERM"),
-}
-"""Cells that no other test resembles and where most can go wrong; the rest is thorough."""
 BESIDE_THE_TABLE = [
     *[("grpo-beta", "lora-bf16", way, "SIGKILL") for way in ("ddp", "zero2", "zero3", "fsdp")],
     *[("grpo-beta", "full-bf16", way, "SIGKILL") for way in ("ddp", "zero2", "zero3", "fsdp")],
@@ -104,13 +100,6 @@ COMPILER = pytest.mark.skipif(
 )
 KEPT = {"TORCH_EXTENSIONS_DIR": str(Path.home() / ".cache" / "torch_extensions")}
 """Where DeepSpeed's Adam is compiled once on a machine."""
-
-
-def cells():
-    for cell in TABLE:
-        yield pytest.param(*cell, marks=() if cell in IN_ALL_RUNS else pytest.mark.thorough)
-    for cell in BESIDE_THE_TABLE:
-        yield pytest.param(*cell, marks=pytest.mark.thorough)
 
 
 def rows(run_dir):
@@ -211,7 +200,7 @@ def resumed(undisturbed, words_of, stage, part, way, name):
     return whole, run_dir
 
 
-@pytest.mark.parametrize(("stage", "part", "way", "name"), cells())
+@pytest.mark.parametrize(("stage", "part", "way", "name"), [*TABLE, *BESIDE_THE_TABLE])
 def test_stopped_and_resumed_ends_at_the_same_weights(
     undisturbed, words_of, stage, part, way, name
 ):
@@ -220,7 +209,6 @@ def test_stopped_and_resumed_ends_at_the_same_weights(
     assert weights(run_dir) == weights(whole)
 
 
-@pytest.mark.thorough
 @COMPILER
 @pytest.mark.parametrize(("stage", "part", "way", "name"), OFFLOAD)
 def test_offload_resumes_to_rounding(undisturbed, words_of, stage, part, way, name):
@@ -235,7 +223,6 @@ def test_offload_resumes_to_rounding(undisturbed, words_of, stage, part, way, na
             torch.testing.assert_close(ours[name], weight, rtol=0, atol=1e-4)
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("way", ["one", "zero2", "zero3", "fsdp"])
 @pytest.mark.parametrize("part", ["full", "lora"])
 def test_killed_after_the_last_step_only_the_model_is_written(undisturbed, part, way):

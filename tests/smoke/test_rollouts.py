@@ -329,13 +329,9 @@ def undisturbed(tmp_path_factory):
     return rewards(config)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
-    ("during", "at"),
-    [
-        pytest.param("/v1/models", 1, marks=pytest.mark.thorough),
-        ("/inference/v1/generate", 5),
-        pytest.param("/collective_rpc", 5, marks=pytest.mark.thorough),
-    ],
+    ("during", "at"), [("/v1/models", 1), ("/inference/v1/generate", 5), ("/collective_rpc", 5)]
 )
 def test_a_server_that_dies_is_joined_again_and_pushed_to(tmp_path, during, at, undisturbed):
     """Killed before anything, while it generates, or takes weights: the run ends as if nothing had been."""
@@ -405,6 +401,7 @@ def test_a_slow_server_is_told(tmp_path):
     assert "logs/server*.log" in done.stderr
 
 
+@pytest.mark.thorough
 def test_two_ranks_draw_what_one_does(tmp_path, undisturbed):
     words = ["hardware.rollout.mode=colocate", "hardware.processes_per_node=2"]
     config = frozen(tmp_path / "run", *words)
@@ -420,6 +417,7 @@ def test_two_ranks_draw_what_one_does(tmp_path, undisturbed):
     assert rewards(config) == pytest.approx(undisturbed, abs=2e-4)
 
 
+@pytest.mark.thorough
 def test_a_resumed_run_draws_what_an_undisturbed_one_does(tmp_path):
     words = ["stage.args.save_steps=2", "stage.keep_checkpoints=3"]
     config = frozen(tmp_path / "run", "hardware.rollout.mode=colocate", *words)
