@@ -64,7 +64,7 @@ def plan_steps(
 
 def freeze_steps(pipeline: PipelineConfig, steps: list[Step], folder: Path) -> list[Path]:
     """Write every step's frozen config, then FOLDER/pipeline.json; returns the run folders."""
-    run_dirs = [open_run(step.config) for step in steps]
+    run_dirs = [open_run(step.config, step.init_from is not None) for step in steps]
     record = {"steps": [step.name for step in steps], "table": pipeline.table}
     write_json(folder / PIPELINE, record)
     return run_dirs

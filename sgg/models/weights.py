@@ -21,7 +21,7 @@ from sgg.errors import SggError
 from sgg.files import read_record
 from sgg.runs.checkpoint import is_marked_complete, newest_complete, problem_with
 from sgg.runs.folder import BEST, METRICS, MODEL_FOLDER
-from sgg.runs.records import read_best
+from sgg.runs.start_checkpoint import best_checkpoint, names_best
 
 PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.jinja"]
 _OF_THE_HUB = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_OFFLINE", "XDG_CACHE_HOME")
@@ -65,31 +65,22 @@ def locate(path: str, revision: str | None = None, fetch: bool = True) -> Path:
     if "/" not in path and (shipped / "config.json").is_file():
         return shipped
     local = Path(path).expanduser()
-    if local.name == BEST and (local.parent / FROZEN_NAME).is_file():
-        return _in_folder(_best_of(local.parent, path), path)
+    if names_best(local):
+        return _in_folder(best_checkpoint(local.parent, path), path)
     if local.is_dir():
         return _in_folder(local, path)
+    if local.name.startswith("checkpoint-") and (local.parent / FROZEN_NAME).is_file():
+        raise SggError(
+            f"model.path={path}: {local.name} is no longer in {local.parent}: a training keeps its newest "
+            "stage.keep_checkpoints and its best one. A run that has begun with it cannot be resumed; start "
+            f"another one with model.path={local.parent}, or with {local.parent / BEST} for its best."
+        )
     if path.count("/") != 1 or path.startswith((".", "~", "/")):
         raise SggError(
             f"model.path={path}: no such folder. Give a folder with config.json and safetensors, a run "
             "folder, or a hub id such as Qwen/Qwen2.5-VL-7B-Instruct."
         )
     return _from_hub(path, revision, fetch)
-
-
-def _best_of(run_dir: Path, path: str) -> Path:
-    """The folder of a run's best checkpoint."""
-    best = read_best(run_dir)
-    if best is None:
-        raise SggError(
-            f"model.path={path}: {run_dir} keeps no best checkpoint. Train with stage.evaluate.every_steps=N "
-            f"stage.evaluate.keep_best=R@50, or take model.path={run_dir} for the last weights."
-        )
-    if not (run_dir / best.checkpoint).is_dir():
-        raise SggError(
-            f"model.path={path}: {best.checkpoint}, the best one by {best.metric}, is no longer in {run_dir}."
-        )
-    return run_dir / best.checkpoint
 
 
 def look_as_runs_do(environment: Mapping[str, str]) -> None:

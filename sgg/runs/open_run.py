@@ -12,16 +12,24 @@ from sgg.errors import SggError
 from sgg.runs.checkpoint_signature import unsigned_checkpoint
 from sgg.runs.folder import make_folder
 from sgg.runs.signature import LASTING_SECRET, sign_run
+from sgg.runs.start_checkpoint import lasting_path
 
 
-def open_run(config: Config) -> Path:
+def open_run(config: Config, model_is_made: bool = False) -> Path:
     """The run's folder with the frozen config in it: a new one, or the same run's from before.
 
+    Args:
+        config: the run's; `paths.run_dir` and `model.path` are set to what is frozen.
+        model_is_made: an earlier step of the pipeline makes the weights, and ends before this run starts.
+
     Raises:
-        SggError: the folder holds a run with another config, or a checkpoint that is not this user's.
+        SggError: the folder holds a run with another config, or a checkpoint that is not this user's; or
+            the weights are no longer there.
 
     """
     run_dir = make_folder(config)
+    if not model_is_made:
+        config.model.path = lasting_path(config.model.path)
     frozen = run_dir / FROZEN_NAME
     is_run, resume = frozen.is_file(), shlex.join(["sgg", "resume", str(run_dir)])
     if is_run:
