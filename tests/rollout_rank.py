@@ -2,6 +2,7 @@
 
 Words: `greedy` compares vLLM's greedy completion with transformers' after each push and prints both as a JSON
 line; `expands_twice` and `keeps_image_features` leave that cure out; `blind` leaves the probe out;
+`swaps_images` gives vLLM the images of each group in the place of the next group's;
 `updates=N` has the first push of an adapter followed by N more, each after an update of the adapter, and
 prints as a JSON line which weights of the base have changed and how many of the greedy completions differ.
 """
@@ -101,6 +102,15 @@ if left:
     Rollouts.sync_weights = pushed_often
 if "greedy" in words:
     Rollouts.sync_weights = told
+if "swaps_images" in words:
+    resized = Rollouts.resized
+
+    def swapped(self, images):
+        """The probe's single image stays."""
+        group = len(images) // len({id(row[0]) for row in images})
+        return resized(self, images[group:] + images[:group])
+
+    Rollouts.resized = swapped
 if "blind" in words:
     Rollouts._disagreement = lambda self: None
 

@@ -16,9 +16,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from commands import environment, sgg
 from narrow_models import tempt
+from PIL import Image
 from safetensors.torch import load_file
 
 from sgg.chat_api.connection import SignedRequests
@@ -176,6 +178,57 @@ def test_colocated_completions_are_the_trainers_own(tmp_path, family):
     config = frozen(tmp_path / "run", f"model=tiny_{family}", "hardware.rollout.mode=colocate")
     check_learning(config, rank(config, "greedy"), family)
     assert not (tmp_path / "run" / "vllm_model").exists()
+
+
+SIZES = [(900, 700), (1000, 50), (20, 20), (120, 90), (50, 1000)]
+"""Shrunk to the pixel limit, thin, at the least size, below the limit, thin and high."""
+
+
+def photos(folder):
+    """A data set of images whose sizes and colours differ."""
+    folder.mkdir()
+    lines = []
+    random = np.random.default_rng(0)
+    for place, (width, height) in enumerate(SIZES):
+        blocks = Image.fromarray(random.integers(0, 256, (4, 5, 3), dtype=np.uint8))
+        blocks.resize((width, height), Image.Resampling.NEAREST).save(folder / f"{place}.png")
+        objects = [{"id": "cup.1", "bbox": [0, 0, width, height]}]
+        objects.append({"id": "dish.1", "bbox": [0, 0, width // 2, height // 2]})
+        relations = [{"subject": "cup.1", "predicate": "on", "object": "dish.1"}]
+        image = {"image": f"{place}.png", "width": width, "height": height}
+        lines.append(json.dumps(image | {"objects": objects, "relationships": relations}))
+    (folder / "annotations.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+def of_sizes(folder, family, *words):
+    """Rows of three steps with all sizes in one batch."""
+    root = photos(folder / "photos")
+    config = frozen(
+        folder / "run",
+        *("hardware.rollout.mode=colocate", "hardware.rollout.max_logp_difference=100"),
+        *(f"model=tiny_{family}", "model.min_pixels=3136", "model.max_pixels=50176"),
+        *("data=jsonl", f"data.root={root}", "prompt=open", f"data.train.limit={len(SIZES)}"),
+        *(f"stage.prompts_per_step={len(SIZES)}", "stage.micro_batch=10"),
+        *("stage.args.num_generations=2", "stage.args.max_steps=3"),
+    )
+    done = rank(config, *words)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert len(rows(config)) == 3
+    return rows(config)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_completions_of_images_of_different_sizes_are_of_their_images(tmp_path, family):
+    found = of_sizes(tmp_path, family)
+    assert max(row[DIFFERENCE] for row in found) < 1e-3
+    assert max(row["grad_norm"] for row in found) > 0
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("family", Family.__members__)
+def test_log_probabilities_part_where_vllm_has_images_in_another_order(tmp_path, family):
+    assert min(row[DIFFERENCE] for row in of_sizes(tmp_path, family, "swaps_images")) > 0.1
 
 
 @pytest.mark.thorough
