@@ -25,7 +25,8 @@ from PIL import Image
 from sgg.config.model import ModelConfig
 from sgg.inference.generate import Batch, Engine, Request, Sampling
 from sgg.inference.hf import HfEngine
-from sgg.inference.vllm.engine import EngineLimits, VllmEngine
+from sgg.inference.vllm.engine import VllmEngine
+from sgg.inference.vllm.limits import EngineLimits
 from sgg.models.load import family_of, load_model
 from sgg.models.processor import load_processor
 from sgg.models.vllm_folder import write_for_vllm

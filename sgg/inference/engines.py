@@ -13,7 +13,8 @@ from sgg.config.schema import Config
 from sgg.distributed import Ranks
 from sgg.inference.generate import Engine, Sampling
 from sgg.inference.hf import HfEngine
-from sgg.inference.vllm.engine import EngineLimits, VllmEngine
+from sgg.inference.vllm.engine import VllmEngine
+from sgg.inference.vllm.limits import EngineLimits
 from sgg.models.open import RunModel, Use, open_model
 from sgg.models.processor import token_count
 from sgg.models.spec import completion_grammar

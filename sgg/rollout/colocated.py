@@ -11,7 +11,8 @@ from vllm import LLM, SamplingParams
 from sgg.compat.trl import collapsed, expands_twice, keeps_image_features, replaced
 from sgg.compat.vllm_cpu import keep_matrices_loadable
 from sgg.inference.generate import Completion, Key, Questions, Sampling, Shard
-from sgg.inference.vllm.engine import EngineLimits, VllmRequests
+from sgg.inference.vllm.engine import VllmRequests
+from sgg.inference.vllm.limits import ColocatedLimits
 from sgg.inference.vllm.setup import engine_arguments, own_threads, register_model
 from sgg.rollout.generation import Rollouts
 from sgg.rollout.settings import RolloutSettings
@@ -71,20 +72,21 @@ class Colocated(Rollouts):
         """By the engines of all ranks, as `stage=eval` with `generate=vllm` asks its own."""
         scheduler = self.llm.llm_engine.vllm_config.scheduler_config
         settings, at_once = self._settings, scheduler.max_num_seqs
+        limits = ColocatedLimits(
+            at_once,
+            settings.max_length,
+            self.gpu_memory_utilization,
+            settings.gpu,
+            settings.ranks,
+        )
         requests = VllmRequests(
+            self.llm,
             settings.processor,
             sampling,
-            EngineLimits(
-                at_once,
-                settings.max_length,
-                self.gpu_memory_utilization,
-                settings.gpu,
-                settings.ranks,
-            ),
+            limits,
             settings.sampling["stop_token_ids"],
             (settings.sampling.get("structured_outputs") or {}).get("grammar"),
         )
-        requests.llm = self.llm
         beside = self.tensor_parallel_size  # ranks that share a copy of the model ask it the same
         group, place = divmod(self.accelerator.process_index, beside)
         shard = Shard(group, self.accelerator.num_processes // beside)

@@ -15,7 +15,8 @@ from sgg.config.grammar import GrammarConfig, GrammarNames
 from sgg.config.model import Family, Init, ModelConfig
 from sgg.config.prompt import Template
 from sgg.inference.generate import Batch, Request, Sampling, completion_of
-from sgg.inference.vllm.engine import EngineLimits, VllmEngine
+from sgg.inference.vllm.engine import VllmEngine
+from sgg.inference.vllm.limits import EngineLimits
 from sgg.models.families import FAMILIES
 from sgg.models.processor import load_processor
 from sgg.models.vllm_folder import write_for_vllm

@@ -17,7 +17,8 @@ from sgg.config.model import Family, LoraConfig, ModelConfig
 from sgg.inference.generate import Batch, Completion, Request, Sampling
 from sgg.inference.hf import HfEngine
 from sgg.inference.requests import completion_seed, resized
-from sgg.inference.vllm.engine import EngineLimits, VllmEngine
+from sgg.inference.vllm.engine import VllmEngine
+from sgg.inference.vllm.limits import EngineLimits
 from sgg.models.families import FAMILIES as RECORDS
 from sgg.models.load import load_model
 from sgg.models.narrow import narrow_folder

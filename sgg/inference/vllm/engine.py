@@ -10,9 +10,8 @@ probability that took away.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -28,63 +27,52 @@ from sgg.inference.requests import (
     resized,
     stop_and_forbidden,
 )
+from sgg.inference.vllm.limits import EngineLimits
 from sgg.inference.vllm.masked_mass import RemovedMass
 from sgg.inference.vllm.setup import engine_arguments, engine_here, own_threads, register_model
 from sgg.models.load import declared_ends
 from sgg.models.vllm_folder import longest_context
 
 
-@dataclass(frozen=True)
-class EngineLimits:
-    """What vLLM may use."""
-
-    in_flight: int
-    """Completions generated concurrently."""
-    max_length: int
-    """Longest prompt and completion together, tokens."""
-    gpu_memory_utilization: float
-    """Part of the GPU's memory."""
-    gpu: bool
-    ranks: int = 1
-    """Processes of the run, each with an engine of its own."""
-
-
 class VllmRequests:
     """An engine of vLLM with requests put in as completions come out."""
 
     batch_size = 1
-    llm: Any
-    """vLLM's `LLM`."""
 
     def __init__(
         self,
+        llm: Any,
         processor: Any,
         sampling: Sampling,
-        room: EngineLimits,
+        limits: EngineLimits,
         ends: list[int],
         grammar: str | None = None,
+        longest: int | None = None,
+        removed: RemovedMass | None = None,
     ) -> None:
-        """Know how to ask; `llm` is set by who has it.
+        """Know whom to ask, and how.
 
         Args:
+            llm: vLLM's `LLM`.
             processor: the model's.
             sampling: how completions are drawn.
-            room: what the engine may use.
+            limits: what the engine may use.
             ends: tokens that end a completion.
             grammar: what completions are held to, in xgrammar's EBNF.
+            longest: tokens of a prompt and its completion, where the model was made for fewer than `limits`.
+            removed: takes down what the grammar takes away, where that is wanted.
 
         """
-        self._processor, self._sampling, self._room = processor, sampling, room
-        self._ends, self._grammar = ends, grammar
-        self._limit = room.max_length
-        self._removed: RemovedMass | None = None
+        self.llm, self._processor, self._sampling, self._limits = llm, processor, sampling, limits
+        self._ends, self._grammar, self._removed = ends, grammar, removed
+        self._longest = limits.max_length if longest is None else longest
 
     def completions(self, batches: Iterator[Batch]) -> Iterator[tuple[Key, Completion]]:
         """See `sgg.inference.generate.Engine`; in the order in which they end."""
         waiting = ((request, key) for b in batches for request in b.requests for key in _keys(b))
         flying: dict[str, Key] = {}
         while True:
-            for request, key in islice(waiting, self._room.in_flight - len(flying)):
+            for request, key in islice(waiting, self._limits.in_flight - len(flying)):
                 flying[self._put_in(request, key)] = key
             if not flying:
                 return
@@ -101,20 +89,7 @@ class VllmRequests:
         try:
             return [o for o in self.llm.llm_engine.step() if o.finished]
         except torch.OutOfMemoryError as error:
-            raise self._too_small(error) from error
-
-    def _too_small(self, error: Exception) -> SggError:
-        room = self._room
-        reason = str(error).strip().splitlines()[-1]
-        share = (
-            f"generate.gpu_memory_utilization={room.gpu_memory_utilization}"
-            if room.gpu
-            else f"VLLM_CPU_KVCACHE_SPACE={os.environ['VLLM_CPU_KVCACHE_SPACE']} (environment, GiB)"
-        )
-        return SggError(
-            f"vLLM has too little memory with {share}, hardware.rollout.max_length={room.max_length}, "
-            f"generate.batch_size={room.in_flight}: {reason} Lower the latter two, or give it more room."
-        )
+            raise self._limits.too_small(error) from error
 
     def _put_in(self, request: Request, key: Key) -> str:
         """Hand a request over; returns the id that its completion will carry."""
@@ -130,10 +105,10 @@ class VllmRequests:
         """Raise for a prompt that leaves no room: vLLM would refuse it, or cut the completion short."""
         prompt = prompt_tokens(text, request.image, self._processor)
         wanted = self._sampling.max_new_tokens
-        if prompt + wanted > self._limit:
+        if prompt + wanted > self._longest:
             raise SggError(
                 f"{request.image_id}: a prompt of {prompt} tokens and generate.max_new_tokens={wanted} are "
-                f"more than {self._limit} (hardware.rollout.max_length={self._room.max_length}, and what "
+                f"more than {self._longest} (hardware.rollout.max_length={self._limits.max_length}, and what "
                 "the model was made for). Raise the limit, or lower generate.max_new_tokens or "
                 "stage.max_pixels."
             )
@@ -164,7 +139,7 @@ class VllmEngine(VllmRequests):
         processor: Any,
         sampling: Sampling,
         dtype: torch.dtype,
-        room: EngineLimits,
+        limits: EngineLimits,
         grammar: str | None = None,
     ) -> None:
         """Start the engine.
@@ -174,17 +149,19 @@ class VllmEngine(VllmRequests):
             processor: the model's.
             sampling: how completions are drawn.
             dtype: of the weights.
-            room: what the engine may use.
+            limits: what the engine may use.
             grammar: what completions are held to, in xgrammar's EBNF.
 
         Raises:
             SggError: the memory is too small.
 
         """
+        engine_here(limits.gpu)
+        removed = None if grammar is None else RemovedMass(sampling.temperature)
         ends = end_ids(declared_ends(folder), processor.tokenizer)
-        super().__init__(processor, sampling, room, ends, grammar)
-        self._limit = longest_context(folder, room.max_length)
-        self.llm = self._start(folder, dtype)
+        longest = longest_context(folder, limits.max_length)
+        llm = _started(folder, dtype, limits, longest, sampling.seed)
+        super().__init__(llm, processor, sampling, limits, ends, grammar, longest, removed)
 
     def close(self) -> None:
         """Give back memory and torch's process group, for what this process does next.
@@ -195,33 +172,33 @@ class VllmEngine(VllmRequests):
 
         if self._removed is not None:
             self._removed.close()
-        if self._room.ranks == 1:
+        if self._limits.ranks == 1:
             self.llm.llm_engine.engine_core.shutdown()
             del self.llm
             cleanup_dist_env_and_memory()
 
-    def _start(self, folder: Path, dtype: torch.dtype) -> Any:
-        engine_here(self._room.gpu)
-        if self._grammar is not None:
-            self._removed = RemovedMass(self._sampling.temperature)
-        from vllm import LLM
 
-        register_model(folder)
-        try:
-            with own_threads():
-                return LLM(
-                    str(folder),
-                    max_model_len=self._limit,
-                    max_num_seqs=self._room.in_flight,
-                    gpu_memory_utilization=self._room.gpu_memory_utilization,
-                    use_tqdm_on_load=False,
-                    seed=self._sampling.seed,
-                    **engine_arguments(dtype, self._room.gpu, self._room.ranks),
-                )
-        except (torch.OutOfMemoryError, ValueError, RuntimeError) as error:
-            if "memory" not in str(error):
-                raise
-            raise self._too_small(error) from error
+def _started(
+    folder: Path, dtype: torch.dtype, limits: EngineLimits, longest: int, seed: int
+) -> Any:
+    from vllm import LLM
+
+    register_model(folder)
+    try:
+        with own_threads():
+            return LLM(
+                str(folder),
+                max_model_len=longest,
+                max_num_seqs=limits.in_flight,
+                gpu_memory_utilization=limits.gpu_memory_utilization,
+                use_tqdm_on_load=False,
+                seed=seed,
+                **engine_arguments(dtype, limits.gpu, limits.ranks),
+            )
+    except (torch.OutOfMemoryError, ValueError, RuntimeError) as error:
+        if "memory" not in str(error):
+            raise
+        raise limits.too_small(error) from error
 
 
 def _keys(batch: Batch) -> list[Key]:
