@@ -72,11 +72,14 @@ def build_trainer(way: str, folder: Path, out: Path) -> tuple[Any, Any]:
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
+    from sgg.config.stage import FastPath
     from sgg.models.load import family_of, load_model
     from sgg.models.processor import load_processor
     from sgg.text.codec import GraphSpec
     from sgg.text.prompt import SYSTEM, Prompter
+    from sgg.train.logprobs import ScoringHead
     from sgg.train.sft import Trainer
+    from sgg.train.shared_prefix.sharing import SharedPrefix
 
     family, budget = family_of(folder), (4 * 28**2, 1024 * 28**2)
     config = ModelConfig(path=str(folder), family=family.name)
@@ -100,7 +103,8 @@ def build_trainer(way: str, folder: Path, out: Path) -> tuple[Any, Any]:
         ),
         "processing_class": load_processor(folder, *budget),
     }
-    trainer = SFTTrainer(**parts) if way == WAYS[0] else Trainer(keep_checkpoints=1, **parts)
+    head = ScoringHead(sharing=SharedPrefix(FastPath.auto))
+    trainer = SFTTrainer(**parts) if way == WAYS[0] else Trainer(head, keep_checkpoints=1, **parts)
     batch = trainer.data_collator([trainer.train_dataset[i] for i in range(len(made))])
     return trainer, batch
 

@@ -60,6 +60,17 @@ class EvaluateConfig:
     """Training ends after so many evaluations without a better `keep_best`; 0 for never."""
 
 
+class FastPath(Enum):
+    """Whether rows of a micro batch that share a prompt are passed through the model as one."""
+
+    auto = "auto"
+    """Where model and batch allow it; the log says where they do not."""
+    off = "off"
+    """Never: plain passes, padding included."""
+    require = "require"
+    """Always: what cannot be shared is an error."""
+
+
 @dataclass
 class StageConfig:
     """What every stage has."""
@@ -76,6 +87,8 @@ class TrainStageConfig(StageConfig):
     micro_batch: int | None = None
     """Samples in one forward pass of one process; null for the largest that the profile allows."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    fast_path: FastPath = FastPath.auto
+    """Compute prompts and images once for all rows that share them, and no padding."""
     keep_checkpoints: int = 2
     """Newest complete checkpoints kept."""
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)

@@ -78,6 +78,8 @@ NAMES = (
     Name("speed/optimizer_s", "s", "clipping and update; with DeepSpeed in `update_s`"),
     Name("speed/update_s", "s", "the rest of the step: forward and backward"),
     Name("speed/tokens_per_s", "tokens/s", "of all processes, with prompts"),
+    Name("speed/prefix_saved", _SHARE, "tokens, padding included, that were not computed: shared prompts"),
+    Name("speed/images_saved", _SHARE, "images that were not computed: copies"),
     Name("speed/memory_gb", "10⁹ bytes", "peak of the main process: on its GPU, or without one in RAM"),
     Name("speed/training_s", "s", "this start, at its end", "train_runtime"),
     Name("speed/evaluation_s", "s", "one evaluation during training, scoring included"),

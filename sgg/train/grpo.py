@@ -15,6 +15,7 @@ from trl import GRPOTrainer
 from trl.trainer import grpo_trainer
 from trl.trainer.utils import RepeatSampler
 
+from sgg.compat.trl import replaced
 from sgg.config.hardware import RolloutMode
 from sgg.config.schema import Config
 from sgg.config.stage import GrpoConfig
@@ -37,6 +38,8 @@ from sgg.train.logprobs import ScoringHead
 from sgg.train.loop import AtomicCheckpoints, TrainerInputs, muon_optimizers, train
 from sgg.train.rows import GrpoRows, as_trl_dataset
 from sgg.train.samples import StepSamples
+from sgg.train.shared_prefix.regroup import shuffle_of_groups
+from sgg.train.shared_prefix.sharing import SharedPrefix
 from sgg.train.trl_args import words_of_trl
 
 log = logging.getLogger("sgg")
@@ -88,6 +91,7 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
         self._silent: set[str] = set()
         with rollouts(lambda: self.state.global_step), head.installed(grpo_trainer), words_of_trl():
             super().__init__(**theirs)
+        self.clock.others.append(head.sharing.measured)
         if self.ref_model is not None:  # which TRL has loaded
             attend_alike(self.model, self.accelerator.unwrap_model(self.ref_model))
 
@@ -111,6 +115,16 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
                 "hardware.rollout.mode=trainer generates without vLLM."
             )
         return scored
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        """Groups stay together in micro batches where they are to be shared."""
+        if self._head.sharing.is_off:
+            return super()._prepare_inputs(generation_batch)
+        rows = self.args.per_device_train_batch_size * self.args.steps_per_generation
+        before = self.accelerator.process_index * rows
+        shuffle = shuffle_of_groups(self.num_generations, before)
+        with replaced(grpo_trainer, "shuffle_sequence_dict", shuffle):
+            return super()._prepare_inputs(generation_batch)
 
     def _generate(self, prompts: Any) -> Any:
         """Timed."""
@@ -193,7 +207,11 @@ def _trainer(parts: TrainerInputs) -> Any:
     dataset, optimizers = as_trl_dataset(parts.prepared, rows), muon_optimizers(parts)
     return Trainer(
         mix,
-        ScoringHead(parts.processor.forbidden_ids, _masks(parts, held)),
+        ScoringHead(
+            parts.processor.forbidden_ids,
+            _masks(parts, held),
+            SharedPrefix(config.stage.fast_path),
+        ),
         partial(rollouts, config, Path(parts.args.output_dir), parts.model, parts.processor),
         config.hardware.rollout.max_logp_difference,
         StepSamples(Path(parts.args.output_dir), config.tracker.samples),

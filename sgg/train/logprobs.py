@@ -7,6 +7,9 @@ tiles: with a vocabulary of 152,000 the logits of every token of a prompt would 
 small model. TRL's own does so on a GPU alone; elsewhere it scores the prompt, too, in tiles of up to 134
 million logits.
 
+Rows that share a prompt are passed as one packed row (`shared_prefix`), so that prompts and images are
+computed once, and padding never.
+
 GRPO's sampling and scoring use the same distribution, which two things change, in this order. Tokens that
 stand for images, or rows of the head without a token, are forbidden in both (`sgg.models.forbidden`): a
 sampled image token makes training fail with “image features and image tokens do not match”; vLLM is forbidden
@@ -28,8 +31,10 @@ from trl.kernels import ChunkedLogProbFunction
 from trl.trainer.utils import FusedCausalLMOutput, maybe_gather_lm_head_ctx
 
 from sgg.compat.trl import replaced
+from sgg.config.stage import FastPath
 from sgg.models.forbidden import BIAS
 from sgg.train.grammar_masks import Masks, masked_log_probs
+from sgg.train.shared_prefix.sharing import SharedPrefix
 
 _COLUMNS = 32768
 """Columns of the logits that are there at once on a GPU, where no grammar masks them; TRL's number."""
@@ -44,14 +49,21 @@ tiles of 870 × 32,768."""
 class ScoringHead:
     """One for a run: GRPO's policy and its reference model score by the same distribution."""
 
-    def __init__(self, forbidden: Sequence[int] = (), masks: Masks | None = None) -> None:
-        """Know the distribution: that of the model, where nothing is given.
+    def __init__(
+        self,
+        forbidden: Sequence[int] = (),
+        masks: Masks | None = None,
+        sharing: SharedPrefix | None = None,
+    ) -> None:
+        """Know the distribution: that of the model, where neither of the first two is given.
 
         Args:
             forbidden: ids of tokens that are never sampled.
             masks: of the grammar that holds the completions, if one does.
+            sharing: packs rows that share a prompt; without it every batch is passed as it is.
 
         """
+        self.sharing = sharing or SharedPrefix(FastPath.off)
         self._forbidden, self._masks = list(forbidden), masks
         self._ids: torch.Tensor | None = None
         self.masked_mass: torch.Tensor | None = None
@@ -72,6 +84,7 @@ class ScoringHead:
     ) -> None:
         """As TRL's `add_fused_lm_head`; the plain forward, which `generate` samples from, is biased too."""
         theirs = model.forward
+        self.sharing.prepare(model)
 
         @functools.wraps(
             type(model).forward
@@ -82,9 +95,15 @@ class ScoringHead:
                 if self._forbidden:
                     output.logits[..., self._places(output.logits.device)] += BIAS
                 return output
-            labels = kwargs.pop("labels")[:, 1:]
+            labels = kwargs.pop("labels")
             kwargs["use_cache"] = False
-            hidden = own.base_model(*args, **kwargs).last_hidden_state[:, :-1]
+            packed = None if args else self.sharing.packed(own, labels, kwargs)
+            labels = labels[:, 1:]
+            if packed is None:
+                hidden = own.base_model(*args, **kwargs).last_hidden_state[:, :-1]
+                hidden = hidden[labels != -100]
+            else:
+                hidden = own.base_model(**packed.inputs).last_hidden_state[0, packed.places]
             cast: Any = nullcontext()
             if cast_lm_head_to_fp32:
                 hidden = hidden.float()
@@ -111,14 +130,23 @@ class ScoringHead:
         temperature: float,
         outputs: tuple[str, ...],
     ) -> FusedCausalLMOutput:
-        bias = self._bias(weight)
+        """What the model returns.
+
+        Args:
+            hidden: (N, H), of the tokens that predict the labels.
+            weight: of the head, (V, H).
+            labels: (B, T), -100 where none is wanted, N others.
+            temperature: of the distribution.
+            outputs: what is asked of TRL's kernel.
+
+        """
+        wanted, bias = labels != -100, self._bias(weight)
         if self._masks is None:
             return _unmasked(hidden, weight, bias, labels, temperature, outputs)
-        wanted = labels != -100
         completions = [row[keep].tolist() for row, keep in zip(labels, wanted, strict=True)]
         masks = self._masks.packed(completions).to(labels.device)
         log_probs, entropies, removed = masked_log_probs(
-            hidden[wanted], weight, bias, labels[wanted], masks, temperature
+            hidden, weight, bias, labels[wanted], masks, temperature
         )
         self.masked_mass = removed.mean()
         return FusedCausalLMOutput(
@@ -148,31 +176,14 @@ def _unmasked(
     temperature: float,
     outputs: tuple[str, ...],
 ) -> FusedCausalLMOutput:
-    """By TRL's kernel, which recomputes each tile in the backward.
-
-    Args:
-        hidden: (B, T, H).
-        weight: of the head, (V, H).
-        labels: (B, T), -100 where none is wanted.
-
-    """
+    """By TRL's kernel, which recomputes each tile in the backward; arguments as `ScoringHead._scored`."""
     wanted = labels != -100
-    # With a small vocabulary all rows, as TRL does: it costs little, and without the others the sum over
-    # rows, the weight's gradient, would round otherwise and change the tiny models' published figures.
-    all_rows = not hidden.is_cuda and len(weight) <= _COLUMNS
-    rows = hidden.flatten(0, 1) if all_rows else hidden[wanted]
-    targets = labels.clamp(min=0).flatten() if all_rows else labels[wanted]
-    columns = _COLUMNS if hidden.is_cuda or all_rows else _columns(len(rows))
+    columns = _COLUMNS if hidden.is_cuda else _columns(len(hidden))
     found = ChunkedLogProbFunction.apply(
-        rows, weight, bias, targets, temperature, columns, None, 1.0, outputs
+        hidden, weight, bias, labels[wanted], temperature, columns, None, 1.0, outputs
     )
     log_probs, entropy, *_, is_top1 = (
-        None
-        if values is None
-        else values.view(wanted.shape).masked_fill(~wanted, 0)
-        if all_rows
-        else _spread(values, wanted)
-        for values in found
+        None if values is None else _spread(values, wanted) for values in found
     )
     return FusedCausalLMOutput(
         log_probs=log_probs, entropy=entropy, is_top1=is_top1, label_mask=wanted

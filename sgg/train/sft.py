@@ -17,6 +17,7 @@ from sgg.train.lengths import refuse_longer
 from sgg.train.logprobs import ScoringHead
 from sgg.train.loop import AtomicCheckpoints, TrainerInputs, muon_optimizers, train
 from sgg.train.rows import SftRows, as_trl_dataset
+from sgg.train.shared_prefix.sharing import SharedPrefix
 from sgg.train.trl_args import words_of_trl
 from sgg.train.turns import refuse_changed_answer
 
@@ -24,15 +25,17 @@ from sgg.train.turns import refuse_changed_answer
 class Trainer(AtomicCheckpoints, SFTTrainer):  # type: ignore[misc]
     """TRL's trainer with complete checkpoints and a head that scores the completions alone."""
 
-    def __init__(self, **theirs: Any) -> None:
+    def __init__(self, head: ScoringHead, **theirs: Any) -> None:
         """Make TRL's trainer.
 
         Args:
+            head: where log-probabilities come from.
             theirs: `keep_checkpoints`, and `SFTTrainer`'s arguments.
 
         """
-        with ScoringHead().installed(sft_trainer), words_of_trl():
+        with head.installed(sft_trainer), words_of_trl():
             super().__init__(**theirs)
+        self.clock.others.append(head.sharing.measured)
         # Qwen-VL's classes tell the Trainer not to count tokens over the optimiser step; TRL's loss can use
         # the count, and without it the mean over micro batches and ranks would weigh short completions more.
         self.model_accepts_loss_kwargs = True
@@ -53,6 +56,7 @@ def _trainer(parts: TrainerInputs) -> Any:
     refuse_longer(stage.args.get("max_length"), parts.prepared, rows, parts.processor)
     dataset, optimizers = as_trl_dataset(parts.prepared, rows), muon_optimizers(parts)
     return Trainer(
+        ScoringHead(sharing=SharedPrefix(stage.fast_path)),
         keep_checkpoints=stage.keep_checkpoints,
         model=parts.model,
         args=parts.args,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +20,8 @@ class StepClock(TrainerCallback):  # type: ignore[misc]
     """
 
     def __init__(self) -> None:
+        self.others: list[Callable[[], dict[str, float]]] = []
+        """What else is logged with the times, since it was last logged."""
         self._seconds: dict[str, float] = defaultdict(float)
         self._steps = 0
         self._open: list[float] = []
@@ -79,6 +81,8 @@ class StepClock(TrainerCallback):  # type: ignore[misc]
             measured["speed/tokens_per_s"] = (tokens - self._tokens) / whole
         self._tokens = tokens
         measured["speed/memory_gb"] = _peak_bytes() / 1e9
+        for other in self.others:
+            measured |= other()
         return measured
 
 

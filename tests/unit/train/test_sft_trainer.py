@@ -1,5 +1,7 @@
 """The SFT stage's trainer beside TRL's own: the same loss, gradients and metrics, from fewer tokens."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -8,11 +10,14 @@ from PIL import Image
 from trl import SFTConfig, SFTTrainer
 
 from sgg.config.model import Family, ModelConfig
+from sgg.config.stage import FastPath
 from sgg.models.load import load_model
 from sgg.models.processor import load_processor
 from sgg.models.weights import locate
 from sgg.text.prompt import BRIEF, messages
+from sgg.train.logprobs import ScoringHead
 from sgg.train.sft import Trainer
+from sgg.train.shared_prefix.sharing import SharedPrefix
 
 ANSWERS = ('{"objects":[],"relationships":[]}', '{"objects":[{"id":"a.1","bbox":[0,0,9,9]}]}')
 ROWS = 40_000
@@ -22,7 +27,7 @@ ROWS = 40_000
 def make(kind, folder, *, lora=False, **arguments):
     source = locate("tiny_qwen2_5_vl")
     config = ModelConfig(path="tiny_qwen2_5_vl", family=Family.qwen2_5_vl)
-    config.lora.enable = lora
+    config.lora.enable, config.lora.dropout = lora, 0.0  # a packed row draws another mask
     model = load_model(config, source, torch.float32, seed=0)
     torch.manual_seed(0)  # of the new rows
     inner = model.get_base_model() if lora else model
@@ -50,14 +55,13 @@ def make(kind, folder, *, lora=False, **arguments):
     return trainer, trainer.data_collator([trainer.train_dataset[i] for i in range(len(rows))])
 
 
-def ours(**theirs):
-    return Trainer(keep_checkpoints=1, **theirs)
-
-
+@pytest.mark.parametrize("sharing", [FastPath.require, FastPath.off])
 @pytest.mark.parametrize(
     "more", [{}, {"bf16": True}, {"gradient_checkpointing": True}, {"lora": True}]
 )
-def test_loss_gradients_and_metrics_are_trls(tmp_path, more):
+def test_loss_gradients_and_metrics_are_trls(tmp_path, more, sharing):
+    head = ScoringHead(sharing=SharedPrefix(sharing))
+    ours = partial(Trainer, head, keep_checkpoints=1)
     found, tolerance = [], 2e-2 if "bf16" in more else 1e-5
     for kind in (ours, SFTTrainer):
         trainer, batch = make(kind, tmp_path, **{"bf16": False, **more})
