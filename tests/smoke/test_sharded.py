@@ -14,6 +14,8 @@ import pytest
 from commands import sgg, sgg_ok
 
 from sgg.config.model import Family
+from sgg.models.families import FAMILIES
+from sgg.models.narrow import narrow_folder
 
 pytestmark = pytest.mark.slow
 
@@ -96,6 +98,34 @@ def test_sharded_training_has_the_losses_of_plain_data_parallelism(undisturbed, 
     assert curve(sharded, "loss") == pytest.approx(curve(plain, "loss"), rel=1e-5, abs=2e-6)
     assert curve(sharded, "grad_norm") == pytest.approx(curve(plain, "grad_norm"), rel=1e-4)
     assert curve(sharded, "reward/total/mean") == curve(plain, "reward/total/mean")
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory):
+    """A model whose head has the published 151,936 rows."""
+    folder = tmp_path_factory.mktemp("narrow") / "model"
+    return narrow_folder(FAMILIES[Family.qwen2_5_vl], folder)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("stage", list(STAGES))
+def test_a_head_with_many_rows_scores_alike_where_its_weight_is_shared_out(narrow, stage, tmp_path):
+    """With as many rows the head scores labelled tokens alone, in tiles: `sgg.train.logprobs`."""
+
+    def trained(way):
+        run_dir = tmp_path / way
+        words = [*STAGES[stage], *COMMON, *WAYS[way], f"model.path={narrow}"]
+        sgg_ok(*words, "stage.args.max_steps=2", f"paths.run_dir={run_dir}", cwd=tmp_path)
+        return run_dir
+
+    plain = trained("ddp")
+    losses = curve(plain, "loss")
+    assert len(losses) == 2
+    for way in ("zero3", "fsdp"):
+        sharded = trained(way)
+        assert (sharded / "checkpoint-2" / OWN_FILE[way]).is_file()
+        assert curve(sharded, "loss") == pytest.approx(losses, rel=1e-5, abs=2e-6)
+        assert curve(sharded, "grad_norm") == pytest.approx(curve(plain, "grad_norm"), rel=1e-4)
 
 
 @pytest.mark.thorough
