@@ -71,6 +71,15 @@ class FastPath(Enum):
     """Always: what cannot be shared is an error."""
 
 
+class Groups(Enum):
+    """What becomes of a group whose completions all earned the same, so that it has no advantage."""
+
+    drop = "drop"
+    """Left out of the update, where that changes neither loss nor gradient."""
+    keep = "keep"
+    """Passed through the model like the others."""
+
+
 @dataclass
 class StageConfig:
     """What every stage has."""
@@ -114,6 +123,8 @@ class GrpoConfig(TrainStageConfig):
     name: StageName = StageName.grpo
     prompts_per_step: int = 32
     """Different prompts per optimiser step; each gets `args.num_generations` completions."""
+    groups: Groups = Groups.drop
+    """Of completions that all earned the same."""
 
 
 @dataclass

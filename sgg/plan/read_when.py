@@ -66,6 +66,7 @@ READ: dict[str, When | None] = {
     "stage.optimizer.kind": None,
     "stage.optimizer.muon_lr": when.MUON,
     "stage.fast_path": None,
+    "stage.groups": None,
     "stage.keep_checkpoints": None,
     "stage.evaluate.every_steps": None,
     "stage.evaluate.images": when.EVALUATED,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -38,6 +39,35 @@ def undecided(rewards: torch.Tensor, weights: torch.Tensor, group: int, apart: b
         different = {(term, share) for row in together for term, share in row.items()}
         found += [len(different) == len({term for term, _ in different})] * len(together)
     return found
+
+
+_OF_ONE_ROW = frozenset({"grpo", "sapo", "dr_grpo", "cispo", "dapo", "luspo"})
+"""TRL's losses in which a row without advantage counts for nothing, not for other rows' weights either."""
+
+
+def droppable(args: Any) -> str | None:
+    """Why rows without advantage must not be left out of the update; None if they may be.
+
+    Args:
+        args: TRL's config of GRPO.
+
+    """
+    if args.beta:
+        return f"stage.args.beta={args.beta:g} holds every completion to the reference"
+    if args.loss_type not in _OF_ONE_ROW:
+        return f"stage.args.loss_type={args.loss_type} divides by the tokens of the micro batch"
+    if args.entropy_coef or args.use_adaptive_entropy:
+        return "the entropy bonus is a mean over all completions"
+    if args.top_entropy_quantile < 1:
+        return "stage.args.top_entropy_quantile compares the tokens of all completions"
+    return None
+
+
+def without_undecided(batch: dict[str, Any]) -> dict[str, Any]:
+    """The micro batch with nothing to score in rows whose advantage is 0."""
+    decided = batch["advantages"] != 0
+    mask = batch["completion_mask"]
+    return batch | {"completion_mask": mask * decided.unsqueeze(1).to(mask.dtype)}
 
 
 def refuse_infinite(rewards: torch.Tensor, terms: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ from trl.trainer.utils import RepeatSampler
 from sgg.compat.trl import replaced
 from sgg.config.hardware import RolloutMode
 from sgg.config.schema import Config
-from sgg.config.stage import GrpoConfig
+from sgg.config.stage import Groups, GrpoConfig
 from sgg.data.prepare import image_store
 from sgg.errors import SggError
 from sgg.models.processor import token_count
@@ -31,7 +31,7 @@ from sgg.reward.score import RewardSpec, with_counts
 from sgg.reward.trl_adapter import reward_functions, text_of
 from sgg.rollout.from_config import ends, rollouts
 from sgg.text.grammar import CompletionGrammar
-from sgg.train.advantages import refuse_infinite, silent, undecided
+from sgg.train.advantages import droppable, refuse_infinite, silent, undecided, without_undecided
 from sgg.train.callbacks import EpochCallback
 from sgg.train.grammar_masks import Masks
 from sgg.train.logprobs import ScoringHead
@@ -72,6 +72,7 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
         rollouts: Callable[[Callable[[], int]], AbstractContextManager[None]],
         max_logp_difference: float,
         samples: StepSamples,
+        groups: Groups,
         **theirs: Any,
     ) -> None:
         """Make TRL's trainer, which takes neither a head nor rollouts from outside.
@@ -83,6 +84,7 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
                 stands in TRL's places while the block lasts.
             max_logp_difference: how far vLLM's log-probabilities may lie from the trainer's, nats, mean.
             samples: keeps some completions of a step.
+            groups: what becomes of those without advantage.
             theirs: `keep_checkpoints`, and `GRPOTrainer`'s arguments.
 
         """
@@ -91,6 +93,10 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
         self._silent: set[str] = set()
         with rollouts(lambda: self.state.global_step), head.installed(grpo_trainer), words_of_trl():
             super().__init__(**theirs)
+        kept = droppable(self.args)
+        self._drops = groups is Groups.drop and kept is None
+        if groups is Groups.drop and kept is not None:
+            log.info("stage.groups=drop: groups without advantage are passed, too, since %s", kept)
         self.clock.others.append(head.sharing.measured)
         if self.ref_model is not None:  # which TRL has loaded
             attend_alike(self.model, self.accelerator.unwrap_model(self.ref_model))
@@ -132,7 +138,9 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
             return super()._generate(prompts)
 
     def _compute_loss(self, model: Any, inputs: Any) -> Any:
-        """Log how much of the policy's probability the masks took away."""
+        """Leave out what has no advantage; log how much probability the grammar's masks took away."""
+        if self._drops:
+            inputs = without_undecided(inputs)
         loss = super()._compute_loss(model, inputs)
         if self._head.masked_mass is not None:
             removed = self.accelerator.gather(self._head.masked_mass).nanmean().item()
@@ -215,6 +223,7 @@ def _trainer(parts: TrainerInputs) -> Any:
         partial(rollouts, config, Path(parts.args.output_dir), parts.model, parts.processor),
         config.hardware.rollout.max_logp_difference,
         StepSamples(Path(parts.args.output_dir), config.tracker.samples),
+        config.stage.groups,
         keep_checkpoints=config.stage.keep_checkpoints,
         model=parts.model,
         reward_funcs=functions,

@@ -1,6 +1,8 @@
 """Which groups are undecided: equal to the last bit, and no other."""
 
 import math
+import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgg.errors import SggError
-from sgg.train.advantages import refuse_infinite, silent, undecided
+from sgg.train.advantages import (
+    droppable,
+    refuse_infinite,
+    silent,
+    undecided,
+    without_undecided,
+)
 
 GROUP = 8
 HARD_RECALL = [k / n * 5 for n in range(1, 30) for k in range(n + 1)]
@@ -80,3 +88,35 @@ def test_an_infinite_reward_is_refused_by_the_name_of_its_term():
     rewards[1, 1] = -math.inf
     with pytest.raises(SggError, match=r"reward\.terms\.other gave a completion an infinite value"):
         refuse_infinite(rewards, ["one", "other"])
+
+
+def trl_args(**changes):
+    plain = {"beta": 0.0, "loss_type": "dapo", "entropy_coef": 0.0, "use_adaptive_entropy": False}
+    return SimpleNamespace(**plain | {"top_entropy_quantile": 1.0} | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"loss_type": "dr_grpo"}, None),
+        ({"beta": 0.04}, r"beta=0\.04"),
+        ({"loss_type": "bnpo"}, "loss_type=bnpo"),
+        ({"loss_type": "vespo"}, "loss_type=vespo"),
+        ({"entropy_coef": 0.01}, "entropy bonus"),
+        ({"use_adaptive_entropy": True}, "entropy bonus"),
+        ({"top_entropy_quantile": 0.2}, "top_entropy_quantile"),
+    ],
+)
+def test_rows_without_advantage_may_be_left_out_where_they_change_nothing(changes, reason):
+    found = droppable(trl_args(**changes))
+    assert found is None if reason is None else re.search(reason, found)
+
+
+def test_rows_without_advantage_have_nothing_to_score():
+    mask = torch.tensor([[1, 1, 0], [1, 1, 1], [1, 0, 0]])
+    batch = {"advantages": torch.tensor([0.5, 0.0, -1e-9]), "completion_mask": mask, "other": 1}
+    left = without_undecided(batch)
+    assert left["completion_mask"].tolist() == [[1, 1, 0], [0, 0, 0], [1, 0, 0]]
+    assert left["other"] == 1
+    assert batch["completion_mask"] is mask
