@@ -26,3 +26,10 @@ def points(words):
         [f"{key}={value}" for (key, _, _), value in zip(named, values, strict=True)]
         for values in product(*(values.split(",") for _, _, values in named))
     ]
+
+
+def fitting(stage, hardware):
+    """Words with which every published model fits a profile's GPUs (sgg/plan/rules/memory.py)."""
+    if stage == "eval":
+        return []
+    return ["model.lora.enable=true"] if hardware.startswith("one_") else ["hardware.nodes=2"]

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from sgg.config.data import DataConfig
 from sgg.config.generate import Engine
-from sgg.config.hardware import SERVER_KEY_VARIABLE, RolloutMode
+from sgg.config.hardware import SERVER_KEY_VARIABLE, Precision, RolloutMode
+from sgg.config.model import Dtype
 from sgg.config.schema import Config
 from sgg.config.stage import EvalConfig, EvaluationEngine, GrpoConfig, TrainStageConfig
 
@@ -48,6 +49,15 @@ def evaluates_by_rollouts(config: Config) -> bool:
         and has_rollouts
         and stage.evaluate.engine is not EvaluationEngine.hf
     )
+
+
+def weights_precision(config: Config, *, trains: bool) -> Precision:
+    """Of a run's weights as they are loaded."""
+    if config.model.dtype is not Dtype.auto:
+        return Precision.fp32 if config.model.dtype is Dtype.float32 else Precision.bf16
+    # an optimiser changes these very weights, with no fp32 copy
+    updated = config.deepspeed is None and not config.model.lora.enable
+    return Precision.fp32 if trains and updated else config.hardware.precision
 
 
 def zero_stage(config: Config) -> int:

@@ -132,7 +132,7 @@ class HardwareConfig:
     gpu: bool = False
     """Whether each rank has a GPU."""
     gpu_memory_gb: int | None = None
-    """Of one GPU, GB."""
+    """Of one GPU, GB; a training whose weights, gradients and optimiser states exceed it is refused."""
     precision: Precision = Precision.fp32
     gradient_checkpointing: bool = False
     """Compute activations again in the backward pass instead of keeping them."""

@@ -90,6 +90,9 @@ class ModelConfig:
     activations_per_token: int | None = None
     """Hidden size × layers, numbers that a token keeps under gradient checkpointing: the profile's micro
     batches, stated for 7B, are fitted by it; null takes them as they are."""
+    parameters: int | None = None
+    """How many the model has: what a training keeps in a GPU's memory is compared with
+    `hardware.gpu_memory_gb` by it; null compares nothing."""
     init: Init = Init.pretrained
     min_pixels: int = 3136
     """Smallest area an image is resized to, pixels."""

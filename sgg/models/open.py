@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
-from sgg.config.derived import pixel_budget
+from sgg.config.derived import pixel_budget, weights_precision
 from sgg.config.hardware import Precision
-from sgg.config.model import Dtype, Init
+from sgg.config.model import Init
 from sgg.config.schema import Config
 from sgg.models.load import load_model
 from sgg.models.processor import load_processor
@@ -36,13 +36,10 @@ class Use(Enum):
 
 def weights_dtype(config: Config, use: Use) -> torch.dtype:
     """The dtype of a run's weights as they are loaded."""
-    computed = torch.bfloat16 if config.hardware.precision is Precision.bf16 else torch.float32
-    if use is Use.rollout:
-        return computed
-    if config.model.dtype is not Dtype.auto:
-        return torch.float32 if config.model.dtype is Dtype.float32 else torch.bfloat16
-    updated = config.deepspeed is None and not config.model.lora.enable
-    return torch.float32 if use is Use.train and updated else computed
+    computed = config.hardware.precision
+    if use is not Use.rollout:
+        computed = weights_precision(config, trains=use is Use.train)
+    return torch.bfloat16 if computed is Precision.bf16 else torch.float32
 
 
 @dataclass(frozen=True)

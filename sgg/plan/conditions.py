@@ -240,7 +240,13 @@ LAUNCHED = When(
     lambda use: use.is_sweep,
     instead="Take -m, or hydra/launcher=slurm",
 )
-MEMORY = When("by nothing yet", lambda use: False, changes_results=False)
+MEMORY = When(
+    "with stage=sft or stage=grpo on GPUs",
+    lambda use: in_stage(use, TrainStageConfig) and use.config.hardware.gpu,
+    "stage.name hardware.gpu",
+    "Train on GPUs",
+    changes_results=False,
+)
 CHOICES = When("by nothing", lambda use: False, instead="Choose options by GROUP=OPTION")
 RUN_DIR = When("by nothing", lambda use: False, instead="Set paths.run_dir or paths.root")
 SWEEP_DIR = When("by nothing", lambda use: False, instead="Set paths.sweep_dir or paths.root")

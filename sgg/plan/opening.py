@@ -21,6 +21,7 @@ from sgg.data.sources.table import SOURCES
 from sgg.errors import SggError
 from sgg.models.weights import locate, look_as_runs_do, parameters
 from sgg.plan.batch import refuse_too_few, steps_of
+from sgg.plan.rules.memory import memory_doubt
 from sgg.plan.validate import batch_plan
 
 SPLITS = ("train", "eval")
@@ -132,4 +133,4 @@ def _hardware(config: Config) -> str:
     by_vllm = isinstance(config.stage, GrpoConfig) and mode is not RolloutMode.trainer
     rollouts = f", completions by vLLM ({mode.name})" * by_vllm
     engine = f", generate={config.generate.engine.name}" * isinstance(config.stage, EvalConfig)
-    return f"{ranks} {kind}{plural}{nodes}, {hardware.precision.name}{rollouts}{engine}"
+    return f"{ranks} {kind}{plural}{nodes}, {hardware.precision.name}{rollouts}{engine}{memory_doubt(config)}"

@@ -15,6 +15,7 @@ READ: dict[str, When | None] = {
     "model.family": None,
     "model.revision": when.HUB,
     "model.activations_per_token": when.MICRO_BATCH,
+    "model.parameters": when.MEMORY,
     "model.init": None,
     "model.min_pixels": None,
     "model.max_pixels": when.MODEL_PIXELS,

@@ -26,6 +26,7 @@ from sgg.plan.rules.evaluate import evaluate_problems
 from sgg.plan.rules.generate import server_problems
 from sgg.plan.rules.grammar import structure_problems
 from sgg.plan.rules.hardware import hardware_problems, installed
+from sgg.plan.rules.memory import memory_problems
 from sgg.plan.rules.resume import resume_problems
 from sgg.plan.rules.reward import reward_problems
 from sgg.plan.rules.sharding import sharding_problems
@@ -86,6 +87,7 @@ def _positive(config: Config) -> Iterator[str]:
         "model.min_pixels": config.model.min_pixels,
         "model.max_pixels": config.model.max_pixels,
         "model.activations_per_token": config.model.activations_per_token,
+        "model.parameters": config.model.parameters,
         "model.lora.r": config.model.lora.r,
         "data.train.limit": config.data.train.limit,
         "data.eval.limit": config.data.eval.limit,
@@ -170,6 +172,7 @@ def _hardware(config: Config) -> Iterator[str]:
 def _train(config: Config, stage: TrainStageConfig) -> Iterator[str]:
     yield from stage_args.problems_with(stage.name.name, stage.args)
     yield from sharding_problems(config)
+    yield from memory_problems(config)
     yield from resume_problems(config)
     yield from evaluate_problems(config, stage)
     sharded = config.deepspeed is not None or config.fsdp is not None

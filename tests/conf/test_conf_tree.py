@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 import yaml
-from configs import check, options
+from configs import check, fitting, options
 
 from sgg.config.frozen import read_frozen, write_frozen
 from sgg.config.tree import CONF_DIR, PRIVATE_GROUPS
@@ -44,7 +44,8 @@ def test_stages_models_data_prompts_and_hardware_go_together(stage, model):
         check([*words, f"data={data}", f"prompt={prompt}"])
     profiles = ["cpu", "local"] if model.startswith("tiny") else options("hardware")
     for hardware in profiles:
-        check([*words, "data=vg150", f"hardware={hardware}"])
+        fits = [] if model.startswith("tiny") else fitting(stage, hardware)
+        check([*words, "data=vg150", f"hardware={hardware}", *fits])
 
 
 def test_every_stage_of_a_tiny_model_has_its_own_settings():

@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from configs import check, options, points
+from configs import check, fitting, options, points
 
 from launchers.sweep.commands import LaunchOptions, start_sweep
 from sgg.config.hardware import RolloutMode
@@ -134,7 +134,8 @@ def test_sft_and_grpo_of_an_experiment_ask_the_same():
 @pytest.mark.parametrize("name", options("experiment"))
 def test_every_experiment_runs_on_every_profile(name):
     for hardware in GPU_PROFILES:
-        check([f"experiment={name}", f"hardware={hardware}", "hardware.nodes=2"])
+        fits = fitting(name.partition("_")[0], hardware)
+        check([f"experiment={name}", f"hardware={hardware}", *fits])
     check([f"experiment={name}", "fsdp=null", "deepspeed=null"])  # the GPUs of this machine
 
 
@@ -158,12 +159,12 @@ def test_the_sweep_of_the_readme_composes():
     assert len(configs) == 6
     assert [c.seed for c in configs] == [0, 1, 2, 0, 1, 2]
     assert len({tuple(c.reward.terms) for c in configs}) == 2
-    assert all(c.hardware.gpu_memory_gb == 120 for c in configs)
+    assert all(c.hardware.gpu_memory_gb == 96 for c in configs)
 
 
 def test_an_experiment_goes_through_the_pipeline():
     """A step's stage wins over the experiment's, and takes its own share of the machine."""
-    words = ["experiment=grpo_7b", "hardware=rtx4090_zero3"]
+    words = ["experiment=grpo_7b", "hardware=rtx4090_zero3", "hardware.nodes=2"]
     sft, grpo = (check([*words, f"stage={stage}"]) for stage in ("sft", "grpo"))
     assert isinstance(sft.stage, SftConfig)
     assert (sft.hardware.processes_per_node, sft.hardware.rollout.mode) == (8, RolloutMode.trainer)

@@ -20,7 +20,8 @@ from sgg.explain.exceptions import explain
 from sgg.plan.rules.hardware import OWNED_SBATCH, ready_here
 
 DOCS = Path(__file__).parents[2] / "docs" / "hardware.md"
-BIG = ["model=qwen2_vl_7b", "data=vg150"]
+BIG = ["model=qwen2_vl_7b", "data=vg150", "model.parameters=null"]
+"""A model without its number of parameters: whether it fits is tested in test_rules_memory.py."""
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,7 @@ BIG = ["model=qwen2_vl_7b", "data=vg150"]
     [
         ("a100", 4, 80, 2, None),
         ("h100", 8, 80, 2, None),
-        ("gh200", 4, 120, 2, "cpu"),
+        ("gh200", 4, 96, 2, "cpu"),
         ("rtx4090_zero3", 8, 24, 3, None),
     ],
 )

@@ -208,7 +208,12 @@ def test_what_asks_for_nothing_and_what_an_option_brings_along_is_let_through(wo
     ("word", "words", "told"),
     [
         ("hardware.slurm.partition=gpu", [], "read with hydra/launcher=slurm"),
-        ("hardware.gpu_memory_gb=80", [], "read by nothing yet"),
+        (
+            "hardware.gpu_memory_gb=80",
+            ["stage=sft"],
+            "read with stage=sft or stage=grpo on GPUs",
+        ),
+        ("model.parameters=9", EVAL, "read with stage=sft or stage=grpo on GPUs"),
         ("hardware.micro_batch_grpo=2", [], "read with stage=grpo"),
         ("hardware.loader_workers=2", EVAL, "read with stage=sft or stage=grpo"),
         ("hardware.tf32=true", [], "read on GPUs"),
