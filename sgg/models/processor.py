@@ -13,13 +13,13 @@ from typing import Any
 
 from msgspec import Struct
 from transformers import AutoTokenizer, Qwen2VLProcessor
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from sgg.errors import SggError
 from sgg.files import read_record
 from sgg.models.families import ModelFamily
 from sgg.models.forbidden import forbidden_ids
 from sgg.models.load import family_of, head_rows, image_token_id
+from sgg.models.repeated_images import PatchCache, RepeatedImageProcessor
 from sgg.models.unreadable import explained_as_damaged
 from sgg.models.weights import adapter_base
 
@@ -60,12 +60,15 @@ class ImageOnlyProcessor(Qwen2VLProcessor):  # type: ignore[misc]
         self.image_token_id = self.tokenizer.convert_tokens_to_ids(self.image_token)
         self.video_token_id = self.tokenizer.convert_tokens_to_ids(self.video_token)
 
+    def keep_patches(self) -> None:
+        """Compute the patches of an image once where it comes again soon; the same bits."""
+        self.image_processor.cache = PatchCache()
+
     def to_dict(self) -> dict[str, Any]:
         """The config file's content, under the upstream class's name."""
         saved = super().to_dict()
         saved["processor_class"] = self.family.processor_class
         image = saved["image_processor"]
-        image["image_processor_type"] = "Qwen2VLImageProcessor"
         video = {k: image[k] for k in ("size", "patch_size", "temporal_patch_size", "merge_size")}
         saved["video_processor"] = {
             "video_processor_type": self.family.video_processor_class,
@@ -91,7 +94,7 @@ def build_processor(
         rows: of the model's head; as many as the tokenizer has tokens where none is known.
 
     """
-    image_processor = Qwen2VLImageProcessorPil(
+    image_processor = RepeatedImageProcessor(
         size={"shortest_edge": min_pixels, "longest_edge": max_pixels},
         patch_size=family.patch_px,
         merge_size=family.merge,

@@ -212,6 +212,7 @@ def _trainer(parts: TrainerInputs) -> Any:
     )
     functions = reward_functions(mix, graph_spec(config), config.reward.workers)
     rows = GrpoRows(image_store(config.data, "train"), prompter(config))
+    parts.processor.keep_patches()
     dataset, optimizers = as_trl_dataset(parts.prepared, rows), muon_optimizers(parts)
     return Trainer(
         mix,
