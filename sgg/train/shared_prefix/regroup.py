@@ -2,6 +2,9 @@
 
 TRL shuffles single completions, which scatters a group over micro batches. What is summed over a generation
 is the same in any order; where one generation serves several optimiser steps, each gets whole groups.
+
+The order of the groups is that in which TRL's own permutation first meets them. So as many random numbers are
+drawn as without sharing, and the completions after it are sampled alike.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ def shuffle_of_groups(group: int, before: int) -> Callable[[Rows], Rows]:
         count = len(next(column for column in rows.values() if column is not None))
         starts = [0, *range(-before % group or group, count, group), count]
         parts = [range(a, b) for a, b in pairwise(starts)]
-        order = [row for part in torch.randperm(len(parts)).tolist() for row in parts[part]]
+        of_row = [part for part, own in enumerate(parts) for _ in own]
+        met = dict.fromkeys(of_row[row] for row in torch.randperm(count).tolist())
+        order = [row for part in met for row in parts[part]]
         return {name: _taken(column, order) for name, column in rows.items()}
 
     return shuffle

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from trl.trainer.utils import shuffle_sequence_dict
 
 from sgg.train.shared_prefix.regroup import shuffle_of_groups
 
@@ -27,3 +28,13 @@ def test_every_row_is_there_once_and_each_groups_rows_are_neighbours_in_order(be
             assert order[first : first + len(own)] == sorted(own)
         seen.add(tuple(order))
     assert len(seen) > 1 or len(set(prompts)) == 1
+
+
+def test_as_many_random_numbers_are_drawn_as_by_trl():
+    """So a training with and without shared prompts samples the same completions at the next step."""
+    next_numbers = []
+    for shuffle in (shuffle_sequence_dict, shuffle_of_groups(4, 2)):
+        torch.manual_seed(0)
+        shuffle({"tokens": torch.arange(12)})
+        next_numbers.append(torch.rand(4).tolist())
+    assert next_numbers[0] == next_numbers[1]
