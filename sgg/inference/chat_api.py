@@ -26,8 +26,8 @@ from sgg.errors import SggError
 from sgg.inference.generate import Batch, Completion, Key, Request, Sampling, completion_of, end_ids
 from sgg.inference.requests import (
     completion_seed,
+    prompt_ids,
     prompt_text,
-    prompt_tokens,
     resized,
     stop_and_forbidden,
 )
@@ -102,7 +102,7 @@ class ServerEngine:
     async def _complete(self, session: Session, request: Request, key: Key) -> Completion:
         """The completion of a request, from whichever server gives it."""
         text = prompt_text(request.chat, self._processor)
-        expected = prompt_tokens(text, request.image, self._processor)
+        expected = len(prompt_ids(text, request.image, self._processor))
         url = await asyncio.to_thread(_data_url, request.image, self._processor)
         body = {"model": session.model, **self._body(request.chat, url, key)}
         for _ in range(TRIES):

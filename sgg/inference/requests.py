@@ -31,11 +31,13 @@ def resized(image: Image, processor: Any) -> Image:
     return image.convert("RGB").resize(_size(image, processor), Resampling.BICUBIC)
 
 
-def prompt_tokens(text: str, image: Image, processor: Any) -> int:
-    """Tokens of a prompt with those of its image."""
+def prompt_ids(text: str, image: Image, processor: Any) -> list[int]:
+    """A prompt's tokens with those of its image, as the processor gives them: the size says how many."""
     width, height = _size(image, processor)
-    image_tokens = processor.family.image_tokens(width * height)
-    return len(processor.tokenizer(text)["input_ids"]) - 1 + image_tokens
+    ids: list[int] = processor.tokenizer(text)["input_ids"]
+    place = ids.index(processor.image_token_id)
+    of_image = [processor.image_token_id] * processor.family.image_tokens(width * height)
+    return [*ids[:place], *of_image, *ids[place + 1 :]]
 
 
 def completion_seed(seed: int, key: Key) -> int:

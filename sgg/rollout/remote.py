@@ -18,7 +18,7 @@ from sgg.inference.generate import (
     Shard,
     completion_of,
 )
-from sgg.inference.requests import completion_seed, prompt_text, resized
+from sgg.inference.requests import completion_seed, prompt_ids, prompt_text, resized
 from sgg.rollout.client import ServerFault, Servers
 from sgg.rollout.generation import Rollouts
 from sgg.rollout.weight_probe import Probe, ProbeResult
@@ -102,11 +102,10 @@ class Remote(Rollouts):
         images: list[list[Any] | None] = []
         for request in batch.requests if batch is not None else ():
             image = resized(request.image, processor)
-            text = prompt_text(request.chat, processor)
-            (ids,) = processor(text=[text], images=[[request.image]])["input_ids"]
+            ids = prompt_ids(prompt_text(request.chat, processor), request.image, processor)
             for index in range(sampling.completions):
                 keys.append((request.image_id, index))
-                prompts.append(list(ids))
+                prompts.append(ids)
                 images.append([image])
         self.check_lengths(prompts, "generate.max_new_tokens", sampling.max_new_tokens)
         params = [self._evaluation_sampling(sampling, key) for key in keys]

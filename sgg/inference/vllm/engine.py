@@ -22,8 +22,8 @@ from sgg.errors import SggError
 from sgg.inference.generate import Batch, Completion, Key, Request, Sampling, completion_of, end_ids
 from sgg.inference.requests import (
     completion_seed,
+    prompt_ids,
     prompt_text,
-    prompt_tokens,
     resized,
     stop_and_forbidden,
 )
@@ -103,7 +103,7 @@ class VllmRequests:
 
     def _check_length(self, request: Request, text: str) -> None:
         """Raise for a prompt that leaves no room: vLLM would refuse it, or cut the completion short."""
-        prompt = prompt_tokens(text, request.image, self._processor)
+        prompt = len(prompt_ids(text, request.image, self._processor))
         wanted = self._sampling.max_new_tokens
         if prompt + wanted > self._longest:
             raise SggError(
