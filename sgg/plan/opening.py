@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from sgg.config.derived import evaluates_by_rollouts, evaluates_while_training
 from sgg.config.frozen import FROZEN_NAME, read_frozen
 from sgg.config.hardware import RolloutMode
 from sgg.config.schema import Config
@@ -28,7 +29,7 @@ SPLITS = ("train", "eval")
 
 
 def opening(config: Config, known: Mapping[str, int] | None = None) -> str:
-    """Stage, model and its parameters, data and usable images of each split, steps, hardware.
+    """Stage, model and its parameters, data and usable images of each split, steps, hardware, evaluation.
 
     Args:
         known: usable images by split, of what is prepared; others are looked for in the cache.
@@ -42,6 +43,8 @@ def opening(config: Config, known: Mapping[str, int] | None = None) -> str:
     if isinstance(config.stage, GrpoConfig):
         refuse_too_few(config.stage.prompts_per_step, images["train"])
     parts = [_model(config), _data(config, images), _length(config, images), _hardware(config)]
+    if evaluates_while_training(config):
+        parts.append(_evaluation(config, images["eval"]))
     return f"{config.stage.name.name}: {'; '.join(parts)}"
 
 
@@ -134,3 +137,22 @@ def _hardware(config: Config) -> str:
     rollouts = f", completions by vLLM ({mode.name})" * by_vllm
     engine = f", generate={config.generate.engine.name}" * isinstance(config.stage, EvalConfig)
     return f"{ranks} {kind}{plural}{nodes}, {hardware.precision.name}{rollouts}{engine}{memory_doubt(config)}"
+
+
+def _evaluation(config: Config, usable: int | None) -> str:
+    """How a training is evaluated meanwhile.
+
+    Args:
+        usable: images of the eval split, if that is known.
+
+    """
+    assert isinstance(config.stage, TrainStageConfig)
+    evaluate = config.stage.evaluate
+    images = evaluate.images if usable is None else min(evaluate.images, usable)
+    engine = "the rollouts' vLLM" if evaluates_by_rollouts(config) else "transformers"
+    best = f", best checkpoint by {evaluate.keep_best} kept" if evaluate.keep_best else ""
+    patience = f", ends after {evaluate.patience} without a gain" if evaluate.patience else ""
+    return (
+        f"evaluated every {evaluate.every_steps} steps on the first {images:,} images of data.eval "
+        f"by {engine} (protocol {config.protocol.id}){best}{patience}"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from sgg.files import LINE_BYTES, LINES_BYTES, converted, opened
 from sgg.runs.folder import COMPLETIONS, CURVES, PARTS, read_json_lines
-from sgg.runs.records import read_metrics, read_starts, read_total
+from sgg.runs.records import read_best, read_metrics, read_starts, read_total
 
 _Whole = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 Curve = dict[str, _Whole | float | str]
@@ -22,6 +22,8 @@ Curve = dict[str, _Whole | float | str]
 _SCORES = ("R", "failure_rate")
 _SHOWN = {"loss": "loss", "reward/total/mean": "reward", "completion/failed": "failed"}
 """Numbers of a training, and what they are called in a line."""
+_LONGEST = 80
+"""Characters of a metric's name that are shown."""
 _LATEST = 20
 """Rows that the last numbers are taken from: not every row has all."""
 
@@ -74,11 +76,26 @@ def progress(run_dir: Path) -> tuple[str, str, int]:
         }
         total = read_total(run_dir)
         steps = f"{last.get('step', '?')}/{'?' if total is None else total}"
-        return steps, _numbers(shown), restarts
+        numbers = ", ".join(filter(None, [_numbers(shown), _evaluated(run_dir, rows)]))
+        return steps, numbers, restarts
     whole = run_dir / COMPLETIONS  # the parts stay beside it
     parts = [whole] if whole.is_file() else (run_dir / PARTS).glob("*.jsonl")
     completions = sum(map(_count_lines, parts))
     return (f"{completions} completions" if completions else ""), "", restarts
+
+
+def _evaluated(run_dir: Path, rows: Sequence[Curve]) -> str:
+    """The last value and the best one of the metric that a training's checkpoint is kept by, or of recall."""
+    best = read_best(run_dir)
+    metric = "R" if best is None else best.metric
+    last = next((row for row in reversed(rows) if f"eval/{metric}" in row), None)
+    if last is None:
+        return ""
+    value = last[f"eval/{metric}"]  # one that is not finite stands there as text
+    number = value[:4] if isinstance(value, str) else f"{value:.3g}"
+    known = "" if best is None else f", best {best.value:.3g} at step {best.step}"
+    shown = " ".join(metric[:_LONGEST].split())  # which stands in one line, whoever wrote best.json
+    return f"eval {shown}={number} at step {last['step']}{known}"
 
 
 def _count_lines(path: Path) -> int:

@@ -63,15 +63,13 @@ class Evaluations(TrainerCallback):  # type: ignore[misc]
         self._protocol, self._run_dir, self._ranks = config.protocol.id, run_dir, ranks
         self._curves, self._stop = curves, stop
         self._images = HeldOut.of(config)
-        by_rollouts = evaluates_by_rollouts(config)
         self._complete = (
             _by_rollouts(trainer, self._images)
-            if by_rollouts
+            if evaluates_by_rollouts(config)
             else _by_transformers(
                 trainer, processor, self._images, ranks, config.generate.batch_size
             )
         )
-        self._engine = "the rollouts' vLLM" if by_rollouts else "transformers"
         self._record = Record()
         self._began_s = self._took_s = 0.0
 
@@ -79,13 +77,6 @@ class Evaluations(TrainerCallback):  # type: ignore[misc]
         """Evaluate what training starts from, or what a signal has kept the run from evaluating."""
         self._began_s = time.perf_counter()
         if self._ranks.is_main:
-            log.info(
-                "evaluation every %d steps: the first %d images of data.eval, protocol %s, by %s",
-                self._settings.every_steps,
-                len(self._images.questions.prepared),
-                self._protocol,
-                self._engine,
-            )
             self._record = Record.read(self._run_dir, self._settings.keep_best)
         self._record = from_all(self._record)[0]
         step = state.global_step

@@ -28,7 +28,7 @@ from sgg.runs.checkpoint import MARKER, checkpoints
 from sgg.runs.folder import COMPLETIONS, CURVES, DATA, PARTS, SAMPLES, TOTAL
 from sgg.runs.frozen import config_of_run
 from sgg.runs.progress import Curve
-from sgg.runs.records import Metrics, read_metrics, read_starts, read_total
+from sgg.runs.records import Best, Metrics, read_best, read_metrics, read_starts, read_total
 from sgg.runs.training_samples import TrainingSample
 from sgg.tracking.names import EVALUATED, FAILED, TOTAL_REWARD
 from sgg.watch.pace import Pace, Progress
@@ -87,6 +87,8 @@ class RunFacts:
     sample: Sample | None
     checkpoint: tuple[str, float] | None
     """Name of the newest complete one, and its age in seconds by this machine's clock."""
+    best: tuple[Best, float | str | None] | None
+    """The best one, and the last value of its metric; None where none is kept."""
     restarts: int
     notes: tuple[str, ...]
 
@@ -134,9 +136,17 @@ class RunFiles:
             metrics=metrics,
             sample=self._sample,
             checkpoint=self._tried(lambda: _newest(self._run_dir, clock_s)),
+            best=self._best(),
             restarts=max(0, len(starts) - 1),
             notes=(*self._notes, *self._damage.values()),
         )
+
+    def _best(self) -> tuple[Best, float | str | None] | None:
+        best = self._tried(lambda: read_best(self._run_dir))
+        if best is None:
+            return None
+        values = self._series.get(f"eval/{best.metric}")
+        return best, None if values is None else values.last
 
     def _tried(self, read: Callable[[], T]) -> T | None:
         try:

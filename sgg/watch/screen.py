@@ -109,11 +109,17 @@ def _run(run: RunView, width: int, height: int | None) -> list[RenderableType]:
         parts += _progress(run, width)
     if facts.metrics is not None:
         parts += _metrics(facts)
-    room = None if height is None else max(3, height - 18)
+    room = None if height is None else max(3, height - 19)
     parts += _curves(facts.curves, width, room)
     if facts.checkpoint is not None:
         name, age_s = facts.checkpoint
         parts.append(Text(f"newest checkpoint: {plain(name)}, {duration(age_s)} ago"))
+    if facts.best is not None:
+        best, last = facts.best
+        named = (
+            f"best checkpoint: {plain(best.checkpoint)}, {plain(best.metric)} {number(best.value)}"
+        )
+        parts.append(Text(f"{named}; last evaluation {plain(number(last))}"))
     if facts.sample is not None:
         parts += _sample(facts.sample, width)
     if run.said:

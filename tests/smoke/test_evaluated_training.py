@@ -87,7 +87,7 @@ def test_it_is_evaluated_before_every_few_steps_and_at_the_end(trained):
     failed = [row["eval/failure_rate"] for row in rows]
     assert failed[0] == 1
     assert min(failed) < 0.5, "nothing is learnt"
-    assert "the first 2 images of data.eval, protocol shapes, by transformers" in said
+    assert "; evaluated every 6 steps on the first 2 images of data.eval by transformers" in said
     assert f"step {STEPS}: failure_rate " in said
     last = {name: value for row in read_curves(run_dir) for name, value in row.items()}
     assert 0 < last["speed/evaluation_share"] < 1
@@ -236,7 +236,7 @@ def test_grpo_is_evaluated_by_what_generates_for_it(trained, mode):
     every = ["stage.evaluate.every_steps=2", "stage.evaluate.images=2", LENGTH]
     done = sgg_ok(*words, *every, f"paths.run_dir={run_dir}", cwd=folder)
     engine = "transformers" if mode == "trainer" else "the rollouts' vLLM"
-    assert f"by {engine}\n" in done.stderr
+    assert f"images of data.eval by {engine} (protocol shapes)\n" in done.stderr
     rows = record(run_dir)
     assert [row["step"] for row in rows] == [0, 2, 3]
     assert metrics(rows[0]) == metrics(record(start)[-1])

@@ -73,6 +73,42 @@ def test_adapters_servers_and_nodes_are_said_and_what_is_not_here(tmp_path, monk
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["stage=sft"], ""),
+        (
+            ["stage=sft", "stage.evaluate.every_steps=200"],
+            "evaluated every 200 steps on the first 200 images of data.eval by transformers "
+            "(protocol shapes)",
+        ),
+        (
+            [
+                *("stage=grpo", "hardware.rollout.mode=server", "stage.evaluate.every_steps=50"),
+                *(
+                    "stage.evaluate.keep_best=R@50",
+                    "stage.evaluate.patience=4",
+                    "data.eval.limit=80",
+                ),
+            ],
+            "evaluated every 50 steps on the first 80 images of data.eval by the rollouts' vLLM (protocol "
+            "shapes), best checkpoint by R@50 kept, ends after 4 without a gain",
+        ),
+        (
+            [
+                *("stage=grpo", "hardware.rollout.mode=colocate", "stage.evaluate.every_steps=50"),
+                *("stage.evaluate.engine=hf", "stage.evaluate.images=1000"),
+            ],
+            "evaluated every 50 steps on the first 800 images of data.eval by transformers "
+            "(protocol shapes)",
+        ),
+    ],
+)
+def test_the_line_says_how_a_training_is_evaluated(words, told, tmp_path):
+    said = opening(config_of(tmp_path, *words)).split("; ")
+    assert [part for part in said if part.startswith("evaluated")] == [told] * bool(told)
+
+
 def test_usable_images_are_those_that_were_prepared(own_data, tmp_path):
     config = config_of(tmp_path, "stage=sft", *own_data, "data.eval.limit=3")
     where = f"data=jsonl in {tmp_path}"

@@ -115,6 +115,21 @@ def test_the_newest_checkpoint_that_is_complete(run_dir):
     assert RunFiles(run_dir).look(0.0, DAY + 90).checkpoint == ("checkpoint-10", 90.0)
 
 
+def test_the_best_checkpoint_and_the_last_value_of_its_metric(run_dir):
+    files = RunFiles(run_dir)
+    assert files.look(0.0, DAY).best is None
+    for step, value in ((20, 0.5), (40, 0.25)):
+        log(run_dir, step, **{"eval/step": step, "eval/R@50": value, "eval/R": 0.9})
+    best = {"metric": "R@50", "step": 20, "value": 0.5, "checkpoint": "checkpoint-20"}
+    write_json(run_dir / "best.json", best | {"images": 2, "protocol": "vg"})
+    found, last = files.look(1.0, DAY).best
+    assert (found.checkpoint, found.value, last) == ("checkpoint-20", 0.5, 0.25)
+    (run_dir / "best.json").write_text("{")
+    facts = files.look(2.0, DAY)
+    assert facts.best is None
+    assert "best.json: no JSON" in facts.notes[0]
+
+
 def test_an_evaluation_by_two_ranks(tmp_path):
     begin(tmp_path, "stage=eval", "generate.num_completions=2")
     kept = {"images": 50}
@@ -171,6 +186,7 @@ HUGE = 10**400
         ("samples.jsonl", {"step": 3}),
         ("data.json", 3),
         ("provenance.json", {"starts": 3}),
+        ("best.json", {"metric": 3}),
         ("config.yaml", {"model": {"path": "${oc.env:HOME}"}}),
         ("metrics.json", {}),
     ],

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from launchers.watch.follow import as_text
-from sgg.runs.records import Metrics, ProtocolName
+from sgg.runs.records import Best, Metrics, ProtocolName
 from sgg.watch.pace import Progress
 from sgg.watch.run_files import RunFacts, Sample
 from sgg.watch.series import Series
@@ -30,6 +30,7 @@ FACTS = RunFacts(
     metrics=None,
     sample=SAMPLE,
     checkpoint=("checkpoint-100", 65.0),
+    best=None,
     restarts=1,
     notes=(),
 )
@@ -53,6 +54,16 @@ def test_a_run():
         '  {"objects": []}',
         "log: run/run.log",
     ]
+
+
+def test_the_best_checkpoint_and_the_last_evaluation():
+    best = Best("R@50", 80, 0.4567, "checkpoint-80", 200, "vg")
+    facts = replace(FACTS, best=(best, 0.412))
+    text = as_text(snapshot(replace(VIEW, facts=facts)), 100)
+    assert "best checkpoint: checkpoint-80, R@50 0.457; last evaluation 0.412\n" in text
+    best.metric = "R\x1b[2J\nstep"
+    text = as_text(snapshot(replace(VIEW, facts=replace(FACTS, best=(best, "nan")))), 100)
+    assert "checkpoint-80, R step 0.457; last evaluation nan\n" in text
 
 
 def test_a_curve_has_its_unit():

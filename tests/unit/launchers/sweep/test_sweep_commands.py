@@ -325,6 +325,24 @@ def test_status_shows_step_and_numbers(sweep):
     assert "loss=1.25" in table
 
 
+def test_status_shows_the_last_evaluation_and_the_best_one(sweep):
+    folder, record = sweep("local")
+    run_dir = folder / record.runs[0].folder
+    rows = [{"step": 100, "eval/step": 100, "eval/R": 0.5, "eval/mR": 0.25}]
+    rows += [{"step": 200, "eval/step": 200, "eval/R": 0.4, "eval/mR": 0.125}]
+    rows += [{"step": 200 + i, "loss": 1.25} for i in range(50)]
+    rows[1]["eval/zR"] = "nan"
+    (run_dir / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert "loss=1.25, eval R=0.4 at step 200 |" in status_table(status_of(folder))
+    best = {"metric": "mR", "step": 100, "value": 0.25, "checkpoint": "checkpoint-100"}
+    (run_dir / "best.json").write_text(json.dumps(best | {"images": 2, "protocol": "vg"}))
+    told = "loss=1.25, eval mR=0.125 at step 200, best 0.25 at step 100 |"
+    assert told in status_table(status_of(folder))
+    best["metric"] = "zR"
+    (run_dir / "best.json").write_text(json.dumps(best | {"images": 2, "protocol": "vg"}))
+    assert "eval zR=nan at step 200, best" in status_table(status_of(folder))
+
+
 def test_a_run_that_was_never_started_is_cancelled_and_left_out(sweep, capsys):
     folder, record = sweep("local", process=process_id())
     waiting = subprocess.Popen(["sleep", "60"])
