@@ -8,12 +8,14 @@ nor vLLM. In this order, each by the command line that users type or by a script
     SFT, GRPO  Qwen2.5-VL-3B at its true size with random weights: time of a step by phase, kernels, memory
     logp       log-probabilities of sampling against those of training
     SFT, GRPO  the recipes for one GPU (experiment=*_one_gpu) with no more memory than their cards have, 7B
+    tests      the tests marked `gpu`, in bf16: scores, sampling, forbidden tokens, resuming (tests/gpu)
     resume     an SFT run that is killed and resumed, and one that is not
     pipeline   SFT, GRPO and evaluation of the tiny model
     GRPO, eval 3B, all weights trained; completions by transformers
 
 Checkpoint folders of true size are made meanwhile. DIR/gpu-check.json and DIR/gpu-check.md are written after
-each part anew, logs lie in DIR/work/logs. A part that fails or has no time left is a line with its reason.
+each part anew, logs lie in DIR/work/logs. A part that fails, is skipped or has no time left is a line with
+its reason.
 `--device cpu` does all with a narrow model, to try the script.
 """
 
@@ -31,6 +33,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +95,15 @@ def pipeline(check: Check) -> dict[str, Any]:
     )
     metrics = json.loads((run_dir / "eval" / "metrics.json").read_text())
     return {"evaluated": metrics["images"]}
+
+
+def tests(check: Check) -> dict[str, Any]:
+    """The tests marked `gpu`; where pytest or what tests/conftest.py needs is missing, the reason."""
+    missing = [name for name in ("pytest", "hypothesis") if find_spec(name) is None]
+    if missing:
+        return {"skipped": f"not installed: {', '.join(missing)}"}
+    said = check.run("tests", ["-m", "pytest", "-m", "gpu", str(ROOT / "tests" / "gpu")])
+    return {"passed": int(re.findall(r"(\d+) passed", said)[-1])}
 
 
 def tiny(check: Check) -> list[str]:
@@ -190,7 +202,7 @@ def in_turn(runs: dict[str, Run]) -> dict[str, Part]:
 
 FIRST: dict[str, Part] = {"machine": measured_machine, "vision": vision, "folders": folders}
 IN_TURN = in_turn(RUNS) | {"logp": logp} | in_turn(AFTER_LOGP)
-BESIDE_EACH_OTHER: dict[str, Part] = {"resume": resume, "pipeline": pipeline}
+BESIDE_EACH_OTHER: dict[str, Part] = {"tests": tests, "resume": resume, "pipeline": pipeline}
 LAST = in_turn(IF_TIME_IS_LEFT)
 
 
