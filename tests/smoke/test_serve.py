@@ -8,7 +8,7 @@ import socketserver
 import subprocess
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import httpx
 import psutil
@@ -17,9 +17,11 @@ from commands import command, environment, sgg, sgg_ok
 from fake_server import FakeServer
 
 from sgg.chat_api.connection import SignedRequests
+from sgg.config.model import Family
 from sgg.errors import SggError
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
+OFTEN = "qwen2_5_vl"
 KEY = "open-sesame-open-sesame"
 WAITING = ("OMP_WAIT_POLICY=passive", "OMP_DISPLAY_ENV=verbose")
 """How threads wait, and that OpenMP says it when torch is loaded."""
@@ -41,7 +43,8 @@ def is_spawned(process):
 class Serving:
     """`sgg serve` on one port, which may be ended and started again."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, family=OFTEN):
+        self.family = family
         self.folder, self.port, self.published = folder, free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "serve.log"
@@ -49,7 +52,8 @@ class Serving:
 
     def launch(self):
         waiting = [f"hardware.environment.{word}" for word in WAITING]
-        words = command("serve", "hardware.threads=1", *waiting, f"port={self.port}")
+        words = command("serve", f"model=tiny_{self.family}", "hardware.threads=1", *waiting)
+        words.append(f"port={self.port}")
         words.append(f"address=127.0.0.1:{self.published}")
         told = environment(self.folder, SGG_SERVER_KEY=KEY, TMPDIR=str(self.folder))
         with self.log.open("a") as log:
@@ -85,19 +89,27 @@ class Serving:
         self.process.wait()
 
 
-@pytest.fixture(scope="module")
-def serving(tmp_path_factory):
-    server = Serving(tmp_path_factory.mktemp("serve"))
-    server.start()
-    yield server
-    if server.process.poll() is None:
-        server.process.send_signal(signal.SIGTERM)
-        try:
-            server.process.wait(60)
-        except subprocess.TimeoutExpired:
-            server.kill()
+@contextmanager
+def served(folder, family=OFTEN):
+    server = Serving(folder, family)
+    try:
+        server.start()
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.process.send_signal(signal.SIGTERM)
+            try:
+                server.process.wait(60)
+            except subprocess.TimeoutExpired:
+                server.kill()
     # told to end, it takes its model's folder along; one that was killed cannot
     assert len(list(server.folder.glob("sgg-serve-*"))) == server.kills
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory):
+    with served(tmp_path_factory.mktemp("serve")) as server:
+        yield server
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -135,13 +147,26 @@ def lines(run_dir, rank=0):
 
 
 def test_completions_and_metrics_are_those_of_transformers(serving, tmp_path):
+    check_completions_and_metrics(serving, tmp_path)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("family", [f for f in Family.__members__ if f != OFTEN])
+def test_other_families_are_served_alike(family, tmp_path_factory, tmp_path):
+    # not tmp_path: vLLM keeps sockets there, whose paths must be short
+    with served(tmp_path_factory.mktemp("other"), family) as server:
+        check_completions_and_metrics(server, tmp_path)
+
+
+def check_completions_and_metrics(serving, tmp_path):
     metrics = {}
+    words = [f"model=tiny_{serving.family}", "data.eval.limit=20"]
     for engine in ("hf", "server"):
         run_dir = tmp_path / engine
         where = (
             asking(serving, run_dir) if engine == "server" else [*EVAL, f"paths.run_dir={run_dir}"]
         )
-        sgg_ok(*where, "data.eval.limit=20", cwd=tmp_path, SGG_SERVER_KEY=KEY)
+        sgg_ok(*where, *words, cwd=tmp_path, SGG_SERVER_KEY=KEY)
         metrics[engine] = json.loads((run_dir / "metrics.json").read_text())
         del metrics[engine]["made_from"]["config_sha256"]  # of the two, which engine
     assert metrics["server"] == metrics["hf"]

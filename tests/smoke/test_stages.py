@@ -10,8 +10,10 @@ import pytest
 from commands import command, environment, sgg_ok
 from event_files import events, scalars
 from PIL import Image
+from safetensors.numpy import load_file
 
 from sgg.config.model import Family
+from sgg.models.weights import locate
 from sgg.runs.records import read_starts
 from sgg.tracking.state import failure_note
 
@@ -203,11 +205,13 @@ def test_evaluation_goes_on_where_it_was_killed(pipeline, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("stage", ["sft", "grpo"])
-def test_lora_trains_adapters_and_leaves_a_whole_model(stage, tmp_path):
+def test_lora_trains_adapters_and_leaves_a_whole_model(stage, model, tmp_path):
     """The final folder holds merged weights that load by model.path; vision weights are untouched."""
     words = [
-        *(f"stage={stage}", "debug=steps", "model.lora.enable=true", "model.lora.r=2"),
+        *(f"stage={stage}", f"model={model}", "debug=steps"),
+        *("model.lora.enable=true", "model.lora.r=2"),
         *("stage.optimizer.kind=trl", "stage.args.learning_rate=1e-2"),
         *(
             ["stage.prompts_per_step=2", "stage.args.max_completion_length=16"]
@@ -217,15 +221,19 @@ def test_lora_trains_adapters_and_leaves_a_whole_model(stage, tmp_path):
         *(["reward.terms.node_box.weight=1"] if stage == "grpo" else []),
     ]
     sgg_ok(*words, f"paths.run_dir={tmp_path / 'lora'}", cwd=tmp_path)
-    sgg_ok("stage=eval", "debug=fast", f"model.path={tmp_path / 'lora'}", cwd=tmp_path)
+    before = load_file(locate(model) / "model.safetensors")
+    after = load_file(tmp_path / "lora" / "model" / "model.safetensors")
+    assert before.keys() == after.keys()
+    moved = {k for k in before if abs(before[k].astype("f4") - after[k].astype("f4")).max() > 1e-6}
+    assert moved
+    assert not {k for k in moved if "visual." in k}
+    again = ["stage=eval", f"model={model}", "debug=fast", f"model.path={tmp_path / 'lora'}"]
+    sgg_ok(*again, f"paths.run_dir={tmp_path / 'eval'}", cwd=tmp_path)
+    assert json.loads((tmp_path / "eval" / "metrics.json").read_text())["images"] == 8
 
 
 @pytest.mark.slow
 def test_frozen_parts_do_not_move(tmp_path):
-    from safetensors.numpy import load_file
-
-    from sgg.models.weights import locate
-
     sgg_ok(
         "debug=steps", "model.freeze_vision=true", f"paths.run_dir={tmp_path / 'run'}", cwd=tmp_path
     )
