@@ -96,7 +96,8 @@ def _group_attention(
     k0, k1, v0, v1 = (tensor.repeat_interleave(shared, 1) for tensor in (k0, k1, v0, v1))
     rows = Rows(group.completions, q.device)
     # merging rounds twice, which fp32 can afford; the two calls are the processor's own kernels
-    merges = q.device.type == "cpu" and q.dtype == torch.float32
+    merges = q.device.type == "cpu" and q.dtype == v.dtype == torch.float32
+    merges = merges and not torch.is_autocast_enabled("cpu")
     attend = _Merged.apply if merges else _masked
     completions = attend(rows, q1, k0, v0, k1, v1, scaling)
     return torch.cat([prompt, completions], 2)
