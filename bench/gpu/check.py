@@ -8,6 +8,7 @@ nor vLLM. In this order, each by the command line that users type or by a script
     SFT, GRPO  Qwen2.5-VL-3B at its true size with random weights: time of a step by phase, kernels, memory
     logp       log-probabilities of sampling against those of training
     SFT, GRPO  the recipes for one GPU (experiment=*_one_gpu) with no more memory than their cards have, 7B
+    SFT        Qwen3-VL-4B at its true size
     tests      the tests marked `gpu`, in bf16: scores, sampling, forbidden tokens, resuming (tests/gpu)
     resume     an SFT run that is killed and resumed, and one that is not
     pipeline   SFT, GRPO and evaluation of the tiny model
@@ -16,7 +17,7 @@ nor vLLM. In this order, each by the command line that users type or by a script
 Checkpoint folders of true size are made meanwhile. DIR/gpu-check.json and DIR/gpu-check.md are written after
 each part anew, logs lie in DIR/work/logs. A part that fails, is skipped or has no time left is a line with
 its reason.
-`--device cpu` does all with a narrow model, to try the script.
+`--device cpu` does all with narrow models, to try the script.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from typing import Any
 import torch
 from filelock import FileLock
 from machine import machine
-from runs import AFTER_LOGP, IF_TIME_IS_LEFT, RUNS, Run
+from runs import AFTER_LOGP, IF_TIME_IS_LEFT, RUNS, SMALLER, Run
 from session import HERE, ROOT, Check, Failed, environment, last_line
 from table import table
 
@@ -67,15 +68,16 @@ def measured_machine(check: Check) -> dict[str, Any]:
     return found
 
 
-def folder(check: Check, size: str) -> Path:
-    """A checkpoint of that size; on a CPU one that stands for all."""
-    return check.work / (size if check.gpu else "narrow")
+def folder(check: Check, model: str) -> Path:
+    """A checkpoint of an option of `model=`; on a CPU the narrow one of its family."""
+    return check.work / (model if check.gpu else f"narrow_{model.rpartition('_')[0]}")
 
 
 def folders(check: Check) -> dict[str, Any]:
-    sizes = ["3b", "7b"] if check.gpu else ["narrow"]
+    models = dict.fromkeys(run.model for run in (RUNS | AFTER_LOGP | IF_TIME_IS_LEFT).values())
+    names = dict.fromkeys(folder(check, model).name for model in models)
     device = f"--device={check.device}"
-    check.on_gpu("folders", 120, "true_folder.py", device, str(check.work), *sizes)
+    check.on_gpu("folders", 150, "true_folder.py", device, str(check.work), *names)
     return {}
 
 
@@ -162,7 +164,7 @@ def difference(one: Path, other: Path) -> float:
 def timed(check: Check, name: str, run: Run) -> dict[str, Any]:
     """A run cut into phases; see timed_run.py."""
     slug = re.sub(r"\W+", "-", name.lower())
-    out, model = check.work / f"{slug}.json", folder(check, run.size)
+    out, model = check.work / f"{slug}.json", folder(check, run.model)
     out.unlink(missing_ok=True)
     words = check.words(
         *run.choice(check.gpu),
@@ -187,7 +189,7 @@ def timed(check: Check, name: str, run: Run) -> dict[str, Any]:
 def logp(check: Check) -> dict[str, Any]:
     out = check.work / "logp.json"
     small = [] if check.gpu else ["--side=112", "--length=8"]
-    model = folder(check, "3b")
+    model = folder(check, SMALLER)
     options = [f"--after={model}", f"--device={check.device}", *small]
     check.on_gpu("logp", 60, "logp_gap.py", *options, str(out), str(model))
     return dict(json.loads(out.read_text()))
@@ -223,7 +225,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("gpu-check"))
     parser.add_argument(
-        "--work", type=Path, help="for 30 GB of models and runs, and logs (DIR/work)"
+        "--work", type=Path, help="for 40 GB of models and runs, and logs (DIR/work)"
     )
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--minutes", type=float, default=8, help="no part runs longer (8)")

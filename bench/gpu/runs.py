@@ -10,7 +10,8 @@ class Run:
     """A timed run of a model's true size."""
 
     stage: str
-    size: str
+    model: str
+    """An option of `model=`."""
     steps: int = 0
     micro_batch: int = 0
     """Images or completions at once, as a card of 80 GB holds them; 0: the recipe's."""
@@ -28,7 +29,7 @@ class Run:
         """The words that choose stage, model and machine."""
         machine = f"hardware={'local' if gpu else 'cpu'}"
         if not self.recipe:
-            return [f"stage={self.stage}", f"model=qwen2_5_vl_{self.size}", machine]
+            return [f"stage={self.stage}", f"model={self.model}", machine]
         return [f"experiment={self.recipe}", *([] if gpu else [machine])]
 
     def overrides(self, gpu: bool) -> list[str]:
@@ -61,24 +62,28 @@ SMALL = {
 }
 """The same for a CPU."""
 
+SMALLER, LARGER = "qwen2_5_vl_3b", "qwen2_5_vl_7b"
 LORA = ("model.lora.enable=true",)
 KEEPING = (*LORA, "hardware.gradient_checkpointing=false")
 RUNS = {
-    "SFT 3B LoRA": Run("sft", "3b", 5, 8, 70, LORA, profile=True),
-    "SFT 3B LoRA, no checkpointing": Run("sft", "3b", 4, 8, 45, KEEPING),
-    "SFT 3B": Run("sft", "3b", 4, 4, 60),
-    "GRPO 3B LoRA": Run("grpo", "3b", 2, 8, 120, LORA),
+    "SFT 3B LoRA": Run("sft", SMALLER, 5, 8, 70, LORA, profile=True),
+    "SFT 3B LoRA, no checkpointing": Run("sft", SMALLER, 4, 8, 45, KEEPING),
+    "SFT 3B": Run("sft", SMALLER, 4, 4, 60),
+    "GRPO 3B LoRA": Run("grpo", SMALLER, 2, 8, 120, LORA),
 }
 AFTER_LOGP = {
-    "GRPO 3B LoRA, 24 GB": Run("grpo", "3b", 5, seconds=80, memory_gb=24, recipe="grpo_3b_one_gpu"),
-    "SFT 7B LoRA, 24 GB": Run(
-        "sft", "7b", 5, seconds=50, memory_gb=24, recipe="sft_7b_lora_one_gpu"
+    "GRPO 3B LoRA, 24 GB": Run(
+        "grpo", SMALLER, 5, seconds=80, memory_gb=24, recipe="grpo_3b_one_gpu"
     ),
-    "SFT 7B LoRA": Run("sft", "7b", 3, 8, 70, LORA),
-    "GRPO 7B LoRA": Run("grpo", "7b", 2, seconds=120, memory_gb=80, recipe="grpo_7b_one_gpu"),
+    "SFT 7B LoRA, 24 GB": Run(
+        "sft", LARGER, 5, seconds=50, memory_gb=24, recipe="sft_7b_lora_one_gpu"
+    ),
+    "SFT 7B LoRA": Run("sft", LARGER, 3, 8, 70, LORA),
+    "GRPO 7B LoRA": Run("grpo", LARGER, 2, seconds=120, memory_gb=80, recipe="grpo_7b_one_gpu"),
+    "SFT Qwen3-VL-4B LoRA": Run("sft", "qwen3_vl_4b", 3, 8, 45, LORA),
 }
 IF_TIME_IS_LEFT = {
-    "SFT 3B LoRA, micro batches of 2": Run("sft", "3b", 3, 2, 45, LORA),
-    "GRPO 3B": Run("grpo", "3b", 2, 4, 120),
-    "evaluation 3B": Run("eval", "3b"),
+    "SFT 3B LoRA, micro batches of 2": Run("sft", SMALLER, 3, 2, 45, LORA),
+    "GRPO 3B": Run("grpo", SMALLER, 2, 4, 120),
+    "evaluation 3B": Run("eval", SMALLER),
 }

@@ -28,7 +28,7 @@ class Check:
     device: str
     out: Path
     work: Path
-    """For models and run folders: 30 GB."""
+    """For models and run folders: 40 GB."""
     until: float
     """When no part may run any longer, Unix time."""
     results: dict[str, Any] = field(default_factory=dict)

@@ -7,6 +7,12 @@ import time
 
 import benches
 import pytest
+import torch
+from transformers import AutoModelForImageTextToText
+
+from sgg.config.compose import compose_config
+from sgg.models.families import FAMILIES
+from sgg.models.qwen_vocabulary import build_tokenizer
 
 sys.path.append(str(benches.FOLDER / "gpu"))
 SCRIPT = """
@@ -108,6 +114,21 @@ def test_the_table_says_what_was_cut_what_failed_and_which_kernels_ran():
     assert "  - 75.0% in 3 × `gemm`" in lines
     assert "- vision: one call (ms 12.5)" in lines
     assert "- evaluation: run_s 31" in lines
+
+
+@pytest.mark.parametrize("model", ["qwen2_5_vl_3b", "qwen2_5_vl_7b", "qwen3_vl_4b"])
+def test_models_of_true_size_have_the_published_number_of_parameters(model):
+    from true_folder import SIZES, config_of
+
+    size = SIZES[model]
+    config = config_of(size, build_tokenizer(FAMILIES[size.family]))
+    with torch.device("meta"):
+        made = AutoModelForImageTextToText.from_config(config)
+    made.tie_weights()
+    published = compose_config([f"model={model}", "stage=eval"]).model
+    assert sum(p.numel() for p in made.parameters()) == published.parameters
+    width, layers = config.text_config.hidden_size, config.text_config.num_hidden_layers
+    assert width * layers == published.activations_per_token
 
 
 @pytest.mark.slow
