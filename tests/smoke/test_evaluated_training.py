@@ -154,6 +154,30 @@ def test_killed_and_resumed_it_has_the_same_record_best_and_weights(trained):
     assert weights(run_dir) == weights(whole)
 
 
+def test_an_evaluation_of_a_training_that_goes_on_stays_with_its_checkpoint(trained, tmp_path):
+    _, whole, _ = trained
+    training, run_dir = tmp_path / "training", tmp_path / "alone"
+    shutil.copytree(whole, training, ignore=shutil.ignore_patterns("model"))
+    best = read_best(training)
+    words = ["stage=eval", f"model.path={training}/best", *IMAGES, "data.eval.limit=2"]
+    sgg_ok(*words, "generate.max_new_tokens=4", f"paths.run_dir={run_dir}", cwd=tmp_path)
+    first = json.loads((run_dir / "metrics.json").read_text())
+    assert first["made_from"]["model"] == str(training / best.checkpoint)
+    for name in ("metrics.json", "completions.jsonl"):
+        (run_dir / name).unlink()
+    named = json.loads((training / "best.json").read_text())
+    newer = {"step": STEPS, "checkpoint": f"checkpoint-{STEPS}"}
+    (training / "best.json").write_text(json.dumps(named | newer))
+    sgg_ok("resume", str(run_dir), cwd=tmp_path)
+    assert json.loads((run_dir / "metrics.json").read_text()) == first
+    (run_dir / "metrics.json").unlink()
+    shutil.rmtree(training / best.checkpoint)
+    done = sgg("resume", str(run_dir), cwd=tmp_path)
+    assert done.returncode != 0
+    assert f"{best.checkpoint} is no longer in {training}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("what", ["removed", "damaged"])
 def test_a_best_checkpoint_that_is_gone_is_not_called_kept(trained, tmp_path, what):
     _, whole, _ = trained
