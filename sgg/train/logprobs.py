@@ -91,7 +91,10 @@ class ScoringHead:
         )  # `generate` checks its arguments against the signature
         def forward(own: Any, *args: Any, fused_lm_head: bool = False, **kwargs: Any) -> Any:
             if not fused_lm_head:
-                output = theirs(*args, **kwargs)
+                shared = None if args else self.sharing.prefill(own, kwargs)
+                output = theirs(*args, **(kwargs if shared is None else shared.inputs))
+                if shared is not None:
+                    shared.spread(output)
                 if self._forbidden:
                     output.logits[..., self._places(output.logits.device)] += BIAS
                 return output

@@ -12,6 +12,12 @@ from typing import Any
 
 import torch
 
+from sgg.train.shared_prefix.images import (
+    NotPackedError,
+    images_of_rows,
+    pixels_of_images,
+    same_images,
+)
 from sgg.train.shared_prefix.layout import Group, Layout
 
 _TAKEN = {
@@ -22,10 +28,6 @@ _TAKEN = {
     "image_grid_thw",
     "use_cache",
 }
-
-
-class NotPackedError(Exception):
-    """Why a batch is passed as it is."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def packed(model: Any, labels: torch.Tensor, batch: dict[str, Any]) -> Packed:
     unknown = sorted(name for name in batch.keys() - _TAKEN if batch[name] is not None)
     if unknown:
         raise NotPackedError(f"the batch has {', '.join(unknown)}")
-    pixels = _pixels(batch)
+    pixels = pixels_of_images(batch)
     groups = _shared(list(_rows(model, labels, batch)), pixels)
     ids: list[int] = []
     positions: list[torch.Tensor] = []
@@ -135,22 +137,11 @@ def packed(model: Any, labels: torch.Tensor, batch: dict[str, Any]) -> Packed:
     )
 
 
-def _pixels(batch: dict[str, Any]) -> list[torch.Tensor]:
-    """Patches of each image."""
-    if batch.get("pixel_values") is None:
-        return []
-    sizes = batch["image_grid_thw"].prod(-1).tolist()
-    return list(batch["pixel_values"].split(sizes))
-
-
 def _rows(model: Any, labels: torch.Tensor, batch: dict[str, Any]) -> Iterator[_Row]:
     """The rows in order."""
     ids, mask = batch["input_ids"].tolist(), batch["attention_mask"].tolist()
     wanted = (labels != -100).tolist()
-    image_token, merge = model.config.image_token_id, model.config.vision_config.spatial_merge_size
-    grids = batch.get("image_grid_thw")
-    sizes = [] if grids is None else (grids.prod(-1) // merge**2).tolist()
-    seen = 0
+    images, image_token = images_of_rows(model, ids, batch), model.config.image_token_id
     for place, (tokens, real, scores) in enumerate(zip(ids, mask, wanted, strict=True)):
         begin, end = real.index(1), len(real) - real[::-1].index(1)
         if not all(real[begin:end]):
@@ -159,16 +150,10 @@ def _rows(model: Any, labels: torch.Tensor, batch: dict[str, Any]) -> Iterator[_
         first = scored[0] if scored else end
         if first == begin:
             raise NotPackedError("a row has no prompt")
-        prompt, needed = tokens[begin:first], tokens[begin:end].count(image_token)
-        images = seen
-        while needed > 0 and images < len(sizes):
-            needed -= sizes[images]
-            images += 1
-        if needed or image_token in tokens[first:end]:
+        if image_token in tokens[first:end]:
             raise NotPackedError("image tokens do not match the images")
-        completion = tokens[first : scored[-1]] if scored else []
-        yield _Row(place, first, tuple(prompt), tuple(completion), scored, range(seen, images))
-        seen = images
+        prompt, completion = tokens[begin:first], tokens[first : scored[-1]] if scored else []
+        yield _Row(place, first, tuple(prompt), tuple(completion), scored, images[place])
 
 
 def _shared(rows: list[_Row], pixels: list[torch.Tensor]) -> list[_Shared]:
@@ -178,20 +163,13 @@ def _shared(rows: list[_Row], pixels: list[torch.Tensor]) -> list[_Shared]:
     found: list[_Shared] = []
     for row in scored:
         alike = by_prompt.setdefault(row.prompt, [])
-        group = next((g for g in alike if _same_images(g.images, row.images, pixels)), None)
+        group = next((g for g in alike if same_images(g.images, row.images, pixels)), None)
         if group is None:
             group = _Shared()
             alike.append(group)
             found.append(group)
         group.rows.append(row)
     return found
-
-
-def _same_images(some: range, others: range, pixels: list[torch.Tensor]) -> bool:
-    """Whether the patches are equal; of prompts with equal tokens, so there are as many of both."""
-    return len(some) == len(others) and all(
-        torch.equal(pixels[one], pixels[other]) for one, other in zip(some, others, strict=True)
-    )
 
 
 def _positions(model: Any, group: _Shared, grids: torch.Tensor | None) -> torch.Tensor:

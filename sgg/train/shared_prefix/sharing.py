@@ -11,7 +11,9 @@ from sgg.config.stage import FastPath
 from sgg.errors import SggError
 from sgg.models.families import FAMILIES
 from sgg.train.shared_prefix.attention import NAME, use_shared_prefix
-from sgg.train.shared_prefix.packing import NotPackedError, Packed, packed
+from sgg.train.shared_prefix.images import NotPackedError
+from sgg.train.shared_prefix.packing import Packed, packed
+from sgg.train.shared_prefix.prefill import Prefill, is_prefill, prefill
 
 log = logging.getLogger("sgg")
 
@@ -57,7 +59,7 @@ class SharedPrefix:
             SggError: the batch cannot be packed, and `stage.fast_path=require`.
 
         """
-        if self.is_off or _text_config(model)._attn_implementation != NAME:
+        if not self._shares(model):
             return None
         try:
             found = packed(model.base_model, labels, batch)
@@ -70,6 +72,25 @@ class SharedPrefix:
         self._plain_images += found.plain_images
         return found
 
+    def prefill(self, model: Any, batch: dict[str, Any]) -> Prefill | None:
+        """The distinct rows of the first pass of a generation; None where the batch is to be passed as it is.
+
+        Args:
+            model: with its head.
+            batch: what the model takes.
+
+        Raises:
+            SggError: the batch has something that is not known here, and `stage.fast_path=require`.
+
+        """
+        if not is_prefill(batch) or not self._shares(model):
+            return None
+        try:
+            return prefill(model.base_model, batch)
+        except NotPackedError as error:
+            self._refuse(str(error))
+            return None
+
     def measured(self) -> dict[str, float]:
         """Shares of tokens, padding included, and of images that were not computed since the last call."""
         found = {}
@@ -79,6 +100,9 @@ class SharedPrefix:
             found["speed/images_saved"] = 1 - self._images / self._plain_images
         self._tokens = self._plain_tokens = self._images = self._plain_images = 0
         return found
+
+    def _shares(self, model: Any) -> bool:
+        return not self.is_off and _text_config(model)._attn_implementation == NAME
 
     def _refuse(self, reason: str) -> None:
         if self._mode is FastPath.require:
