@@ -39,11 +39,13 @@ STAGES = {
 }
 WAYS = {
     "ddp": [],
+    "zero1": ["deepspeed=zero1"],
     "zero2": ["deepspeed=zero2"],
     "zero3": ["deepspeed=zero3"],
     "fsdp": ["fsdp=full_shard"],
 }
 OWN_FILE = {
+    "zero1": "global_step2/zero_pp_rank_1_mp_rank_00_optim_states.pt",
     "zero2": "global_step2/zero_pp_rank_1_mp_rank_00_optim_states.pt",
     "zero3": "global_step2/zero_pp_rank_1_mp_rank_00_model_states.pt",
     "fsdp": "pytorch_model_fsdp.bin",
@@ -87,7 +89,7 @@ def undisturbed(tmp_path_factory):
         ("sft", "fsdp"),
         *(
             pytest.param(*pair, marks=pytest.mark.thorough)
-            for pair in [("sft", "zero2"), *(("grpo", way) for way in OWN_FILE)]
+            for pair in [("sft", "zero1"), ("sft", "zero2"), *(("grpo", way) for way in OWN_FILE)]
         ),
     ],
 )
@@ -130,17 +132,22 @@ def test_a_head_with_many_rows_scores_alike_where_its_weight_is_shared_out(narro
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("family", [f for f in Family.__members__ if f != "qwen2_5_vl"])
-def test_other_families_are_sharded_alike(family, tmp_path):
-    def losses(way):
+@pytest.mark.parametrize(("stage", "ways"), [("sft", list(OWN_FILE)), ("grpo", ["zero3"])])
+def test_other_families_are_sharded_alike(family, stage, ways, tmp_path):
+    def curves(way):
         run_dir = tmp_path / way
-        words = [*STAGES["sft"], *COMMON, *WAYS[way], f"model=tiny_{family}"]
+        words = [*STAGES[stage], *COMMON, *WAYS[way], f"model=tiny_{family}"]
         sgg_ok(*words, f"paths.run_dir={run_dir}", cwd=tmp_path)
-        return curve(run_dir, "loss")
+        return curve(run_dir, "loss"), curve(run_dir, "grad_norm")
 
-    plain = losses("ddp")
+    plain, plain_norms = curves("ddp")
     assert len(plain) == 4
-    for way in ("zero3", "fsdp"):
-        assert losses(way) == pytest.approx(plain, rel=1e-5, abs=2e-6)
+    assert min(plain_norms) > 0
+    for way in ways:
+        losses, norms = curves(way)
+        assert (tmp_path / way / "checkpoint-2" / OWN_FILE[way]).is_file()
+        assert losses == pytest.approx(plain, rel=1e-5, abs=2e-6)
+        assert norms == pytest.approx(plain_norms, rel=1e-4)
 
 
 @pytest.mark.parametrize("way", ["zero3", "fsdp"])
@@ -180,20 +187,25 @@ def test_weights_and_optimiser_in_cpu_memory_train_the_same(undisturbed, tmp_pat
 
 
 @pytest.mark.thorough
-def test_an_adapter_trained_under_zero3_stays_an_adapter_that_loads(tmp_path):
-    run_dir = tmp_path / "run"
-    words = [*STAGES["sft"], *COMMON, "deepspeed=zero3", "model.lora.enable=true"]
+@pytest.mark.parametrize("family", Family.__members__)
+def test_an_adapter_trained_under_zero3_stays_an_adapter_that_loads(family, tmp_path):
+    run_dir, model = tmp_path / "run", f"model=tiny_{family}"
+    words = [*STAGES["sft"], *COMMON, "deepspeed=zero3", "model.lora.enable=true", model]
     sgg_ok(*words, f"paths.run_dir={run_dir}", cwd=tmp_path)
     assert (run_dir / "model" / "adapter_model.safetensors").is_file()
     again = sgg_ok(
         *STAGES["sft"],
         *COMMON,
+        model,
         f"model.path={run_dir}",
         f"paths.run_dir={tmp_path / 'next'}",
         cwd=tmp_path,
     )
     assert "Traceback" not in again.stderr
     assert weights(tmp_path / "next").is_file()
+    evaluated = ["stage=eval", model, f"model.path={run_dir}", "data.eval.limit=4"]
+    sgg_ok(*evaluated, f"paths.run_dir={tmp_path / 'eval'}", cwd=tmp_path)
+    assert json.loads((tmp_path / "eval" / "metrics.json").read_text())["images"] == 4
 
 
 def test_state_that_deepspeed_unpickles_is_signed_as_it_is_written(undisturbed, tmp_path):
