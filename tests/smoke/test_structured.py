@@ -185,6 +185,7 @@ GRPO = [
     "hardware.threads=1",
     "data.train.limit=6",
     "stage.prompts_per_step=2",
+    "stage.fast_path=require",
     "stage.args.num_generations=4",
     "stage.args.max_completion_length=300",
     "stage.args.max_steps=3",
