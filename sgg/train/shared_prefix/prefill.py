@@ -13,6 +13,7 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from sgg.train.shared_prefix.growing import GrowingLayer
 from sgg.train.shared_prefix.images import (
     NotPackedError,
     images_of_rows,
@@ -38,7 +39,9 @@ class Prefill:
     def spread(self, output: Any) -> None:
         """Copy the model's logits, and what is in the cache, to all rows."""
         output.logits = output.logits[self.rows]
-        output.past_key_values.batch_select_indices(self.rows)
+        cache = output.past_key_values
+        cache.batch_select_indices(self.rows)
+        cache.layers = [GrowingLayer(layer) for layer in cache.layers]
 
 
 def is_prefill(batch: dict[str, Any]) -> bool:
