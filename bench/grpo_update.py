@@ -18,7 +18,7 @@ takes every token of every row; `--completions` says what is left of the differe
 Each way is a process of its own, on one thread; they take turns, so that other work on the machine meets both
 alike. “Limit” is the ratio of their floating-point operations (`update/flops.py`): what lies above it is by
 kernels, not by sharing. Peak memory is what the process has at most during an update, beyond what it had
-before: 5 GiB by TRL's way in the first case.
+before: 5.5 GiB by TRL's way in the first case.
 """
 
 from __future__ import annotations
