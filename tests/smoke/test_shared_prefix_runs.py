@@ -43,6 +43,7 @@ PARTS = {
     ],
     # passes of the reference model, and of the policy before its second update
     "beta": ["stage.args.beta=0.1", "stage.args.num_iterations=2"],
+    "cut": ["stage.args.mask_truncated_completions=true"],
     # groups of 3 in micro batches of 2 on each rank: a group lies in several, and on both ranks
     "torn": ["stage.args.num_generations=3", "stage.prompts_per_step=4", "stage.micro_batch=2"],
 }
@@ -51,6 +52,7 @@ WAYS = {
     "one": [],
     "ddp": [_TWO],
     "zero3": [_TWO, "deepspeed=zero3"],
+    "fsdp": [_TWO, "fsdp=full_shard"],
 }
 
 
@@ -98,6 +100,8 @@ def check_equal_weights(plain, shared, start, limit):
                 ("grpo", "lora", "zero3"),
                 ("grpo", "beta", "one"),
                 ("grpo", "long", "one"),
+                ("grpo", "cut", "one"),
+                ("grpo", "full", "fsdp"),
             ]
         ),
     ],
