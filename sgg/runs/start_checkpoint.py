@@ -26,7 +26,7 @@ def lasting_path(path: str) -> str:
     if names_best(local):
         finished = is_marked_complete(local.parent / MODEL_FOLDER)
         return path if finished else str(best_checkpoint(local.parent, path))
-    if not (local / FROZEN_NAME).is_file() or (local / MODEL_FOLDER).is_dir():
+    if not (local / FROZEN_NAME).is_file() or is_marked_complete(local / MODEL_FOLDER):
         return path
     newest = newest_complete(local)
     return path if newest is None else str(newest)

@@ -41,8 +41,20 @@ def undecided(rewards: torch.Tensor, weights: torch.Tensor, group: int, apart: b
     return found
 
 
-_OF_ONE_ROW = frozenset({"grpo", "sapo", "dr_grpo", "cispo", "dapo", "luspo"})
-"""TRL's losses in which a row without advantage counts for nothing, not for other rows' weights either."""
+def weighs_by_micro_batch(args: Any) -> str | None:
+    """Why a completion's weight in the loss depends on the others of its micro batch; None if it does not.
+
+    Args:
+        args: TRL's config of GRPO.
+
+    """
+    if args.loss_type == "bnpo":
+        return "stage.args.loss_type=bnpo divides by the tokens of the micro batch"
+    if args.entropy_coef or args.use_adaptive_entropy:
+        return "the entropy bonus is a mean over the micro batch"
+    if args.top_entropy_quantile < 1:
+        return "stage.args.top_entropy_quantile compares the tokens of the micro batch"
+    return None
 
 
 def droppable(args: Any) -> str | None:
@@ -54,13 +66,7 @@ def droppable(args: Any) -> str | None:
     """
     if args.beta:
         return f"stage.args.beta={args.beta:g} holds every completion to the reference"
-    if args.loss_type not in _OF_ONE_ROW:
-        return f"stage.args.loss_type={args.loss_type} divides by the tokens of the micro batch"
-    if args.entropy_coef or args.use_adaptive_entropy:
-        return "the entropy bonus is a mean over all completions"
-    if args.top_entropy_quantile < 1:
-        return "stage.args.top_entropy_quantile compares the tokens of all completions"
-    return None
+    return weighs_by_micro_batch(args)
 
 
 def without_undecided(batch: dict[str, Any]) -> dict[str, Any]:

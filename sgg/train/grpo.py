@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -31,7 +32,14 @@ from sgg.reward.score import RewardSpec, with_counts
 from sgg.reward.trl_adapter import reward_functions, text_of
 from sgg.rollout.from_config import ends, rollouts
 from sgg.text.grammar import CompletionGrammar
-from sgg.train.advantages import droppable, refuse_infinite, silent, undecided, without_undecided
+from sgg.train.advantages import (
+    droppable,
+    refuse_infinite,
+    silent,
+    undecided,
+    weighs_by_micro_batch,
+    without_undecided,
+)
 from sgg.train.callbacks import EpochCallback
 from sgg.train.grammar_masks import Masks
 from sgg.train.logprobs import ScoringHead
@@ -46,6 +54,11 @@ log = logging.getLogger("sgg")
 
 _DIFFERENCE = "sampling/sampling_logp_difference/mean"
 _REMOVED = "grammar/masked_mass"
+_MEANS_OVER_TOKENS = {
+    *("entropy", "clip_ratio/low_mean", "clip_ratio/high_mean", "clip_ratio/region_mean"),
+    *("cispo_clip_ratio", "vespo/phi_seq_mean"),
+}
+"""TRL's metrics of a micro batch that say nothing where nothing in it is scored."""
 
 
 def order_by_epoch(sampler: RepeatSampler, epoch: int) -> None:
@@ -123,8 +136,8 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
         return scored
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
-        """Groups stay together in micro batches where they are to be shared."""
-        if self._head.sharing.is_off:
+        """Groups stay together in micro batches where they are shared and no loss is the other for it."""
+        if not self._head.sharing.is_on or weighs_by_micro_batch(self.args) is not None:
             return super()._prepare_inputs(generation_batch)
         rows = self.args.per_device_train_batch_size * self.args.steps_per_generation
         before = self.accelerator.process_index * rows
@@ -139,12 +152,16 @@ class Trainer(AtomicCheckpoints, GRPOTrainer):  # type: ignore[misc]
 
     def _compute_loss(self, model: Any, inputs: Any) -> Any:
         """Leave out what has no advantage; log how much probability the grammar's masks took away."""
+        metrics = self._metrics["train" if self.model.training else "eval"]
         if self._drops:
             inputs = without_undecided(inputs)
         loss = super()._compute_loss(model, inputs)
         if self._head.masked_mass is not None:
             removed = self.accelerator.gather(self._head.masked_mass).nanmean().item()
-            self._metrics["train" if self.model.training else "eval"][_REMOVED].append(removed)
+            metrics[_REMOVED].append(removed)
+        if self._drops and not self.accelerator.reduce(inputs["completion_mask"].sum()).item():
+            for name in _MEANS_OVER_TOKENS & metrics.keys():  # TRL has 0 for a mean over nothing
+                metrics[name][-1] = math.nan
         return loss
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, *rest: Any) -> Any:
@@ -219,7 +236,7 @@ def _trainer(parts: TrainerInputs) -> Any:
         ScoringHead(
             parts.processor.forbidden_ids,
             _masks(parts, held),
-            SharedPrefix(config.stage.fast_path),
+            SharedPrefix(config.stage.fast_path, compiled=parts.args.torch_compile),
         ),
         partial(rollouts, config, Path(parts.args.output_dir), parts.model, parts.processor),
         config.hardware.rollout.max_logp_difference,

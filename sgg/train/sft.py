@@ -56,7 +56,7 @@ def _trainer(parts: TrainerInputs) -> Any:
     refuse_longer(stage.args.get("max_length"), parts.prepared, rows, parts.processor)
     dataset, optimizers = as_trl_dataset(parts.prepared, rows), muon_optimizers(parts)
     return Trainer(
-        ScoringHead(sharing=SharedPrefix(stage.fast_path)),
+        ScoringHead(sharing=SharedPrefix(stage.fast_path, compiled=parts.args.torch_compile)),
         keep_checkpoints=stage.keep_checkpoints,
         model=parts.model,
         args=parts.args,

@@ -15,11 +15,13 @@ from safetensors.torch import load_file
 from trl.trainer.utils import add_fused_lm_head
 
 from sgg.config.model import Family, ModelConfig
+from sgg.config.stage import FastPath
 from sgg.models.load import load_model
 from sgg.models.processor import load_processor
 from sgg.models.weights import locate
 from sgg.text.prompt import BRIEF, messages
 from sgg.train.logprobs import ScoringHead
+from sgg.train.shared_prefix.sharing import SharedPrefix
 
 pytestmark = pytest.mark.gpu
 
@@ -42,12 +44,14 @@ def loaded(request):
     return model.to(DEVICE).eval(), load_processor(folder, 12544, 16384)
 
 
-def asked(processor, answers=("", "")):
-    """Two prompts with their images, answers behind them."""
+def asked(processor, answers=("", ""), *, same_image=False):
+    """A prompt with its image for each answer, which stands behind it."""
     chat = processor.apply_chat_template(
         messages(BRIEF, ""), tokenize=False, add_generation_prompt=True
     )
-    noise = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (len(answers), 112, 112, 3), dtype=np.uint8)
+    if same_image:
+        noise[:] = noise[0]
     inputs = processor(
         text=[chat + answer for answer in answers],
         images=[[Image.fromarray(image)] for image in noise],
@@ -86,6 +90,38 @@ def test_labelled_rows_are_scored_as_trl_scores_them(loaded):
         assert apart.max() < 0.1
     largest = theirs[2].abs().max()
     torch.testing.assert_close(ours[2], theirs[2], rtol=0, atol=2e-2 * largest.item())
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_completions_that_share_a_prompt_are_scored_as_trl_scores_them(loaded, autocast):
+    """Three of one prompt, of different lengths; weights in bf16, or in fp32 under autocast."""
+    model, processor = copy.deepcopy(loaded[0]), loaded[1]
+    if autocast:
+        model.float()
+    prompt = int(asked(processor)["input_ids"].size(1))
+    inputs, found = asked(processor, (*ANSWERS, '{"objects"'), same_image=True), []
+    columns = torch.arange(inputs["input_ids"].size(1), device=DEVICE)
+    begins = (
+        len(columns) - inputs["attention_mask"].sum(1)
+    ) + prompt  # rows are padded on the left
+    labels = inputs["input_ids"].masked_fill(columns < begins[:, None], -100)
+    sharing = SharedPrefix(FastPath.require)
+    for add in (ScoringHead(sharing=sharing).add_to, add_fused_lm_head):
+        own = copy.deepcopy(model)
+        add(own, outputs=OUTPUTS)
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=autocast):
+            scored = own(**inputs, labels=labels, fused_lm_head=True)
+        wanted = scored.label_mask
+        scored.log_probs[wanted].float().mean().backward()
+        grad = own.get_output_embeddings().weight.grad
+        found.append((scored.log_probs[wanted].float(), grad))
+    (mine, mine_grad), (theirs, theirs_grad) = found
+    assert sharing.measured()["speed/images_saved"] > 0
+    apart = (mine - theirs).abs()
+    assert apart.mean() < 0.05
+    assert apart.max() < 0.3
+    largest = theirs_grad.abs().max().item()
+    torch.testing.assert_close(mine_grad, theirs_grad, rtol=0, atol=5e-2 * largest)
 
 
 def generated(model, inputs, **more):

@@ -12,7 +12,7 @@ from sgg.runs.progress import read_curves
 
 WORDS = [
     *("stage=grpo", "stage.prompts_per_step=8", "stage.args.num_generations=2"),
-    *("stage.micro_batch=4", "stage.args.max_completion_length=3", "stage.args.max_steps=3"),
+    *("stage.micro_batch=2", "stage.args.max_completion_length=3", "stage.args.max_steps=3"),
     *("stage.args.learning_rate=1e-4", "data.train.limit=24", "hardware.threads=1"),
     *("reward=none", "++reward.terms.vowels.import_path=own_reward:vowels"),
     "++reward.terms.vowels.weight=1",
@@ -38,6 +38,9 @@ def test_weights_are_those_of_all_groups(tmp_path, more):
     for one, other in zip(dropped_rows, rows, strict=True):
         assert one["loss"] == pytest.approx(other["loss"], abs=1e-6)
         assert one["grad_norm"] == pytest.approx(other["grad_norm"], rel=1e-4)
+        assert ("entropy" in one) == (other["reward/no_variance"] < 1)
+        if "entropy" in one:  # of other completions, but not of nothing
+            assert one["entropy"] == pytest.approx(other["entropy"], rel=0.2)
     for name, weight in kept.items():
         torch.testing.assert_close(dropped[name], weight, atol=1e-6, rtol=1e-4)
     if not more:

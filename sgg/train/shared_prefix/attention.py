@@ -12,6 +12,7 @@ completions.) Elsewhere one call has the prompt's keys repeated for each complet
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -94,7 +95,7 @@ def _group_attention(
         return prompt
     shared = q.shape[1] // k.shape[1]
     k0, k1, v0, v1 = (tensor.repeat_interleave(shared, 1) for tensor in (k0, k1, v0, v1))
-    rows = Rows(group.completions, q.device)
+    rows = _rows(group.completions, q.device)
     # merging rounds twice, which fp32 can afford; the two calls are the processor's own kernels
     merges = q.device.type == "cpu" and q.dtype == v.dtype == torch.float32
     merges = merges and not torch.is_autocast_enabled("cpu")
@@ -130,6 +131,12 @@ class Rows:
         if self._places is not None:
             tokens = tokens[self._places]
         return tokens.transpose(0, 1).unsqueeze(0)
+
+
+@lru_cache(maxsize=256)
+def _rows(lengths: tuple[int, ...], device: torch.device) -> Rows:
+    """Made once for all layers and passes of a batch: a GPU would wait for it in each."""
+    return Rows(lengths, device)
 
 
 def _masked(

@@ -1,10 +1,11 @@
 """The order of a generation's completions over its micro batches: groups stay together.
 
-TRL shuffles single completions, which scatters a group over micro batches. What is summed over a generation
-is the same in any order; where one generation serves several optimiser steps, each gets whole groups.
+TRL shuffles single completions, which scatters a group over micro batches. A sum over a generation is the
+same in any order (`grpo.Trainer` keeps TRL's where a loss is none); where one generation serves several
+optimiser steps, each gets whole groups.
 
-The order of the groups is that in which TRL's own permutation first meets them. So as many random numbers are
-drawn as without sharing, and the completions after it are sampled alike.
+The order of the groups is that in which TRL's own permutation first meets them, so that as many random
+numbers are drawn as without sharing.
 """
 
 from __future__ import annotations

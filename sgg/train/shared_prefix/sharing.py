@@ -21,16 +21,19 @@ log = logging.getLogger("sgg")
 class SharedPrefix:
     """One for a run: its policy and its reference model are passed alike."""
 
-    def __init__(self, mode: FastPath) -> None:
-        """Share as `stage.fast_path` says."""
-        self._mode = mode
+    def __init__(self, mode: FastPath, *, compiled: bool = False) -> None:
+        """Share as `stage.fast_path` says.
+
+        Args:
+            mode: `stage.fast_path`.
+            compiled: whether torch compiles the model; for each layout it would do so anew.
+
+        """
+        self._mode, self._compiled = mode, compiled
+        self.is_on = False
+        """Whether a model takes packed rows."""
         self._told: set[str] = set()
         self._tokens = self._plain_tokens = self._images = self._plain_images = 0
-
-    @property
-    def is_off(self) -> bool:
-        """Whether every batch is passed as it is."""
-        return self._mode is FastPath.off
 
     def prepare(self, model: Any) -> None:
         """Let a model take packed rows, if it can.
@@ -39,13 +42,14 @@ class SharedPrefix:
             SggError: it cannot, and `stage.fast_path=require`.
 
         """
-        if self.is_off:
+        if self._mode is FastPath.off:
             return
-        reason = unfit(model)
+        reason = "stage.args.torch_compile=true" if self._compiled else unfit(model)
         if reason is not None:
             self._refuse(reason)
-        else:
-            use_shared_prefix(_text_config(model))
+            return
+        use_shared_prefix(_text_config(model))
+        self.is_on = True
 
     def packed(self, model: Any, labels: torch.Tensor, batch: dict[str, Any]) -> Packed | None:
         """The batch as one packed row; None where it is to be passed as it is.
@@ -92,7 +96,7 @@ class SharedPrefix:
             return None
 
     def measured(self) -> dict[str, float]:
-        """Shares of tokens, padding included, and of images that were not computed since the last call."""
+        """Shares of the scored batches' tokens and images that were not computed since the last call."""
         found = {}
         if self._plain_tokens:
             found["speed/prefix_saved"] = 1 - self._tokens / self._plain_tokens
@@ -102,7 +106,7 @@ class SharedPrefix:
         return found
 
     def _shares(self, model: Any) -> bool:
-        return not self.is_off and _text_config(model)._attn_implementation == NAME
+        return self.is_on and _text_config(model)._attn_implementation == NAME
 
     def _refuse(self, reason: str) -> None:
         if self._mode is FastPath.require:

@@ -102,7 +102,7 @@ def trl_args(**changes):
         ({"loss_type": "dr_grpo"}, None),
         ({"beta": 0.04}, r"beta=0\.04"),
         ({"loss_type": "bnpo"}, "loss_type=bnpo"),
-        ({"loss_type": "vespo"}, "loss_type=vespo"),
+        ({"loss_type": "vespo"}, None),
         ({"entropy_coef": 0.01}, "entropy bonus"),
         ({"use_adaptive_entropy": True}, "entropy bonus"),
         ({"top_entropy_quantile": 0.2}, "top_entropy_quantile"),

@@ -206,29 +206,38 @@ def test_off_passes_the_batch_as_it_is(family, processor):
 
 
 def holes(inputs):
-    inputs["attention_mask"][0, -12] = 0
-    inputs["attention_mask"][0, -13:] = torch.tensor([1, 0] + [1] * 11)
+    """One token within a prompt is padding."""
+    place = int(inputs["attention_mask"][0].argmax()) + 3
+    inputs["attention_mask"][0, place] = 0
 
 
-def video(inputs):
-    inputs["video_grid_thw"] = torch.tensor([[1, 2, 2]])
-
-
-@pytest.mark.parametrize(
-    ("spoil", "reason"), [(holes, "padding within"), (video, "video_grid_thw")]
-)
-def test_what_cannot_be_packed_is_passed_plainly_or_refused(processor, family, spoil, reason):
+def test_a_batch_with_padding_within_is_passed_plainly_or_refused(processor, family, caplog):
     model, inputs = build(family, processor), batch(processor, [(1, 2)])
-    spoil(inputs)
-    inputs.pop("labels")
-    labels = inputs["input_ids"].clone()
-    labels[:, :-5] = -100
-    ours(FastPath.auto)[1](model)
+    holes(inputs)
+    with caplog.at_level("INFO", "sgg"):
+        assert check_equal(model, inputs, FastPath.auto) == {}
+    assert "padding within" in caplog.text
+    with pytest.raises(SggError, match=r"stage\.fast_path=require.*padding within"):
+        passed(model, inputs, ours()[1])
+
+
+def test_a_batch_with_videos_is_not_packed(processor, family):
+    model, inputs = build(family, processor), batch(processor, [(1, 2)])
+    labels = inputs.pop("labels")
     sharing = SharedPrefix(FastPath.auto)
     sharing.prepare(model)
+    assert sharing.packed(model, labels, inputs) is not None
+    inputs["video_grid_thw"] = torch.tensor([[1, 2, 2]])
     assert sharing.packed(model, labels, inputs) is None
-    with pytest.raises(SggError, match=rf"stage\.fast_path=require.*{reason}"):
-        SharedPrefix(FastPath.require).packed(model, labels, inputs)
+
+
+def test_a_compiled_model_is_passed_plainly_or_refused(processor, family):
+    model = build(family, processor)
+    with pytest.raises(SggError, match=r"stage\.fast_path=require.*torch_compile"):
+        SharedPrefix(FastPath.require, compiled=True).prepare(model)
+    sharing = SharedPrefix(FastPath.auto, compiled=True)
+    sharing.prepare(model)
+    assert not sharing.is_on
 
 
 def test_a_model_that_attends_otherwise_is_passed_plainly_or_refused(family, processor, caplog):
