@@ -39,8 +39,8 @@ def test_weights_are_those_of_all_groups(tmp_path, more):
         assert one["loss"] == pytest.approx(other["loss"], abs=1e-6)
         assert one["grad_norm"] == pytest.approx(other["grad_norm"], rel=1e-4)
         assert ("entropy" in one) == (other["reward/no_variance"] < 1)
-        if "entropy" in one:  # of other completions, but not of nothing
-            assert one["entropy"] == pytest.approx(other["entropy"], rel=0.2)
+        if 0 < other["reward/no_variance"] < 1:  # pairs that differ have more; nothing counts as 0
+            assert one["entropy"] > other["entropy"]
     for name, weight in kept.items():
         torch.testing.assert_close(dropped[name], weight, atol=1e-6, rtol=1e-4)
     if not more:
