@@ -228,14 +228,15 @@ def main() -> None:
         "--work", type=Path, help="for 40 GB of models and runs, and logs (DIR/work)"
     )
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
-    parser.add_argument("--minutes", type=float, default=8, help="no part runs longer (8)")
+    parser.add_argument("--minutes", type=float, help="no part runs longer (8; 25 on a CPU)")
     parser.add_argument("--parts", nargs="*", metavar="NAME", help="only these parts")
     chosen = parser.parse_args()
     if chosen.device == "cuda" and not torch.cuda.is_available():
         sys.exit("This machine has no GPU that torch can see. Try the script with: --device cpu")
     out = chosen.out.resolve()
     work = (chosen.work or out / "work").resolve()
-    check = Check(chosen.device, out, work, time.time() + 60 * chosen.minutes)
+    minutes = chosen.minutes or (8 if chosen.device == "cuda" else 25)
+    check = Check(chosen.device, out, work, time.time() + 60 * minutes)
     out.mkdir(parents=True, exist_ok=True)
     check.logs.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(check.runs, ignore_errors=True)

@@ -51,8 +51,6 @@ STEPS = {
     "eval": ["stage.split=train", "generate.max_new_tokens=200"],
 }
 
-OFTEN = Family.qwen3_vl
-"""The family of every run of all tests; the tiny models of most other tests are Qwen2.5-VL's."""
 FULL_SIZE = "model.max_pixels=802816"
 """As SFT and the evaluation have it; GRPO, whose run is asked in the end, takes less to be short."""
 
@@ -77,14 +75,6 @@ def option(family):
     return paths[0].stem
 
 
-@pytest.mark.parametrize(
-    "narrow",
-    [
-        pytest.param(family, marks=[] if name == OFTEN else pytest.mark.thorough, id=name.name)
-        for name, family in FAMILIES.items()
-    ],
-    indirect=True,
-)
 def test_it_learns_photographs_and_is_rewarded_evaluated_and_asked(narrow, photos, tmp_path):
     family, folder = narrow
     steps = [

@@ -65,7 +65,6 @@ def contents(folder):
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-@pytest.mark.thorough
 def test_a_colleague_reads_a_run_and_goes_on_with_a_copy(users):
     alice, bob = users
     run = alice.home / "run"
