@@ -88,7 +88,9 @@ def state_bytes(config: Config) -> int | None:
         (gradients, split or zero >= 2),
         (optimiser, split or zero >= 1),
     )
-    return count * whole + sum(count * each // (ranks if shared else 1) for each, shared in parts)
+    at_step = [count * each // (ranks if shared else 1) for each, shared in parts]
+    # whole weights stand from forward to backward, when earlier gradients may be gone
+    return max(sum(at_step), count * whole + at_step[0] + at_step[2])
 
 
 def _is_adamw(stage: TrainStageConfig) -> bool:

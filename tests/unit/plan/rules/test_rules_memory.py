@@ -32,7 +32,7 @@ FOUR = ["hardware.processes_per_node=4"]
         (["hardware.precision=fp32", "model.lora.enable=true"], 4),
         (FOUR, 16),
         ([*FOUR, "fsdp=full_shard"], 4),
-        ([*FOUR, "fsdp=shard_grad"], 6),
+        ([*FOUR, "fsdp=shard_grad"], 2 + 3),
         ([*FOUR, "fsdp=full_shard", "model.lora.enable=true"], 0.5),
         (["deepspeed=zero1"], 16),
         ([*FOUR, "deepspeed=zero1"], 2 + 2 + 3),
