@@ -2,18 +2,23 @@
 
     --family NAME   of the narrow model (qwen2_5_vl)
     --rounds N      steps of each way that are timed (3)
+    --gold FOLDER   sizes and graphs of real annotations: FOLDER has vg150_test_26446.json.gz and
+                    VG-SGG-dicts-with-attri.json (vg150_test of SGG_REALDATA)
+    --rows N        of a batch of theirs (8), drawn by --seed N (0)
 
 The narrow model has the published vocabulary, 151,936 rows of the head, and about 20 million parameters.
 A batch is three pictures of 1024 × 768 pixels with the open prompt and answers of 290 tokens on average: rows
-of about 1,450 tokens. Each way is a process of its own, on one thread; they take turns, so that other work on
-the machine meets both alike. Prints the processor's seconds and the peak memory of a step with their ratios,
-and how far loss and gradients lie apart. Peak memory is what the process has at most during a step, first
-beyond what it had before, then in all.
+of about 1,450 tokens. With --gold it is noise at the sizes of real images with their graphs, most of which
+are short and some long. Each way is a process of its own, on one thread; they take turns, so that other work
+on the machine meets both alike. Prints the processor's seconds and the peak memory of a step with their
+ratios, and how far loss and gradients lie apart. Peak memory is what the process has at most during a step,
+first beyond what it had before, then in all.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import re
 import statistics
@@ -34,13 +39,11 @@ GRAPHS = ((5, 5), (6, 7), (9, 10))
 """Objects and relations of each picture: about 23 and 19 tokens each."""
 
 
-def rows(prompter: Any) -> list[dict[str, Any]]:
-    """Rows as `sgg.train.rows.SftRows` makes them."""
+def made_up() -> list[tuple[tuple[int, int], Any]]:
+    """Size and graph of each picture."""
     import numpy as np
-    from PIL import Image
 
     from sgg.scene.graph import Edge, Node, SceneGraph
-    from sgg.text.codec import render
 
     drawn, found = np.random.default_rng(0), []
     for objects, relations in GRAPHS:
@@ -52,11 +55,44 @@ def rows(prompter: Any) -> list[dict[str, Any]]:
         nodes = tuple(Node("person", box) for box in boxes)
         ends = drawn.integers(0, objects, (relations, 2)).tolist()
         graph = SceneGraph(nodes, tuple(Edge(a, "next to", b) for a, b in ends))
-        pixels = drawn.integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
-        answer = render(graph, prompter.spec, *SIZE)
+        found.append((SIZE, graph))
+    return found
+
+
+def annotated(gold: Path, count: int, seed: int) -> list[tuple[tuple[int, int], Any]]:
+    """Size and graph of so many images of VG150's test split, drawn at random."""
+    import random
+
+    from sgg.scene.graph import Edge, Node, SceneGraph
+
+    with gzip.open(gold / "vg150_test_26446.json.gz", "rt") as packed:
+        images = random.Random(seed).sample(json.load(packed), count)
+    names = json.loads((gold / "VG-SGG-dicts-with-attri.json").read_text())
+    classes, predicates = names["idx_to_label"], names["idx_to_predicate"]
+    found = []
+    for image in images:
+        nodes = tuple(
+            Node(classes[str(kind + 1)], tuple(map(float, box))) for kind, box in image["objects"]
+        )
+        edges = tuple(Edge(a, predicates[str(p + 1)], b) for a, b, p in image["relations"])
+        found.append((tuple(image["size"]), SceneGraph(nodes, edges)))
+    return found
+
+
+def rows(prompter: Any, pictures: list[tuple[tuple[int, int], Any]]) -> list[dict[str, Any]]:
+    """Rows as `sgg.train.rows.SftRows` makes them."""
+    import numpy as np
+    from PIL import Image
+
+    from sgg.text.codec import render
+
+    drawn, found = np.random.default_rng(0), []
+    for (width, height), graph in pictures:
+        pixels = drawn.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        answer = render(graph, prompter.spec, width, height)
         found.append(
             {
-                "prompt": prompter.messages(*SIZE, {}),
+                "prompt": prompter.messages(width, height, {}),
                 "completion": [
                     {"role": "assistant", "content": [{"type": "text", "text": answer}]}
                 ],
@@ -66,7 +102,9 @@ def rows(prompter: Any) -> list[dict[str, Any]]:
     return found
 
 
-def build_trainer(way: str, folder: Path, out: Path) -> tuple[Any, Any]:
+def build_trainer(
+    way: str, folder: Path, out: Path, pictures: list[tuple[tuple[int, int], Any]]
+) -> tuple[Any, Any]:
     """A trainer and the batch of a step, on its device."""
     import torch
     from datasets import Dataset
@@ -85,7 +123,7 @@ def build_trainer(way: str, folder: Path, out: Path) -> tuple[Any, Any]:
     config = ModelConfig(path=str(folder), family=family.name)
     model = load_model(config, folder, torch.float32, seed=0)
     prompter = Prompter(GraphSpec(family.frame_spec(*budget)), Template.open, SYSTEM)
-    made = rows(prompter)
+    made = rows(prompter, pictures)
     places = Dataset.from_dict({"place": range(len(made))})
     parts = {
         "model": model,
@@ -115,19 +153,23 @@ def memory(field: str) -> int:
     return int(re.search(rf"{field}:\s+(\d+)", status)[1]) // 1024
 
 
-def work(way: str, folder: Path, out: Path) -> None:
+def work(way: str, folder: Path, out: Path, batch_of: dict[str, Any]) -> None:
     """A step for each line of stdin; its numbers go to stdout, the first one's gradients to a file."""
     told, sys.stdout = sys.stdout, sys.stderr  # libraries print, too
 
     import torch
 
     torch.set_num_threads(1)
-    trainer, batch = build_trainer(way, folder, out)
+    gold = batch_of["gold"]
+    pictures = annotated(Path(gold), batch_of["rows"], batch_of["seed"]) if gold else made_up()
+    trainer, batch = build_trainer(way, folder, out, pictures)
     trainer.model.train()
     trainer.create_optimizer()
     trainer.model_accepts_loss_kwargs = True  # as in the SFT stage
     wanted = int((batch["labels"][:, 1:] != -100).sum())
-    size = {"tokens": int(batch["attention_mask"].sum()), "labels": wanted}
+    real = batch["attention_mask"].sum(1)
+    size = {"tokens": int(real.sum()), "padded": batch["attention_mask"].numel(), "labels": wanted}
+    size |= {"shortest": int(real.min()), "longest": int(real.max())}
     print(json.dumps(size), file=told, flush=True)
     for turn, _ in enumerate(sys.stdin):
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins at what there is now
@@ -148,13 +190,16 @@ def work(way: str, folder: Path, out: Path) -> None:
         print(json.dumps(found), file=told, flush=True)
 
 
-def measure(folder: Path, out: Path, rounds: int) -> dict[str, list[dict[str, Any]]]:
+def measure(
+    folder: Path, out: Path, rounds: int, batch_of: dict[str, Any]
+) -> dict[str, list[dict[str, Any]]]:
     """Each way's steps; the first is not to be timed. `out` gets a folder of each way."""
     running = {}
     for number, way in enumerate(WAYS):
         place = out / str(number)
         place.mkdir()
         command = [sys.executable, __file__, "--work", way, str(folder), str(place)]
+        command.append(json.dumps(batch_of))
         running[way] = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -193,11 +238,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--family", choices=[f.name for f in FAMILIES], default="qwen2_5_vl")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--gold", type=Path)
+    parser.add_argument("--rows", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         out = Path(made)
         folder = narrow_folder(FAMILIES[Family[asked.family]], out / "model")
-        found = measure(folder, out, asked.rounds)
+        gold = str(asked.gold.resolve()) if asked.gold else None
+        batch_of = {"gold": gold, "rows": asked.rows, "seed": asked.seed}
+        found = measure(folder, out, asked.rounds, batch_of)
         apart, name = differences(out)
     theirs, ours = (found[way] for way in WAYS)
     for way in WAYS:
@@ -225,6 +275,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--work"]:
-        work(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
+        work(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]), json.loads(sys.argv[5]))
     else:
         main()

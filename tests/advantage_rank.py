@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from sgg.stages import run_stage
-from sgg.train.grpo import GRPOTrainer, Trainer
+from sgg.train.grpo_trainer import GRPOTrainer, Trainer
 
 frozen, cases = sys.argv[1:]
 CASES = json.loads(Path(cases).read_text())

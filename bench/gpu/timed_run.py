@@ -147,14 +147,14 @@ def watch(clock: Clock, facts: dict[str, Any], profile: int) -> None:
     from torch.optim.optimizer import Optimizer
 
     import sgg.evaluation.stage  # noqa: F401  # with what it needs, before the GPU is this process's turn
-    from sgg.train import grpo, loop, sft
+    from sgg.train import grpo_trainer, loop, sft
 
-    wrap(grpo.Trainer, "_generate_single_turn", clock, "generation")
-    wrap(grpo.Trainer, "_calculate_rewards", clock, "rewards")
-    wrap(grpo.Trainer, "_generate_and_score_completions", clock, "preparation")
-    count_tokens(grpo.Trainer, "_compute_loss", clock)
+    wrap(grpo_trainer.Trainer, "_generate_single_turn", clock, "generation")
+    wrap(grpo_trainer.Trainer, "_calculate_rewards", clock, "rewards")
+    wrap(grpo_trainer.Trainer, "_generate_and_score_completions", clock, "preparation")
+    count_tokens(grpo_trainer.Trainer, "_compute_loss", clock)
     count_tokens(sft.Trainer, "compute_loss", clock)
-    for trainer in (grpo.Trainer, sft.Trainer):
+    for trainer in (grpo_trainer.Trainer, sft.Trainer):
         count_parameters(trainer, facts)
         if profile:
             profile_update(trainer, clock, profile, facts.setdefault("kernels", {}))

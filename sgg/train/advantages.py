@@ -1,4 +1,4 @@
-"""Groups whose completions all earned the same, so that `grpo.Trainer` can set their advantages to exactly 0.
+"""Groups whose completions all earned the same, so that `grpo_trainer` can set their advantages to exactly 0.
 
 With fp32 rewards, the mean of equal numbers that TRL (1.16) takes may differ from them in the last bit, and
 what is left is divided by the deviation, 0, plus 1e-4: advantages of up to .01, of one sign for the whole

@@ -22,7 +22,13 @@ PATH = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPA
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("more", [[], ["stage.fast_path=off"]], ids=["shared", "plain"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param([], id="shared"),
+        pytest.param(["stage.fast_path=off"], marks=pytest.mark.thorough, id="plain"),
+    ],
+)
 def test_weights_are_those_of_all_groups(tmp_path, more):
     found = {}
     for groups in ("keep", "drop"):

@@ -20,7 +20,7 @@ WORDS = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("attention", "expected"), [("sdpa", PACKED), ("eager", "eager")])
 def test_its_tower_attends_as_the_policys(tmp_path, monkeypatch, attention, expected):
-    from sgg.train import grpo
+    from sgg.train import grpo, grpo_trainer
 
     words = [*WORDS, f"model.attention={attention}", f"paths.cache={tmp_path}/cache"]
     config = compose_config(words)
@@ -28,13 +28,13 @@ def test_its_tower_attends_as_the_policys(tmp_path, monkeypatch, attention, expe
     (tmp_path / "run").mkdir()
     write_frozen(config, tmp_path / "run" / "config.yaml")
     trainers = []
-    train = grpo.Trainer.train
+    train = grpo_trainer.Trainer.train
 
     def kept(self, **how):
         trainers.append(self)
         return train(self, **how)
 
-    monkeypatch.setattr(grpo.Trainer, "train", kept)
+    monkeypatch.setattr(grpo_trainer.Trainer, "train", kept)
     grpo.run(config, tmp_path / "run")
     models = trainers[0].model, trainers[0].ref_model
     assert [m.config.vision_config._attn_implementation for m in models] == [expected] * 2

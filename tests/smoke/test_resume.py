@@ -90,7 +90,7 @@ def undisturbed(request, tmp_path_factory):
 @pytest.mark.parametrize(
     ("undisturbed", "number"),
     [
-        ("sft", signal.SIGKILL),
+        pytest.param("sft", signal.SIGKILL, marks=pytest.mark.thorough),
         ("sft", signal.SIGTERM),
         pytest.param("sft", signal.SIGINT, marks=pytest.mark.thorough),
         ("grpo", signal.SIGKILL),

@@ -43,6 +43,11 @@ PARTS = {
     ],
     # passes of the reference model, and of the policy before its second update
     "beta": ["stage.args.beta=0.1", "stage.args.num_iterations=2"],
+    # the tower does not learn: generation, both policies and the reference share its features
+    "frozen": [
+        *("stage.args.beta=0.1", "stage.args.num_iterations=2"),
+        *("model.freeze_vision=true", "model.freeze_merger=true"),
+    ],
     "cut": ["stage.args.mask_truncated_completions=true"],
     # groups of 3 in micro batches of 2 on each rank: a group lies in several, and on both ranks
     "torn": ["stage.args.num_generations=3", "stage.prompts_per_step=4", "stage.micro_batch=2"],
@@ -98,6 +103,8 @@ def check_equal_weights(plain, shared, start, limit):
                 ("sft", "full", "ddp"),
                 ("sft", "full", "zero3"),
                 ("grpo", "lora", "zero3"),
+                ("grpo", "lora", "one"),
+                ("grpo", "frozen", "ddp"),
                 ("grpo", "beta", "one"),
                 ("grpo", "long", "one"),
                 ("grpo", "cut", "one"),

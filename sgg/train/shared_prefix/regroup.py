@@ -1,7 +1,7 @@
 """The order of a generation's completions over its micro batches: groups stay together.
 
 TRL shuffles single completions, which scatters a group over micro batches. A sum over a generation is the
-same in any order (`grpo.Trainer` keeps TRL's where a loss is none); where one generation serves several
+same in any order (`grpo_trainer` keeps TRL's where a loss is none); where one generation serves several
 optimiser steps, each gets whole groups.
 
 The order of the groups is that in which TRL's own permutation first meets them, so that as many random

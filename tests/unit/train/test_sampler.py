@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from trl.trainer.utils import RepeatSampler
 
-from sgg.train.grpo import order_by_epoch
+from sgg.train.grpo_trainer import order_by_epoch
 
 
 def orders(seed, epochs, shuffle=True):
