@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import torch
@@ -47,7 +47,34 @@ def images_of_rows(model: Any, rows: Sequence[Sequence[int]], batch: dict[str, A
     return found
 
 
-def same_images(some: range, others: range, pixels: list[torch.Tensor]) -> bool:
+def first_alike(
+    keys: Sequence[Hashable], images: Sequence[range], pixels: list[torch.Tensor]
+) -> list[int]:
+    """For each row the first row with an equal key and equal images, which may be itself."""
+    firsts: dict[Hashable, list[int]] = {}
+    found = []
+    for row, key in enumerate(keys):
+        alike = firsts.setdefault(key, [])
+        first = next((k for k in alike if _equal(images[k], images[row], pixels)), None)
+        if first is None:
+            alike.append(row)
+        found.append(row if first is None else first)
+    return found
+
+
+def taken_images(
+    batch: dict[str, Any], pixels: list[torch.Tensor], images: Sequence[int]
+) -> dict[str, Any]:
+    """Some images of a batch as the model takes them; nothing where it has none."""
+    if not pixels:
+        return {}
+    return {
+        "pixel_values": torch.cat([pixels[image] for image in images]),
+        "image_grid_thw": batch["image_grid_thw"][list(images)],
+    }
+
+
+def _equal(some: range, others: range, pixels: list[torch.Tensor]) -> bool:
     """Whether the patches are equal."""
     return len(some) == len(others) and all(
         torch.equal(pixels[one], pixels[other]) for one, other in zip(some, others, strict=True)

@@ -19,6 +19,7 @@ from sgg.config.model import Family
 from sgg.config.schema import Config
 from sgg.config.stage import FastPath, TrainStageConfig
 from sgg.models.families import FAMILIES
+from sgg.train.shared_prefix.images import pixels_of_images, taken_images
 
 KEPT_BYTES = 2**30
 """Of features and of the pixels by which they are found; beyond it nothing more is kept."""
@@ -69,19 +70,15 @@ class KeptFeatures:
         self, model: Any, pixel_values: torch.Tensor, image_grid_thw: torch.Tensor, **others: Any
     ) -> Any:
         """As transformers' own, of which only the images that are not there are asked."""
-        patches = image_grid_thw.prod(-1).tolist()
-        pixels = torch.split(pixel_values, patches)
+        batch = {"pixel_values": pixel_values, "image_grid_thw": image_grid_thw}
+        pixels = pixels_of_images(batch)
         keys = [_key(own, grid) for own, grid in zip(pixels, image_grid_thw.tolist(), strict=True)]
         found = [self._find(key, own) for key, own in zip(keys, pixels, strict=True)]
         missing = [place for place, image in enumerate(found) if image is None]
         if missing:
             with torch.no_grad():
-                made = self._theirs(
-                    torch.cat([pixels[place] for place in missing]),
-                    image_grid_thw[missing],
-                    **others,
-                )
-            sizes = [patches[place] // self._merge**2 for place in missing]
+                made = self._theirs(**taken_images(batch, pixels, missing), **others)
+            sizes = [len(pixels[place]) // self._merge**2 for place in missing]
             for place, image in zip(missing, _split(made, pixels, missing, sizes), strict=True):
                 found[place] = image
                 self._keep(keys[place], image)

@@ -14,9 +14,10 @@ import torch
 
 from sgg.train.shared_prefix.images import (
     NotPackedError,
+    first_alike,
     images_of_rows,
     pixels_of_images,
-    same_images,
+    taken_images,
 )
 from sgg.train.shared_prefix.layout import Group, Layout
 
@@ -123,9 +124,7 @@ def packed(model: Any, labels: torch.Tensor, batch: dict[str, Any]) -> Packed:
         "packed_layout": Layout(tuple(layout)),
         "use_cache": False,
     }
-    if pixels:
-        inputs["pixel_values"] = torch.cat([pixels[image] for image in kept])
-        inputs["image_grid_thw"] = batch["image_grid_thw"][kept]
+    inputs |= taken_images(batch, pixels, kept)
     order = [place for row in sorted(places) for place in places[row]]
     return Packed(
         inputs,
@@ -159,17 +158,11 @@ def _rows(model: Any, labels: torch.Tensor, batch: dict[str, Any]) -> Iterator[_
 def _shared(rows: list[_Row], pixels: list[torch.Tensor]) -> list[_Shared]:
     """Rows by prompt and images, in order; those with nothing to score only if there is nothing else."""
     scored = [row for row in rows if row.scored] or rows[:1]
-    by_prompt: dict[tuple[int, ...], list[_Shared]] = {}
-    found: list[_Shared] = []
-    for row in scored:
-        alike = by_prompt.setdefault(row.prompt, [])
-        group = next((g for g in alike if same_images(g.images, row.images, pixels)), None)
-        if group is None:
-            group = _Shared()
-            alike.append(group)
-            found.append(group)
-        group.rows.append(row)
-    return found
+    firsts = first_alike([r.prompt for r in scored], [r.images for r in scored], pixels)
+    groups: dict[int, _Shared] = {}
+    for row, first in zip(scored, firsts, strict=True):
+        groups.setdefault(first, _Shared()).rows.append(row)
+    return list(groups.values())
 
 
 def _positions(model: Any, group: _Shared, grids: torch.Tensor | None) -> torch.Tensor:

@@ -16,9 +16,10 @@ from transformers.cache_utils import DynamicLayer
 from sgg.train.shared_prefix.growing import GrowingLayer
 from sgg.train.shared_prefix.images import (
     NotPackedError,
+    first_alike,
     images_of_rows,
     pixels_of_images,
-    same_images,
+    taken_images,
 )
 
 _ROWS = {"input_ids", "attention_mask", "mm_token_type_ids", "position_ids"}
@@ -76,17 +77,8 @@ def prefill(model: Any, batch: dict[str, Any]) -> Prefill | None:
     if batch.get("attention_mask") is not None:
         masks = batch["attention_mask"].tolist()
         keys = [(*key, *mask) for key, mask in zip(keys, masks, strict=True)]
-    first: dict[tuple[int, ...], list[int]] = {}
-    kept: list[int] = []
-    places: list[int] = []
-    for row, key in enumerate(keys):
-        alike = first.setdefault(key, [])
-        own = next((k for k in alike if same_images(images[kept[k]], images[row], pixels)), None)
-        if own is None:
-            own = len(kept)
-            alike.append(own)
-            kept.append(row)
-        places.append(own)
+    firsts = first_alike(keys, images, pixels)
+    kept = sorted(set(firsts))
     if len(kept) == len(keys):
         return None
     inputs, device = dict(batch), batch["input_ids"].device
@@ -94,8 +86,6 @@ def prefill(model: Any, batch: dict[str, Any]) -> Prefill | None:
     for name in _ROWS:
         if inputs.get(name) is not None:
             inputs[name] = inputs[name].index_select(-2, taken)
-    if pixels:
-        own_images = [image for row in kept for image in images[row]]
-        inputs["pixel_values"] = torch.cat([pixels[image] for image in own_images])
-        inputs["image_grid_thw"] = batch["image_grid_thw"][own_images]
-    return Prefill(inputs, torch.tensor(places, device=device))
+    inputs |= taken_images(batch, pixels, [image for row in kept for image in images[row]])
+    places = {row: place for place, row in enumerate(kept)}
+    return Prefill(inputs, torch.tensor([places[first] for first in firsts], device=device))

@@ -6,8 +6,7 @@ from PIL import Image
 
 from sgg.config.stage import FastPath
 from sgg.models import tiny
-from sgg.models.families import FAMILIES, TinySize
-from sgg.models.processor import build_processor
+from sgg.models.families import TinySize
 from sgg.text.prompt import messages
 from sgg.train.logprobs import ScoringHead
 from sgg.train.shared_prefix.kept_features import KeptFeatures, has_frozen_tower
@@ -16,13 +15,11 @@ from sgg.train.shared_prefix.sharing import SharedPrefix
 SIZES = [(120, 90), (60, 200), (120, 90)]
 
 
-@pytest.fixture(params=FAMILIES.values(), ids=lambda family: family.name.name)
-def frozen(request):
+@pytest.fixture
+def frozen(family, processor):
     """(model whose tower does not learn, images of a batch as the model takes them, how many)."""
-    family = request.param
-    tokenizer, area = tiny.build_tokenizer(family), family.factor**2
-    processor = build_processor(tokenizer, family, 4 * area, 36 * area)
-    model = tiny.build_model(family, TinySize(width=64, vision_width=64), tokenizer, seed=0)
+    size = TinySize(width=64, vision_width=64)
+    model = tiny.build_model(family, size, processor.tokenizer, seed=0)
     model.get_submodule(family.tower).requires_grad_(requires_grad=False)
     pictures = [Image.radial_gradient("L").resize(size).convert("RGB") for size in SIZES]
     pictures[2] = pictures[2].rotate(180)

@@ -10,8 +10,7 @@ from transformers import DynamicCache
 from sgg.config.stage import FastPath
 from sgg.errors import SggError
 from sgg.models import tiny
-from sgg.models.families import FAMILIES, TinySize
-from sgg.models.processor import build_processor
+from sgg.models.families import TinySize
 from sgg.text.prompt import messages
 from sgg.train.logprobs import ScoringHead
 from sgg.train.shared_prefix.sharing import SharedPrefix
@@ -23,17 +22,6 @@ GROUPS = {
     "any": [(1, 2), (0, 3), (2, 2), (1, 1)],
 }
 """Images and completions of each prompt."""
-
-
-@pytest.fixture(scope="module", params=FAMILIES.values(), ids=lambda family: family.name.name)
-def family(request):
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def processor(family):
-    area = family.factor**2
-    return build_processor(tiny.build_tokenizer(family), family, 4 * area, 36 * area)
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,8 @@ from sgg.config.model import LoraConfig, ModelConfig
 from sgg.config.stage import FastPath
 from sgg.errors import SggError
 from sgg.models import tiny
-from sgg.models.families import FAMILIES, TinySize
+from sgg.models.families import TinySize
 from sgg.models.load import add_lora
-from sgg.models.processor import build_processor
 from sgg.text.prompt import messages
 from sgg.train.logprobs import ScoringHead
 from sgg.train.shared_prefix.sharing import SharedPrefix
@@ -41,17 +40,6 @@ GROUPS = {
     "16": [(1, 16)],
 }
 """Images and completions of each prompt."""
-
-
-@pytest.fixture(scope="module", params=FAMILIES.values(), ids=lambda family: family.name.name)
-def family(request):
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def processor(family):
-    area = family.factor**2
-    return build_processor(tiny.build_tokenizer(family), family, 4 * area, 36 * area)
 
 
 def build(family, processor, **changes):
