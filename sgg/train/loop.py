@@ -147,24 +147,14 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
         if failure_note(run_dir) is not None:  # by now the tracker may be there again
             _track_again(config, run_dir)
         return
-    read_best(
-        run_dir
-    )  # a damaged best.json is refused here, not when the first checkpoint is saved
+    # a damaged best.json is refused here, not when the first checkpoint is saved
+    read_best(run_dir)
     ranks = Ranks.start(config.hardware)
     sharding.start(config)
     with ranks.main_process_first():
         folder = locate(config.model.path, config.model.revision)
         sharding.refuse_adapter(config, folder)
-        prepared = prepare(config.data, "train", Path(config.paths.cache), quiet=not ranks.is_main)
-        if ranks.is_main:
-            report_split(config, "train", prepared, run_dir)
-            log.info("%s", opening(config, {"train": len(prepared)}))
-            for line in remove_incomplete(run_dir):
-                log.warning("%s", line)
-        if ranks.is_main and takes_fixed_samples(config):
-            prepare(config.data, "eval", Path(config.paths.cache))
-        if ranks.is_main and evaluates_while_training(config):
-            prepare(gold_data(config), "eval", Path(config.paths.cache))
+        prepared = _prepared(config, run_dir, ranks)
     checkpoint = newest_complete(run_dir)
     args = trl_args(config, run_dir)  # before the model: ZeRO-3 shards weights while they load
     sharding.force_fsdp_on_cpu(config)
@@ -195,6 +185,23 @@ def train(config: Config, run_dir: Path, make_trainer: MakeTrainer) -> None:
             )
         _keep_model(trainer, run_dir, merge=not in_pieces(config))
         tracker.model(run_dir / MODEL_FOLDER)
+
+
+def _prepared(config: Config, run_dir: Path, ranks: Ranks) -> Prepared:
+    """The training split; the main process prepares the others, too, and says what it begins with."""
+    cache = Path(config.paths.cache)
+    prepared = prepare(config.data, "train", cache, quiet=not ranks.is_main)
+    if not ranks.is_main:
+        return prepared
+    report_split(config, "train", prepared, run_dir)
+    log.info("%s", opening(config, {"train": len(prepared)}))
+    for line in remove_incomplete(run_dir):
+        log.warning("%s", line)
+    if takes_fixed_samples(config):
+        prepare(config.data, "eval", cache)
+    if evaluates_while_training(config):
+        prepare(gold_data(config), "eval", cache)
+    return prepared
 
 
 def _track_again(config: Config, run_dir: Path) -> None:
