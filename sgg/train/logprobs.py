@@ -106,7 +106,9 @@ class ScoringHead:
                 hidden = own.base_model(*args, **kwargs).last_hidden_state[:, :-1]
                 hidden = hidden[labels != -100]
             else:
-                hidden = own.base_model(**packed.inputs).last_hidden_state[0, packed.places]
+                hidden = own.base_model(**packed.inputs).last_hidden_state[0]
+                # indexing adds up the gradients of a place in any order of threads
+                hidden = hidden.index_select(0, packed.places)
             cast: Any = nullcontext()
             if cast_lm_head_to_fp32:
                 hidden = hidden.float()

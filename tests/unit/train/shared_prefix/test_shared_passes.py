@@ -165,6 +165,19 @@ def test_under_autocast_it_is_as_exact_as_trls_pass(family, processor):
         assert 0 < mine < 1.3 * trls
 
 
+def test_gradients_are_the_same_bit_for_bit_on_several_threads(family, processor):
+    """Completions of a group begin at one place, whose gradients must be added in one order."""
+    model, inputs = build(family, processor), batch(processor, [(0, 16), (0, 16)])
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        first, *others = (passed(model, inputs, ours()[1])[2] for _ in range(20))
+    finally:
+        torch.set_num_threads(threads)
+    for other in others:
+        assert all(torch.equal(other[name], grad) for name, grad in first.items())
+
+
 def test_a_row_without_labels_costs_nothing(family, processor):
     model, inputs = build(family, processor), batch(processor, [(1, 4), (1, 1)], scattered=False)
     inputs["labels"][4] = -100  # of the second prompt
